@@ -1,0 +1,33 @@
+"""
+    PyODEBridge
+
+The Julia half of the Python package pyode_bridge: solves `du/dt = f(u, t)` whose right-hand side and
+vector-Jacobian products are C callbacks, by any solver of OrdinaryDiffEq that a string names, and pulls gradients
+back through the solve with SciMLSensitivity's adjoints.
+"""
+module PyODEBridge
+
+using ADTypes: AutoFiniteDiff
+using LinearSolve: LinearSolve
+using Logging: NullLogger, with_logger
+using OrdinaryDiffEqCore: OrdinaryDiffEqCore
+using OrdinaryDiffEqLowOrderRK: OrdinaryDiffEqLowOrderRK, DP5
+using OrdinaryDiffEqTsit5: OrdinaryDiffEqTsit5, Tsit5
+using PrecompileTools: @compile_workload, @setup_workload
+using SciMLBase: SciMLBase, ODEFunction, ODEProblem
+using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, GaussAdjoint, GaussKronrodAdjoint, InterpolatingAdjoint,
+    QuadratureAdjoint, ZygoteVJP, adjoint_sensitivities
+using TOML: TOML
+
+include("errors.jl")
+include("callbacks.jl")
+include("packages.jl")
+include("expressions.jl")
+include("algorithms.jl")
+include("sensealgs.jl")
+include("forward.jl")
+include("backward.jl")
+include("boundary.jl")
+include("precompile.jl")
+
+end

@@ -1,0 +1,31 @@
+# The backward solve: SciMLSensitivity's adjoint, called directly.
+
+"""
+    backward!(dy0, dp, sol, grads, t, alg, sensealg; abstol, reltol, control)
+
+Pull loss gradients `grads[:, i]` with respect to the values at `t[i]` back to `dy0` and `dp`.
+
+The gradient at `t[1]` belongs to the initial state as it stands and is added outside the adjoint solve.
+"""
+function backward!(
+        dy0::Vector{T}, dp::Vector{T}, sol, grads::Matrix{T}, t::Vector{Float64}, alg, sensealg;
+        abstol, reltol, control::StepControl
+    ) where {T}
+    dgdu_discrete(out, u, p, t, i) = copyto!(out, view(grads, :, i + 1))
+    du0, dp_row = quietly() do
+        adjoint_sensitivities(
+            sol, alg;
+            t = t[2:end], dgdu_discrete, sensealg, abstol, reltol, checkpoints = collect(sol.t),
+            backward_options(control, t)...
+        )
+    end
+    dy0 .= vec(du0) .+ view(grads, :, 1)
+    isempty(dp) || (dp .= vec(dp_row))
+    return nothing
+end
+
+function backward_options(control::StepControl, t::Vector{Float64})
+    options = solve_options(control, t)
+    delete!(options, :tstops) # the adjoint stops at the times of the loss by itself
+    return options
+end

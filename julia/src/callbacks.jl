@@ -1,0 +1,86 @@
+# The dynamics as C function pointers. One concrete type serves every Python function, so that nothing is compiled
+# anew for another model; arrays cross the border as pointers, without copies.
+
+"""
+    Callbacks(rhs, vjp, vjp_p, jacobian)
+
+Pointers to C functions that return 0 on success:
+
+  - `rhs(du, u, t)` writes the derivative,
+  - `vjp(out, v, u, t)` writes `vᵀ ∂f/∂u`,
+  - `vjp_p(out, v, u, t)` writes `vᵀ ∂f/∂p`,
+  - `jacobian(J, u, t)` writes `∂f/∂u` in column-major order.
+"""
+struct Callbacks
+    c_rhs::Ptr{Cvoid}
+    c_vjp::Ptr{Cvoid}
+    c_vjp_p::Ptr{Cvoid}
+    c_jacobian::Ptr{Cvoid}
+end
+
+struct RightHandSide
+    callbacks::Callbacks
+end
+
+struct VJP
+    callbacks::Callbacks
+end
+
+struct ParameterVJP
+    callbacks::Callbacks
+end
+
+struct Jacobian
+    callbacks::Callbacks
+end
+
+(f::RightHandSide)(du, u, p, t) = call!(f.callbacks.c_rhs, du, u, t)
+(f::VJP)(out, v, u, p, t) = call!(f.callbacks.c_vjp, out, v, u, t)
+(f::ParameterVJP)(out, v, u, p, t) = call!(f.callbacks.c_vjp_p, out, v, u, t)
+(f::Jacobian)(J, u, p, t) = call!(f.callbacks.c_jacobian, J, u, t)
+
+"""The `ODEFunction` of `callbacks`; the solver's own sparsity and autodiff machinery is left out of it."""
+function ode_function(callbacks::Callbacks)
+    return ODEFunction{true, SciMLBase.FullSpecialize}(
+        RightHandSide(callbacks);
+        vjp = VJP(callbacks), vjp_p = ParameterVJP(callbacks), jac = Jacobian(callbacks)
+    )
+end
+
+# Arrays whose elements lie one after another in memory may cross as pointers.
+const Dense{T} = Union{Array{T}, SubArray{T, 1, <:Array{T}, <:Tuple{AbstractUnitRange}, true}}
+
+function call!(callback::Ptr{Cvoid}, out::Dense{T}, u::Dense{T}, t::Real) where {T <: Union{Float32, Float64}}
+    status = GC.@preserve out u ccall(callback, Cint, (Ptr{T}, Ptr{T}, Cdouble), pointer(out), pointer(u), t)
+    iszero(status) || throw(CallbackError())
+    return nothing
+end
+
+function call!(
+        callback::Ptr{Cvoid}, out::Dense{T}, v::Dense{T}, u::Dense{T}, t::Real
+    ) where {T <: Union{Float32, Float64}}
+    status = GC.@preserve out v u ccall(
+        callback, Cint, (Ptr{T}, Ptr{T}, Ptr{T}, Cdouble), pointer(out), pointer(v), pointer(u), t
+    )
+    iszero(status) || throw(CallbackError())
+    return nothing
+end
+
+# Any other real array is copied across.
+function call!(callback::Ptr{Cvoid}, out::AbstractArray{T}, inputs_and_time...) where {T <: Union{Float32, Float64}}
+    dense = Array{T}(undef, size(out))
+    inputs = map(x -> x isa AbstractArray ? convert(Array{T}, x) : x, inputs_and_time)
+    call!(callback, dense, inputs...)
+    copyto!(out, dense)
+    return nothing
+end
+
+function call!(::Ptr{Cvoid}, out::AbstractArray, inputs_and_time...)
+    throw(
+        UnsupportedError(
+            "The dynamics are a Python callback, which takes real numbers, but were called with " *
+                "$(eltype(out)): choose `autodiff=AutoFiniteDiff()` (the default) and an adjoint such as " *
+                "InterpolatingAdjoint."
+        )
+    )
+end

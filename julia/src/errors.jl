@@ -1,0 +1,19 @@
+# Errors that the Python side translates to its own; the message is the sentence that a user reads.
+
+"""A name that no loaded or loadable package exports; `known` are the names that would do."""
+struct UnknownNameError <: Exception
+    name::String
+    known::Vector{String}
+end
+
+"""An expression or a combination that the bridge does not serve."""
+struct UnsupportedError <: Exception
+    message::String
+end
+
+"""A callback returned non-zero: the Python side holds the exception that the user's dynamics raised."""
+struct CallbackError <: Exception end
+
+Base.showerror(io::IO, err::UnknownNameError) = print(io, "unknown name `", err.name, "`")
+Base.showerror(io::IO, err::UnsupportedError) = print(io, err.message)
+Base.showerror(io::IO, ::CallbackError) = print(io, "a callback into Python failed")

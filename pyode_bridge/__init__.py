@@ -1,0 +1,33 @@
+"""Differential equations inside PyTorch, solved by Julia's DifferentialEquations.jl with adjoint gradients."""
+
+from pyode_bridge.catalogue import solvers
+from pyode_bridge.errors import (
+    BridgeError,
+    EngineUnavailableError,
+    InputError,
+    SolverError,
+    UnknownSensealgError,
+    UnknownSolverError,
+    UnsupportedError,
+)
+from pyode_bridge.neural_ode import NeuralODE
+from pyode_bridge.odeint import odeint, odeint_adjoint, solve
+from pyode_bridge.solution import Solution
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BridgeError",
+    "EngineUnavailableError",
+    "InputError",
+    "NeuralODE",
+    "Solution",
+    "SolverError",
+    "UnknownSensealgError",
+    "UnknownSolverError",
+    "UnsupportedError",
+    "odeint",
+    "odeint_adjoint",
+    "solve",
+    "solvers",
+]

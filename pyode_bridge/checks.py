@@ -1,0 +1,97 @@
+"""Checks of user input, each done once and before any solver runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.errors import InputError
+from pyode_bridge.state import Structure
+
+
+def times(t: Any, structure: Structure) -> Tensor:
+    """``t`` as a floating tensor of shape ``(T,)``, strictly monotone, ``T >= 2``."""
+    if not isinstance(t, Tensor):
+        try:
+            t = torch.as_tensor(t, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError):
+            raise InputError(f"t is a {type(t).__name__}; expected a 1-D tensor of times.") from None
+    if t.ndim != 1 or len(t) < 2:
+        raise InputError(
+            f"t has shape {tuple(t.shape)}; expected at least two times in one dimension: the time of y0, then those "
+            "at which the solution is wanted."
+        )
+    if t.is_complex() or t.dtype == torch.bool:
+        raise InputError(f"t has dtype {t.dtype}; expected a real floating-point dtype.")
+    if not t.is_floating_point():
+        t = t.to(structure.dtype)
+    finite(t, "t")
+    steps = t.detach().diff()
+    if not ((steps > 0).all() or (steps < 0).all()):
+        wrong = int(torch.nonzero(steps.sign() != steps[0].sign())[0]) if steps[0] != 0 else 0
+        raise InputError(
+            "t must be strictly increasing or strictly decreasing, but "
+            f"t[{wrong}] = {t[wrong].item():g} is followed by t[{wrong + 1}] = {t[wrong + 1].item():g}."
+        )
+    return t
+
+
+def finite(tensor: Tensor, name: str) -> None:
+    """Raise if ``tensor`` holds NaN or Inf."""
+    bad = ~torch.isfinite(tensor.detach())
+    if bad.any():
+        raise InputError(f"{name} holds {int(bad.sum())} NaN or Inf among {tensor.numel()} values; expected finite.")
+
+
+def tolerance(value: Any, structure: Structure, name: str) -> float | Tensor:
+    """A positive number, or a flat tensor with one positive entry a state component."""
+    if isinstance(value, (tuple, list, Mapping)):
+        if structure.keys is None or len(value) != len(structure.keys):
+            raise InputError(
+                f"{name} has {len(value)} entries, but y0 has {len(structure.keys or (0,))} tensors; give one number, "
+                "or one entry per tensor."
+            )
+        entries = [value[key] for key in structure.keys]
+    else:
+        entries = [value]
+    shapes = structure.shapes if len(entries) == len(structure.shapes) else (torch.Size((structure.size,)),)
+    pieces = [_bound(entry, shape, name) for entry, shape in zip(entries, shapes, strict=True)]
+    if len(pieces) == 1 and pieces[0].ndim == 0:
+        return pieces[0].item()
+    return torch.cat([piece.expand(shape).reshape(-1) for piece, shape in zip(pieces, shapes, strict=True)])
+
+
+def scalar_tolerance(value: Any, default: float | Tensor, name: str) -> float:
+    """A positive number; by default the tightest of the forward solve's."""
+    if value is None:
+        return default if isinstance(default, float) else default.min().item()
+    bound = _bound(value, torch.Size(()), name)
+    return bound.item()
+
+
+def device(structure: Structure, func: Callable[..., Any]) -> None:
+    """Raise if the module's parameters live on another device than the state."""
+    if not isinstance(func, torch.nn.Module):
+        return
+    for name, parameter in func.named_parameters():
+        if parameter.device != structure.device:
+            raise InputError(
+                f"func.{name} is on {parameter.device}, but y0 is on {structure.device}; move one of them, for "
+                f"example with func.to('{structure.device}')."
+            )
+
+
+def _bound(value: Any, shape: torch.Size, name: str) -> Tensor:
+    try:
+        bound = torch.as_tensor(value, dtype=torch.float64, device="cpu").detach()
+        bound.expand(shape)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(
+            f"{name} is {value!r}; expected a positive number or a tensor that broadcasts to shape {tuple(shape)}."
+        ) from None
+    if not (torch.isfinite(bound).all() and (bound >= 0).all()):
+        raise InputError(f"{name} is {value!r}; expected a finite number that is not negative.")
+    return bound

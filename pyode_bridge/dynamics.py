@@ -1,0 +1,119 @@
+"""The dynamics as an engine sees them: a function of a flat state, with derivatives taken by torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.errors import InputError
+from pyode_bridge.state import Structure
+
+# Above this many rows one batched backward pass beats a loop over rows.
+BATCHED_JACOBIAN_ROWS = 16
+
+
+class Dynamics:
+    """``dy/ds = sign * func(sign * s, y)`` over a flat state, where ``s = sign * t`` always increases.
+
+    Engines see increasing time only; for decreasing ``t`` the sign is -1 (the usual change of variable).
+
+    Attributes:
+        nfe, nvjp, njac: evaluations so far of the dynamics, of vector-Jacobian products and of Jacobians.
+    """
+
+    def __init__(
+        self, func: Callable[[Tensor, Any], Any], structure: Structure, parameters: Sequence[Tensor], sign: float
+    ) -> None:
+        self._func = func
+        self.structure = structure
+        self.parameters = tuple(parameters)
+        self.sign = sign
+        self.nfe = 0
+        self.nvjp = 0
+        self.njac = 0
+
+    @property
+    def size(self) -> int:
+        """Number of state components."""
+        return self.structure.size
+
+    @property
+    def parameter_size(self) -> int:
+        """Number of scalar parameters."""
+        return sum(parameter.numel() for parameter in self.parameters)
+
+    def __call__(self, s: float, y: Tensor) -> Tensor:
+        """The right-hand side at time ``s`` and flat state ``y``, without autograd."""
+        self.nfe += 1
+        with torch.no_grad():
+            return self._evaluate(s, y)
+
+    def trial(self, s: float, y: Tensor) -> Tensor:
+        """One evaluation under the caller's grad mode, before any solver runs; ``y`` itself needs no gradient."""
+        return self._evaluate(s, y.clone())
+
+    def vjp(self, s: float, y: Tensor, v: Tensor, *, state: bool, parameters: bool) -> tuple[Tensor, Tensor]:
+        """``(vᵀ ∂f/∂y, vᵀ ∂f/∂θ)`` by one backward pass; a part not asked for comes back empty."""
+        self.nvjp += 1
+        wanted = self.parameters if parameters else ()
+        with torch.enable_grad():
+            y = y.detach().requires_grad_(state)
+            value = self._evaluate(s, y)
+            inputs = ((y,) if state else ()) + wanted
+            if not value.requires_grad:
+                grads: Sequence[Tensor | None] = [None] * len(inputs)
+            elif inputs:
+                # The graph is kept: it may reach into one that belongs to the caller (a captured non-leaf tensor).
+                grads = torch.autograd.grad(value, inputs, v, allow_unused=True, retain_graph=True)
+            else:
+                grads = ()
+        filled = [
+            torch.zeros(tensor.numel(), dtype=y.dtype) if grad is None else grad.reshape(-1).to(y.dtype)
+            for grad, tensor in zip(grads, inputs, strict=True)
+        ]
+        empty = y.new_empty(0)
+        state_part = filled[0] if state else empty
+        parameter_part = torch.cat(filled[int(state) :]) if wanted else empty
+        return state_part, parameter_part
+
+    def jacobian(self, s: float, y: Tensor) -> Tensor:
+        """``∂f/∂y``, shape ``(n, n)``, rows are components of the right-hand side."""
+        self.njac += 1
+        with torch.enable_grad():
+            y = y.detach().requires_grad_()
+            value = self._evaluate(s, y)
+        if not value.requires_grad:
+            return y.new_zeros(self.size, self.size)
+        eye = torch.eye(self.size, dtype=y.dtype, device=y.device)
+        if self.size > BATCHED_JACOBIAN_ROWS:
+            try:
+                return _row(value, y, eye, batched=True)
+            except RuntimeError:
+                pass  # an operation without a batching rule: row by row, and a real error shows itself there
+        return torch.stack([_row(value, y, row, batched=False) for row in eye])
+
+    def split_parameters(self, flat: Tensor) -> list[Tensor]:
+        """Cut a flat vector over all parameters into pieces with the parameters' shapes and dtypes."""
+        pieces = flat.split([parameter.numel() for parameter in self.parameters])
+        return [
+            piece.view(parameter.shape).to(parameter.dtype)
+            for piece, parameter in zip(pieces, self.parameters, strict=True)
+        ]
+
+    def _evaluate(self, s: float, y: Tensor) -> Tensor:
+        structure = self.structure
+        time = torch.tensor(self.sign * s, dtype=structure.dtype, device=structure.device)
+        value = self._func(time, structure.unpack(y))
+        problem = structure.mismatch(value)
+        if problem is not None:
+            raise InputError(f"func(t, y) at t = {self.sign * s:.6g} returned {problem}.")
+        flat = structure.pack(value)
+        return flat if self.sign > 0 else -flat
+
+
+def _row(value: Tensor, y: Tensor, v: Tensor, *, batched: bool) -> Tensor:
+    (grad,) = torch.autograd.grad(value, y, v, retain_graph=True, allow_unused=True, is_grads_batched=batched)
+    return torch.zeros_like(v) if grad is None else grad

@@ -1,0 +1,125 @@
+"""Explicit Runge-Kutta methods from torchdiffeq."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchdiffeq import odeint
+from torchdiffeq._impl.fixed_grid import FixedGridODESolver
+from torchdiffeq._impl.misc import Perturb
+from torchdiffeq._impl.rk_common import rk4_step_func
+
+from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration
+from pyode_bridge.problem import SolverStats
+
+# torchdiffeq reports failures as assertions; their first words tell which.
+FAILURES = {"underflow in dt": "DtLessThanMin", "max_num_steps exceeded": "MaxIters", "non-finite values": "Unstable"}
+
+
+class _Counted(torch.nn.Module):
+    """The right-hand side, counting evaluations and, by torchdiffeq's step callbacks, steps and the time reached."""
+
+    def __init__(self, problem: InitialValueProblem) -> None:
+        super().__init__()
+        self.problem = problem
+        self.nfe = 0
+        self.accepted = 0
+        self.rejected = 0
+        self.t = problem.t[0].item()
+
+    def forward(self, t: Tensor, y: Tensor, *, perturb: Perturb = Perturb.NONE) -> Tensor:
+        self.nfe += 1
+        return self.problem.f(t.item(), y)
+
+    def integration(self, ys: Tensor | None, retcode: str) -> Integration:
+        return Integration(ys, SolverStats(self.nfe, 0, self.accepted, self.rejected), retcode, self.t)
+
+
+class _CountedAdaptive(_Counted):
+    def callback_accept_step(self, t0: Tensor, y0: Tensor, dt: Tensor) -> None:
+        self.accepted += 1
+        self.t = (t0 + dt).item()
+
+    def callback_reject_step(self, t0: Tensor, y0: Tensor, dt: Tensor) -> None:
+        self.rejected += 1
+
+
+class _CountedFixed(_Counted):
+    def callback_step(self, t0: Tensor, y0: Tensor, dt: Tensor) -> None:
+        self.t = t0.item()
+        if not torch.isfinite(y0).all():
+            raise AssertionError("non-finite values")
+        self.accepted += 1
+
+
+def adaptive(name: str, problem: InitialValueProblem) -> Integration:
+    """torchdiffeq's adaptive method ``name``."""
+    options: dict[str, Any] = {
+        "norm": _block_norm(problem.blocks),
+        "max_num_steps": problem.options.maxiters,
+        "dtype": torch.float64,
+    }
+    if problem.options.dt is not None:
+        options["first_step"] = problem.options.dt
+    if problem.options.dtmin is not None:
+        options["min_step"] = problem.options.dtmin
+    if problem.options.dtmax is not None:
+        options["max_step"] = problem.options.dtmax
+    func = _CountedAdaptive(problem)
+    tolerances = problem.tolerances
+    try:
+        ys = odeint(
+            func, problem.y0, problem.t, rtol=tolerances.rtol, atol=tolerances.atol, method=name, options=options
+        )
+    except AssertionError as error:
+        return func.integration(None, _retcode(error))
+    return _finished(func, ys)
+
+
+def fixed(name: str, problem: InitialValueProblem) -> Integration:
+    """torchdiffeq's fixed-step method ``name``, stepping from time to time or by ``dt``."""
+    func = _CountedFixed(problem)
+    options = {} if problem.options.dt is None else {"step_size": problem.options.dt, "interp": "cubic"}
+    try:
+        if name == "rk4":
+            ys = _ClassicalRK4(func=func, y0=problem.y0, rtol=0.0, atol=0.0, **options).integrate(problem.t)
+        else:
+            ys = odeint(func, problem.y0, problem.t, method=name, options=options)
+    except AssertionError as error:
+        return func.integration(None, _retcode(error))
+    return _finished(func, ys)
+
+
+class _ClassicalRK4(FixedGridODESolver):  # type: ignore[misc]
+    """Kutta's classical method; torchdiffeq's own "rk4" is the 3/8 rule."""
+
+    order = 4
+
+    def _step_func(self, func: Any, t0: Tensor, dt: Tensor, t1: Tensor, y0: Tensor) -> tuple[Tensor, Tensor]:
+        f0 = func(t0, y0)
+        return rk4_step_func(func, t0, dt, t1, y0, f0=f0), f0
+
+
+def _finished(func: _Counted, ys: Tensor) -> Integration:
+    finite = torch.isfinite(ys).all(dim=-1)
+    if finite.all():
+        return func.integration(ys, "Success")
+    func.t = func.problem.t[int(finite.long().argmin())].item()
+    return func.integration(None, "Unstable")
+
+
+def _retcode(error: AssertionError) -> str:
+    for words, retcode in FAILURES.items():
+        if str(error).startswith(words):
+            return retcode
+    raise error
+
+
+def _block_norm(blocks: tuple[int, ...]) -> Any:
+    def norm(flat: Tensor) -> Tensor:
+        parts = [part for part in flat.split(blocks, dim=-1) if part.numel()]
+        return torch.stack([part.square().mean().sqrt() for part in parts]).amax()
+
+    return norm

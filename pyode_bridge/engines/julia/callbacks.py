@@ -1,0 +1,143 @@
+"""The dynamics as C function pointers that Julia calls, over views of Julia's memory."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.dynamics import Dynamics
+
+_POINTER = ctypes.c_void_p
+_ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double)
+_TWO_INPUTS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double)
+_C_TYPES = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
+
+# A solver works in a fixed set of buffers, so views are kept by address; an adjoint solve may allocate more of them.
+MAX_VIEWS = 512
+
+
+class Views:
+    """Tensors of one size over foreign memory, made once per address."""
+
+    def __init__(self, size: int, dtype: torch.dtype) -> None:
+        self._array = _C_TYPES[dtype] * size
+        self._dtype = dtype
+        self._views: dict[int, Tensor] = {}
+
+    def __call__(self, address: int) -> Tensor:
+        view = self._views.get(address)
+        if view is None:
+            if len(self._views) >= MAX_VIEWS:
+                self._views.clear()
+            view = torch.frombuffer(self._array.from_address(address), dtype=self._dtype)
+            self._views[address] = view
+        return view
+
+
+class Callbacks:
+    """C callbacks for one problem; keep it alive as long as Julia may call.
+
+    An exception in a callback is kept in ``error`` and Julia is told to stop; `raised` raises it again, unchanged.
+    """
+
+    def __init__(self, dynamics: Dynamics) -> None:
+        dtype = dynamics.structure.dtype
+        self._dynamics = dynamics
+        self._state = Views(dynamics.size, dtype)
+        self._parameters = Views(dynamics.parameter_size, dtype)
+        self._matrix = Views(dynamics.size**2, dtype)
+        self._remembered: _Product | None = None
+        self.joint_products = False
+        self.error: BaseException | None = None
+        self._thunks = (
+            _ONE_INPUT(self._guarded(self._rhs)),
+            _TWO_INPUTS(self._guarded(self._vjp)),
+            _TWO_INPUTS(self._guarded(self._vjp_p)),
+            _ONE_INPUT(self._guarded(self._jacobian)),
+        )
+        self.pointers = tuple(ctypes.cast(thunk, _POINTER).value for thunk in self._thunks)
+
+    @contextlib.contextmanager
+    def raised(self) -> Iterator[None]:
+        """Run Julia code: an exception that the callbacks kept replaces whatever Julia made of it."""
+        self.error = None
+        with self._sigint_noted():
+            try:
+                yield
+            except BaseException:
+                if self.error is None:
+                    raise
+            if self.error is not None:
+                error, self.error = self.error, None
+                raise error
+
+    def _rhs(self, out: int, y: int, t: float) -> None:
+        self._state(out).copy_(self._dynamics(t, self._state(y)))
+
+    def _vjp(self, out: int, v: int, y: int, t: float) -> None:
+        state, cotangent = self._state(y), self._state(v)
+        to_state, to_parameters = self._dynamics.vjp(t, state, cotangent, state=True, parameters=self.joint_products)
+        self._state(out).copy_(to_state)
+        if self.joint_products:
+            self._remembered = _Product(t, state.clone(), cotangent.clone(), to_parameters)
+
+    def _vjp_p(self, out: int, v: int, y: int, t: float) -> None:
+        state, cotangent = self._state(y), self._state(v)
+        remembered, self._remembered = self._remembered, None
+        if remembered is not None and remembered.is_at(t, state, cotangent):
+            to_parameters = remembered.to_parameters
+        else:
+            _, to_parameters = self._dynamics.vjp(t, state, cotangent, state=False, parameters=True)
+        self._parameters(out).copy_(to_parameters)
+
+    def _jacobian(self, out: int, y: int, t: float) -> None:
+        jacobian = self._dynamics.jacobian(t, self._state(y))
+        self._matrix(out).view_as(jacobian).copy_(jacobian.mT)  # Julia's matrices are column-major
+
+    def _guarded(self, function: Callable[..., None]) -> Callable[..., int]:
+        def call(*args: Any) -> int:
+            if self.error is not None:
+                return 1
+            try:
+                function(*args)
+            except BaseException as error:
+                self.error = error
+                return 1
+            return 0
+
+        return call
+
+    @contextlib.contextmanager
+    def _sigint_noted(self) -> Iterator[None]:
+        """Turn Ctrl-C into a kept KeyboardInterrupt, which ends the solve at its next callback."""
+        previous = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or previous is not signal.default_int_handler:
+            yield  # a handler of the user's own decides, and what it raises in a callback is kept like any exception
+            return
+
+        def note(signum: int, frame: Any) -> None:
+            self.error = KeyboardInterrupt()
+
+        signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+
+class _Product:
+    """A parameter gradient that came with a state gradient, and the point it belongs to."""
+
+    def __init__(self, t: float, y: Tensor, v: Tensor, to_parameters: Tensor) -> None:
+        self._t, self._y, self._v = t, y, v
+        self.to_parameters = to_parameters
+
+    def is_at(self, t: float, y: Tensor, v: Tensor) -> bool:
+        return t == self._t and torch.equal(y, self._y) and torch.equal(v, self._v)

@@ -1,0 +1,116 @@
+"""The one place that starts Julia.
+
+Known hazards and what is done about each:
+
+- Julia with several threads uses SIGSEGV for its garbage collector, so it must handle signals itself; it then takes
+  SIGINT too, which is given back to Python here, or Ctrl-C would not stop a solve (PythonCall.jl #219).
+- juliacall may have been imported already by the user, with its own settings; what can no longer be set is said.
+- torch before juliacall is the order in which symbols of Julia's LLVM cannot reach torch (pytorch #78829), and
+  pyode_bridge always imports torch first; juliacall's warning about that order is silenced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyode_bridge
+from pyode_bridge.errors import EngineUnavailableError
+from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, as_environment, locate
+
+JULIA_SETTINGS = {
+    "PYTHON_JULIACALL_HANDLE_SIGNALS": "yes",
+    "PYTHON_JULIACALL_THREADS": "auto",
+    "PYTHON_JULIACALL_AUTOLOAD_IPYTHON_EXTENSION": "no",
+}
+
+
+@functools.cache
+def start() -> Any:
+    """Start Julia if it is not running, and return the Julia module PyODEBridge; once per process.
+
+    Raises:
+        EngineUnavailableError: Julia or its packages are missing, or Julia is already running without a safe setting.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise EngineUnavailableError(
+            "Julia must be started from the main thread. Solve once, or call pyode_bridge.solvers(), there first."
+        )
+    main = _main_module()
+    main.seval(f'let dir = raw"{package_directory()}"; dir in LOAD_PATH || push!(LOAD_PATH, dir); end')
+    try:
+        main.seval("import PyODEBridge")
+    except Exception as error:
+        raise EngineUnavailableError(
+            f"Julia runs, but the package PyODEBridge does not load: {str(error).splitlines()[0]} "
+            "Run `python -m pyode_bridge doctor` to see which packages are missing."
+        ) from error
+    return main.PyODEBridge
+
+
+def package_directory() -> Path:
+    """The Julia package of this project: inside an installed wheel, or beside the Python package in a checkout."""
+    here = Path(pyode_bridge.__file__).parent
+    candidates = [here / "_julia", here.parent / "julia"]
+    for candidate in candidates:
+        if (candidate / "Project.toml").is_file():
+            return candidate
+    raise EngineUnavailableError(
+        f"The Julia package PyODEBridge is in neither of {[str(path) for path in candidates]}."
+    )
+
+
+def _main_module() -> Any:
+    if "juliacall" in sys.modules:
+        _check_running_juliacall()
+    else:
+        location = locate()
+        if bool(location.exe) != bool(location.project):
+            raise EngineUnavailableError(f"Set both of {EXE_VARIABLE} and {PROJECT_VARIABLE}, or none of them.")
+        for name, value in {**JULIA_SETTINGS, **as_environment(location)}.items():
+            os.environ.setdefault(name, value)
+    try:
+        with warnings.catch_warnings(), _sigint_kept():
+            warnings.filterwarnings("ignore", message="torch was imported before juliacall")
+            from juliacall import Main
+    except (Exception, SystemExit) as error:
+        raise EngineUnavailableError(
+            f"Julia could not be started ({type(error).__name__}: {error}). "
+            "Run `python -m pyode_bridge doctor` to see what is missing."
+        ) from error
+    return Main
+
+
+def _check_running_juliacall() -> None:
+    juliacall = sys.modules["juliacall"]
+    config = getattr(juliacall, "CONFIG", {})
+    if not config.get("inited"):
+        return
+    threads = juliacall.Main.seval("Threads.nthreads()")
+    if config.get("opt_handle_signals") != "yes" and threads > 1:
+        raise EngineUnavailableError(
+            f"juliacall was imported before pyode_bridge, with {threads} threads and without signal handling, which "
+            "kills the process at Julia's next garbage collection. Import pyode_bridge first, or set "
+            "PYTHON_JULIACALL_HANDLE_SIGNALS=yes before juliacall is imported."
+        )
+
+
+@contextlib.contextmanager
+def _sigint_kept() -> Iterator[None]:
+    """Give SIGINT back to Python after Julia has taken it."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

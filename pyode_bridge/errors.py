@@ -1,0 +1,55 @@
+"""The exceptions of pyode_bridge: one family, each saying what was given, what was expected and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BridgeError(Exception):
+    """Base of every exception that pyode_bridge raises on its own account."""
+
+
+class InputError(BridgeError, ValueError):
+    """An argument is unusable; raised before any solver runs."""
+
+
+class UnknownSolverError(BridgeError, ValueError):
+    """``method`` names no solver that any engine knows."""
+
+
+class UnknownSensealgError(BridgeError, ValueError):
+    """``sensealg`` names no sensitivity algorithm."""
+
+
+class UnsupportedError(BridgeError, ValueError):
+    """The name is known, but the engine that runs cannot serve it."""
+
+
+class EngineUnavailableError(BridgeError, RuntimeError):
+    """The engine asked for cannot start on this machine."""
+
+
+class SolverError(BridgeError, RuntimeError):
+    """A solve ended before the last requested time.
+
+    Attributes:
+        retcode: the solver's return code, in the words of SciMLBase (``"MaxIters"``, ``"Unstable"``, ...).
+        t: the time that was reached, in the units of the caller's ``t``.
+        algorithm: the algorithm that ran.
+    """
+
+    def __init__(self, message: str, *, retcode: str, t: float, algorithm: str) -> None:
+        super().__init__(message)
+        self.retcode = retcode
+        self.t = t
+        self.algorithm = algorithm
+
+
+def near_names(name: str, known: Iterable[str]) -> str:
+    """A sentence that suggests the names closest to ``name``, or an empty string."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=4, cutoff=0.6)
+    if not matches:
+        return ""
+    return " Did you mean " + ", ".join(by_lower[match] for match in matches) + "?"

@@ -1,0 +1,59 @@
+"""Solver names: Julia's own, and torchdiffeq's as aliases of the same algorithms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pyode_bridge.errors import InputError
+
+DEFAULT_METHOD = "dopri5"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A solver as asked for.
+
+    Attributes:
+        algorithm: a name or expression in Julia's syntax, such as ``"Rodas5P"`` or ``"AutoTsit5(Rosenbrock23())"``,
+            or an algorithm object made with diffeqpy or juliacall.
+        fixed_step: whether the name stands for a fixed-step method (torchdiffeq's ``"rk4"`` and others).
+    """
+
+    algorithm: Any
+    fixed_step: bool = False
+
+    def __str__(self) -> str:
+        return str(self.algorithm)
+
+
+# torchdiffeq's name -> the same algorithm under Julia's name. torchdiffeq's "rk4" is Kutta's 3/8 rule; here it is the
+# classical method of the same order, because that is what "RK4" means in every engine.
+TORCHDIFFEQ_ALIASES = {
+    "dopri5": Method("DP5"),
+    "tsit5": Method("Tsit5"),
+    "bosh3": Method("BS3"),
+    "adaptive_heun": Method("Heun"),
+    "euler": Method("Euler", fixed_step=True),
+    "midpoint": Method("Midpoint", fixed_step=True),
+    "heun2": Method("Heun", fixed_step=True),
+    "rk4": Method("RK4", fixed_step=True),
+}
+
+
+def as_method(method: Any) -> Method:
+    """The Method for a user's ``method`` argument (None means torchdiffeq's default, dopri5)."""
+    if method is None:
+        method = DEFAULT_METHOD
+    if isinstance(method, Method):
+        return method
+    if isinstance(method, str):
+        if not method.strip():
+            raise InputError("method is an empty string; expected a solver's name such as 'Tsit5' or 'Rodas5P'.")
+        return TORCHDIFFEQ_ALIASES.get(method.strip(), Method(method.strip()))
+    if type(method).__module__.startswith("juliacall"):
+        return Method(method)
+    raise InputError(
+        f"method is a {type(method).__name__}; expected a solver's name such as 'Tsit5' or "
+        "'AutoTsit5(Rosenbrock23())', or an algorithm object made with diffeqpy."
+    )

@@ -1,0 +1,53 @@
+"""Which tensors the gradient must reach: those of the module, and those the dynamics turn out to use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.errors import InputError
+
+
+def listed_parameters(adjoint_params: Iterable[Tensor]) -> list[Tensor]:
+    """The tensors that a caller listed, without those that need no gradient."""
+    parameters = list(adjoint_params)
+    for position, parameter in enumerate(parameters):
+        if not isinstance(parameter, Tensor):
+            raise InputError(
+                f"adjoint_params[{position}] is a {type(parameter).__name__}; expected tensors, for example "
+                "tuple(func.parameters())."
+            )
+    return _unique(parameter for parameter in parameters if parameter.requires_grad)
+
+
+def reachable_parameters(func: Callable[..., Any], value: Tensor) -> list[Tensor]:
+    """The module's parameters that require a gradient, then other leaf tensors that ``value`` depends on.
+
+    ``value`` is the right-hand side evaluated once under autograd; walking its graph finds what a plain function or
+    a closure uses, which a list of a module's parameters would miss.
+    """
+    own = func.parameters() if isinstance(func, torch.nn.Module) else ()
+    return _unique([parameter for parameter in own if parameter.requires_grad] + _graph_leaves(value))
+
+
+def _graph_leaves(value: Tensor) -> list[Tensor]:
+    leaves: list[Tensor] = []
+    pending = [value.grad_fn] if value.grad_fn is not None else []
+    seen = set(pending)
+    while pending:
+        node = pending.pop()
+        leaf = getattr(node, "variable", None)  # present on AccumulateGrad nodes only
+        if leaf is not None:
+            leaves.append(leaf)
+        for following, _ in node.next_functions:
+            if following is not None and following not in seen:
+                seen.add(following)
+                pending.append(following)
+    return leaves
+
+
+def _unique(tensors: Iterable[Tensor]) -> list[Tensor]:
+    return list({id(tensor): tensor for tensor in tensors}.values())

@@ -1,0 +1,149 @@
+"""The seam between the user's call and an engine: plain data in, plain data out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.methods import Method
+from pyode_bridge.options import StepOptions
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """Relative and absolute error bounds: scalars, or tensors with one entry a state component."""
+
+    rtol: float | Tensor
+    atol: float | Tensor
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How gradients are to be computed.
+
+    Attributes:
+        sensealg: the sensitivity algorithm in SciMLSensitivity's syntax; None for the engine's default.
+        method: the solver of the backward solve.
+        tolerances: scalar tolerances of the backward solve.
+        options: step options of the backward solve.
+    """
+
+    sensealg: str | None
+    method: Method
+    tolerances: Tolerances
+    options: StepOptions
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An initial value problem over a flat state, ready for any engine.
+
+    Attributes:
+        dynamics: the right-hand side and its derivatives.
+        y0: state at ``t[0]``, shape ``(n,)``, detached.
+        t: times of the result, shape ``(T,)``, float64 on the CPU, strictly increasing.
+        method: the solver asked for.
+        tolerances: error bounds of the forward solve.
+        options: step options of the forward solve.
+        sensitivity: how gradients are computed; None when none are wanted, and then nothing is kept for them.
+    """
+
+    dynamics: Dynamics
+    y0: Tensor
+    t: Tensor
+    method: Method
+    tolerances: Tolerances
+    options: StepOptions
+    sensitivity: Sensitivity | None
+
+
+@dataclass(frozen=True)
+class SolverStats:
+    """Work of a solve; None where the solver does not report a count.
+
+    Attributes:
+        nfe: evaluations of the dynamics.
+        njac: Jacobians.
+        accepted: accepted steps.
+        rejected: rejected steps.
+    """
+
+    nfe: int
+    njac: int | None = None
+    accepted: int | None = None
+    rejected: int | None = None
+
+
+@dataclass(frozen=True)
+class AdjointStats:
+    """Work of the last backward solve: evaluations of the dynamics and vector-Jacobian products."""
+
+    nfe: int
+    nvjp: int
+
+
+class Gradients(NamedTuple):
+    """Gradients of a scalar loss: with respect to ``y0``, shape ``(n,)``, and to the flat parameters, ``(p,)``."""
+
+    y0: Tensor
+    parameters: Tensor
+
+
+class Pullback(Protocol):
+    """Maps gradients with respect to the values at ``t`` to gradients with respect to ``y0`` and parameters."""
+
+    sensealg: str
+
+    def __call__(self, grad_ys: Tensor) -> Gradients:
+        """``grad_ys`` has shape ``(T, n)``."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What an engine returns.
+
+    Attributes:
+        ys: values at the problem's times, shape ``(T, n)``.
+        stats: work of the solve.
+        retcode: SciMLBase's return code.
+        engine: name of the engine that ran.
+        algorithm: the algorithm that ran, as the engine names it.
+        lane: how the dynamics were evaluated, ``"callback"`` or ``"native"``.
+        pullback: present if the problem asked for sensitivities.
+    """
+
+    ys: Tensor
+    stats: SolverStats
+    retcode: str
+    engine: str
+    algorithm: str
+    lane: str
+    pullback: Pullback | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class SolverInfo:
+    """A solver that an engine offers: its name in ``method``, where it comes from, and a line about it."""
+
+    name: str
+    source: str
+    summary: str
+
+
+class Engine(Protocol):
+    """Something that solves problems."""
+
+    name: str
+
+    def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
+        """Raise if the solver or the sensitivity algorithm is unknown or unsupported here."""
+
+    def solve(self, problem: Problem) -> Trajectory:
+        """Solve; raises SolverError, or what the dynamics raised."""
+
+    def solvers(self) -> Sequence[SolverInfo]:
+        """The solvers on offer."""

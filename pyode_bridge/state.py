@@ -1,0 +1,127 @@
+"""The shape of a state: a tensor, or a tuple or dict of tensors, and its flat form."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.errors import InputError
+
+State: TypeAlias = Tensor | tuple[Tensor, ...] | dict[Any, Tensor]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """How a state is laid out in one flat tensor of ``size`` elements, in order.
+
+    ``keys`` is None for a single tensor, else the positions of a tuple or the keys of a dict.
+    """
+
+    keys: tuple[Hashable, ...] | None
+    is_dict: bool
+    shapes: tuple[torch.Size, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+    @classmethod
+    def of(cls, state: Any, name: str = "y0") -> Structure:
+        """The structure of ``state``; raises InputError if it is none that a solver can hold."""
+        keys, leaves = _leaves(state, name)
+        first = leaves[0]
+        for label, leaf in zip(keys or ("",), leaves, strict=True):
+            where = name if keys is None else f"{name}[{label!r}]"
+            if leaf.is_complex():
+                raise InputError(
+                    f"{where} has dtype {leaf.dtype}; complex states are not supported. Pass real and imaginary "
+                    "parts as a tuple of real tensors."
+                )
+            if leaf.dtype not in (torch.float32, torch.float64):
+                raise InputError(
+                    f"{where} has dtype {leaf.dtype}; expected torch.float32 or torch.float64. Convert it, for "
+                    "example with y0.double()."
+                )
+            if leaf.dtype != first.dtype or leaf.device != first.device:
+                raise InputError(
+                    f"{where} is {leaf.dtype} on {leaf.device}, but the first tensor of {name} is {first.dtype} on "
+                    f"{first.device}; a state has one dtype and one device."
+                )
+        shapes = tuple(leaf.shape for leaf in leaves)
+        if not sum(shape.numel() for shape in shapes):
+            raise InputError(f"{name} has no elements; expected at least one.")
+        return cls(keys, isinstance(state, Mapping), shapes, first.dtype, first.device)
+
+    @property
+    def size(self) -> int:
+        """Number of elements of the flat state."""
+        return sum(shape.numel() for shape in self.shapes)
+
+    def pack(self, state: Any) -> Tensor:
+        """Flatten ``state`` to shape ``(size,)``; differentiable."""
+        if self.keys is None:
+            return state.reshape(-1)  # type: ignore[no-any-return]
+        return torch.cat([state[key].reshape(-1) for key in self.keys])
+
+    def unpack(self, flat: Tensor) -> State:
+        """The state held in ``flat`` of shape ``(*lead, size)``, each leaf of shape ``(*lead, *leaf.shape)``."""
+        lead = flat.shape[:-1]
+        if self.keys is None:
+            return flat.view(*lead, *self.shapes[0])
+        pieces = flat.split([shape.numel() for shape in self.shapes], dim=-1)
+        leaves = [piece.view(*lead, *shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
+        return dict(zip(self.keys, leaves, strict=True)) if self.is_dict else tuple(leaves)
+
+    def mismatch(self, state: Any) -> str | None:
+        """What is wrong with ``state`` as a state of this structure, or None."""
+        if self.keys is None:
+            return None if _fits(state, self.shapes[0], self) else _difference(state, self.shapes[0], self)
+        expected = f"a {'dict with keys' if self.is_dict else 'tuple with positions'} {list(self.keys)}"
+        container: type | tuple[type, ...] = Mapping if self.is_dict else (tuple, list)
+        if not isinstance(state, container):
+            return f"a {type(state).__name__}; expected {expected}"
+        if self.is_dict and set(state) != set(self.keys):
+            return f"a dict with keys {list(state)}; expected {expected}"
+        if len(state) != len(self.keys):
+            return f"{len(state)} tensors; expected {expected}"
+        for key, shape in zip(self.keys, self.shapes, strict=True):
+            if not _fits(state[key], shape, self):
+                return f"at {key!r} {_difference(state[key], shape, self)}"
+        return None
+
+
+def _leaves(state: Any, name: str) -> tuple[tuple[Hashable, ...] | None, list[Tensor]]:
+    keys: tuple[Hashable, ...] | None
+    if isinstance(state, Tensor):
+        return None, [state]
+    if isinstance(state, Mapping):
+        keys = tuple(state)
+    elif isinstance(state, (tuple, list)):
+        keys = tuple(range(len(state)))
+    else:
+        raise InputError(f"{name} is a {type(state).__name__}; expected a tensor, or a tuple or dict of tensors.")
+    if not keys:
+        raise InputError(f"{name} is empty; expected at least one tensor.")
+    leaves = [state[key] for key in keys]
+    for key, leaf in zip(keys, leaves, strict=True):
+        if not isinstance(leaf, Tensor):
+            raise InputError(f"{name}[{key!r}] is a {type(leaf).__name__}; expected a tensor.")
+    return keys, leaves
+
+
+def _fits(leaf: Any, shape: torch.Size, structure: Structure) -> bool:
+    return (
+        isinstance(leaf, Tensor)
+        and leaf.shape == shape
+        and leaf.dtype == structure.dtype
+        and leaf.device == structure.device
+    )
+
+
+def _difference(leaf: Any, shape: torch.Size, structure: Structure) -> str:
+    if not isinstance(leaf, Tensor):
+        return f"a {type(leaf).__name__}; expected a tensor of shape {tuple(shape)}"
+    given = f"shape {tuple(leaf.shape)}, {leaf.dtype}, on {leaf.device}"
+    return f"{given}; expected shape {tuple(shape)}, {structure.dtype}, on {structure.device}, as y0 has"
