@@ -34,7 +34,7 @@ class OdeSolve(torch.autograd.Function):
         return trajectory.ys
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients with respect to ``y0``, ``t`` and each parameter."""
         ys, t, *_ = ctx.saved_tensors
@@ -47,7 +47,7 @@ class OdeSolve(torch.autograd.Function):
 
 
 def _time_gradient(problem: Problem, ys: Tensor, grad_ys: Tensor, grad_y0: Tensor) -> Tensor:
-    """``dL/dt_i = <dL/dy_i, f(t_i, y_i)>``, and for the first time ``-<dL/dy_0, f>`` of what flows through the solve."""
+    """``dL/dt_i = <dL/dy_i, f(t_i, y_i)>``; for the first time, minus that of what flows through the solve."""
     dynamics = problem.dynamics
     flows = torch.cat([(grad_ys[0] - grad_y0)[None], grad_ys[1:]])
     slopes = torch.stack([dynamics(s, y) for s, y in zip(problem.t.tolist(), ys, strict=True)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,13 +12,12 @@ from pyode_bridge.errors import InputError
 from pyode_bridge.state import Structure
 
 
-def times(t: Any, structure: Structure) -> Tensor:
-    """``t`` as a floating tensor of shape ``(T,)``, strictly monotone, ``T >= 2``."""
-    if not isinstance(t, Tensor):
-        try:
-            t = torch.as_tensor(t, dtype=torch.float64)
-        except (TypeError, ValueError, RuntimeError):
-            raise InputError(f"t is a {type(t).__name__}; expected a 1-D tensor of times.") from None
+def times(given: Any, structure: Structure) -> Tensor:
+    """``given`` as a floating tensor of shape ``(T,)``, strictly monotone, ``T >= 2``."""
+    try:
+        t = given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"t is a {type(given).__name__}; expected a 1-D tensor of times.") from None
     if t.ndim != 1 or len(t) < 2:
         raise InputError(
             f"t has shape {tuple(t.shape)}; expected at least two times in one dimension: the time of y0, then those "
@@ -48,13 +47,13 @@ def finite(tensor: Tensor, name: str) -> None:
 
 def tolerance(value: Any, structure: Structure, name: str) -> float | Tensor:
     """A positive number, or a flat tensor with one positive entry a state component."""
-    if isinstance(value, (tuple, list, Mapping)):
+    if isinstance(value, (tuple, list, dict)):
         if structure.keys is None or len(value) != len(structure.keys):
             raise InputError(
                 f"{name} has {len(value)} entries, but y0 has {len(structure.keys or (0,))} tensors; give one number, "
                 "or one entry per tensor."
             )
-        entries = [value[key] for key in structure.keys]
+        entries = [value[key] for key in structure.keys] if isinstance(value, dict) else list(value)
     else:
         entries = [value]
     shapes = structure.shapes if len(entries) == len(structure.shapes) else (torch.Size((structure.size,)),)

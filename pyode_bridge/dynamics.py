@@ -97,7 +97,7 @@ class Dynamics:
 
     def split_parameters(self, flat: Tensor) -> list[Tensor]:
         """Cut a flat vector over all parameters into pieces with the parameters' shapes and dtypes."""
-        pieces = flat.split([parameter.numel() for parameter in self.parameters])
+        pieces = torch.split(flat, [parameter.numel() for parameter in self.parameters])
         return [
             piece.view(parameter.shape).to(parameter.dtype)
             for piece, parameter in zip(pieces, self.parameters, strict=True)

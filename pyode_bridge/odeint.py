@@ -165,7 +165,9 @@ def _run(engine: Engine, problem: Problem, y0: Tensor, t: Tensor) -> tuple[Tenso
         trajectory = engine.solve(problem)
         return trajectory.ys, trajectory
     trajectories: list[Trajectory] = []
-    ys = OdeSolve.apply(engine, problem, trajectories, y0, t, *problem.dynamics.parameters)
+    ys = OdeSolve.apply(  # type: ignore[no-untyped-call]
+        engine, problem, trajectories, y0, t, *problem.dynamics.parameters
+    )
     return ys, trajectories[0]
 
 

@@ -69,9 +69,9 @@ class Structure:
         """The state held in ``flat`` of shape ``(*lead, size)``, each leaf of shape ``(*lead, *leaf.shape)``."""
         lead = flat.shape[:-1]
         if self.keys is None:
-            return flat.view(*lead, *self.shapes[0])
-        pieces = flat.split([shape.numel() for shape in self.shapes], dim=-1)
-        leaves = [piece.view(*lead, *shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
+            return flat.view((*lead, *self.shapes[0]))
+        pieces = torch.split(flat, [shape.numel() for shape in self.shapes], dim=-1)
+        leaves = [piece.view((*lead, *shape)) for piece, shape in zip(pieces, self.shapes, strict=True)]
         return dict(zip(self.keys, leaves, strict=True)) if self.is_dict else tuple(leaves)
 
     def mismatch(self, state: Any) -> str | None:
@@ -79,16 +79,14 @@ class Structure:
         if self.keys is None:
             return None if _fits(state, self.shapes[0], self) else _difference(state, self.shapes[0], self)
         expected = f"a {'dict with keys' if self.is_dict else 'tuple with positions'} {list(self.keys)}"
-        container: type | tuple[type, ...] = Mapping if self.is_dict else (tuple, list)
-        if not isinstance(state, container):
+        if not isinstance(state, dict if self.is_dict else (tuple, list)):
             return f"a {type(state).__name__}; expected {expected}"
-        if self.is_dict and set(state) != set(self.keys):
-            return f"a dict with keys {list(state)}; expected {expected}"
-        if len(state) != len(self.keys):
-            return f"{len(state)} tensors; expected {expected}"
+        leaves = state if isinstance(state, dict) else dict(enumerate(state))
+        if set(leaves) != set(self.keys):
+            return f"tensors at {list(leaves)}; expected {expected}"
         for key, shape in zip(self.keys, self.shapes, strict=True):
-            if not _fits(state[key], shape, self):
-                return f"at {key!r} {_difference(state[key], shape, self)}"
+            if not _fits(leaves[key], shape, self):
+                return f"at {key!r} {_difference(leaves[key], shape, self)}"
         return None
 
 

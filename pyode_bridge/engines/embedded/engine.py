@@ -11,7 +11,6 @@ from pyode_bridge.engines.embedded.algorithms import ALGORITHMS, Algorithm
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration, Integrator
 from pyode_bridge.errors import UnsupportedError, near_names
 from pyode_bridge.methods import Method
-from pyode_bridge.options import StepOptions
 from pyode_bridge.problem import Problem, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.retcodes import raise_for_retcode
 
@@ -51,7 +50,7 @@ class EmbeddedEngine:
             fixed_step=algorithm.fixed_step or options.adaptive is False,
             blocks=(dynamics.size,),
         )
-        integration, ys = _integrate(ivp, algorithm, options, sign=dynamics.sign)
+        integration, ys = _integrate(ivp, algorithm, sign=dynamics.sign)
         sensitivity = problem.sensitivity
         pullback = None if sensitivity is None else PaperAdjoint(problem, sensitivity, ys, _backward)
         return Trajectory(ys, integration.stats, integration.retcode, self.name, _name(algorithm), "native", pullback)
@@ -66,13 +65,11 @@ class EmbeddedEngine:
 
 
 def _backward(ivp: InitialValueProblem, sensitivity: Sensitivity) -> Tensor:
-    _, ys = _integrate(ivp, sensitivity.method, sensitivity.options, sign=-1.0)
+    _, ys = _integrate(ivp, sensitivity.method, sign=-1.0)
     return ys[-1]
 
 
-def _integrate(
-    ivp: InitialValueProblem, method: Method, options: StepOptions, *, sign: float
-) -> tuple[Integration, Tensor]:
+def _integrate(ivp: InitialValueProblem, method: Method, *, sign: float) -> tuple[Integration, Tensor]:
     name = _name(method)
     integration = _integrator(name, ivp.fixed_step)(ivp)
     raise_for_retcode(

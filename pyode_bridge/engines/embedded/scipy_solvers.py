@@ -44,14 +44,14 @@ def adaptive(name: str, problem: InitialValueProblem) -> Integration:
     if retcode == "Success" and not np.isfinite(ys).all():
         retcode = "Unstable"
     values = torch.from_numpy(ys).to(dtype) if retcode == "Success" else None
-    return Integration(values, SolverStats(solver.nfev, solver.njev, steps), retcode, float(solver.t))
+    return Integration(values, SolverStats(int(solver.nfev), int(solver.njev), steps), retcode, float(solver.t))
 
 
 def _rhs(problem: InitialValueProblem) -> Any:
     dtype = problem.y0.dtype
 
     def f(t: float, y: Vector) -> Vector:
-        return problem.f(float(t), torch.from_numpy(y).to(dtype)).double().numpy()  # type: ignore[no-any-return]
+        return problem.f(float(t), torch.from_numpy(y).to(dtype)).double().numpy()
 
     return f
 

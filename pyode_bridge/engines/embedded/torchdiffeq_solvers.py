@@ -55,7 +55,7 @@ class _CountedFixed(_Counted):
 
 
 def adaptive(name: str, problem: InitialValueProblem) -> Integration:
-    """torchdiffeq's adaptive method ``name``."""
+    """The adaptive method of torchdiffeq called ``name``."""
     options: dict[str, Any] = {
         "norm": _block_norm(problem.blocks),
         "max_num_steps": problem.options.maxiters,
@@ -79,7 +79,7 @@ def adaptive(name: str, problem: InitialValueProblem) -> Integration:
 
 
 def fixed(name: str, problem: InitialValueProblem) -> Integration:
-    """torchdiffeq's fixed-step method ``name``, stepping from time to time or by ``dt``."""
+    """The fixed-step method of torchdiffeq called ``name``, stepping from time to time or by ``dt``."""
     func = _CountedFixed(problem)
     options = {} if problem.options.dt is None else {"step_size": problem.options.dt, "interp": "cubic"}
     try:
@@ -119,7 +119,7 @@ def _retcode(error: AssertionError) -> str:
 
 def _block_norm(blocks: tuple[int, ...]) -> Any:
     def norm(flat: Tensor) -> Tensor:
-        parts = [part for part in flat.split(blocks, dim=-1) if part.numel()]
+        parts = [part for part in torch.split(flat, list(blocks), dim=-1) if part.numel()]
         return torch.stack([part.square().mean().sqrt() for part in parts]).amax()
 
     return norm

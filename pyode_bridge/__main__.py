@@ -1,0 +1,7 @@
+"""`python -m pyode_bridge`."""
+
+import sys
+
+from pyode_bridge.cli import main
+
+sys.exit(main())

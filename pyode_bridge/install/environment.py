@@ -1,0 +1,150 @@
+"""What a Julia executable and a Julia environment hold, read from files; Julia itself only says its version."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tomlkit
+from tomlkit.exceptions import ParseError
+
+PYTHONCALL_UUID = "6099a3de-0909-46bc-b1f4-468b9a2dfc0d"
+VERSION_TIMEOUT = 60.0  # seconds: juliaup's launcher may have to unpack a Julia first
+
+JuliaVersion = tuple[int, int, int]
+
+
+class Package(NamedTuple):
+    """A package of a Manifest; ``version`` is empty for some standard libraries."""
+
+    uuid: str
+    version: str
+
+
+@dataclass(frozen=True)
+class JuliaEnvironment:
+    """An executable with a project, as found.
+
+    Attributes:
+        exe: path of the executable.
+        project: path of the environment's folder.
+        version: version of Julia, None if the executable does not run.
+        packages: what the environment's Manifest holds, by name.
+        problems: what keeps PyODEBridge from running there, a sentence each; empty where nothing does.
+    """
+
+    exe: str
+    project: str
+    version: JuliaVersion | None
+    packages: Mapping[str, Package]
+    problems: tuple[str, ...]
+
+
+def examine(exe: str, project: str) -> JuliaEnvironment:
+    """Look at an executable and a project: does the first run, and does the second hold what PyODEBridge needs?"""
+    version = julia_version(exe)
+    problems = [] if version else [f"{exe!r} is not a Julia executable that runs (`{exe} --version` fails)."]
+    folder = _folder(project)
+    packages: Mapping[str, Package] = {}
+    if not (folder / "Project.toml").is_file() and not (folder / "JuliaProject.toml").is_file():
+        problems.append(f"{str(folder)!r} is not a Julia environment: it has no Project.toml.")
+    elif (manifest := manifest_file(folder, version)) is None:
+        problems.append(
+            f"The environment {str(folder)!r} has no Manifest.toml: its packages were never resolved. Run "
+            f"`{exe} --project={folder} -e 'using Pkg; Pkg.instantiate()'`."
+        )
+    else:
+        try:
+            packages = read_manifest(manifest)
+            problems += missing_packages(packages, exe, folder)
+        except (OSError, UnicodeDecodeError, ParseError) as error:
+            problems.append(f"{str(manifest)!r} cannot be read: {error}.")
+    return JuliaEnvironment(exe, str(folder), version, packages, tuple(problems))
+
+
+def missing_packages(packages: Mapping[str, Package], exe: str, folder: Path) -> list[str]:
+    """What an environment lacks of the packages of juliapkg.json, and whether PythonCall matches juliacall."""
+    problems = []
+    missing = [name for name, entry in required_packages().items() if not _holds(packages, name, entry["uuid"])]
+    if missing:
+        names = ", ".join(f'"{name}"' for name in missing)
+        problems.append(
+            f"The environment {str(folder)!r} lacks {', '.join(missing)}. Run "
+            f"`{exe} --project={folder} -e 'using Pkg; Pkg.add([{names}])'`."
+        )
+    expected = metadata.version("juliacall")
+    found = packages["PythonCall"].version if _holds(packages, "PythonCall", PYTHONCALL_UUID) else None
+    if found != expected:
+        have = "lacks PythonCall" if found is None else f"has PythonCall {found}"
+        problems.append(
+            f"The environment {str(folder)!r} {have}, but juliacall {expected} needs exactly PythonCall {expected}. Run "
+            f"`{exe} --project={folder} -e 'using Pkg; Pkg.add(name=\"PythonCall\", version=\"{expected}\")'`."
+        )
+    return problems
+
+
+def required_packages() -> dict[str, dict[str, str]]:
+    """UUID and version bounds of each package that PyODEBridge depends on, from pyode_bridge/juliapkg.json."""
+    packages: dict[str, dict[str, str]] = json.loads(requirements_file().read_text())["packages"]
+    return packages
+
+
+def requirements_file() -> Path:
+    """The file that tells juliapkg what pyode_bridge needs."""
+    return Path(__file__).parent.parent / "juliapkg.json"
+
+
+def julia_version(exe: str) -> JuliaVersion | None:
+    """What ``exe --version`` answers, or None where it does not answer as Julia does."""
+    path = shutil.which(exe)
+    if path is None:
+        return None
+    try:
+        answer = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, check=True, timeout=VERSION_TIMEOUT
+        ).stdout
+    except (OSError, UnicodeDecodeError, subprocess.SubprocessError):
+        return None
+    match = re.match(r"julia version (\d+)\.(\d+)\.(\d+)", answer)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def manifest_file(project: str | Path, version: JuliaVersion | None) -> Path | None:
+    """The Manifest that Julia ``version`` would read in a project, or None."""
+    folder = _folder(project)
+    versioned = [f"Manifest-v{version[0]}.{version[1]}.toml"] if version else []
+    names = [prefix + name for name in (*versioned, "Manifest.toml") for prefix in ("Julia", "")]
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def read_manifest(file: Path) -> dict[str, Package]:
+    """The packages of a Manifest, of format 1 or 2."""
+    table: dict[str, Any] = tomlkit.parse(file.read_text(encoding="utf-8")).unwrap()
+    entries = table.get("deps", {}) if "manifest_format" in table else table
+    return {
+        name: Package(str(entry.get("uuid", "")), str(entry.get("version", "")))
+        for name, versions in entries.items()
+        if isinstance(versions, list)
+        for entry in versions
+    }
+
+
+def version_text(version: JuliaVersion | None) -> str:
+    """The version as Julia writes it."""
+    return "unknown" if version is None else ".".join(str(part) for part in version)
+
+
+def _holds(packages: Mapping[str, Package], name: str, uuid: str) -> bool:
+    return name in packages and packages[name].uuid == uuid
+
+
+def _folder(project: str | Path) -> Path:
+    path = Path(project)
+    return path.parent if path.is_file() else path

@@ -1,0 +1,45 @@
+"""One fixture runs a test on every engine present; those for Julia are marked and skip, with the reason, without it."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+import torch
+
+from pyode_bridge.engines import julia_engine
+from pyode_bridge.errors import EngineUnavailableError
+from pyode_bridge.install.location import locate
+
+ENGINES = ["embedded", pytest.param("julia", marks=pytest.mark.julia)]
+
+
+@functools.cache
+def why_no_julia() -> str | None:
+    """None if the Julia engine starts without installing anything, else why not."""
+    if locate().exe is None:
+        import juliapkg
+
+        if not juliapkg.resolve(dry_run=True):
+            return "no Julia is installed; run `python -m pyode_bridge install`"
+    try:
+        julia_engine()
+    except EngineUnavailableError as error:
+        return str(error)
+    return None
+
+
+@pytest.fixture(autouse=True)
+def _needs_julia(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("julia") and (reason := why_no_julia()):
+        pytest.skip(reason)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
