@@ -85,7 +85,7 @@ def missing_packages(packages: Mapping[str, Package], exe: str, folder: Path) ->
         have = "lacks PythonCall" if found is None else f"has PythonCall {found}"
         problems.append(
             f"The environment {str(folder)!r} {have}, but juliacall {expected} needs exactly PythonCall {expected}. Run "
-            f"`{exe} --project={folder} -e 'using Pkg; Pkg.add(name=\"PythonCall\", version=\"{expected}\")'`."
+            f'`{exe} --project={folder} -e \'using Pkg; Pkg.add(name="PythonCall", version="{expected}")\'`.'
         )
     return problems
 

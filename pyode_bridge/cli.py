@@ -1,0 +1,136 @@
+"""The command ``pyode-bridge``, also ``python -m pyode_bridge``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyode_bridge
+from pyode_bridge.engines import ENGINE_NAMES
+from pyode_bridge.errors import BridgeError
+from pyode_bridge.install import doctor
+from pyode_bridge.install.environment import examine, version_text
+from pyode_bridge.install.julia import install
+from pyode_bridge.install.location import configuration_file, locate, write_configuration
+
+MARKS = {True: "ok", False: "WRONG", None: "note"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with ``arguments``, by default those of the process; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except (BridgeError, OSError) as error:
+        print(f"pyode-bridge: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("pyode-bridge: interrupted.", file=sys.stderr)
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pyode-bridge", description="Julia's differential equation solvers for PyTorch."
+    )
+    parser.add_argument("--version", action="version", version=f"pyode_bridge {pyode_bridge.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("install", help="install Julia and its packages ahead of the first solve")
+    command.set_defaults(run=_install)
+
+    command = commands.add_parser("use", help="use, from now on, a Julia that is already installed")
+    command.add_argument("--julia", metavar="EXE", help="the Julia executable")
+    command.add_argument("--project", metavar="DIR", help="the folder of a Julia environment that holds the packages")
+    command.add_argument("--forget", action="store_true", help="forget the Julia that was chosen")
+    command.set_defaults(run=_use, parser=command)
+
+    command = commands.add_parser("doctor", help="say what is there, what is wrong, and what to do")
+    command.add_argument("--start", action="store_true", help="also start Julia and solve, with times")
+    command.set_defaults(run=_doctor)
+
+    command = commands.add_parser("solvers", help="list the solvers")
+    command.add_argument("--engine", choices=ENGINE_NAMES, help="the engine; default: the one odeint would use")
+    command.add_argument("filter", nargs="?", default="", metavar="FILTER", help="text to look for, in any column")
+    command.set_defaults(run=_solvers)
+    return parser
+
+
+def _install(_: argparse.Namespace) -> int:
+    install(lambda text: print(text, flush=True))
+    return 0
+
+
+def _use(options: argparse.Namespace) -> int:
+    if options.forget == bool(options.julia or options.project) or bool(options.julia) != bool(options.project):
+        options.parser.error("give --julia and --project, or --forget alone")
+    if options.forget:
+        file = configuration_file()
+        existed = file.exists()
+        file.unlink(missing_ok=True)
+        print(f"Removed {file}." if existed else f"Nothing to forget: there is no {file}.")
+        return 0
+    exe = shutil.which(Path(options.julia).expanduser()) or options.julia
+    project = str(Path(options.project).expanduser().absolute())
+    environment = examine(os.path.abspath(exe) if os.path.exists(exe) else exe, project)
+    if environment.problems:
+        print("pyode-bridge: this Julia cannot be used.", *environment.problems, sep="\n  ", file=sys.stderr)
+        return 1
+    file = write_configuration(environment.exe, environment.project)
+    print(
+        f"Julia {version_text(environment.version)} at {environment.exe}, with the environment {environment.project},"
+    )
+    print(f"will be used from now on; remembered in {file}.")
+    location = locate()
+    if (location.exe, location.project) != (environment.exe, environment.project):
+        print(f"But here and now something else goes first: {location.rule}.")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    machine = doctor.Machine.here()
+    findings = doctor.examine_machine(machine)
+    _print_findings(findings)
+    usable = doctor.is_usable(machine, findings)
+    if options.start:
+        if usable:
+            engine = "embedded" if machine.engine == "embedded" else "julia"
+            print(f"Starting the {engine} engine; the first start of Julia may compile for minutes.", flush=True)
+            finding = doctor.trial(engine)
+            usable = finding.ok is not False
+        else:
+            finding = doctor.Finding("trial", "not made", None, "Mend what is wrong above first.")
+        _print_findings([finding])
+    if machine.engine == "embedded":
+        print("\nThe embedded engine was chosen: it needs nothing of Julia.")
+    else:
+        print("\nThe Julia engine can be used." if usable else "\nThe Julia engine cannot be used; see WRONG above.")
+    return 0 if usable else 1
+
+
+def _print_findings(findings: Sequence[doctor.Finding]) -> None:
+    for finding in findings:
+        print(f"{MARKS[finding.ok]:<6}{finding.subject:<22}{finding.value}")
+        for line in finding.advice.splitlines():
+            print(f"{'':<28}-> {line}")
+
+
+def _solvers(options: argparse.Namespace) -> int:
+    wanted = options.filter.lower()
+    rows = [
+        solver
+        for solver in pyode_bridge.solvers(options.engine)
+        if wanted in f"{solver.name} {solver.source} {solver.summary}".lower()
+    ]
+    if not rows:
+        print(f"pyode-bridge: no solver has {options.filter!r} in its name, source or summary.", file=sys.stderr)
+        return 1
+    name, source = (max(len(getattr(row, column)) for row in rows) for column in ("name", "source"))
+    for row in rows:
+        print(f"{row.name:<{name}}  {row.source:<{source}}  {row.summary}")
+    return 0

@@ -1,0 +1,199 @@
+"""Bad input and failing solves: the right exception, before any solver runs where that is possible, and its words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pyode_bridge as pb
+from tests.problems import DOUBLE
+
+Y0 = torch.ones(2, dtype=DOUBLE)
+T = torch.tensor([0.0, 1.0], dtype=DOUBLE)
+
+
+def decay(t: Tensor, y: Tensor) -> Tensor:
+    return -y
+
+
+def nan(t: Tensor, y: Tensor) -> Tensor:
+    return y * float("nan")
+
+
+UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "t of length 1": ({"t": T[:1]}, "at least two times"),
+    "t in two dimensions": ({"t": T[None]}, r"shape \(1, 2\)"),
+    "t not monotone": ({"t": torch.tensor([0.0, 2.0, 1.0])}, r"t\[1\] = 2 is followed by t\[2\] = 1"),
+    "t repeated": ({"t": torch.tensor([0.0, 0.0, 1.0])}, "strictly increasing"),
+    "t with NaN": ({"t": torch.tensor([0.0, float("nan")])}, "NaN or Inf"),
+    "t no tensor": ({"t": "now"}, "expected a 1-D tensor of times"),
+    "y0 with NaN": ({"y0": torch.tensor([1.0, float("nan")])}, "y0 holds 1 NaN or Inf"),
+    "y0 of integers": ({"y0": torch.ones(2, dtype=torch.int64)}, "torch.int64; expected torch.float32"),
+    "y0 complex": ({"y0": torch.ones(2, dtype=torch.complex64)}, "complex states are not supported"),
+    "y0 empty": ({"y0": torch.ones(0)}, "no elements"),
+    "y0 an empty tuple": ({"y0": ()}, "y0 is empty"),
+    "y0 no tensor": ({"y0": [1.0, 2.0]}, r"y0\[0\] is a float; expected a tensor"),
+    "y0 of mixed dtypes": ({"y0": (torch.ones(1), torch.ones(1, dtype=DOUBLE))}, "one dtype and one device"),
+    "rtol negative": ({"rtol": -1e-3}, "rtol is -0.001"),
+    "atol of a wrong shape": ({"atol": torch.ones(3)}, r"broadcasts to shape \(2,\)"),
+    "rtol a word": ({"rtol": "small"}, "rtol is 'small'"),
+    "adjoint_rtol negative": ({"adjoint_rtol": -1.0}, "adjoint_rtol is -1.0"),
+    "unknown option": ({"options": {"max_iters": 5}}, "Did you mean maxiters"),
+    "negative option": ({"options": {"dtmax": -1}}, "expected a positive number"),
+    "method no name": ({"method": 5}, "expected a solver's name"),
+    "method empty": ({"method": " "}, "empty string"),
+    "engine unknown": ({"engine": "matlab"}, "expected one of auto, julia, embedded"),
+    "dynamics return a wrong shape": ({"func": lambda t, y: y[:1]}, r"shape \(1,\).*expected shape \(2,\)"),
+    "dynamics return a wrong dtype": ({"func": lambda t, y: y.float()}, "torch.float32.*expected.*torch.float64"),
+    "dynamics return a wrong device": ({"func": lambda t, y: y.to("meta")}, "on meta"),
+    "dynamics return no tensor": ({"func": lambda t, y: 1.0}, "returned a float; expected a tensor"),
+    "dynamics return NaN at once": ({"func": nan}, "holds 2 NaN or Inf"),
+    "adjoint_params no tensors": ({"adjoint_params": ["weight"]}, r"adjoint_params\[0\] is a str"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_unusable_input_is_refused_before_any_solver_runs(engine: str, case: str) -> None:
+    changes, message = UNUSABLE[case]
+    arguments = {"func": decay, "y0": Y0, "t": T, "engine": engine, **changes}
+    with pytest.raises(pb.InputError, match=message):
+        pb.odeint(arguments.pop("func"), arguments.pop("y0"), arguments.pop("t"), **arguments)
+
+
+def test_a_module_on_another_device_is_refused(engine: str) -> None:
+    module = nn.Linear(2, 2, device="meta")
+    with pytest.raises(pb.InputError, match=r"func\.weight is on meta, but y0 is on cpu"):
+        pb.odeint(module, torch.ones(2), torch.tensor([0.0, 1.0]), engine=engine)
+
+
+def test_a_tuple_state_with_wrong_output_says_where(engine: str) -> None:
+    with pytest.raises(pb.InputError, match="at 1 shape"):
+        pb.odeint(lambda t, y: (y[0], y[0]), (Y0, Y0[:1]), T, engine=engine)
+
+
+def test_event_functions_are_refused_by_name(engine: str) -> None:
+    with pytest.raises(pb.UnsupportedError, match="event_fn"):
+        pb.odeint(decay, Y0, T, engine=engine, event_fn=lambda t, y: y[0])
+
+
+def test_a_solver_the_embedded_engine_lacks_names_the_way_to_julia() -> None:
+    with pytest.raises(pb.UnsupportedError, match=r"'Rodas5P'.*pyode_bridge install"):
+        pb.odeint(decay, Y0, T, method="Rodas5P", engine="embedded")
+
+
+def test_a_misspelt_solver_gets_a_suggestion_from_the_embedded_engine() -> None:
+    with pytest.raises(pb.UnsupportedError, match="Did you mean RadauIIA5"):
+        pb.odeint(decay, Y0, T, method="RadauIA5", engine="embedded")
+
+
+def test_the_embedded_engine_has_one_adjoint() -> None:
+    with pytest.raises(pb.UnsupportedError, match="GaussAdjoint.*paper's adjoint alone"):
+        pb.odeint(decay, Y0, T, sensealg="GaussAdjoint", engine="embedded")
+
+
+def test_fixed_steps_are_not_silently_replaced_by_adaptive_ones() -> None:
+    with pytest.raises(pb.UnsupportedError, match="RK4 with fixed steps only"):
+        pb.odeint(decay, Y0, T, method="RK4", engine="embedded")
+    with pytest.raises(pb.UnsupportedError, match="DP5 with adaptive steps only"):
+        pb.odeint(decay, Y0, T, method="DP5", engine="embedded", options={"adaptive": False})
+
+
+def explode(t: Tensor, y: Tensor) -> Tensor:
+    return y**2  # from y = 1 the solution is 1 / (1 - t), which does not reach t = 1
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["increasing", "decreasing"])
+def test_a_diverging_solve_raises_with_retcode_and_time(engine: str, backwards: bool) -> None:
+    sign = -1.0 if backwards else 1.0
+    t = sign * torch.tensor([0.0, 0.5, 2.0], dtype=DOUBLE)
+    with pytest.raises(pb.SolverError) as caught:
+        pb.odeint(lambda t, y: sign * explode(t, y), torch.ones(1, dtype=DOUBLE), t, method="DP5", engine=engine)
+    assert caught.value.retcode in {"MaxIters", "DtLessThanMin", "Unstable"}
+    assert sign * caught.value.t == pytest.approx(1.0, abs=0.01)
+    assert caught.value.retcode in str(caught.value)
+    assert "DP5" in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["RadauIIA5", "QNDF", "lsoda", "CVODE_BDF", "DP8", "euler"])
+def test_every_kind_of_embedded_solver_reports_divergence(method: str) -> None:
+    t = torch.linspace(0, 8, 17, dtype=DOUBLE)
+    with pytest.raises(pb.SolverError) as caught:
+        pb.odeint(explode, torch.ones(1, dtype=DOUBLE), t, method=method, engine="embedded")
+    assert 0.9 < caught.value.t <= 8
+
+
+def test_too_few_steps_allowed(engine: str) -> None:
+    with pytest.raises(pb.SolverError) as caught:
+        pb.odeint(lambda t, y: -50 * y, Y0, 100 * T, method="DP5", engine=engine, options={"maxiters": 20})
+    assert caught.value.retcode == "MaxIters"
+    assert 0 < caught.value.t < 100
+
+
+def test_nan_in_the_middle_of_a_solve_is_never_returned(engine: str) -> None:
+    def breaks(t: Tensor, y: Tensor) -> Tensor:
+        return torch.where(t > 0.5, torch.nan, -y)
+
+    with pytest.raises(pb.SolverError) as caught:
+        pb.odeint(breaks, Y0, T, method="DP5", engine=engine)
+    assert caught.value.t <= 0.5 + 1e-6
+
+
+class Oops(Exception):
+    pass
+
+
+def raise_after(calls: int) -> Any:
+    count = 0
+
+    def dynamics(t: Tensor, y: Tensor) -> Tensor:
+        nonlocal count
+        count += 1
+        if count > calls:
+            raise Oops("in the dynamics")
+        return -y
+
+    return dynamics
+
+
+def test_an_exception_in_the_dynamics_comes_back_as_itself(engine: str) -> None:
+    with pytest.raises(Oops, match="in the dynamics") as caught:
+        pb.odeint(raise_after(7), Y0, T, engine=engine)
+    assert any(entry.name == "dynamics" for entry in caught.traceback)
+    torch.testing.assert_close(  # and the next solve is right
+        pb.odeint(decay, Y0, T, engine=engine)[-1], torch.exp(-T[1]) * Y0, rtol=1e-6, atol=1e-8
+    )
+
+
+def test_an_exception_in_the_backward_pass_comes_back_as_itself(engine: str) -> None:
+    broken = False
+
+    def dynamics(t: Tensor, y: Tensor) -> Tensor:
+        if broken:
+            raise Oops("in the backward pass")
+        return -y
+
+    y0 = Y0.clone().requires_grad_()
+    y = pb.odeint(dynamics, y0, T, engine=engine)
+    broken = True
+    with pytest.raises(Oops, match="in the backward pass"):
+        y.sum().backward()
+
+
+def test_keyboard_interrupt_stops_a_solve(engine: str) -> None:
+    import signal
+
+    count = 0
+
+    def dynamics(t: Tensor, y: Tensor) -> Tensor:
+        nonlocal count
+        count += 1
+        if count == 20:
+            signal.raise_signal(signal.SIGINT)
+        return -y
+
+    with pytest.raises(KeyboardInterrupt):
+        pb.odeint(dynamics, Y0, 1000 * T, method="bosh3", engine=engine)
+    assert count < 100
