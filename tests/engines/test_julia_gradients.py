@@ -1,0 +1,141 @@
+"""SciMLSensitivity's adjoints through the bridge: against closed forms and finite differences."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pyode_bridge as pb
+from tests.problems import DOUBLE, SPIRAL, Driven, Linear, Logistic
+from tests.test_gradients import gradients, relative_error
+
+pytestmark = pytest.mark.julia
+
+SENSEALGS = [
+    "InterpolatingAdjoint",
+    "InterpolatingAdjoint(checkpointing=true)",
+    "BacksolveAdjoint",
+    "QuadratureAdjoint",
+    "GaussAdjoint",
+]
+TIGHT = {"rtol": 1e-10, "atol": 1e-10}
+BOUND = 1e-6
+
+
+@pytest.mark.parametrize("problem", [Linear(SPIRAL), Logistic(), Driven()], ids=["linear", "logistic", "driven"])
+@pytest.mark.parametrize("method", ["Tsit5", "Vern7"])
+@pytest.mark.parametrize("sensealg", SENSEALGS)
+def test_closed_forms(sensealg: str, method: str, problem: nn.Module) -> None:
+    y0 = torch.tensor([0.5, 0.3], dtype=DOUBLE)
+    t = torch.linspace(0.2, 1.4, 6, dtype=DOUBLE)
+    weights = torch.randn(6, 2, dtype=DOUBLE)
+
+    def solve(y0: Tensor, t: Tensor) -> Tensor:
+        return pb.odeint(problem, y0, t, method=method, engine="julia", sensealg=sensealg, **TIGHT)
+
+    exact = gradients(problem, y0, t, weights, problem.exact)
+    for mine, theirs in zip(gradients(problem, y0, t, weights, solve), exact, strict=True):
+        assert relative_error(mine, theirs) <= BOUND
+
+
+@pytest.mark.parametrize("sensealg", SENSEALGS)
+def test_finite_differences(sensealg: str) -> None:
+    problem = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+    y0 = torch.tensor([0.5, -0.3], dtype=DOUBLE)
+    t = torch.linspace(0, 1, 4, dtype=DOUBLE)
+
+    def loss() -> Tensor:
+        func = lambda t, y: problem(y)  # noqa: E731
+        y = pb.odeint(func, y0, t, method="Vern9", engine="julia", sensealg=sensealg, **TIGHT)
+        return y.square().sum()
+
+    (found,) = torch.autograd.grad(loss(), problem[0].weight)
+    step = 1e-4
+    weight = problem[0].weight
+    differences = torch.empty_like(weight)
+    with torch.no_grad():
+        for index in range(weight.numel()):
+            values = []
+            for factor in (2, 1, -1, -2):
+                original = weight.view(-1)[index].clone()
+                weight.view(-1)[index] += factor * step
+                values.append(loss())
+                weight.view(-1)[index] = original
+            differences.view(-1)[index] = (-values[0] + 8 * values[1] - 8 * values[2] + values[3]) / (12 * step)
+    assert relative_error(found, differences) <= BOUND
+
+
+@pytest.mark.parametrize("method", ["Rodas5P", "KenCarp4", "QNDF", "FBDF", "AutoTsit5(Rosenbrock23())"])
+@pytest.mark.parametrize("sensealg", ["GaussAdjoint", "InterpolatingAdjoint"])
+def test_implicit_solvers_are_differentiated(method: str, sensealg: str) -> None:
+    problem = Driven()
+    y0 = torch.tensor([0.5, 0.3], dtype=DOUBLE)
+    t = torch.linspace(0.2, 1.4, 3, dtype=DOUBLE)
+    weights = torch.randn(3, 2, dtype=DOUBLE)
+
+    def solve(y0: Tensor, t: Tensor) -> Tensor:
+        return pb.odeint(problem, y0, t, method=method, engine="julia", sensealg=sensealg, rtol=1e-7, atol=1e-8)
+
+    exact = gradients(problem, y0, t, weights, problem.exact)
+    for mine, theirs in zip(gradients(problem, y0, t, weights, solve), exact, strict=True):
+        assert relative_error(mine, theirs) <= 1e-4
+
+
+def test_the_adjoint_takes_its_own_solver_and_tolerances() -> None:
+    problem = Driven()
+    y0 = torch.tensor([0.5], dtype=DOUBLE)
+    t = torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    counts = []
+    for adjoint_rtol in (1e-4, 1e-10):
+        solution = pb.solve(
+            problem,
+            y0,
+            t,
+            method="Rodas5P",
+            engine="julia",
+            adjoint_method="Vern7",
+            adjoint_rtol=adjoint_rtol,
+            adjoint_atol=adjoint_rtol,
+        )
+        solution.y[-1].sum().backward()
+        counts.append(solution.adjoint_stats.nvjp)
+    assert counts[1] > counts[0]
+
+
+def test_one_autograd_pass_serves_both_products() -> None:
+    problem = Logistic()
+    t = torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    passes = 0
+    original = torch.autograd.grad
+
+    def counted(*args: object, **kwargs: object) -> object:
+        nonlocal passes
+        passes += 1
+        return original(*args, **kwargs)
+
+    solution = pb.solve(
+        problem, torch.ones(1, dtype=DOUBLE), t, method="Tsit5", engine="julia", sensealg="InterpolatingAdjoint"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.autograd, "grad", counted)
+        solution.y.sum().backward()
+    assert passes == solution.adjoint_stats.nvjp
+    # Tsit5 evaluates 6 slopes a step: without sharing there would be two passes for each.
+    assert passes <= 7 * (solution.stats.accepted + 12)
+
+
+@pytest.mark.parametrize(
+    ("sensealg", "error", "message"),
+    [
+        ("InterpolatingAdjont", pb.UnknownSensealgError, "Did you mean InterpolatingAdjoint"),
+        ("Tsit5", pb.UnknownSensealgError, "no name"),
+        ("ForwardDiffSensitivity", pb.UnsupportedError, "Python callback; choose InterpolatingAdjoint"),
+        ("ZygoteVJP", pb.UnsupportedError, "not a sensitivity algorithm"),
+    ],
+)
+def test_unsuitable_sensealgs_are_refused_before_the_solve(
+    sensealg: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        pb.odeint(Logistic(), torch.ones(1), torch.tensor([0.0, 1.0]), engine="julia", sensealg=sensealg)

@@ -1,0 +1,142 @@
+"""Starting Julia: import orders, settings, signals and threads, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+pytestmark = pytest.mark.julia
+
+SOLVE = """
+y0 = torch.ones(2, dtype=torch.float64, requires_grad=True)
+y = pb.odeint(lambda t, y: -y, y0, torch.tensor([0.0, 1.0], dtype=torch.float64), method="Tsit5", engine="julia")
+y[-1].sum().backward()
+assert (y0.grad - torch.exp(torch.tensor(-1.0))).abs().max() < 1e-6
+torch.linalg.svd(torch.rand(50, 50))
+torch.nn.functional.conv2d(torch.rand(1, 3, 8, 8), torch.rand(4, 3, 3, 3))
+print("solved")
+"""
+
+
+def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import pyode_bridge as pb, torch",
+        "import torch, pyode_bridge as pb",
+        "import torch, juliacall, pyode_bridge as pb",
+        "import juliacall, torch, pyode_bridge as pb",
+    ],
+    ids=["bridge first", "torch first", "torch, juliacall, bridge", "juliacall, torch, bridge"],
+)
+def test_import_orders(imports: str) -> None:
+    # juliacall itself warns about torch; only an import that the bridge makes must stay silent.
+    ignored = "import warnings; warnings.simplefilter('ignore') if 'juliacall' in {imports!r} else None\n"
+    result = run(
+        ignored.replace("{imports!r}", repr(imports)) + imports + SOLVE, PYTHON_JULIACALL_HANDLE_SIGNALS="yes"
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip().endswith("solved")
+
+
+def test_an_unsafe_juliacall_is_refused_before_it_can_crash() -> None:
+    script = """
+    import warnings; warnings.simplefilter("ignore")
+    import juliacall, torch, pyode_bridge as pb
+    try:
+        pb.odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), engine="julia")
+    except pb.EngineUnavailableError as error:
+        print(error)
+    """
+    result = run(script, PYTHON_JULIACALL_HANDLE_SIGNALS="no", PYTHON_JULIACALL_THREADS="2")
+    assert result.returncode == 0, result.stderr
+    assert "PYTHON_JULIACALL_HANDLE_SIGNALS=yes" in result.stdout
+
+
+def test_importing_the_package_starts_no_julia() -> None:
+    result = run("import sys, pyode_bridge; print('juliacall' in sys.modules)")
+    assert result.stdout.strip() == "False"
+
+
+def test_julia_starts_with_signals_and_threads_set() -> None:
+    script = """
+    import torch, pyode_bridge as pb
+    pb.solvers("julia")
+    from juliacall import CONFIG, Main
+    print(CONFIG["opt_handle_signals"], Main.seval("Threads.nthreads()"))
+    """
+    result = run(script, PYTHON_JULIACALL_THREADS="2")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["yes", "2"]
+
+
+def test_another_thread_may_not_start_julia() -> None:
+    script = """
+    import threading, torch, pyode_bridge as pb
+    def work():
+        try:
+            pb.odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), engine="julia")
+        except pb.EngineUnavailableError as error:
+            print(error)
+    thread = threading.Thread(target=work); thread.start(); thread.join()
+    """
+    result = run(script)
+    assert result.returncode == 0, result.stderr
+    assert "main thread" in result.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
+@pytest.mark.parametrize("phase", ["forward", "backward"])
+def test_ctrl_c_ends_a_long_solve(phase: str) -> None:
+    script = f"""
+    import sys, torch, pyode_bridge as pb
+    rate = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    slow = False
+    def f(t, y):
+        if slow:
+            print("inside", flush=True)
+        return -rate * torch.sin(1000 * t) * y
+    t = torch.tensor([0.0, 2000.0], dtype=torch.float64)
+    short = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    y0 = torch.ones(1, dtype=torch.float64)
+    y = pb.odeint(f, y0, short, engine="julia", method="Tsit5")
+    try:
+        slow = True
+        if {phase == "backward"}:
+            while True:
+                (g,) = torch.autograd.grad(y.sum(), rate, retain_graph=True)
+        pb.odeint(f, y0, t, engine="julia", method="Tsit5", options=dict(maxiters=10**9))
+    except KeyboardInterrupt:
+        slow = False
+        y = pb.odeint(f, y0, short, engine="julia", method="Tsit5")
+        print("interrupted and solved again", flush=True)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().strip() == "inside"
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert output.strip().endswith("interrupted and solved again"), errors
+    assert process.returncode == 0, errors

@@ -1,0 +1,101 @@
+"""Julia's solvers by name: closed forms, the published ROBER reference, and names that are wrong."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+import pyode_bridge as pb
+from tests.problems import DOUBLE, ROBERTSON, SPIRAL, Driven, Linear, Logistic, robertson
+
+pytestmark = pytest.mark.julia
+
+SOLVERS = ["Tsit5", "Vern7", "Rodas5P", "KenCarp4", "QNDF", "FBDF", "AutoTsit5(Rosenbrock23())"]
+STIFF = ["Rodas5P", "KenCarp4", "QNDF", "FBDF", "AutoTsit5(Rosenbrock23())"]
+
+
+@pytest.mark.parametrize("problem", [Linear(SPIRAL), Logistic(), Driven()], ids=["linear", "logistic", "driven"])
+@pytest.mark.parametrize("method", SOLVERS)
+def test_closed_forms(method: str, problem: torch.nn.Module) -> None:
+    y0 = torch.tensor([0.5, 0.3], dtype=DOUBLE)
+    t = torch.linspace(0.2, 1.4, 7, dtype=DOUBLE)
+    solution = pb.solve(problem, y0, t, method=method, engine="julia", rtol=1e-8, atol=1e-8)
+    assert solution.algorithm == method
+    assert solution.engine == "julia"
+    torch.testing.assert_close(solution.y, problem.exact(y0, t), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", STIFF)
+def test_robertson_reaches_the_published_reference(method: str) -> None:
+    y0 = torch.tensor(ROBERTSON.y0, dtype=DOUBLE)
+    t = torch.tensor([0.0, ROBERTSON.t_end], dtype=DOUBLE)
+    atol = torch.tensor([1e-12, 1e-18, 1e-10], dtype=DOUBLE)
+    with torch.no_grad():
+        solution = pb.solve(robertson, y0, t, method=method, engine="julia", rtol=1e-8, atol=atol)
+    assert isinstance(solution.y, Tensor)
+    expected = torch.tensor(ROBERTSON.y_end, dtype=DOUBLE)
+    torch.testing.assert_close(solution.y[-1], expected, rtol=1e-3, atol=0)
+    assert solution.stats.njac is not None
+    assert solution.stats.njac > 0
+
+
+@pytest.mark.parametrize("method", ["Rodas5P", "Tsit5", "QNDF"])
+def test_a_jacobian_of_torch_is_used_by_implicit_solvers_only(method: str) -> None:
+    solution = pb.solve(
+        Driven(), torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE), method=method, engine="julia"
+    )
+    assert (solution.stats.njac > 0) == (method != "Tsit5")
+
+
+def test_arguments_reach_the_solver() -> None:
+    t = torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    y = pb.odeint(Logistic(), torch.ones(1, dtype=DOUBLE), t, method="KenCarp4(linsolve=LUFactorization())")
+    torch.testing.assert_close(y, Logistic().exact(torch.ones(1, dtype=DOUBLE), t), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [("Tsit55", "Did you mean.*Tsit5"), ("rodas5p", "Did you mean.*Rodas5P"), ("Nonsense", "no name that the installed")],
+)
+def test_unknown_solvers_get_suggestions(method: str, message: str) -> None:
+    with pytest.raises(pb.UnknownSolverError, match=message):
+        pb.odeint(Logistic(), torch.ones(1), torch.tensor([0.0, 1.0]), method=method, engine="julia")
+
+
+@pytest.mark.parametrize("text", ["Tsit5; exit()", "begin Tsit5() end", "1 + 1", "run(`ls`)", "Tsit5(", "x -> x", "5"])
+def test_anything_but_a_solver_expression_is_refused_and_not_evaluated(text: str) -> None:
+    with pytest.raises((pb.UnsupportedError, pb.UnknownSolverError)):
+        pb.odeint(Logistic(), torch.ones(1), torch.tensor([0.0, 1.0]), method=text, engine="julia")
+
+
+def test_wrong_arguments_are_named() -> None:
+    with pytest.raises(pb.UnsupportedError, match="nosuch"):
+        pb.odeint(Logistic(), torch.ones(1), torch.tensor([0.0, 1.0]), method="Tsit5(nosuch=1)", engine="julia")
+
+
+def test_dual_numbers_are_refused_with_a_way_out() -> None:
+    with pytest.raises(pb.BridgeError, match="AutoFiniteDiff"):
+        pb.odeint(
+            Driven(),
+            torch.ones(1, dtype=DOUBLE),
+            torch.tensor([0.0, 1.0], dtype=DOUBLE),
+            method="Rodas5P(autodiff=AutoForwardDiff())",
+            engine="julia",
+        )
+
+
+def test_the_catalogue_comes_from_julia() -> None:
+    offered = {info.name: info for info in pb.solvers("julia")}
+    assert len(offered) > 150
+    assert {"Tsit5", "Vern7", "Rodas5P", "KenCarp4", "QNDF", "FBDF", "DP5", "RadauIIA5"} <= set(offered)
+    assert offered["Rodas5P"].source == "OrdinaryDiffEqRosenbrock"
+
+
+def test_an_algorithm_object_is_accepted() -> None:
+    from juliacall import Main
+
+    bridge = Main.PyODEBridge
+    t = torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    solution = pb.solve(Logistic(), torch.ones(1, dtype=DOUBLE), t, method=bridge.Tsit5(), engine="julia")
+    assert solution.algorithm.startswith("Tsit5")
