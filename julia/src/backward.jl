@@ -15,8 +15,7 @@ function backward!(
     du0, dp_row = quietly() do
         adjoint_sensitivities(
             sol, alg;
-            t = t[2:end], dgdu_discrete, sensealg, abstol, reltol, checkpoints = collect(sol.t),
-            backward_options(control, t)...
+            t = t[2:end], dgdu_discrete, sensealg, abstol, reltol, backward_options(control, t)...
         )
     end
     dy0 .= vec(du0) .+ view(grads, :, 1)

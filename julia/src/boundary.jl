@@ -21,10 +21,11 @@ tolerance(::Type{T}, value) where {T} = T[x for x in value]
 
 step_control(dt, dtmin, dtmax, maxiters, adaptive) = StepControl(; dt, dtmin, dtmax, maxiters, adaptive)
 
-"""Solve and write the values at the times into the memory at `ys`; see `forward`."""
-function solve_callbacks(
-        pointers, type, y0, n, np, times, nt, ys, alg, abstol, reltol, control, dense
-    )
+"""
+Solve and write the values at the times into the memory at `ys`; see `forward`. `sensealg` is the adjoint that will
+follow, or nothing.
+"""
+function solve_callbacks(pointers, type, y0, n, np, times, nt, ys, alg, abstol, reltol, control, sensealg)
     T = float_type(type)
     callbacks = Callbacks(map(address -> Ptr{Cvoid}(UInt(address)), Tuple(pointers))...)
     t = copy(array(Float64, times, nt))
@@ -32,8 +33,9 @@ function solve_callbacks(
     # The callback reads the module's own parameters: the adjoint needs to know how many there are, not their values.
     p = zeros(T, np)
     sol = forward(
-        callbacks, u0, p, t, alg;
-        abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control, dense, ys = array(T, ys, n, nt)
+        callbacks, u0, p, t, forward_algorithm(alg, sensealg, control);
+        abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control, dense = needs_dense(sensealg),
+        ys = array(T, ys, n, nt)
     )
     stats = sol.stats
     return Solved(

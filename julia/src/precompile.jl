@@ -25,7 +25,7 @@ end
             solved = GC.@preserve u0 t ys grads out begin
                 solve_callbacks(
                     pointers, "float64", UInt(pointer(u0)), 1, 1, UInt(pointer(t)), 3, UInt(pointer(ys)), alg, 1.0e-6,
-                    1.0e-6, control, needs_dense(sensealg)
+                    1.0e-6, control, sensealg
                 )
             end
             GC.@preserve grads out pull_back(

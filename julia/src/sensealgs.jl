@@ -30,10 +30,41 @@ function sensitivity_algorithm(text::AbstractString; abstol::Real, reltol::Real)
     )
 end
 
+"""Whether the adjoint solves the problem again between the values at the saved times."""
+solves_again(::Nothing) = false
+solves_again(sensealg::Adjoint) = hasproperty(sensealg, :checkpointing) && sensealg.checkpointing
+solves_again(::BacksolveAdjoint) = false
+
 """Whether the adjoint interpolates the forward solution, which must then be kept densely."""
-needs_dense(::Union{QuadratureAdjoint, GaussAdjoint, GaussKronrodAdjoint}) = true
-needs_dense(sensealg::InterpolatingAdjoint) = !sensealg.checkpointing
+needs_dense(::Nothing) = false
+needs_dense(sensealg::Adjoint) = !solves_again(sensealg)
 needs_dense(::BacksolveAdjoint) = false
+
+"""
+    forward_algorithm(alg, sensealg, control)
+
+The solver of the forward solve that suits `sensealg`. An adjoint that solves again between saved times uses the same
+solver, whose interpolants must not be lazy then: SciMLSensitivity 7.112 reads them before they are filled, and the
+parameter gradient is silently wrong. It also gives these solves no step size.
+"""
+function forward_algorithm(alg, sensealg, control)
+    solves_again(sensealg) || return alg
+    if control.adaptive === false || !SciMLBase.isadaptive(alg)
+        throw(
+            UnsupportedError(
+                "$(nameof(typeof(sensealg))) with checkpointing solves again between the saved times, which needs a " *
+                    "solver with adaptive steps; leave checkpointing out or choose BacksolveAdjoint."
+            )
+        )
+    end
+    return eager(alg)
+end
+
+eager(alg) = hasproperty(alg, :lazy) ? SciMLBase.remake(alg; lazy = Val(false)) : alg
+
+function eager(alg::OrdinaryDiffEqCore.CompositeAlgorithm)
+    return OrdinaryDiffEqCore.CompositeAlgorithm(map(eager, alg.algs), alg.choice_function)
+end
 
 """Whether the adjoint asks for both vector-Jacobian products at the same points."""
 joint_products(::Union{InterpolatingAdjoint, BacksolveAdjoint}) = true

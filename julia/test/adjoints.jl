@@ -9,7 +9,7 @@ function gradients(name, sense; tolerance = 1.0e-10)
     GC.@preserve u0 t ys grads dy0 dp begin
         solved = solve_callbacks(
             map(UInt, c_functions()), "float64", address(u0), 2, 1, address(t), 3, address(ys), alg, tolerance,
-            tolerance, control, needs_dense(sensealg)
+            tolerance, control, sensealg
         )
         pull_back(solved, address(grads), address(dy0), address(dp), alg, sensealg, tolerance, tolerance, control)
     end
@@ -28,6 +28,9 @@ end
                 "QuadratureAdjoint", "GaussAdjoint",
             )
         gradients(name, sense)
+    end
+    @testset "$name, checkpointed" for name in ("AutoVern7(Rodas5P())", "BS5")
+        gradients(name, "InterpolatingAdjoint(checkpointing = true)")
     end
     @testset "$name" for name in ("Rodas5P", "FBDF")
         solved = gradients(name, "GaussAdjoint"; tolerance = 1.0e-9)

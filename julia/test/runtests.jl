@@ -1,6 +1,5 @@
 using PyODEBridge
-using PyODEBridge: algorithm, array, catalogue, exported_names, forward, interpret, needs_dense, pull_back,
-    sensitivity_algorithm, solve_callbacks, step_control
+using PyODEBridge: algorithm, catalogue, exported_names, pull_back, sensitivity_algorithm, solve_callbacks, step_control
 using Test
 
 @testset "PyODEBridge" begin

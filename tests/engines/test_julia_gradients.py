@@ -66,6 +66,18 @@ def test_finite_differences(sensealg: str) -> None:
     assert relative_error(found, differences) <= BOUND
 
 
+def test_checkpointing_needs_adaptive_steps() -> None:
+    with pytest.raises(pb.UnsupportedError, match="adaptive steps"):
+        pb.odeint(
+            Driven(),
+            torch.ones(1, dtype=DOUBLE),
+            torch.tensor([0.0, 1.0], dtype=DOUBLE),
+            method="rk4",
+            engine="julia",
+            sensealg="InterpolatingAdjoint(checkpointing=true)",
+        )
+
+
 @pytest.mark.parametrize("method", ["Rodas5P", "KenCarp4", "QNDF", "FBDF", "AutoTsit5(Rosenbrock23())"])
 @pytest.mark.parametrize("sensealg", ["GaussAdjoint", "InterpolatingAdjoint"])
 def test_implicit_solvers_are_differentiated(method: str, sensealg: str) -> None:

@@ -68,7 +68,7 @@ class JuliaEngine:
                 _tolerance(problem.tolerances.atol),
                 _tolerance(problem.tolerances.rtol),
                 self._control(problem.options, problem.method),
-                sensealg is not None and self._bridge.needs_dense(sensealg),
+                sensealg,
             )
         name = str(problem.method)
         sign = problem.dynamics.sign
