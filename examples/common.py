@@ -24,7 +24,9 @@ CHECKPOINT = "checkpoint.pt"
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C stopped
 
 
-def arguments(description: str, *, name: str, method: str, iterations: int, quick_iterations: int) -> argparse.Namespace:
+def arguments(
+    description: str, *, name: str, method: str, iterations: int, quick_iterations: int
+) -> argparse.Namespace:
     """Read the command line; makes the results folder."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--engine", choices=("auto", "julia", "embedded"), help="default: PYODE_BRIDGE_ENGINE, or auto")

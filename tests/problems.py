@@ -71,8 +71,6 @@ class Reference:
 
 
 # Published at t = 1e11 by the Test Set for IVP Solvers, University of Bari.
-ROBERTSON = Reference(
-    (1.0, 0.0, 0.0), 1e11, (0.2083340149701255e-7, 0.8333360770334713e-13, 0.9999999791665050)
-)
+ROBERTSON = Reference((1.0, 0.0, 0.0), 1e11, (0.2083340149701255e-7, 0.8333360770334713e-13, 0.9999999791665050))
 
 SPIRAL = torch.tensor([[-0.1, 2.0], [-2.0, -0.1]], dtype=DOUBLE)

@@ -90,7 +90,7 @@ def test_a_misspelt_solver_gets_a_suggestion_from_the_embedded_engine() -> None:
 
 
 def test_the_embedded_engine_has_one_adjoint() -> None:
-    with pytest.raises(pb.UnsupportedError, match="GaussAdjoint.*paper's adjoint alone"):
+    with pytest.raises(pb.UnsupportedError, match=r"GaussAdjoint.*paper's adjoint alone"):
         pb.odeint(decay, Y0, T, sensealg="GaussAdjoint", engine="embedded")
 
 
@@ -121,7 +121,7 @@ def test_a_diverging_solve_raises_with_retcode_and_time(engine: str, backwards: 
 def test_every_kind_of_embedded_solver_reports_divergence(method: str) -> None:
     t = torch.linspace(0, 8, 17, dtype=DOUBLE)
     with pytest.raises(pb.SolverError) as caught:
-        pb.odeint(explode, torch.ones(1, dtype=DOUBLE), t, method=method, engine="embedded")
+        pb.odeint(explode, torch.ones(1, dtype=DOUBLE), t, method=method, engine="embedded", options={"maxiters": 2000})
     assert 0.9 < caught.value.t <= 8
 
 
@@ -141,7 +141,7 @@ def test_nan_in_the_middle_of_a_solve_is_never_returned(engine: str) -> None:
     assert caught.value.t <= 0.5 + 1e-6
 
 
-class Oops(Exception):
+class DynamicsError(Exception):
     pass
 
 
@@ -152,14 +152,14 @@ def raise_after(calls: int) -> Any:
         nonlocal count
         count += 1
         if count > calls:
-            raise Oops("in the dynamics")
+            raise DynamicsError("in the dynamics")
         return -y
 
     return dynamics
 
 
 def test_an_exception_in_the_dynamics_comes_back_as_itself(engine: str) -> None:
-    with pytest.raises(Oops, match="in the dynamics") as caught:
+    with pytest.raises(DynamicsError, match="in the dynamics") as caught:
         pb.odeint(raise_after(7), Y0, T, engine=engine)
     assert any(entry.name == "dynamics" for entry in caught.traceback)
     torch.testing.assert_close(  # and the next solve is right
@@ -172,13 +172,13 @@ def test_an_exception_in_the_backward_pass_comes_back_as_itself(engine: str) -> 
 
     def dynamics(t: Tensor, y: Tensor) -> Tensor:
         if broken:
-            raise Oops("in the backward pass")
+            raise DynamicsError("in the backward pass")
         return -y
 
     y0 = Y0.clone().requires_grad_()
     y = pb.odeint(dynamics, y0, T, engine=engine)
     broken = True
-    with pytest.raises(Oops, match="in the backward pass"):
+    with pytest.raises(DynamicsError, match="in the backward pass"):
         y.sum().backward()
 
 

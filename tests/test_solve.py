@@ -49,9 +49,7 @@ def test_shape_and_dtype_are_kept(engine: str, shape: tuple[int, ...], dtype: to
 def test_a_tuple_state_comes_back_as_a_tuple(engine: str) -> None:
     position, velocity = torch.tensor([1.0, 0.5], dtype=DOUBLE), torch.tensor([[0.0, 0.2]], dtype=DOUBLE)
     t = torch.linspace(0, 2, 5, dtype=DOUBLE)
-    result = pb.odeint(
-        lambda t, state: (state[1][0], -state[0][None]), (position, velocity), t, engine=engine, **TIGHT
-    )
+    result = pb.odeint(lambda t, state: (state[1][0], -state[0][None]), (position, velocity), t, engine=engine, **TIGHT)
     assert isinstance(result, tuple)
     assert [part.shape for part in result] == [(5, 2), (5, 1, 2)]
     angle = t[:, None]

@@ -48,9 +48,7 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_import_orders(imports: str) -> None:
     # juliacall itself warns about torch; only an import that the bridge makes must stay silent.
     ignored = "import warnings; warnings.simplefilter('ignore') if 'juliacall' in {imports!r} else None\n"
-    result = run(
-        ignored.replace("{imports!r}", repr(imports)) + imports + SOLVE, PYTHON_JULIACALL_HANDLE_SIGNALS="yes"
-    )
+    result = run(ignored.replace("{imports!r}", repr(imports)) + imports + SOLVE, PYTHON_JULIACALL_HANDLE_SIGNALS="yes")
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip().endswith("solved")
 
