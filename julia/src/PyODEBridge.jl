@@ -7,7 +7,7 @@ back through the solve with SciMLSensitivity's adjoints.
 """
 module PyODEBridge
 
-using ADTypes: AutoFiniteDiff
+using ADTypes: ADTypes, AutoFiniteDiff
 using LinearSolve: LinearSolve
 using Logging: NullLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore

@@ -3,15 +3,16 @@
 """
     algorithm(text)
 
-The solver that `text` names. Where a solver can choose how to differentiate and the text leaves it open, it is told
-to use finite differences: the dynamics are a callback, through which no dual number passes.
+The solver that `text` names. A solver that can choose how to differentiate is told to use finite differences (for
+what the callbacks do not give it, such as the time gradient): no dual number passes through a callback.
 """
 function algorithm(text::AbstractString)
     packages = vcat(solver_packages(), ARGUMENT_PACKAGES)
     return checked_algorithm(interpret(text, packages; construct = construct_algorithm), text)
 end
 
-algorithm(object) = checked_algorithm(object, string(object))
+"""A solver made elsewhere; where it would differentiate by dual numbers, it is remade with finite differences."""
+algorithm(object) = by_finite_differences(checked_algorithm(object, string(object)))
 
 function checked_algorithm(object, text)
     object isa SciMLBase.AbstractODEAlgorithm && return object
@@ -20,9 +21,28 @@ end
 
 function construct_algorithm(callable, args, kwargs)
     made = construct(callable, args, kwargs)
-    undecided = hasproperty(made, :autodiff) && !haskey(kwargs, :autodiff)
-    return undecided ? construct(callable, args, (; kwargs..., autodiff = AutoFiniteDiff())) : made
+    uses_finite_differences(made) && return made
+    haskey(kwargs, :autodiff) || return construct(callable, args, (; kwargs..., autodiff = AutoFiniteDiff()))
+    throw(
+        UnsupportedError(
+            "$(nameof(typeof(made))) cannot differentiate by $(nameof(typeof(kwargs.autodiff))): the dynamics are a " *
+                "Python callback, which takes plain numbers. Leave autodiff out, or write autodiff=AutoFiniteDiff()."
+        )
+    )
 end
+
+uses_finite_differences(alg) = !hasproperty(alg, :autodiff) || ADTypes.dense_ad(alg.autodiff) isa AutoFiniteDiff
+
+function by_finite_differences(alg)
+    return uses_finite_differences(alg) ? alg : SciMLBase.remake(alg; autodiff = AutoFiniteDiff())
+end
+
+function by_finite_differences(alg::OrdinaryDiffEqCore.CompositeAlgorithm)
+    return OrdinaryDiffEqCore.CompositeAlgorithm(map(by_finite_differences, alg.algs), alg.choice_function)
+end
+
+"""What to call a solver that was made elsewhere."""
+algorithm_name(alg) = string(nameof(typeof(alg)))
 
 function construct(callable, args, kwargs)
     return try

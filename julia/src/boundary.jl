@@ -32,14 +32,14 @@ function solve_callbacks(pointers, type, y0, n, np, times, nt, ys, alg, abstol, 
     u0 = copy(array(T, y0, n))
     # The callback reads the module's own parameters: the adjoint needs to know how many there are, not their values.
     p = zeros(T, np)
-    sol = forward(
+    sol, t_reached = forward(
         callbacks, u0, p, t, forward_algorithm(alg, sensealg, control);
         abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control, dense = needs_dense(sensealg),
         ys = array(T, ys, n, nt)
     )
     stats = sol.stats
     return Solved(
-        sol, t, string(sol.retcode), Float64(sol.t[end]), Int(stats.nf), Int(stats.njacs), Int(stats.naccept),
+        sol, t, string(sol.retcode), t_reached, Int(stats.nf), Int(stats.njacs), Int(stats.naccept),
         Int(stats.nreject)
     )
 end

@@ -14,6 +14,9 @@ end
 """A callback returned non-zero: the Python side holds the exception that the user's dynamics raised."""
 struct CallbackError <: Exception end
 
+"""The names that would do, separated by blanks."""
+known_names(err::UnknownNameError) = join(err.known, ' ')
+
 Base.showerror(io::IO, err::UnknownNameError) = print(io, "unknown name `", err.name, "`")
 Base.showerror(io::IO, err::UnsupportedError) = print(io, err.message)
 Base.showerror(io::IO, ::CallbackError) = print(io, "a callback into Python failed")

@@ -25,7 +25,7 @@ function value_of(name::Symbol, text, packages, construct)
     haskey(CONSTANTS, name) && return CONSTANTS[name]
     value = find_exported(name, packages)
     callable = value isa Type || (value isa Function && isuppercase(first(String(name))))
-    callable || throw(UnknownNameError(String(name), known_names(packages)))
+    callable || throw(UnknownNameError(String(name), names_exported_by(packages)))
     return value
 end
 
@@ -58,4 +58,4 @@ function split_arguments(arguments)
     return positional, named
 end
 
-known_names(packages) = sort!(unique!(reduce(vcat, map(exported_names, packages); init = String[])))
+names_exported_by(packages) = sort!(unique!(reduce(vcat, map(exported_names, packages); init = String[])))

@@ -31,7 +31,7 @@ end
     forward(callbacks, u0, p, t, alg; abstol, reltol, control, dense, ys)
 
 Solve from `t[1]` to `t[end]`, write the values at `t` into the columns of `ys`, and return the solution, which is
-dense if `dense`, else holds the values at `t` alone.
+dense if `dense`, else holds the values at `t` alone, and the time that was reached.
 """
 function forward(
         callbacks::Callbacks, u0::Vector{T}, p::Vector{T}, t::Vector{Float64}, alg;
@@ -39,11 +39,12 @@ function forward(
     ) where {T}
     problem = ODEProblem{true, SciMLBase.FullSpecialize}(ode_function(callbacks), u0, (t[1], t[end]), p)
     saving = dense ? (;) : (; saveat = t, save_everystep = false, dense = false)
-    sol = quietly() do
-        SciMLBase.solve(problem, alg; abstol, reltol, saving..., solve_options(control, t)...)
+    return quietly() do
+        integrator = SciMLBase.init(problem, alg; abstol, reltol, saving..., solve_options(control, t)...)
+        sol = SciMLBase.solve!(integrator)
+        SciMLBase.successful_retcode(sol) && write_values!(ys, sol, t, dense)
+        sol, Float64(integrator.t)
     end
-    SciMLBase.successful_retcode(sol) && write_values!(ys, sol, t, dense)
-    return sol
 end
 
 function write_values!(ys::Matrix, sol, t::Vector{Float64}, dense::Bool)

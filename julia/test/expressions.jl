@@ -6,9 +6,12 @@
     @test nameof(typeof(algorithm("AutoTsit5(Rosenbrock23())"))) === :CompositeAlgorithm
     @test nameof(typeof(algorithm("KenCarp4(linsolve = KrylovJL_GMRES())").linsolve)) === :KrylovJL
 
-    @testset "finite differences unless the text says otherwise" begin
+    @testset "finite differences, and nothing else" begin
         @test nameof(typeof(algorithm("Rodas5P").autodiff)) === :AutoFiniteDiff
-        @test nameof(typeof(algorithm("Rodas5P(autodiff = AutoForwardDiff())").autodiff)) === :AutoForwardDiff
+        @test_throws PyODEBridge.UnsupportedError algorithm("Rodas5P(autodiff = AutoForwardDiff())")
+        made = Base.invokelatest(PyODEBridge.find_exported(:Rodas5P, ["OrdinaryDiffEqRosenbrock"]))
+        @test nameof(typeof(made.autodiff)) === :AutoForwardDiff
+        @test nameof(typeof(algorithm(made).autodiff)) === :AutoFiniteDiff
     end
 
     @testset "unknown names carry the known ones" begin

@@ -20,7 +20,7 @@ STIFF = ["Rodas5P", "KenCarp4", "QNDF", "FBDF", "AutoTsit5(Rosenbrock23())"]
 def test_closed_forms(method: str, problem: torch.nn.Module) -> None:
     y0 = torch.tensor([0.5, 0.3], dtype=DOUBLE)
     t = torch.linspace(0.2, 1.4, 7, dtype=DOUBLE)
-    solution = pb.solve(problem, y0, t, method=method, engine="julia", rtol=1e-8, atol=1e-8)
+    solution = pb.solve(problem, y0, t, method=method, engine="julia", rtol=1e-9, atol=1e-9)
     assert solution.algorithm == method
     assert solution.engine == "julia"
     torch.testing.assert_close(solution.y, problem.exact(y0, t), rtol=1e-6, atol=1e-6)
@@ -56,7 +56,11 @@ def test_arguments_reach_the_solver() -> None:
 
 @pytest.mark.parametrize(
     ("method", "message"),
-    [("Tsit55", "Did you mean.*Tsit5"), ("rodas5p", "Did you mean.*Rodas5P"), ("Nonsense", "no name that the installed")],
+    [
+        ("Tsit55", "Did you mean.*Tsit5"),
+        ("rodas5p", "Did you mean.*Rodas5P"),
+        ("Nonsense", "no name that the installed"),
+    ],
 )
 def test_unknown_solvers_get_suggestions(method: str, message: str) -> None:
     with pytest.raises(pb.UnknownSolverError, match=message):
@@ -75,7 +79,7 @@ def test_wrong_arguments_are_named() -> None:
 
 
 def test_dual_numbers_are_refused_with_a_way_out() -> None:
-    with pytest.raises(pb.BridgeError, match="AutoFiniteDiff"):
+    with pytest.raises(pb.UnsupportedError, match=r"AutoForwardDiff.*autodiff=AutoFiniteDiff\(\)"):
         pb.odeint(
             Driven(),
             torch.ones(1, dtype=DOUBLE),
@@ -98,4 +102,4 @@ def test_an_algorithm_object_is_accepted() -> None:
     bridge = Main.PyODEBridge
     t = torch.tensor([0.0, 1.0], dtype=DOUBLE)
     solution = pb.solve(Logistic(), torch.ones(1, dtype=DOUBLE), t, method=bridge.Tsit5(), engine="julia")
-    assert solution.algorithm.startswith("Tsit5")
+    assert solution.algorithm == "Tsit5"

@@ -70,7 +70,7 @@ class JuliaEngine:
                 self._control(problem.options, problem.method),
                 sensealg,
             )
-        name = str(problem.method)
+        name = self._algorithm_name(problem.method)
         sign = problem.dynamics.sign
         raise_for_retcode(solved.retcode, t=sign * solved.t_reached, t_end=sign * t[-1].item(), algorithm=name)
         pullback = None if sensitivity is None else self._pullback(problem, sensitivity, sensealg, callbacks, solved)
@@ -84,6 +84,9 @@ class JuliaEngine:
     def _algorithm(self, method: Method) -> Any:
         with julia_errors(str(method)):
             return self._bridge.algorithm(method.algorithm)
+
+    def _algorithm_name(self, method: Method) -> str:
+        return str(method) if isinstance(method.algorithm, str) else str(self._bridge.algorithm_name(method.algorithm))
 
     def _sensealg(self, sensitivity: Sensitivity) -> Any:
         name = sensitivity.sensealg or DEFAULT_SENSEALG

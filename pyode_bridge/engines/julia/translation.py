@@ -27,12 +27,12 @@ def _translated(exception: Any, asked_for: str, sensealg: bool) -> BridgeError:
 
     bridge = Main.PyODEBridge
     if Main.isa(exception, bridge.UnknownNameError):
-        known = [str(name) for name in exception.known]
+        name, known = str(exception.name), str(bridge.known_names(exception)).split()
         what = "sensealg" if sensealg else "method"
         kind = UnknownSensealgError if sensealg else UnknownSolverError
         return kind(
-            f"{what}={asked_for!r}: {exception.name} is no name that the installed Julia packages export."
-            + near_names(str(exception.name), known)
+            f"{what}={asked_for!r}: {name} is no name that the installed Julia packages export."
+            + near_names(name, known)
         )
     message = str(Main.sprint(Main.showerror, exception))
     if Main.isa(exception, bridge.UnsupportedError):
