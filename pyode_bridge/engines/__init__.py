@@ -53,8 +53,7 @@ def _auto_engine() -> Engine:
         return julia_engine()
     except EngineUnavailableError as error:
         warnings.warn(
-            f"Julia is not available, so the embedded engine runs, which has few solvers. Reason: {error} "
-            f"Set {ENGINE_VARIABLE}=embedded to choose it without this warning.",
+            f"Julia is not available, so the embedded engine runs, which has few solvers. {error}",
             RuntimeWarning,
             stacklevel=4,
         )

@@ -68,7 +68,7 @@ class Machine:
         if location.exe or location.project:
             complete = location.exe and location.project
             julia = examine(location.exe or "", location.project or "") if complete else None
-            half = None if complete else f"Only one of {EXE_VARIABLE} and {PROJECT_VARIABLE} is set."
+            half = None if complete else f"one of {EXE_VARIABLE} and {PROJECT_VARIABLE} is set without the other"
             return cls(engine, location, julia, half)
         found = resolved()
         return cls(engine, location, examine(*found) if found else None, None if found else can_install())
@@ -160,9 +160,8 @@ def environment(machine: Machine) -> Finding:
     subject, julia = "environment", machine.julia
     if julia is None:
         return Finding(subject, "none", None)
-    problems = [problem for problem in julia.problems if "--version" not in problem]
-    if problems:
-        return Finding(subject, julia.project, False, "\n".join(problems))
+    if julia.lacks:
+        return Finding(subject, julia.project, False, "\n".join(julia.lacks))
     return Finding(subject, f"{julia.project}, {len(julia.packages)} packages", True)
 
 
@@ -177,7 +176,7 @@ def package(name: str) -> Check:
         bounds = required_packages().get(name, {}).get("version")
         if bounds is None or _within(found.version, bounds):
             return Finding(subject, found.version, True)
-        return Finding(subject, found.version, None, f"pyode_bridge is made for {bounds}: expect errors from others.")
+        return Finding(subject, found.version, None, f"pyode_bridge is made for {bounds}; other versions may fail.")
 
     return check
 

@@ -37,36 +37,43 @@ class JuliaEnvironment:
         project: path of the environment's folder.
         version: version of Julia, None if the executable does not run.
         packages: what the environment's Manifest holds, by name.
-        problems: what keeps PyODEBridge from running there, a sentence each; empty where nothing does.
+        lacks: what is wrong with the environment, a sentence each; empty where nothing is.
     """
 
     exe: str
     project: str
     version: JuliaVersion | None
     packages: Mapping[str, Package]
-    problems: tuple[str, ...]
+    lacks: tuple[str, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What keeps PyODEBridge from running there, a sentence each; empty where nothing does."""
+        if self.version is not None:
+            return self.lacks
+        return (f"{self.exe!r} is not a Julia executable that runs (`{self.exe} --version` fails).", *self.lacks)
 
 
 def examine(exe: str, project: str) -> JuliaEnvironment:
     """Look at an executable and a project: does the first run, and does the second hold what PyODEBridge needs?"""
     version = julia_version(exe)
-    problems = [] if version else [f"{exe!r} is not a Julia executable that runs (`{exe} --version` fails)."]
+    lacks: list[str] = []
     folder = _folder(project)
     packages: Mapping[str, Package] = {}
     if not (folder / "Project.toml").is_file() and not (folder / "JuliaProject.toml").is_file():
-        problems.append(f"{str(folder)!r} is not a Julia environment: it has no Project.toml.")
+        lacks.append(f"{str(folder)!r} is not a Julia environment: it has no Project.toml.")
     elif (manifest := manifest_file(folder, version)) is None:
-        problems.append(
+        lacks.append(
             f"The environment {str(folder)!r} has no Manifest.toml: its packages were never resolved. Run "
             f"`{exe} --project={folder} -e 'using Pkg; Pkg.instantiate()'`."
         )
     else:
         try:
             packages = read_manifest(manifest)
-            problems += missing_packages(packages, exe, folder)
+            lacks += missing_packages(packages, exe, folder)
         except (OSError, UnicodeDecodeError, ParseError) as error:
-            problems.append(f"{str(manifest)!r} cannot be read: {error}.")
-    return JuliaEnvironment(exe, str(folder), version, packages, tuple(problems))
+            lacks.append(f"{str(manifest)!r} cannot be read: {error}.")
+    return JuliaEnvironment(exe, str(folder), version, packages, tuple(lacks))
 
 
 def missing_packages(packages: Mapping[str, Package], exe: str, folder: Path) -> list[str]:
@@ -76,16 +83,17 @@ def missing_packages(packages: Mapping[str, Package], exe: str, folder: Path) ->
     if missing:
         names = ", ".join(f'"{name}"' for name in missing)
         problems.append(
-            f"The environment {str(folder)!r} lacks {', '.join(missing)}. Run "
+            f"The environment {str(folder)!r} lacks {len(missing)} of the packages needed. Run "
             f"`{exe} --project={folder} -e 'using Pkg; Pkg.add([{names}])'`."
         )
     expected = metadata.version("juliacall")
     found = packages["PythonCall"].version if _holds(packages, "PythonCall", PYTHONCALL_UUID) else None
     if found != expected:
+        add = f'name="PythonCall", version="{expected}"'
         have = "lacks PythonCall" if found is None else f"has PythonCall {found}"
         problems.append(
-            f"The environment {str(folder)!r} {have}, but juliacall {expected} needs exactly PythonCall {expected}. Run "
-            f'`{exe} --project={folder} -e \'using Pkg; Pkg.add(name="PythonCall", version="{expected}")\'`.'
+            f"The environment {str(folder)!r} {have}, but juliacall {expected} needs exactly PythonCall {expected}. "
+            f"Run `{exe} --project={folder} -e 'using Pkg; Pkg.add({add})'`."
         )
     return problems
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import pyode_bridge
 from pyode_bridge.errors import EngineUnavailableError
+from pyode_bridge.install.julia import REMEDY, can_install, resolved
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, as_environment, locate
 
 JULIA_SETTINGS = {
@@ -73,6 +74,8 @@ def _main_module() -> Any:
         _check_running_juliacall()
     else:
         location = locate()
+        if location.exe is None and location.project is None:
+            _announce_installation()
         if bool(location.exe) != bool(location.project):
             raise EngineUnavailableError(f"Set both of {EXE_VARIABLE} and {PROJECT_VARIABLE}, or none of them.")
         for name, value in {**JULIA_SETTINGS, **as_environment(location)}.items():
@@ -87,6 +90,21 @@ def _main_module() -> Any:
             "Run `python -m pyode_bridge doctor` to see what is missing."
         ) from error
     return Main
+
+
+def _announce_installation() -> None:
+    """Say that juliapkg is about to install, or raise at once where it could not."""
+    if resolved() is not None:
+        return
+    reason = can_install()
+    if reason is not None:
+        raise EngineUnavailableError(f"{reason} {REMEDY}")
+    print(
+        "pyode_bridge: Julia and its packages are being installed, once; this takes about ten minutes. "
+        "PYODE_BRIDGE_ENGINE=embedded does without.",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _check_running_juliacall() -> None:
