@@ -1,0 +1,119 @@
+"""Every example runs to its end, fits, and continues where it was interrupted."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("statsmodels")
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 240  # seconds for one script, on a machine that others use too
+
+
+@dataclass(frozen=True)
+class Example:
+    name: str
+    bound: float  # on the JSON's error: what a model that learnt nothing exceeds
+    stop_after: int  # iterations before the interruption
+
+
+# The spiral's error is an RMSE of coordinates within [-2, 2]; an unlearnt model's is above 1.
+# The CO2 error is the RMSE of the forecast in ppm; the parameters it starts from give above 3.
+EXAMPLES = [Example("spiral", bound=0.5, stop_after=20), Example("co2", bound=2.0, stop_after=1)]
+
+
+def command(example, output, *extra):
+    script = ROOT / "examples" / f"{example.name}.py"
+    return [sys.executable, str(script), "--quick", "--engine", "embedded", "--output", str(output), *extra]
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+
+def run(example, output, *extra):
+    return subprocess.run(
+        command(example, output, *extra), env=environment(), capture_output=True, text=True, timeout=LIMIT
+    )
+
+
+def results(output):
+    return json.loads((output / "results.json").read_text())
+
+
+def checkpoint(output):
+    return torch.load(output / "checkpoint.pt", weights_only=True)
+
+
+@pytest.fixture(scope="module", params=EXAMPLES, ids=lambda example: example.name)
+def finished(request, tmp_path_factory):
+    """An example, and the folder of a run that nothing interrupted."""
+    output = tmp_path_factory.mktemp(request.param.name)
+    ended = run(request.param, output)
+    assert ended.returncode == 0, ended.stderr
+    return request.param, output
+
+
+def test_run_fits_and_writes_its_files(finished):
+    example, output = finished
+    assert (output / f"{example.name}.png").stat().st_size > 10_000
+    found = results(output)
+    assert found["numbers"]["error"] < example.bound
+    assert found["ran"]["engine"] == "embedded"
+    assert found["training"]["resumed_from"] is None
+    assert found["training"]["iteration"] == found["settings"]["iterations"]
+    assert found["machine"]["cpu"]
+
+
+def test_resumed_run_continues_as_if_never_interrupted(finished, tmp_path):
+    example, reference = finished
+    at = interrupt(example, tmp_path)
+    total = results(reference)["settings"]["iterations"]
+    assert example.stop_after <= at < total
+    assert not (tmp_path / "results.json").exists()
+
+    ended = run(example, tmp_path, "--resume")
+    assert ended.returncode == 0, ended.stderr
+    assert results(tmp_path)["training"]["resumed_from"] == at
+    assert results(tmp_path)["training"]["iteration"] == total
+    assert checkpoint(tmp_path)["history"] == checkpoint(reference)["history"]
+    assert results(tmp_path)["numbers"]["error"] == pytest.approx(results(reference)["numbers"]["error"], rel=1e-9)
+
+
+def interrupt(example, output):
+    """Start the example, press Ctrl-C when some iterations are done, and return the checkpoint's iteration."""
+    process = subprocess.Popen(command(example, output), env=environment(), stderr=subprocess.PIPE, bufsize=0)
+    seen = ""
+    try:
+        while done(seen) < example.stop_after:
+            piece = process.stderr.read(64)
+            assert piece, f"ended before it was interrupted: {seen}"
+            seen += piece.decode(errors="replace")
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=LIMIT)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130, rest.decode()
+    return checkpoint(output)["iteration"]
+
+
+def done(progress):
+    """Iterations that tqdm's bar has counted so far."""
+    return max((int(count) for count in re.findall(r"\| (\d+)/\d+ \[", progress)), default=0)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_resume_without_a_checkpoint_says_so(example, tmp_path):
+    ended = run(example, tmp_path, "--resume")
+    assert ended.returncode == 1
+    assert "there is no checkpoint" in ended.stderr
