@@ -103,7 +103,7 @@ def draw(path: Path, truth: Tensor, data: Tensor, fit: Tensor, model: Spiral, lo
     plane.plot(*fit.T, "--", color="tab:red", lw=1.5, label="learnt ODE")
     plane.plot(*FIRST, "o", color="k", ms=7, label="start")
     plane.set(title="The spiral", xlabel="y1", ylabel="y2", aspect="equal")
-    plane.legend(loc="center")
+    plane.legend(loc="center", fontsize="small")
 
     for row, color in ((0, "tab:blue"), (1, "tab:green")):
         time.plot(TIMES, data[:, row], ".", ms=3, color=color, alpha=0.3)

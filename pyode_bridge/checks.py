@@ -56,11 +56,13 @@ def tolerance(value: Any, structure: Structure, name: str) -> float | Tensor:
         entries = [value[key] for key in structure.keys] if isinstance(value, dict) else list(value)
     else:
         entries = [value]
-    shapes = structure.shapes if len(entries) == len(structure.shapes) else (torch.Size((structure.size,)),)
+    elements = sum(shape.numel() for shape in structure.shapes)
+    shapes = structure.shapes if len(entries) == len(structure.shapes) else (torch.Size((elements,)),)
     pieces = [_bound(entry, shape, name) for entry, shape in zip(entries, shapes, strict=True)]
     if len(pieces) == 1 and pieces[0].ndim == 0:
         return pieces[0].item()
-    return torch.cat([piece.expand(shape).reshape(-1) for piece, shape in zip(pieces, shapes, strict=True)])
+    bounds = torch.cat([piece.expand(shape).reshape(-1) for piece, shape in zip(pieces, shapes, strict=True)])
+    return bounds.repeat_interleave(2) if structure.is_complex else bounds  # for real and imaginary parts alike
 
 
 def scalar_tolerance(value: Any, default: float | Tensor, name: str) -> float:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.errors import InputError
-from pyode_bridge.state import Structure
+from pyode_bridge.state import Structure, flat_real, real_size
 
 # Above this many rows one batched backward pass beats a loop over rows.
 BATCHED_JACOBIAN_ROWS = 16
@@ -42,8 +42,8 @@ class Dynamics:
 
     @property
     def parameter_size(self) -> int:
-        """Number of scalar parameters."""
-        return sum(parameter.numel() for parameter in self.parameters)
+        """Number of real scalar parameters."""
+        return sum(map(real_size, self.parameters))
 
     def __call__(self, s: float, y: Tensor) -> Tensor:
         """The right-hand side at time ``s`` and flat state ``y``, without autograd."""
@@ -71,7 +71,7 @@ class Dynamics:
             else:
                 grads = ()
         filled = [
-            torch.zeros(tensor.numel(), dtype=y.dtype) if grad is None else grad.reshape(-1).to(y.dtype)
+            torch.zeros(real_size(tensor), dtype=y.dtype) if grad is None else flat_real(grad).to(y.dtype)
             for grad, tensor in zip(grads, inputs, strict=True)
         ]
         empty = y.new_empty(0)
@@ -97,11 +97,8 @@ class Dynamics:
 
     def split_parameters(self, flat: Tensor) -> list[Tensor]:
         """Cut a flat vector over all parameters into pieces with the parameters' shapes and dtypes."""
-        pieces = torch.split(flat, [parameter.numel() for parameter in self.parameters])
-        return [
-            piece.view(parameter.shape).to(parameter.dtype)
-            for piece, parameter in zip(pieces, self.parameters, strict=True)
-        ]
+        pieces = torch.split(flat, [real_size(parameter) for parameter in self.parameters])
+        return [_shaped_like(parameter, piece) for piece, parameter in zip(pieces, self.parameters, strict=True)]
 
     def _evaluate(self, s: float, y: Tensor) -> Tensor:
         structure = self.structure
@@ -112,6 +109,12 @@ class Dynamics:
             raise InputError(f"func(t, y) at t = {self.sign * s:.6g} returned {problem}.")
         flat = structure.pack(value)
         return flat if self.sign > 0 else -flat
+
+
+def _shaped_like(parameter: Tensor, flat: Tensor) -> Tensor:
+    if parameter.is_complex():
+        flat = torch.view_as_complex(flat.view(-1, 2))
+    return flat.view(parameter.shape).to(parameter.dtype)
 
 
 def _row(value: Tensor, y: Tensor, v: Tensor, *, batched: bool) -> Tensor:

@@ -1,4 +1,4 @@
-"""The shape of a state: a tensor, or a tuple or dict of tensors, and its flat form."""
+"""The shape of a state: a tensor, or a tuple or dict of tensors, and its flat, real form."""
 
 from __future__ import annotations
 
@@ -13,17 +13,34 @@ from pyode_bridge.errors import InputError
 
 State: TypeAlias = Tensor | tuple[Tensor, ...] | dict[Any, Tensor]
 
+# The dtypes that a state may have, each with the real dtype that it is computed in.
+REAL_DTYPES = {
+    torch.float32: torch.float32,
+    torch.float64: torch.float64,
+    torch.complex64: torch.float32,
+    torch.complex128: torch.float64,
+}
+
 
 @dataclass(frozen=True)
 class Structure:
-    """How a state is laid out in one flat tensor of ``size`` elements, in order.
+    """How a state is laid out in one flat real tensor of ``size`` elements, in order.
 
-    ``keys`` is None for a single tensor, else the positions of a tuple or the keys of a dict.
+    A complex tensor is laid out as its real and imaginary parts side by side, so solvers see real numbers only.
+
+    Attributes:
+        keys: None for a single tensor, else the positions of a tuple or the keys of a dict.
+        is_dict: whether the state is a dict.
+        shapes: shape of each tensor.
+        is_complex: whether the tensors are complex.
+        dtype: the real dtype of the flat state; a complex state's tensors have the complex dtype of that precision.
+        device: where the state lives.
     """
 
     keys: tuple[Hashable, ...] | None
     is_dict: bool
     shapes: tuple[torch.Size, ...]
+    is_complex: bool
     dtype: torch.dtype
     device: torch.device
 
@@ -34,15 +51,10 @@ class Structure:
         first = leaves[0]
         for label, leaf in zip(keys or ("",), leaves, strict=True):
             where = name if keys is None else f"{name}[{label!r}]"
-            if leaf.is_complex():
+            if leaf.dtype not in REAL_DTYPES:
                 raise InputError(
-                    f"{where} has dtype {leaf.dtype}; complex states are not supported. Pass real and imaginary "
-                    "parts as a tuple of real tensors."
-                )
-            if leaf.dtype not in (torch.float32, torch.float64):
-                raise InputError(
-                    f"{where} has dtype {leaf.dtype}; expected torch.float32 or torch.float64. Convert it, for "
-                    "example with y0.double()."
+                    f"{where} has dtype {leaf.dtype}; expected one of {', '.join(map(str, REAL_DTYPES))}. Convert it, "
+                    "for example with y0.double()."
                 )
             if leaf.dtype != first.dtype or leaf.device != first.device:
                 raise InputError(
@@ -52,22 +64,35 @@ class Structure:
         shapes = tuple(leaf.shape for leaf in leaves)
         if not sum(shape.numel() for shape in shapes):
             raise InputError(f"{name} has no elements; expected at least one.")
-        return cls(keys, isinstance(state, Mapping), shapes, first.dtype, first.device)
+        dtype = REAL_DTYPES[first.dtype]
+        return cls(keys, isinstance(state, Mapping), shapes, first.is_complex(), dtype, first.device)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of real elements of each tensor."""
+        return [shape.numel() * (2 if self.is_complex else 1) for shape in self.shapes]
 
     @property
     def size(self) -> int:
         """Number of elements of the flat state."""
-        return sum(shape.numel() for shape in self.shapes)
+        return sum(self.sizes)
+
+    @property
+    def leaf_dtype(self) -> torch.dtype:
+        """The dtype of the state's own tensors."""
+        return self.dtype.to_complex() if self.is_complex else self.dtype
 
     def pack(self, state: Any) -> Tensor:
         """Flatten ``state`` to shape ``(size,)``; differentiable."""
         if self.keys is None:
-            return state.reshape(-1)  # type: ignore[no-any-return]
-        return torch.cat([state[key].reshape(-1) for key in self.keys])
+            return flat_real(state)
+        return torch.cat([flat_real(state[key]) for key in self.keys])
 
     def unpack(self, flat: Tensor) -> State:
         """The state held in ``flat`` of shape ``(*lead, size)``, each leaf of shape ``(*lead, *leaf.shape)``."""
         lead = flat.shape[:-1]
+        if self.is_complex:
+            flat = torch.view_as_complex(flat.reshape(*lead, -1, 2))
         if self.keys is None:
             return flat.view((*lead, *self.shapes[0]))
         pieces = torch.split(flat, [shape.numel() for shape in self.shapes], dim=-1)
@@ -88,6 +113,16 @@ class Structure:
             if not _fits(leaves[key], shape, self):
                 return f"at {key!r} {_difference(leaves[key], shape, self)}"
         return None
+
+
+def flat_real(tensor: Tensor) -> Tensor:
+    """The elements as one real vector; a complex element becomes its real and its imaginary part."""
+    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).reshape(-1)
+
+
+def real_size(tensor: Tensor) -> int:
+    """The length of `flat_real`."""
+    return tensor.numel() * (2 if tensor.is_complex() else 1)
 
 
 def _leaves(state: Any, name: str) -> tuple[tuple[Hashable, ...] | None, list[Tensor]]:
@@ -113,7 +148,7 @@ def _fits(leaf: Any, shape: torch.Size, structure: Structure) -> bool:
     return (
         isinstance(leaf, Tensor)
         and leaf.shape == shape
-        and leaf.dtype == structure.dtype
+        and leaf.dtype == structure.leaf_dtype
         and leaf.device == structure.device
     )
 
@@ -122,4 +157,4 @@ def _difference(leaf: Any, shape: torch.Size, structure: Structure) -> str:
     if not isinstance(leaf, Tensor):
         return f"a {type(leaf).__name__}; expected a tensor of shape {tuple(shape)}"
     given = f"shape {tuple(leaf.shape)}, {leaf.dtype}, on {leaf.device}"
-    return f"{given}; expected shape {tuple(shape)}, {structure.dtype}, on {structure.device}, as y0 has"
+    return f"{given}; expected shape {tuple(shape)}, {structure.leaf_dtype}, on {structure.device}, as y0 has"
