@@ -10,6 +10,7 @@ from pyode_bridge.errors import (
     UnknownSolverError,
     UnsupportedError,
 )
+from pyode_bridge.events import Event, EventRecord, EventSolution, odeint_event, solve_events
 from pyode_bridge.neural_ode import NeuralODE
 from pyode_bridge.odeint import odeint, odeint_adjoint, solve
 from pyode_bridge.solution import Solution
@@ -19,6 +20,9 @@ __version__ = "0.1.0"
 __all__ = [
     "BridgeError",
     "EngineUnavailableError",
+    "Event",
+    "EventRecord",
+    "EventSolution",
     "InputError",
     "NeuralODE",
     "Solution",
@@ -28,6 +32,8 @@ __all__ = [
     "UnsupportedError",
     "odeint",
     "odeint_adjoint",
+    "odeint_event",
     "solve",
+    "solve_events",
     "solvers",
 ]

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from pyode_bridge import progress
+from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import Engine, Problem, Pullback, Trajectory
 
 
@@ -25,7 +27,8 @@ class OdeSolve(torch.autograd.Function):
         *parameters: Tensor,
     ) -> Tensor:
         """Solve ``problem`` and append the trajectory to ``trajectories``; returns values of shape ``(T, n)``."""
-        trajectory = engine.solve(problem)
+        with progress.shown(problem):
+            trajectory = engine.solve(problem)
         trajectories.append(trajectory)
         ctx.problem = problem
         ctx.pullback = trajectory.pullback
@@ -41,7 +44,8 @@ class OdeSolve(torch.autograd.Function):
         problem: Problem = ctx.problem
         pullback: Pullback = ctx.pullback
         grad_ys = grad_ys.contiguous()
-        gradients = pullback(grad_ys)
+        with progress.shown(problem, backward=True):
+            gradients = pullback(grad_ys)
         grad_t = _time_gradient(problem, ys, grad_ys, gradients.y0).to(t) if ctx.needs_input_grad[4] else None
         return None, None, None, gradients.y0, grad_t, *problem.dynamics.split_parameters(gradients.parameters)
 
@@ -49,6 +53,8 @@ class OdeSolve(torch.autograd.Function):
 def _time_gradient(problem: Problem, ys: Tensor, grad_ys: Tensor, grad_y0: Tensor) -> Tensor:
     """``dL/dt_i = <dL/dy_i, f(t_i, y_i)>``; for the first time, minus that of what flows through the solve."""
     dynamics = problem.dynamics
+    if problem.mass_matrix is not None:
+        raise UnsupportedError("Gradients with respect to t are not available where there is a mass matrix.")
     flows = torch.cat([(grad_ys[0] - grad_y0)[None], grad_ys[1:]])
     slopes = torch.stack([dynamics(s, y) for s, y in zip(problem.t.tolist(), ys, strict=True)])
     return dynamics.sign * (flows * slopes).sum(-1)

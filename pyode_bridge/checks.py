@@ -38,6 +38,18 @@ def times(given: Any, structure: Structure) -> Tensor:
     return t
 
 
+def finite_time(given: Any, name: str, structure: Structure) -> Tensor:
+    """``given`` as a finite floating scalar tensor."""
+    try:
+        t = given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{name} is a {type(given).__name__}; expected a scalar tensor.") from None
+    if t.numel() != 1 or t.is_complex() or t.dtype == torch.bool:
+        raise InputError(f"{name} has shape {tuple(t.shape)} and dtype {t.dtype}; expected one real number.")
+    finite(t, name)
+    return (t if t.is_floating_point() else t.to(structure.dtype)).reshape(())
+
+
 def finite(tensor: Tensor, name: str) -> None:
     """Raise if ``tensor`` holds NaN or Inf."""
     bad = ~torch.isfinite(tensor.detach())
@@ -71,6 +83,22 @@ def scalar_tolerance(value: Any, default: float | Tensor, name: str) -> float:
         return default if isinstance(default, float) else default.min().item()
     bound = _bound(value, torch.Size(()), name)
     return bound.item()
+
+
+def mass_matrix(given: Any, structure: Structure) -> Tensor | None:
+    """``given`` as a finite float64 matrix over the flat state, or None."""
+    if given is None:
+        return None
+    shape = (structure.size, structure.size)
+    if not isinstance(given, Tensor) or given.shape != shape or given.is_complex():
+        what = f"has shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"is a {type(given).__name__}"
+        raise InputError(
+            f"mass_matrix {what}; expected a real tensor of shape {shape}, rows and columns as y0 is flat."
+        )
+    if given.requires_grad:
+        raise InputError("mass_matrix requires a gradient, which none of the adjoints gives; detach it.")
+    finite(given, "mass_matrix")
+    return given.to("cpu", structure.dtype)
 
 
 def device(structure: Structure, func: Callable[..., Any]) -> None:

@@ -16,6 +16,7 @@ from pyode_bridge.install import doctor
 from pyode_bridge.install.environment import examine, version_text
 from pyode_bridge.install.julia import install
 from pyode_bridge.install.location import configuration_file, locate, write_configuration
+from pyode_bridge.problem import SolverInfo
 
 MARKS = {True: "ok", False: "WRONG", None: "note"}
 
@@ -125,12 +126,21 @@ def _solvers(options: argparse.Namespace) -> int:
     rows = [
         solver
         for solver in pyode_bridge.solvers(options.engine)
-        if wanted in f"{solver.name} {solver.source} {solver.summary}".lower()
+        if wanted in f"{solver.name} {solver.source} {solver.family} {solver.summary}".lower()
     ]
     if not rows:
         print(f"pyode-bridge: no solver has {options.filter!r} in its name, source or summary.", file=sys.stderr)
         return 1
-    name, source = (max(len(getattr(row, column)) for row in rows) for column in ("name", "source"))
-    for row in rows:
-        print(f"{row.name:<{name}}  {row.source:<{source}}  {row.summary}")
+    name = max(len(row.name) for row in rows)
+    for family in dict.fromkeys(row.family for row in rows):
+        print(f"\n{family}")
+        for row in (row for row in rows if row.family == family):
+            print(f"  {row.name:<{name}}  {_traits(row):<24}  {row.summary}")
+    print(f"\n{len(rows)} solvers")
     return 0
+
+
+def _traits(row: SolverInfo) -> str:
+    order = "order -" if row.order is None else f"order {row.order}"
+    steps = "adaptive" if row.adaptive else "fixed"
+    return ", ".join([order, steps, *(["implicit"] if row.implicit else [])])

@@ -22,6 +22,7 @@ class Dynamics:
 
     Attributes:
         nfe, nvjp, njac: evaluations so far of the dynamics, of vector-Jacobian products and of Jacobians.
+        on_time: told each time ``s`` at which the dynamics are evaluated; None for nobody.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Dynamics:
         self.nfe = 0
         self.nvjp = 0
         self.njac = 0
+        self.on_time: Callable[[float], None] | None = None
 
     @property
     def size(self) -> int:
@@ -95,6 +97,11 @@ class Dynamics:
                 pass  # an operation without a batching rule: row by row, and a real error shows itself there
         return torch.stack([_row(value, y, row, batched=False) for row in eye])
 
+    def holds(self, predicate: Callable[[Tensor, Any], Any], s: float, y: Tensor) -> bool:
+        """Whether a user's ``predicate(t, y)`` is true at time ``s`` and flat state ``y``."""
+        with torch.no_grad():
+            return bool(predicate(self.time(s), self.structure.unpack(y)))
+
     def split_parameters(self, flat: Tensor) -> list[Tensor]:
         """Cut a flat vector over all parameters into pieces with the parameters' shapes and dtypes."""
         pieces = torch.split(flat, [real_size(parameter) for parameter in self.parameters])
@@ -102,13 +109,18 @@ class Dynamics:
 
     def _evaluate(self, s: float, y: Tensor) -> Tensor:
         structure = self.structure
-        time = torch.tensor(self.sign * s, dtype=structure.dtype, device=structure.device)
-        value = self._func(time, structure.unpack(y))
+        if self.on_time is not None:
+            self.on_time(s)
+        value = self._func(self.time(s), structure.unpack(y))
         problem = structure.mismatch(value)
         if problem is not None:
             raise InputError(f"func(t, y) at t = {self.sign * s:.6g} returned {problem}.")
         flat = structure.pack(value)
         return flat if self.sign > 0 else -flat
+
+    def time(self, s: float) -> Tensor:
+        """The user's time at ``s``, a scalar tensor."""
+        return torch.tensor(self.sign * s, dtype=self.structure.dtype, device=self.structure.device)
 
 
 def _shaped_like(parameter: Tensor, flat: Tensor) -> Tensor:

@@ -7,8 +7,6 @@ from typing import Any
 
 from pyode_bridge.errors import InputError
 
-DEFAULT_METHOD = "dopri5"
-
 
 @dataclass(frozen=True)
 class Method:
@@ -16,7 +14,7 @@ class Method:
 
     Attributes:
         algorithm: a name or expression in Julia's syntax, such as ``"Rodas5P"`` or ``"AutoTsit5(Rosenbrock23())"``,
-            or an algorithm object made with diffeqpy or juliacall.
+            an algorithm object made with diffeqpy or juliacall, or None for the engine's own choice.
         fixed_step: whether the name stands for a fixed-step method (torchdiffeq's ``"rk4"`` and others).
     """
 
@@ -24,7 +22,7 @@ class Method:
     fixed_step: bool = False
 
     def __str__(self) -> str:
-        return str(self.algorithm)
+        return "None" if self.algorithm is None else str(self.algorithm)
 
 
 # torchdiffeq's name -> the same algorithm under Julia's name. torchdiffeq's "rk4" is Kutta's 3/8 rule; here it is the
@@ -42,9 +40,9 @@ TORCHDIFFEQ_ALIASES = {
 
 
 def as_method(method: Any) -> Method:
-    """The Method for a user's ``method`` argument (None means torchdiffeq's default, dopri5)."""
+    """The Method for a user's ``method`` argument."""
     if method is None:
-        method = DEFAULT_METHOD
+        return Method(None)
     if isinstance(method, Method):
         return method
     if isinstance(method, str):

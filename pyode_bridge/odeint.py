@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from pyode_bridge import checks
+from pyode_bridge import progress as progress_bar
 from pyode_bridge.autograd import OdeSolve
-from pyode_bridge.dynamics import Dynamics
-from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.methods import as_method
-from pyode_bridge.options import StepOptions
-from pyode_bridge.parameters import listed_parameters, reachable_parameters
-from pyode_bridge.problem import Engine, Problem, Sensitivity, Tolerances, Trajectory
+from pyode_bridge.preparation import Dynamic, Settings, prepare
+from pyode_bridge.problem import Engine, Problem, Trajectory
 from pyode_bridge.solution import Solution
-from pyode_bridge.state import State, Structure
-
-Dynamic = Callable[[Tensor, Any], Any]
+from pyode_bridge.state import State
 
 
 def odeint(
@@ -40,6 +33,8 @@ def odeint(
     adjoint_method: Any = None,
     adjoint_options: Mapping[str, Any] | None = None,
     adjoint_params: Iterable[Tensor] | None = None,
+    mass_matrix: Tensor | None = None,
+    progress: bool = False,
 ) -> State:
     """Solve ``dy/dt = func(t, y)``, ``y(t[0]) = y0``, and return the values at ``t``, with autograd.
 
@@ -54,9 +49,11 @@ def odeint(
         rtol, atol: relative and absolute tolerance: numbers, tensors of the state's shape, or one such per tensor of
             a tuple or dict state.
         method: any Julia solver by name, ``"Tsit5"``, ``"Rodas5P"``, ``"AutoTsit5(Rosenbrock23())"``; or torchdiffeq's
-            names ``"dopri5"`` (the default), ``"rk4"``, ...; see `pyode_bridge.solvers`.
-        options: step options ``dt``, ``dtmin``, ``dtmax``, ``maxiters``, ``adaptive`` (`pyode_bridge.options`).
-        event_fn: not supported; raises.
+            names ``"dopri5"``, ``"rk4"``, ...; see `pyode_bridge.solvers`. Default: what DifferentialEquations.jl
+            chooses by tolerance, size and stiffness, and ``"DP5"`` on the embedded engine; the solution says what ran.
+        options: step options ``dt``, ``dtmin``, ``dtmax``, ``maxiters``, ``adaptive``, ``tstops``, ``norm``,
+            ``controller``, ``isoutofdomain``, ``unstable_check``; see `StepOptions`.
+        event_fn: raises; events are the business of `odeint_event` and `solve_events`.
         sensealg: sensitivity algorithm by SciMLSensitivity's name, with options, such as ``"GaussAdjoint"`` or
             ``"BacksolveAdjoint(checkpointing=true)"``. Default: ``"InterpolatingAdjoint"`` on the Julia engine, the
             paper's adjoint (``"BacksolveAdjoint"``) on the embedded one.
@@ -65,6 +62,9 @@ def odeint(
             the forward solve's (the tightest, where tolerances differ between components).
         adjoint_params: tensors that gradients shall reach; default: the module's parameters and whatever leaf tensors
             ``func`` is found to use.
+        mass_matrix: ``M`` of ``M dy/dt = func(t, y)``, shape ``(n, n)`` with ``n`` the state's number of elements;
+            singular for a differential-algebraic equation. For implicit solvers such as ``"Rodas5P"`` and ``"FBDF"``.
+        progress: whether to show a progress bar.
 
     Returns:
         Values at ``t``: shape ``(T, *y0.shape)``, or a tuple or dict of such; the first row is ``y0``.
@@ -95,6 +95,8 @@ def odeint(
         adjoint_method=adjoint_method,
         adjoint_options=adjoint_options,
         adjoint_params=adjoint_params,
+        mass_matrix=mass_matrix,
+        progress=progress,
     )
     return solution.y
 
@@ -119,72 +121,45 @@ def solve(
     adjoint_method: Any = None,
     adjoint_options: Mapping[str, Any] | None = None,
     adjoint_params: Iterable[Tensor] | None = None,
+    mass_matrix: Tensor | None = None,
+    progress: bool = False,
+    dense: bool = False,
 ) -> Solution:
-    """Solve as `odeint` does, and return a `Solution`: values, statistics, retcode, engine, algorithm and lane."""
+    """Solve as `odeint` does, and return a `Solution`: values, statistics, retcode, engine, algorithm and lane.
+
+    With ``dense``, the solution can be called at any time within the span (on the Julia engine).
+    """
     if event_fn is not None:
-        raise UnsupportedError("event_fn is not supported yet; solve to fixed times and locate the event yourself.")
-    structure = Structure.of(y0)
-    times = checks.times(t, structure)
-    sign = 1.0 if times[1] > times[0] else -1.0
-    tolerances = Tolerances(checks.tolerance(rtol, structure, "rtol"), checks.tolerance(atol, structure, "atol"))
-    forward_method = as_method(method)
-    forward_options = StepOptions.of(options)
-    sensitivity = Sensitivity(
+        raise UnsupportedError("event_fn is an argument of pyode_bridge.odeint_event; see solve_events for more.")
+    settings = Settings(
+        rtol=rtol,
+        atol=atol,
+        method=method,
+        options=options,
         sensealg=sensealg,
-        method=as_method(adjoint_method) if adjoint_method is not None else forward_method,
-        tolerances=Tolerances(
-            checks.scalar_tolerance(adjoint_rtol, tolerances.rtol, "adjoint_rtol"),
-            checks.scalar_tolerance(adjoint_atol, tolerances.atol, "adjoint_atol"),
-        ),
-        options=StepOptions.of(adjoint_options, "adjoint_options") if adjoint_options else forward_options,
+        engine=engine,
+        adjoint_rtol=adjoint_rtol,
+        adjoint_atol=adjoint_atol,
+        adjoint_method=adjoint_method,
+        adjoint_options=adjoint_options,
+        adjoint_params=adjoint_params,
+        mass_matrix=mass_matrix,
+        progress=progress,
+        dense=dense,
     )
-    running = select_engine(engine)
-    running.check(forward_method, sensitivity)
-    checks.device(structure, func)
-    flat_y0 = structure.pack(y0)
-    checks.finite(flat_y0, "y0")
-    dynamics = _probe(func, structure, sign * times[0].item(), flat_y0.detach(), sign, adjoint_params)
-    wants_grad = torch.is_grad_enabled() and any(
-        tensor.requires_grad for tensor in (flat_y0, times, *dynamics.parameters)
-    )
-    problem = Problem(
-        dynamics=dynamics,
-        y0=flat_y0.detach(),
-        t=(sign * times.detach()).to("cpu", torch.float64),
-        method=forward_method,
-        tolerances=tolerances,
-        options=forward_options,
-        sensitivity=sensitivity if wants_grad else None,
-    )
-    ys, trajectory = _run(running, problem, flat_y0, times)
-    return Solution(t=times, y=structure.unpack(ys), trajectory=trajectory)
+    prepared = prepare(func, y0, t, settings)
+    ys, trajectory = _run(prepared.engine, prepared.problem, prepared.y0, prepared.t)
+    structure = prepared.structure
+    return Solution(t=prepared.t, y=structure.unpack(ys), trajectory=trajectory, structure=structure)
 
 
 def _run(engine: Engine, problem: Problem, y0: Tensor, t: Tensor) -> tuple[Tensor, Trajectory]:
     if problem.sensitivity is None:
-        trajectory = engine.solve(problem)
+        with progress_bar.shown(problem):
+            trajectory = engine.solve(problem)
         return trajectory.ys, trajectory
     trajectories: list[Trajectory] = []
     ys = OdeSolve.apply(  # type: ignore[no-untyped-call]
         engine, problem, trajectories, y0, t, *problem.dynamics.parameters
     )
     return ys, trajectories[0]
-
-
-def _probe(
-    func: Dynamic,
-    structure: Structure,
-    s0: float,
-    y0: Tensor,
-    sign: float,
-    adjoint_params: Iterable[Tensor] | None,
-) -> Dynamics:
-    """The dynamics after one trial evaluation, which checks the output and finds the parameters in use."""
-    trial = Dynamics(func, structure, (), sign)
-    value = trial.trial(s0, y0)
-    checks.finite(value, f"func(t, y) at t = {sign * s0:.6g}, y = y0,")
-    if not torch.is_grad_enabled():
-        return trial
-    if adjoint_params is not None:
-        return Dynamics(func, structure, listed_parameters(adjoint_params), sign)
-    return Dynamics(func, structure, reachable_parameters(func, value), sign)

@@ -1,9 +1,10 @@
-"""Step options: the part of DifferentialEquations.jl's common solver options that every engine serves."""
+"""Step options: DifferentialEquations.jl's common solver options, with torchdiffeq's names for some of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pyode_bridge.errors import InputError, near_names
@@ -11,10 +12,16 @@ from pyode_bridge.errors import InputError, near_names
 # torchdiffeq's option name -> the common interface's.
 TORCHDIFFEQ_OPTIONS = {"step_size": "dt", "first_step": "dt", "max_num_steps": "maxiters"}
 
+NORMS = ("rms", "max")
+
+Predicate = Callable[[Any, Any], Any]
+
 
 @dataclass(frozen=True)
 class StepOptions:
     """How a solver may step (DifferentialEquations.jl, "Common Solver Options"). Times are in the units of ``t``.
+
+    The embedded engine serves the first five; the Julia engine all.
 
     Attributes:
         dt: first step of an adaptive method, or the step of a fixed-step method; None leaves it to the solver, and
@@ -23,6 +30,12 @@ class StepOptions:
         dtmax: largest step allowed.
         maxiters: largest number of steps.
         adaptive: None is the method's own way; False forces fixed steps.
+        tstops: times within the span that a step must end on, such as those where the dynamics jump.
+        norm: ``"rms"`` (root mean square, the default) or ``"max"``: how errors of components become one.
+        controller: step-size controller in Julia's syntax, such as ``"PIController(0.14, 0.08)"``.
+        isoutofdomain: ``(t, y) -> bool``; a step that ends where it is true is rejected and tried again, smaller.
+        unstable_check: ``(t, y) -> bool``; where it is true the solve ends with the retcode ``Unstable``. Default:
+            any NaN.
     """
 
     dt: float | None = None
@@ -30,6 +43,11 @@ class StepOptions:
     dtmax: float | None = None
     maxiters: int = 100_000
     adaptive: bool | None = None
+    tstops: tuple[float, ...] = ()
+    norm: str = "rms"
+    controller: str | None = None
+    isoutofdomain: Predicate | None = None
+    unstable_check: Predicate | None = None
 
     @classmethod
     def of(cls, options: Mapping[str, Any] | None, name: str = "options") -> StepOptions:
@@ -42,21 +60,83 @@ class StepOptions:
                 raise InputError(
                     f"{name}[{key!r}] is not an option; known are {', '.join(known)}." + near_names(str(key), known)
                 )
-            values[option] = _checked(option, value, f"{name}[{key!r}]")
+            if value is not None:
+                values[option] = CHECKS[option](value, f"{name}[{key!r}]")
         return cls(**values)
 
+    def for_adjoint(self) -> StepOptions:
+        """Those that mean the same in the adjoint solve, whose state is another."""
+        return replace(self, tstops=(), isoutofdomain=None, unstable_check=None)
 
-def _checked(option: str, value: Any, where: str) -> Any:
-    if value is None and option != "maxiters":
-        return None
-    if option == "adaptive":
-        if not isinstance(value, bool):
-            raise InputError(f"{where} is {value!r}; expected True or False.")
-        return value
+    def others_than(self, served: Iterable[str]) -> list[str]:
+        """Names of the options that were set and are not among ``served``."""
+        return [
+            field.name
+            for field in fields(self)
+            if field.name not in served and getattr(self, field.name) != field.default
+        ]
+
+
+def _positive(value: Any, where: str) -> float:
     try:
-        number = int(value) if option == "maxiters" else float(value)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{where} is {value!r}; expected a positive number.") from None
+        number = math.nan
     if not number > 0:
         raise InputError(f"{where} is {value!r}; expected a positive number.")
     return number
+
+
+def _count(value: Any, where: str) -> int:
+    number = _positive(value, where)
+    if not math.isfinite(number) or number < 1:
+        raise InputError(f"{where} is {value!r}; expected a positive whole number.")
+    return int(number)
+
+
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(f"{where} is {value!r}; expected True or False.")
+    return value
+
+
+def _times(value: Any, where: str) -> tuple[float, ...]:
+    try:
+        times = tuple(float(time) for time in value)
+    except (TypeError, ValueError):
+        times = (math.nan,)
+    if not all(map(math.isfinite, times)):
+        raise InputError(f"{where} is {value!r}; expected a list of finite times.")
+    return times
+
+
+def _norm(value: Any, where: str) -> str:
+    if value not in NORMS:
+        raise InputError(f"{where} is {value!r}; expected one of {', '.join(map(repr, NORMS))}.")
+    return str(value)
+
+
+def _expression(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{where} is {value!r}; expected a name or call such as 'PIController(0.14, 0.08)'.")
+    return value.strip()
+
+
+def _predicate(value: Any, where: str) -> Predicate:
+    if not callable(value):
+        raise InputError(f"{where} is {value!r}; expected a function of t and y that returns True or False.")
+    return value  # type: ignore[no-any-return]
+
+
+CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    "dt": _positive,
+    "dtmin": _positive,
+    "dtmax": _positive,
+    "maxiters": _count,
+    "adaptive": _flag,
+    "tstops": _times,
+    "norm": _norm,
+    "controller": _expression,
+    "isoutofdomain": _predicate,
+    "unstable_check": _predicate,
+}

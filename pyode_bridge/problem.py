@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -50,6 +50,9 @@ class Problem:
         tolerances: error bounds of the forward solve.
         options: step options of the forward solve.
         sensitivity: how gradients are computed; None when none are wanted, and then nothing is kept for them.
+        mass_matrix: ``M`` of ``M dy/ds = f``, shape ``(n, n)``; None for the identity.
+        dense: whether values between the times will be wanted.
+        progress: whether to show a progress bar.
     """
 
     dynamics: Dynamics
@@ -59,6 +62,9 @@ class Problem:
     tolerances: Tolerances
     options: StepOptions
     sensitivity: Sensitivity | None
+    mass_matrix: Tensor | None = None
+    dense: bool = False
+    progress: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,17 @@ class Gradients(NamedTuple):
     parameters: Tensor
 
 
+class Interpolant(Protocol):
+    """The solution between the times of the result."""
+
+    @property
+    def steps(self) -> Tensor:
+        """Times at which the solver's steps began and ended, shape ``(N,)``, float64, increasing."""
+
+    def __call__(self, s: Tensor, derivative: int) -> Tensor:
+        """Values, or derivatives of that order, at times ``s`` of shape ``(T,)``; shape ``(T, n)``."""
+
+
 class Pullback(Protocol):
     """Maps gradients with respect to the values at ``t`` to gradients with respect to ``y0`` and parameters."""
 
@@ -114,6 +131,7 @@ class Trajectory:
         algorithm: the algorithm that ran, as the engine names it.
         lane: how the dynamics were evaluated, ``"callback"`` or ``"native"``.
         pullback: present if the problem asked for sensitivities.
+        interpolant: present if the problem asked for dense output.
     """
 
     ys: Tensor
@@ -123,14 +141,44 @@ class Trajectory:
     algorithm: str
     lane: str
     pullback: Pullback | None = field(default=None, repr=False)
+    interpolant: Interpolant | None = field(default=None, repr=False)
+
+
+# Functions whose crossing of zero is looked for: time ``s`` and the flat state to values of shape ``(k,)``, float64.
+Conditions = Callable[[float, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The time ``s`` of a crossing, which condition crosses, and the flat state there."""
+
+    s: float
+    index: int
+    y: Tensor
 
 
 @dataclass(frozen=True)
 class SolverInfo:
-    """A solver that an engine offers: its name in ``method``, where it comes from, and a line about it."""
+    """A solver that an engine offers.
+
+    Attributes:
+        name: its name in ``method``.
+        source: the package that it comes from.
+        family: the kind of method, such as ``"Rosenbrock"``.
+        order: order of convergence; None where it varies or is not stated.
+        adaptive: whether it chooses its steps by itself.
+        implicit: whether it solves equations in each step, as solvers for stiff problems do.
+        problem: ``"ODE"``, ``"partitioned"`` (two coupled parts, such as positions and velocities) or ``"DAE"``.
+        summary: a line about it.
+    """
 
     name: str
     source: str
+    family: str
+    order: int | None
+    adaptive: bool
+    implicit: bool
+    problem: str
     summary: str
 
 
@@ -144,6 +192,9 @@ class Engine(Protocol):
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
+
+    def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
+        """The first crossing of ``count`` conditions in the problem's span, or None; raises as `solve` does."""
 
     def solvers(self) -> Sequence[SolverInfo]:
         """The solvers on offer."""

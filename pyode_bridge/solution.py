@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
 
-from pyode_bridge.problem import AdjointStats, SolverStats, Trajectory
-from pyode_bridge.state import State
+from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.problem import AdjointStats, Interpolant, SolverStats, Trajectory
+from pyode_bridge.state import State, Structure
 
 
 @dataclass(frozen=True)
@@ -18,11 +21,53 @@ class Solution:
         t: the times asked for, shape ``(T,)``.
         y: the values there, ``(T, *y0.shape)`` or a tuple or dict of such, with autograd.
         trajectory: what the engine returned, over the flat state.
+        structure: how the flat state is laid out.
     """
 
     t: Tensor
     y: State
     trajectory: Trajectory
+    structure: Structure
+
+    def __call__(self, t: Any, derivative: int = 0) -> State:
+        """Values at other times, by the solver's own interpolant; needs ``dense=True``.
+
+        Args:
+            t: one time, or a tensor of times of shape ``(T,)``, within the span that was solved.
+            derivative: 1 for ``dy/dt``, 2 for its derivative, ... as far as the solver's interpolant goes.
+
+        Returns:
+            The state at one time, or with a leading dimension ``T``; without autograd: for gradients, put the times
+            into ``t`` of the solve.
+
+        Raises:
+            UnsupportedError: the solve was not dense, or the interpolant has no such derivative.
+            InputError: a time is outside the span.
+        """
+        interpolant = self._interpolant()
+        times = torch.as_tensor(t, dtype=torch.float64, device="cpu").detach()
+        first, last = self.t[0].item(), self.t[-1].item()
+        low, high = min(first, last), max(first, last)
+        if times.ndim > 1:
+            raise InputError(f"t has shape {tuple(times.shape)}; expected one time or a 1-D tensor of times.")
+        row = times.reshape(-1)
+        outside = row[~((row >= low) & (row <= high))]
+        if outside.numel():
+            raise InputError(f"t = {outside[0].item():g} is outside of the span that was solved, [{low:g}, {high:g}].")
+        sign = 1.0 if last > first else -1.0
+        flat = interpolant(sign * row, derivative) * sign**derivative
+        return self.structure.unpack(flat if times.ndim else flat[0])
+
+    @property
+    def steps(self) -> Tensor:
+        """Times at which the solver's steps began and ended, shape ``(N,)``, float64; needs ``dense=True``."""
+        sign = 1.0 if self.t[-1] > self.t[0] else -1.0
+        return sign * self._interpolant().steps
+
+    def _interpolant(self) -> Interpolant:
+        if self.trajectory.interpolant is None:
+            raise UnsupportedError("This solution holds the values at t alone; solve with dense=True for others.")
+        return self.trajectory.interpolant
 
     @property
     def stats(self) -> SolverStats:

@@ -8,13 +8,14 @@ back through the solve with SciMLSensitivity's adjoints.
 module PyODEBridge
 
 using ADTypes: ADTypes, AutoFiniteDiff
+using LinearAlgebra: I
 using LinearSolve: LinearSolve
 using Logging: NullLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
 using OrdinaryDiffEqLowOrderRK: OrdinaryDiffEqLowOrderRK, DP5
 using OrdinaryDiffEqTsit5: OrdinaryDiffEqTsit5, Tsit5
 using PrecompileTools: @compile_workload, @setup_workload
-using SciMLBase: SciMLBase, ODEFunction, ODEProblem
+using SciMLBase: SciMLBase, ODEFunction, ODEProblem, VectorContinuousCallback
 using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, GaussAdjoint, GaussKronrodAdjoint, InterpolatingAdjoint,
     QuadratureAdjoint, ZygoteVJP, adjoint_sensitivities
 using TOML: TOML
@@ -24,8 +25,11 @@ include("callbacks.jl")
 include("packages.jl")
 include("expressions.jl")
 include("algorithms.jl")
+include("catalogue.jl")
+include("control.jl")
 include("sensealgs.jl")
 include("forward.jl")
+include("events.jl")
 include("backward.jl")
 include("boundary.jl")
 include("precompile.jl")

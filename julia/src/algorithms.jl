@@ -1,4 +1,4 @@
-# From a string to a solver.
+# From a string or an algorithm object to a solver.
 
 """
     algorithm(text)
@@ -7,8 +7,20 @@ The solver that `text` names. A solver that can choose how to differentiate is t
 what the callbacks do not give it, such as the time gradient): no dual number passes through a callback.
 """
 function algorithm(text::AbstractString)
-    packages = vcat(solver_packages(), ARGUMENT_PACKAGES)
-    return checked_algorithm(interpret(text, packages; construct = construct_algorithm), text)
+    vocabulary = Vocabulary(vcat(solver_packages(), ARGUMENT_PACKAGES), construct_algorithm)
+    return by_finite_differences(checked_algorithm(interpret(text, vocabulary), text))
+end
+
+"""
+    default_algorithm(reltol; pair)
+
+What runs where no solver is named: DifferentialEquations.jl's own choice, which switches by tolerance, size and
+stiffness; or the `pair` that this choice begins with. The pair is for what the choice fails at (OrdinaryDiffEqCore 4.6
+to 4.15): dense solutions, as most adjoints need them, and a relative tolerance for each component.
+"""
+function default_algorithm(reltol::Real; pair::Bool)
+    pair || return algorithm("DefaultODEAlgorithm")
+    return algorithm(reltol < 1.0e-6 ? "AutoVern7(Rodas5P())" : "AutoTsit5(Rosenbrock23())")
 end
 
 """A solver made elsewhere; where it would differentiate by dual numbers, it is remade with finite differences."""
@@ -16,33 +28,38 @@ algorithm(object) = by_finite_differences(checked_algorithm(object, string(objec
 
 function checked_algorithm(object, text)
     object isa SciMLBase.AbstractODEAlgorithm && return object
-    throw(UnsupportedError("`$text` is a $(typeof(object)), not a solver of ordinary differential equations."))
+    throw(UnsupportedError("`$text` is a $(nameof(typeof(object))), not a solver of ordinary differential equations."))
 end
 
 function construct_algorithm(callable, args, kwargs)
-    made = construct(callable, args, kwargs)
-    uses_finite_differences(made) && return made
-    haskey(kwargs, :autodiff) || return construct(callable, args, (; kwargs..., autodiff = AutoFiniteDiff()))
-    throw(
+    autodiff = get(kwargs, :autodiff, nothing)
+    autodiff isa Union{Nothing, AutoFiniteDiff} || throw(
         UnsupportedError(
-            "$(nameof(typeof(made))) cannot differentiate by $(nameof(typeof(kwargs.autodiff))): the dynamics are a " *
-                "Python callback, which takes plain numbers. Leave autodiff out, or write autodiff=AutoFiniteDiff()."
+            "$(nameof(callable)) cannot differentiate by $(nameof(typeof(autodiff))): the dynamics are a Python " *
+                "callback, which takes plain numbers. Leave autodiff out, or write autodiff=AutoFiniteDiff()."
         )
     )
+    return construct(callable, args, kwargs)
 end
 
 uses_finite_differences(alg) = !hasproperty(alg, :autodiff) || ADTypes.dense_ad(alg.autodiff) isa AutoFiniteDiff
 
 function by_finite_differences(alg)
-    return uses_finite_differences(alg) ? alg : SciMLBase.remake(alg; autodiff = AutoFiniteDiff())
+    uses_finite_differences(alg) && return alg
+    return Base.invokelatest(SciMLBase.remake, alg; autodiff = AutoFiniteDiff()) # its package may have just been loaded
 end
 
 function by_finite_differences(alg::OrdinaryDiffEqCore.CompositeAlgorithm)
     return OrdinaryDiffEqCore.CompositeAlgorithm(map(by_finite_differences, alg.algs), alg.choice_function)
 end
 
-"""What to call a solver that was made elsewhere."""
-algorithm_name(alg) = string(nameof(typeof(alg)))
+"""What to call the solver that ran; one that switches is called by those that it used."""
+function algorithm_name(solved)
+    alg = solved.sol.alg
+    alg isa OrdinaryDiffEqCore.CompositeAlgorithm || return string(nameof(typeof(alg)))
+    used = unique(string(nameof(typeof(alg.algs[i]))) for i in solved.sol.alg_choice)
+    return "CompositeAlgorithm(" * join(used, ", ") * ")"
+end
 
 function construct(callable, args, kwargs)
     return try
@@ -51,25 +68,4 @@ function construct(callable, args, kwargs)
         err isa Union{MethodError, ArgumentError, UndefKeywordError, TypeError} || rethrow()
         throw(UnsupportedError("$callable cannot be made from these arguments: " * sprint(showerror, err)))
     end
-end
-
-"""Name and package of every solver type that the solver packages export, with the first line of its docstring."""
-function catalogue()
-    rows = Tuple{String, String, String}[]
-    for package in solver_packages()
-        mod = load_package(package)
-        mod === nothing && continue
-        for name in Base.invokelatest(names, mod)
-            value = Base.invokelatest(getfield, mod, name)
-            value isa Type && value <: SciMLBase.AbstractODEAlgorithm && !isabstracttype(value) || continue
-            push!(rows, (String(name), package, summary_line(mod, name)))
-        end
-    end
-    return sort!(unique!(first, rows))
-end
-
-function summary_line(mod::Module, name::Symbol)
-    text = string(Base.invokelatest(Base.Docs.doc, Base.Docs.Binding(mod, name)))
-    lines = filter(line -> !isempty(line) && isletter(first(line)), strip.(split(text, '\n')))
-    return isempty(lines) ? "" : String(first(lines))
 end

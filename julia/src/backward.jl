@@ -15,7 +15,7 @@ function backward!(
     du0, dp_row = quietly() do
         adjoint_sensitivities(
             sol, alg;
-            t = t[2:end], dgdu_discrete, sensealg, abstol, reltol, backward_options(control, t)...
+            t = t[2:end], dgdu_discrete, sensealg, abstol, reltol, backward_options(control, alg, t)...
         )
     end
     dy0 .= vec(du0) .+ view(grads, :, 1)
@@ -23,8 +23,8 @@ function backward!(
     return nothing
 end
 
-function backward_options(control::StepControl, t::Vector{Float64})
-    options = solve_options(control, t)
+function backward_options(control::StepControl, alg, t::Vector{Float64})
+    options = solve_options(control, alg, t)
     delete!(options, :tstops) # the adjoint stops at the times of the loss by itself
     return options
 end

@@ -19,13 +19,11 @@ float_type(name::AbstractString) = name == "float32" ? Float32 : Float64
 tolerance(::Type{T}, value::Real) where {T} = T(value)
 tolerance(::Type{T}, value) where {T} = T[x for x in value]
 
-step_control(dt, dtmin, dtmax, maxiters, adaptive) = StepControl(; dt, dtmin, dtmax, maxiters, adaptive)
-
 """
 Solve and write the values at the times into the memory at `ys`; see `forward`. `sensealg` is the adjoint that will
-follow, or nothing.
+follow, or nothing; `mass` is the address of a mass matrix, or 0; `dense` keeps the solution between the times.
 """
-function solve_callbacks(pointers, type, y0, n, np, times, nt, ys, alg, abstol, reltol, control, sensealg)
+function solve_callbacks(pointers, type, y0, n, np, times, nt, ys, alg, abstol, reltol, control, sensealg, mass, dense)
     T = float_type(type)
     callbacks = Callbacks(map(address -> Ptr{Cvoid}(UInt(address)), Tuple(pointers))...)
     t = copy(array(Float64, times, nt))
@@ -34,8 +32,8 @@ function solve_callbacks(pointers, type, y0, n, np, times, nt, ys, alg, abstol, 
     p = zeros(T, np)
     sol, t_reached = forward(
         callbacks, u0, p, t, forward_algorithm(alg, sensealg, control);
-        abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control, dense = needs_dense(sensealg),
-        ys = array(T, ys, n, nt)
+        abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control,
+        mass_matrix = mass_matrix(T, mass, n), dense = dense || needs_dense(sensealg), ys = array(T, ys, n, nt)
     )
     stats = sol.stats
     return Solved(
@@ -43,6 +41,33 @@ function solve_callbacks(pointers, type, y0, n, np, times, nt, ys, alg, abstol, 
         Int(stats.nreject)
     )
 end
+
+"""Write the values, or derivatives of an order, of a dense solution at the times into the memory at `out`."""
+function interpolate(solved::Solved, times, nt, out, derivative)
+    u0 = solved.sol.prob.u0
+    values = array(eltype(u0), out, length(u0), nt)
+    for (column, t) in zip(eachcol(values), array(Float64, times, nt))
+        solved.sol(column, t, Val{Int(derivative)})
+    end
+    return nothing
+end
+
+"""The times at which the steps of a dense solution began and ended."""
+step_times(solved::Solved) = convert(Vector{Float64}, solved.sol.t)
+
+"""Find the first of `k` conditions that crosses zero between two times; see `first_crossing`."""
+function locate(pointers, type, y0, n, t0, t1, conditions, k, y, alg, abstol, reltol, control, mass)
+    T = float_type(type)
+    callbacks = Callbacks(map(address -> Ptr{Cvoid}(UInt(address)), Tuple(pointers))...)
+    return first_crossing(
+        callbacks, Conditions(Ptr{Cvoid}(UInt(conditions)), zeros(k)), copy(array(T, y0, n)), Float64(t0),
+        Float64(t1), alg;
+        abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control, mass_matrix = mass_matrix(T, mass, n),
+        y = array(T, y, n)
+    )
+end
+
+mass_matrix(::Type{T}, address, n) where {T} = iszero(address) ? I : copy(array(T, address, n, n))
 
 """Write the gradients for the loss gradients at `grads` into the memory at `dy0` and `dp`; see `backward!`."""
 function pull_back(solved::Solved, grads, dy0, dp, alg, sensealg, abstol, reltol, control)

@@ -18,6 +18,9 @@ struct Callbacks
     c_jacobian::Ptr{Cvoid}
 end
 
+# Arrays whose elements lie one after another in memory may cross as pointers.
+const Dense{T} = Union{Array{T}, SubArray{T, 1, <:Array{T}, <:Tuple{AbstractUnitRange}, true}}
+
 struct RightHandSide
     callbacks::Callbacks
 end
@@ -40,15 +43,29 @@ end
 (f::Jacobian)(J, u, p, t) = call!(f.callbacks.c_jacobian, J, u, t)
 
 """The `ODEFunction` of `callbacks`; the solver's own sparsity and autodiff machinery is left out of it."""
-function ode_function(callbacks::Callbacks)
+function ode_function(callbacks::Callbacks, mass_matrix = I)
     return ODEFunction{true, SciMLBase.FullSpecialize}(
         RightHandSide(callbacks);
-        vjp = VJP(callbacks), vjp_p = ParameterVJP(callbacks), jac = Jacobian(callbacks)
+        vjp = VJP(callbacks), vjp_p = ParameterVJP(callbacks), jac = Jacobian(callbacks), mass_matrix
     )
 end
 
-# Arrays whose elements lie one after another in memory may cross as pointers.
-const Dense{T} = Union{Array{T}, SubArray{T, 1, <:Array{T}, <:Tuple{AbstractUnitRange}, true}}
+"""A yes-or-no question about a state, answered by a C function `(u, t)` that returns 0 or 1, or -1 on failure."""
+struct Predicate
+    c_predicate::Ptr{Cvoid}
+end
+
+function (f::Predicate)(u::Dense{T}, p, t) where {T <: Union{Float32, Float64}}
+    answer = GC.@preserve u ccall(f.c_predicate, Cint, (Ptr{T}, Cdouble), pointer(u), t)
+    answer < 0 && throw(CallbackError())
+    return !iszero(answer)
+end
+
+struct UnstableCheck
+    predicate::Predicate
+end
+
+(f::UnstableCheck)(dt, u, p, t) = f.predicate(u, p, t)
 
 function call!(callback::Ptr{Cvoid}, out::Dense{T}, u::Dense{T}, t::Real) where {T <: Union{Float32, Float64}}
     status = GC.@preserve out u ccall(callback, Cint, (Ptr{T}, Ptr{T}, Cdouble), pointer(out), pointer(u), t)

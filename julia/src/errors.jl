@@ -6,6 +6,12 @@ struct UnknownNameError <: Exception
     known::Vector{String}
 end
 
+"""A name of a package that is not installed."""
+struct MissingPackageError <: Exception
+    name::String
+    package::String
+end
+
 """An expression or a combination that the bridge does not serve."""
 struct UnsupportedError <: Exception
     message::String
@@ -20,3 +26,10 @@ known_names(err::UnknownNameError) = join(err.known, ' ')
 Base.showerror(io::IO, err::UnknownNameError) = print(io, "unknown name `", err.name, "`")
 Base.showerror(io::IO, err::UnsupportedError) = print(io, err.message)
 Base.showerror(io::IO, ::CallbackError) = print(io, "a callback into Python failed")
+
+function Base.showerror(io::IO, err::MissingPackageError)
+    return print(
+        io, err.name, " is a solver of ", err.package, ".jl, which this Julia environment lacks. Run ",
+        "`python -m pyode_bridge install ", err.package, "`."
+    )
+end

@@ -3,54 +3,84 @@
 
 const CONSTANTS = Dict{Symbol, Any}(:nothing => nothing, :Inf => Inf, :NaN => NaN, :Val => Val)
 
+const LONGEST_TEXT = 2_000
+const DEEPEST_NESTING = 20
+
 const WHAT_IS_ALLOWED = "write a name, or a call with literal, named or called arguments, such as " *
     "`Tsit5()`, `AutoTsit5(Rosenbrock23())` or `KenCarp4(linsolve=KrylovJL_GMRES())`"
 
 """
-    interpret(text, packages; construct)
+    Vocabulary(packages, construct; constants = Dict())
 
-The value of the expression `text`, whose names are looked up among the exports of `packages`.
-`construct(callable, args, kwargs)` makes each call.
+What an expression may say: the names that `packages` export, and `constants`. `construct(callable, args, kwargs)`
+makes each call.
 """
-function interpret(text::AbstractString, packages; construct)
-    expression = Meta.parse(text; raise = false)
-    value = value_of(expression, text, packages, construct)
-    return value isa Union{Type, Function} ? construct(value, (), (;)) : value
+struct Vocabulary{F}
+    packages::Vector{String}
+    construct::F
+    constants::Dict{Symbol, Any}
 end
 
-value_of(literal::Union{Number, String, Bool}, text, packages, construct) = literal
-value_of(quoted::QuoteNode, text, packages, construct) = quoted.value
+function Vocabulary(packages, construct; constants = Dict{Symbol, Any}())
+    return Vocabulary(collect(String, packages), construct, merge(CONSTANTS, constants))
+end
 
-function value_of(name::Symbol, text, packages, construct)
-    haskey(CONSTANTS, name) && return CONSTANTS[name]
-    value = find_exported(name, packages)
+"""
+    interpret(text, vocabulary)
+
+The value of the expression `text`; a name that stands for a type or a function is called without arguments.
+"""
+function interpret(text::AbstractString, vocabulary::Vocabulary)
+    length(text) > LONGEST_TEXT && refuse(first(text, 40) * "...", "it has $(length(text)) characters")
+    expression = Meta.parse(text; raise = false)
+    value = value_of(expression, text, vocabulary, 0)
+    return value isa Union{Type, Function} ? vocabulary.construct(value, (), (;)) : value
+end
+
+function refuse(text, reason = "")
+    given = isempty(reason) ? "" : " ($reason)"
+    throw(UnsupportedError("`$text` is not a solver expression$given: $WHAT_IS_ALLOWED."))
+end
+
+value_of(literal::Union{Number, String, Bool}, text, vocabulary, depth) = literal
+value_of(other, text, vocabulary, depth) = refuse(text)
+
+function value_of(quoted::QuoteNode, text, vocabulary, depth)
+    return quoted.value isa Symbol ? quoted.value : refuse(text)
+end
+
+function value_of(name::Symbol, text, vocabulary, depth)
+    haskey(vocabulary.constants, name) && return vocabulary.constants[name]
+    value = find_exported(name, vocabulary.packages)
     callable = value isa Type || (value isa Function && isuppercase(first(String(name))))
-    callable || throw(UnknownNameError(String(name), names_exported_by(packages)))
+    callable || throw(unknown_name(String(name), vocabulary))
     return value
 end
 
-function value_of(expression::Expr, text, packages, construct)
-    recur(argument) = value_of(argument, text, packages, construct)
+function value_of(expression::Expr, text, vocabulary, depth)
+    depth > DEEPEST_NESTING && refuse(text, "it is nested more than $DEEPEST_NESTING deep")
+    recur(argument) = value_of(argument, text, vocabulary, depth + 1)
     expression.head in (:vect, :tuple) && return map(recur, Tuple(expression.args))
-    expression.head === :call || throw(UnsupportedError("`$text` is not a solver expression: $WHAT_IS_ALLOWED."))
+    is_minus(expression) && return -recur(expression.args[2])
+    expression.head === :call || refuse(text)
     callable = recur(expression.args[1])
-    positional, named = split_arguments(expression.args[2:end])
+    positional, named = split_arguments(expression.args[2:end], text)
     args = map(recur, Tuple(positional))
     kwargs = NamedTuple(key => recur(value) for (key, value) in named)
-    return construct(callable, args, kwargs)
+    return vocabulary.construct(callable, args, kwargs)
 end
 
-function value_of(other, text, packages, construct)
-    throw(UnsupportedError("`$text` is not a solver expression: $WHAT_IS_ALLOWED."))
-end
+is_minus(expression) = expression.head === :call && length(expression.args) == 2 && expression.args[1] === :- &&
+    expression.args[2] isa Number
 
-function split_arguments(arguments)
+function split_arguments(arguments, text)
     positional, named = Any[], Pair{Symbol, Any}[]
     for argument in arguments
         if argument isa Expr && argument.head === :kw
+            argument.args[1] isa Symbol || refuse(text)
             push!(named, argument.args[1] => argument.args[2])
         elseif argument isa Expr && argument.head === :parameters
-            append!(named, split_arguments(argument.args)[2])
+            append!(named, split_arguments(argument.args, text)[2])
         else
             push!(positional, argument)
         end
@@ -58,4 +88,11 @@ function split_arguments(arguments)
     return positional, named
 end
 
-names_exported_by(packages) = sort!(unique!(reduce(vcat, map(exported_names, packages); init = String[])))
+"""The error for a name that the vocabulary lacks: its package may only have to be installed."""
+function unknown_name(name::String, vocabulary::Vocabulary)
+    for (package, solvers) in OPTIONAL_SOLVERS
+        name in solvers && Base.find_package(package) === nothing && return MissingPackageError(name, package)
+    end
+    known = reduce(vcat, map(exported_names, vocabulary.packages); init = String[])
+    return UnknownNameError(name, sort!(unique!(known)))
+end

@@ -1,18 +1,35 @@
-# Packages whose names may stand in a solver expression. Solver families are loaded when one of their names is first
-# used: loading them all would cost every session many seconds.
+# Packages whose names may stand in a solver expression. They are loaded when one of their names is first used: loading
+# them all would cost every session many seconds.
 
-"""Packages that hold solvers: the dependencies of this package named OrdinaryDiffEq..., loaded or not."""
+"""Packages that hold solvers: the dependencies of this package named OrdinaryDiffEq..., and optional ones present."""
 function solver_packages()
     project = TOML.parsefile(joinpath(pkgdir(@__MODULE__), "Project.toml"))
-    return sort!(filter(startswith("OrdinaryDiffEq"), collect(keys(project["deps"]))))
+    own = sort!(filter(startswith("OrdinaryDiffEq"), collect(keys(project["deps"]))))
+    return vcat(own, filter(name -> Base.find_package(name) !== nothing, first.(OPTIONAL_SOLVERS)))
 end
+
+"""
+Packages that a user may add to the environment, each with names of its solvers: what it is good to install it for.
+"""
+const OPTIONAL_SOLVERS = [
+    "Sundials" => ["CVODE_BDF", "CVODE_Adams", "ARKODE", "IDA"],
+    "LSODA" => ["lsoda"],
+    "IRKGaussLegendre" => ["IRKGL16"],
+    "ODEInterfaceDiffEq" => ["dopri5", "dop853", "odex", "seulex", "radau", "radau5", "rodas", "ddeabm", "ddebdf"],
+]
 
 """Packages that hold what solvers take as arguments: linear solvers and automatic differentiation backends."""
 const ARGUMENT_PACKAGES = ["LinearSolve", "ADTypes"]
 
-"""The module of a dependency of this package, loading it if needed, or nothing if it is not installed."""
-function load_package(name::AbstractString)
+"""A dependency of this package, or a package of the active environment."""
+function identify(name::AbstractString)
     id = Base.identify_package(@__MODULE__, name)
+    return id === nothing ? Base.identify_package(name) : id
+end
+
+"""The module of a package, loading it if needed, or nothing if it is not installed."""
+function load_package(name::AbstractString)
+    id = identify(name)
     id === nothing && return nothing
     Base.locate_package(id) === nothing && return nothing
     return Base.require(id)
@@ -20,7 +37,7 @@ end
 
 """The names that a package's source exports, read as text, without loading it."""
 function exported_names(package::AbstractString)
-    id = Base.identify_package(@__MODULE__, package)
+    id = identify(package)
     path = id === nothing ? nothing : Base.locate_package(id)
     path === nothing && return String[]
     statements = eachmatch(r"^\s*export\s+((?:[^\n]*,\s*\n)*[^\n]*)"m, read(path, String))

@@ -12,12 +12,13 @@ choice must be, and it is the one that does nothing beforehand.
 function sensitivity_algorithm(text::AbstractString; abstol::Real, reltol::Real)
     defaults(name) = name in (:QuadratureAdjoint, :GaussKronrodAdjoint) ? (; abstol, reltol) : (;)
     function make(callable, args, kwargs)
-        callable isa Type && callable <: SciMLBase.AbstractSensitivityAlgorithm || return construct(callable, args, kwargs)
+        is_sensealg = callable isa Type && callable <: SciMLBase.AbstractSensitivityAlgorithm
+        is_sensealg || return construct(callable, args, kwargs)
         allowed = defaults(nameof(callable))
         autojacvec = callable <: Adjoint ? (; autojacvec = ZygoteVJP()) : (;)
         return construct(callable, args, merge(allowed, autojacvec, kwargs))
     end
-    made = interpret(text, ["SciMLSensitivity"]; construct = make)
+    made = interpret(text, Vocabulary(["SciMLSensitivity"], make))
     made isa Adjoint && return made
     made isa SciMLBase.AbstractSensitivityAlgorithm || throw(
         UnsupportedError("`$text` is a $(nameof(typeof(made))), not a sensitivity algorithm.")
@@ -49,7 +50,7 @@ parameter gradient is silently wrong. It also gives these solves no step size.
 """
 function forward_algorithm(alg, sensealg, control)
     solves_again(sensealg) || return alg
-    if control.adaptive === false || !SciMLBase.isadaptive(alg)
+    if has_fixed_steps(control, alg)
         throw(
             UnsupportedError(
                 "$(nameof(typeof(sensealg))) with checkpointing solves again between the saved times, which needs a " *

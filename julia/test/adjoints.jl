@@ -4,12 +4,12 @@ function gradients(name, sense; tolerance = 1.0e-10)
     u0, t, ys = [1.0, 3.0], [0.0, 0.3, 1.0], zeros(2, 3)
     grads, dy0, dp = [1.0 2.0 3.0; -1.0 0.5 1.0], zeros(2), zeros(1)
     alg, sensealg = algorithm(name), sensitivity_algorithm(sense; abstol = tolerance, reltol = tolerance)
-    control = step_control(nothing, nothing, nothing, 10_000, nothing)
+    control = step_control(; maxiters = 10_000)
     address(x) = UInt(pointer(x))
     GC.@preserve u0 t ys grads dy0 dp begin
         solved = solve_callbacks(
             map(UInt, c_functions()), "float64", address(u0), 2, 1, address(t), 3, address(ys), alg, tolerance,
-            tolerance, control, sensealg
+            tolerance, control, sensealg, 0, false
         )
         pull_back(solved, address(grads), address(dy0), address(dp), alg, sensealg, tolerance, tolerance, control)
     end

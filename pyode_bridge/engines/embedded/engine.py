@@ -11,10 +11,13 @@ from pyode_bridge.engines.embedded.algorithms import ALGORITHMS, Algorithm
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration, Integrator
 from pyode_bridge.errors import UnsupportedError, near_names
 from pyode_bridge.methods import Method
-from pyode_bridge.problem import Problem, Sensitivity, SolverInfo, Trajectory
+from pyode_bridge.problem import Conditions, Crossing, Problem, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.retcodes import raise_for_retcode
 
 SENSEALGS = ("BacksolveAdjoint", "BacksolveAdjoint()", PaperAdjoint.sensealg)
+
+DEFAULT = "DP5"
+OPTIONS = ("dt", "dtmin", "dtmax", "maxiters", "adaptive")
 
 GET_JULIA = "Run `python -m pyode_bridge install` for the Julia engine, which has every solver."
 
@@ -38,30 +41,54 @@ class EmbeddedEngine:
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
-        dynamics = problem.dynamics
-        algorithm, options = problem.method, problem.options
-        ivp = InitialValueProblem(
-            f=dynamics,
-            jacobian=dynamics.jacobian,
-            y0=problem.y0,
-            t=problem.t,
-            tolerances=problem.tolerances,
-            options=options,
-            fixed_step=algorithm.fixed_step or options.adaptive is False,
-            blocks=(dynamics.size,),
-        )
-        integration, ys = _integrate(ivp, algorithm, sign=dynamics.sign)
+        _check(problem)
+        algorithm = problem.method
+        integration, ys = _integrate(_forward(problem), algorithm, sign=problem.dynamics.sign)
         sensitivity = problem.sensitivity
         pullback = None if sensitivity is None else PaperAdjoint(problem, sensitivity, ys, _backward)
         return Trajectory(ys, integration.stats, integration.retcode, self.name, _name(algorithm), "native", pullback)
 
+    def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
+        """The first crossing of the conditions in the problem's span, or None."""
+        _check(problem)
+        name, ivp, sign = _name(problem.method), _forward(problem), problem.dynamics.sign
+        locator = ALGORITHMS[name].events
+        if locator is None or ivp.fixed_step:
+            able = ", ".join(name for name, algorithm in ALGORITHMS.items() if algorithm.events)
+            raise UnsupportedError(f"The embedded engine finds events with {able}, not with {name}. {GET_JULIA}")
+        crossing, ended = locator(ivp, conditions)
+        raise_for_retcode(ended.retcode, t=sign * ended.t_reached, t_end=sign * ivp.t[-1].item(), algorithm=name)
+        return crossing
+
     def solvers(self) -> Sequence[SolverInfo]:
         """The solvers whose packages are installed."""
-        return [
-            SolverInfo(name, algorithm.source, algorithm.summary)
-            for name, algorithm in ALGORITHMS.items()
-            if algorithm.installed
-        ]
+        return [algorithm.info(name) for name, algorithm in ALGORITHMS.items() if algorithm.installed]
+
+
+def _forward(problem: Problem) -> InitialValueProblem:
+    dynamics, options = problem.dynamics, problem.options
+    return InitialValueProblem(
+        f=dynamics,
+        jacobian=dynamics.jacobian,
+        y0=problem.y0,
+        t=problem.t,
+        tolerances=problem.tolerances,
+        options=options,
+        fixed_step=problem.method.fixed_step or options.adaptive is False,
+        blocks=(dynamics.size,),
+    )
+
+
+def _check(problem: Problem) -> None:
+    wanted = problem.options.others_than(OPTIONS)
+    if problem.sensitivity is not None:
+        wanted += problem.sensitivity.options.others_than(OPTIONS)
+    if problem.mass_matrix is not None:
+        wanted.append("mass_matrix")
+    if problem.dense:
+        wanted.append("dense")
+    if wanted:
+        raise UnsupportedError(f"The embedded engine does not serve {', '.join(dict.fromkeys(wanted))}. {GET_JULIA}")
 
 
 def _backward(ivp: InitialValueProblem, sensitivity: Sensitivity) -> Tensor:
@@ -89,7 +116,7 @@ def _integrator(name: str, fixed_step: bool) -> Integrator:
 
 
 def _name(method: Method) -> str:
-    return str(method).removesuffix("()")
+    return DEFAULT if method.algorithm is None else str(method).removesuffix("()")
 
 
 def _algorithm(method: Method) -> Algorithm:

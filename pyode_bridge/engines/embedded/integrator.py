@@ -9,7 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from pyode_bridge.options import StepOptions
-from pyode_bridge.problem import SolverStats, Tolerances
+from pyode_bridge.problem import Conditions, Crossing, SolverStats, Tolerances
 
 
 @dataclass(frozen=True)
@@ -44,3 +44,10 @@ class Integrator(Protocol):
 
     def __call__(self, problem: InitialValueProblem) -> Integration:
         """Solve; exceptions of ``f`` pass through."""
+
+
+class Locator(Protocol):
+    """A solver from PyPI that finds events."""
+
+    def __call__(self, problem: InitialValueProblem, conditions: Conditions) -> tuple[Crossing | None, Integration]:
+        """The first crossing of the conditions, or None, and how the solve ended."""

@@ -12,7 +12,7 @@ from torchdiffeq._impl.misc import Perturb
 from torchdiffeq._impl.rk_common import rk4_step_func
 
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration
-from pyode_bridge.problem import SolverStats
+from pyode_bridge.problem import Conditions, Crossing, SolverStats
 
 # torchdiffeq reports failures as assertions; their first words tell which.
 FAILURES = {"underflow in dt": "DtLessThanMin", "max_num_steps exceeded": "MaxIters", "non-finite values": "Unstable"}
@@ -56,6 +56,37 @@ class _CountedFixed(_Counted):
 
 def adaptive(name: str, problem: InitialValueProblem) -> Integration:
     """The adaptive method of torchdiffeq called ``name``."""
+    func = _CountedAdaptive(problem)
+    try:
+        ys = odeint(func, problem.y0, problem.t, method=name, **_settings(problem))
+    except AssertionError as error:
+        return func.integration(None, _retcode(error))
+    return _finished(func, ys)
+
+
+def first_crossing(
+    name: str, problem: InitialValueProblem, conditions: Conditions
+) -> tuple[Crossing | None, Integration]:
+    """The first crossing that an adaptive method finds, by torchdiffeq's events; also how the solve ended."""
+    func = _CountedAdaptive(problem)
+    start, end = problem.t.tolist()
+    signs = conditions(start, problem.y0).sign()
+
+    def distance(t: Tensor, y: Tensor) -> Tensor:
+        """Positive until a condition crosses zero or the end is reached."""
+        return torch.cat([signs * conditions(t.item(), y), (end - t).reshape(1)]).min()
+
+    try:
+        s, ys = odeint(func, problem.y0, problem.t, method=name, event_fn=distance, **_settings(problem))
+    except AssertionError as error:
+        return None, func.integration(None, _retcode(error))
+    y = ys[-1].detach()
+    values = signs * conditions(s.item(), y)
+    crossed = values.min().item() < end - s.item()  # else it is the end that was found
+    return Crossing(s.item(), int(values.argmin()), y) if crossed else None, _finished(func, ys)
+
+
+def _settings(problem: InitialValueProblem) -> dict[str, Any]:
     options: dict[str, Any] = {
         "norm": _block_norm(problem.blocks),
         "max_num_steps": problem.options.maxiters,
@@ -67,15 +98,7 @@ def adaptive(name: str, problem: InitialValueProblem) -> Integration:
         options["min_step"] = problem.options.dtmin
     if problem.options.dtmax is not None:
         options["max_step"] = problem.options.dtmax
-    func = _CountedAdaptive(problem)
-    tolerances = problem.tolerances
-    try:
-        ys = odeint(
-            func, problem.y0, problem.t, rtol=tolerances.rtol, atol=tolerances.atol, method=name, options=options
-        )
-    except AssertionError as error:
-        return func.integration(None, _retcode(error))
-    return _finished(func, ys)
+    return {"rtol": problem.tolerances.rtol, "atol": problem.tolerances.atol, "options": options}
 
 
 def fixed(name: str, problem: InitialValueProblem) -> Integration:

@@ -16,11 +16,14 @@ from pyode_bridge.dynamics import Dynamics
 
 _POINTER = ctypes.c_void_p
 _ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double)
+_PREDICATE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_double)
 _TWO_INPUTS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double)
 _C_TYPES = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 
 # A solver works in a fixed set of buffers, so views are kept by address; an adjoint solve may allocate more of them.
 MAX_VIEWS = 512
+
+FAILED = -1  # what a callback returns after an exception
 
 
 class Views:
@@ -56,13 +59,29 @@ class Callbacks:
         self._remembered: _Product | None = None
         self.joint_products = False
         self.error: BaseException | None = None
-        self._thunks = (
-            _ONE_INPUT(self._guarded(self._rhs)),
-            _TWO_INPUTS(self._guarded(self._vjp)),
-            _TWO_INPUTS(self._guarded(self._vjp_p)),
-            _ONE_INPUT(self._guarded(self._jacobian)),
-        )
-        self.pointers = tuple(ctypes.cast(thunk, _POINTER).value for thunk in self._thunks)
+        self._thunks: list[Any] = []
+        self.pointers = [
+            self._pointer(_ONE_INPUT(self._guarded(self._rhs))),
+            self._pointer(_TWO_INPUTS(self._guarded(self._vjp))),
+            self._pointer(_TWO_INPUTS(self._guarded(self._vjp_p))),
+            self._pointer(_ONE_INPUT(self._guarded(self._jacobian))),
+        ]
+
+    def predicate(self, function: Callable[[Tensor, Any], Any] | None) -> int:
+        """Address of a C function that says whether ``function(t, y)`` is true (1) or false (0); 0 for None."""
+        if function is None:
+            return 0
+
+        def holds(y: int, t: float) -> int:
+            if self.error is not None:
+                return FAILED
+            try:
+                return int(self._dynamics.holds(function, t, self._state(y)))
+            except BaseException as error:
+                self.error = error
+                return FAILED
+
+        return self._pointer(_PREDICATE(holds))
 
     @contextlib.contextmanager
     def raised(self) -> Iterator[None]:
@@ -77,6 +96,19 @@ class Callbacks:
             if self.error is not None:
                 error, self.error = self.error, None
                 raise error
+
+    def conditions(self, function: Callable[[float, Tensor], Tensor], count: int) -> int:
+        """Address of a C function that writes ``count`` conditions of the state as doubles."""
+        values = Views(count, torch.float64)
+
+        def write(out: int, y: int, t: float) -> None:
+            values(out).copy_(function(t, self._state(y)))
+
+        return self._pointer(_ONE_INPUT(self._guarded(write)))
+
+    def _pointer(self, thunk: Any) -> int:
+        self._thunks.append(thunk)
+        return int(ctypes.cast(thunk, _POINTER).value or 0)
 
     def _rhs(self, out: int, y: int, t: float) -> None:
         self._state(out).copy_(self._dynamics(t, self._state(y)))
@@ -104,12 +136,12 @@ class Callbacks:
     def _guarded(self, function: Callable[..., None]) -> Callable[..., int]:
         def call(*args: Any) -> int:
             if self.error is not None:
-                return 1
+                return FAILED
             try:
                 function(*args)
             except BaseException as error:
                 self.error = error
-                return 1
+                return FAILED
             return 0
 
         return call

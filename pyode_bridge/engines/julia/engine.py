@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,11 +16,14 @@ from pyode_bridge.methods import Method
 from pyode_bridge.options import StepOptions
 from pyode_bridge.problem import (
     AdjointStats,
+    Conditions,
+    Crossing,
     Gradients,
     Problem,
     Sensitivity,
     SolverInfo,
     SolverStats,
+    Tolerances,
     Trajectory,
 )
 from pyode_bridge.retcodes import raise_for_retcode
@@ -34,30 +38,30 @@ class JuliaEngine:
 
     def __init__(self, bridge: Any) -> None:
         self._bridge = bridge
+        self._made: dict[Any, Any] = {}  # by name: to look a name up, Julia reads what its packages export
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise UnknownSolverError, UnknownSensealgError or UnsupportedError for a name that Julia does not serve."""
-        self._algorithm(method)
+        self._named(method)
         if sensitivity is not None:
-            self._algorithm(sensitivity.method)
+            self._named(sensitivity.method)
             self._sensealg(sensitivity)
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
-        if problem.y0.device.type != "cpu":
-            raise UnsupportedError(
-                f"y0 is on {problem.y0.device}, but the Julia engine computes on the CPU; move y0 and the module there."
-            )
+        _on_cpu(problem)
         sensitivity = problem.sensitivity
-        algorithm = self._algorithm(problem.method)
+        dense = problem.dense or sensitivity is not None
+        algorithm = self._algorithm(problem.method, problem.tolerances, dense=dense)
         sensealg = None if sensitivity is None else self._sensealg(sensitivity)
         callbacks = Callbacks(problem.dynamics)
+        mass = _columns(problem.mass_matrix)
         ys = torch.empty(len(problem.t), len(problem.y0), dtype=problem.y0.dtype)
         y0, t = problem.y0.contiguous(), problem.t.contiguous()
         with callbacks.raised(), julia_errors(str(problem.method)):
             solved = self._bridge.solve_callbacks(
-                list(callbacks.pointers),
-                str(y0.dtype).removeprefix("torch."),
+                callbacks.pointers,
+                _type_name(y0),
                 y0.data_ptr(),
                 len(y0),
                 0 if sensitivity is None else problem.dynamics.parameter_size,
@@ -67,42 +71,115 @@ class JuliaEngine:
                 algorithm,
                 _tolerance(problem.tolerances.atol),
                 _tolerance(problem.tolerances.rtol),
-                self._control(problem.options, problem.method),
+                self._control(problem, callbacks),
                 sensealg,
+                _address(mass),
+                problem.dense,
             )
-        name = self._algorithm_name(problem.method)
+        name = self._algorithm_name(problem.method, solved)
         sign = problem.dynamics.sign
         raise_for_retcode(solved.retcode, t=sign * solved.t_reached, t_end=sign * t[-1].item(), algorithm=name)
         pullback = None if sensitivity is None else self._pullback(problem, sensitivity, sensealg, callbacks, solved)
         stats = SolverStats(solved.nfe, solved.njac, solved.accepted, solved.rejected)
-        return Trajectory(ys, stats, solved.retcode, self.name, name, "callback", pullback)
+        interpolant = JuliaInterpolant(self._bridge, problem, callbacks, solved) if problem.dense else None
+        return Trajectory(ys, stats, solved.retcode, self.name, name, "callback", pullback, interpolant)
+
+    def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
+        """The first crossing of ``count`` conditions in the problem's span, or None."""
+        _on_cpu(problem)
+        algorithm = self._algorithm(problem.method, problem.tolerances, dense=False)
+        callbacks = Callbacks(problem.dynamics)
+        y0, y, mass = problem.y0.contiguous(), torch.empty_like(problem.y0), _columns(problem.mass_matrix)
+        start, end = problem.t[0].item(), problem.t[-1].item()
+        with callbacks.raised(), julia_errors(str(problem.method)):
+            s, index, retcode = self._bridge.locate(
+                callbacks.pointers,
+                _type_name(y0),
+                y0.data_ptr(),
+                len(y0),
+                start,
+                end,
+                callbacks.conditions(conditions, count),
+                count,
+                y.data_ptr(),
+                algorithm,
+                _tolerance(problem.tolerances.atol),
+                _tolerance(problem.tolerances.rtol),
+                self._control(problem, callbacks),
+                _address(mass),
+            )
+        sign = problem.dynamics.sign
+        raise_for_retcode(retcode, t=sign * s, t_end=sign * end, algorithm=str(problem.method))
+        return Crossing(s, index - 1, y) if index else None
 
     def solvers(self) -> Sequence[SolverInfo]:
         """Every solver that the solver packages of the running Julia export."""
-        return [SolverInfo(*map(str, row)) for row in self._bridge.catalogue()]
+        return [
+            SolverInfo(str(name), str(source), str(family), order or None, adaptive, implicit, str(kind), str(summary))
+            for name, source, family, order, adaptive, implicit, kind, summary in self._bridge.catalogue()
+        ]
 
-    def _algorithm(self, method: Method) -> Any:
+    def _algorithm(self, method: Method, tolerances: Tolerances, *, dense: bool) -> Any:
+        if method.algorithm is not None:
+            return self._named(method)
+        return self._bridge.default_algorithm(
+            _tightest(tolerances.rtol), pair=dense or isinstance(tolerances.rtol, Tensor)
+        )
+
+    def _named(self, method: Method) -> Any:
         with julia_errors(str(method)):
-            return self._bridge.algorithm(method.algorithm)
+            return self._once(method.algorithm, lambda: self._bridge.algorithm(method.algorithm))
 
-    def _algorithm_name(self, method: Method) -> str:
-        return str(method) if isinstance(method.algorithm, str) else str(self._bridge.algorithm_name(method.algorithm))
+    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What ``make`` makes for a key that is a text or holds texts, remembered; made anew for any other key."""
+        if key is None:
+            return None
+        if not isinstance(key, (str, tuple)):
+            return make()
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def _algorithm_name(self, method: Method, solved: Any) -> str:
+        return method.algorithm if isinstance(method.algorithm, str) else str(self._bridge.algorithm_name(solved))
 
     def _sensealg(self, sensitivity: Sensitivity) -> Any:
         name = sensitivity.sensealg or DEFAULT_SENSEALG
         tolerances = sensitivity.tolerances
-        with julia_errors(name, sensealg=True):
-            return self._bridge.sensitivity_algorithm(name, abstol=tolerances.atol, reltol=tolerances.rtol)
+        with julia_errors(name, argument="sensealg"):
+            return self._once(
+                (name, tolerances.atol, tolerances.rtol),
+                lambda: self._bridge.sensitivity_algorithm(name, abstol=tolerances.atol, reltol=tolerances.rtol),
+            )
 
-    def _control(self, options: StepOptions, method: Method) -> Any:
-        adaptive = False if method.fixed_step else options.adaptive
-        return self._bridge.step_control(options.dt, options.dtmin, options.dtmax, options.maxiters, adaptive)
+    def _control(self, problem: Problem, callbacks: Callbacks) -> Any:
+        options = problem.options
+        return self._step_control(
+            options,
+            problem.method,
+            tstops=sorted(problem.dynamics.sign * time for time in options.tstops),
+            isoutofdomain=callbacks.predicate(options.isoutofdomain),
+            unstable_check=callbacks.predicate(options.unstable_check),
+        )
+
+    def _step_control(self, options: StepOptions, method: Method, **forward_only: Any) -> Any:
+        with julia_errors(options.controller or "", argument="controller"):
+            return self._bridge.step_control(
+                dt=options.dt,
+                dtmin=options.dtmin,
+                dtmax=options.dtmax,
+                maxiters=options.maxiters,
+                adaptive=False if method.fixed_step else options.adaptive,
+                norm=options.norm,
+                controller=options.controller,
+                **forward_only,
+            )
 
     def _pullback(
         self, problem: Problem, sensitivity: Sensitivity, sensealg: Any, callbacks: Callbacks, solved: Any
     ) -> JuliaPullback:
-        algorithm = self._algorithm(sensitivity.method)
-        control = self._control(sensitivity.options, sensitivity.method)
+        algorithm = self._algorithm(sensitivity.method, sensitivity.tolerances, dense=True)
+        control = self._step_control(sensitivity.options, sensitivity.method)
         name = sensitivity.sensealg or DEFAULT_SENSEALG
         callbacks.joint_products = self._bridge.joint_products(sensealg)
 
@@ -123,6 +200,29 @@ class JuliaEngine:
         return JuliaPullback(name, problem, call)
 
 
+class JuliaInterpolant:
+    """The solver's own interpolant of a dense solution; some evaluate the dynamics when they are asked."""
+
+    def __init__(self, bridge: Any, problem: Problem, callbacks: Callbacks, solved: Any) -> None:
+        self._bridge = bridge
+        self._callbacks = callbacks
+        self._solved = solved
+        self._y0 = problem.y0
+
+    def __call__(self, s: Tensor, derivative: int) -> Tensor:
+        """Values, or derivatives of that order, at times ``s`` of shape ``(T,)``; shape ``(T, n)``."""
+        s = s.contiguous()
+        values = self._y0.new_empty(len(s), len(self._y0))
+        with self._callbacks.raised(), julia_errors(str(derivative), argument="derivative"):
+            self._bridge.interpolate(self._solved, s.data_ptr(), len(s), values.data_ptr(), derivative)
+        return values
+
+    @property
+    def steps(self) -> Tensor:
+        """Times at which the solver's steps began and ended."""
+        return torch.tensor(np.asarray(self._bridge.step_times(self._solved)))
+
+
 class JuliaPullback:
     """SciMLSensitivity's adjoint of one solve."""
 
@@ -141,6 +241,30 @@ class JuliaPullback:
         self._call(grad_ys.contiguous(), dy0, dp)
         self.stats = AdjointStats(dynamics.nfe - nfe, dynamics.nvjp - nvjp)
         return Gradients(dy0, dp)
+
+
+def _on_cpu(problem: Problem) -> None:
+    if problem.y0.device.type != "cpu":
+        raise UnsupportedError(
+            f"y0 is on {problem.y0.device}, but the Julia engine computes on the CPU; move y0 and the module there."
+        )
+
+
+def _type_name(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _columns(matrix: Tensor | None) -> Tensor | None:
+    """The matrix in Julia's order, column by column."""
+    return None if matrix is None else matrix.mT.contiguous()
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _tightest(tolerance: float | Tensor) -> float:
+    return tolerance.min().item() if isinstance(tolerance, Tensor) else tolerance
 
 
 def _tolerance(tolerance: float | Tensor) -> float | list[float]:

@@ -1,0 +1,69 @@
+# How a solver may step: the common solver options that Python passes on.
+
+"""
+    StepControl(; dt, dtmin, dtmax, maxiters, adaptive, tstops, internalnorm, controller, isoutofdomain, unstable_check)
+
+`nothing` leaves a choice to the solver.
+"""
+Base.@kwdef struct StepControl
+    dt::Union{Nothing, Float64} = nothing
+    dtmin::Union{Nothing, Float64} = nothing
+    dtmax::Union{Nothing, Float64} = nothing
+    maxiters::Int = 100_000
+    adaptive::Union{Nothing, Bool} = nothing
+    tstops::Vector{Float64} = Float64[]
+    internalnorm::Union{Nothing, Function} = nothing
+    controller::Any = nothing
+    isoutofdomain::Union{Nothing, Predicate} = nothing
+    unstable_check::Union{Nothing, UnstableCheck} = nothing
+end
+
+"""A `StepControl` from what Python passes: expressions as text, functions as addresses, 0 for none."""
+function step_control(;
+        dt = nothing, dtmin = nothing, dtmax = nothing, maxiters = 100_000, adaptive = nothing, tstops = Float64[],
+        norm = "rms", controller = nothing, isoutofdomain = 0, unstable_check = 0
+    )
+    return StepControl(;
+        dt, dtmin, dtmax, maxiters, adaptive, tstops = Float64[t for t in tstops],
+        internalnorm = norm == "max" ? maximum_norm : nothing,
+        controller = controller === nothing ? nothing : step_controller(controller),
+        isoutofdomain = iszero(isoutofdomain) ? nothing : Predicate(Ptr{Cvoid}(UInt(isoutofdomain))),
+        unstable_check = iszero(unstable_check) ? nothing : UnstableCheck(Predicate(Ptr{Cvoid}(UInt(unstable_check))))
+    )
+end
+
+maximum_norm(u::Number, t) = abs(u)
+maximum_norm(u, t) = maximum(abs, u)
+
+"""The step-size controller that `text` names."""
+function step_controller(text::AbstractString)
+    made = interpret(text, Vocabulary(String[], construct; constants = CONTROLLERS))
+    made isa OrdinaryDiffEqCore.AbstractController && return made
+    throw(UnsupportedError("`$text` is not a step-size controller; write for example `PIController(0.14, 0.08)`."))
+end
+
+# The solvers' package defines these without exporting them.
+const CONTROLLERS = Dict{Symbol, Any}(
+    name => getfield(OrdinaryDiffEqCore, name)
+        for name in (:IController, :PIController, :PIDController, :PredictiveController)
+)
+
+"""
+The keyword arguments of `solve` for `control` and `alg`. A fixed-step solve without `dt` steps from time to time of
+`t`.
+"""
+function solve_options(control::StepControl, alg, t::Vector{Float64})
+    options = Dict{Symbol, Any}(:maxiters => control.maxiters)
+    for key in (:dt, :dtmin, :dtmax, :adaptive, :internalnorm, :controller, :isoutofdomain, :unstable_check)
+        value = getfield(control, key)
+        value === nothing || (options[key] = value)
+    end
+    isempty(control.tstops) || (options[:tstops] = control.tstops)
+    if has_fixed_steps(control, alg) && control.dt === nothing
+        options[:dt] = maximum(diff(t))
+        options[:tstops] = vcat(t, control.tstops)
+    end
+    return options
+end
+
+has_fixed_steps(control::StepControl, alg) = control.adaptive === false || !SciMLBase.isadaptive(alg)

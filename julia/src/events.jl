@@ -1,0 +1,53 @@
+# Where a function of the solution first crosses zero, found by the solver's own interpolant.
+
+"""Conditions computed by a C function `(out, u, t)` with Float64 values, into a buffer of its own."""
+struct Conditions
+    c_conditions::Ptr{Cvoid}
+    values::Vector{Float64}
+end
+
+function (f::Conditions)(out, u::Dense{T}, t, integrator) where {T <: Union{Float32, Float64}}
+    values = f.values
+    status = GC.@preserve values u ccall(
+        f.c_conditions, Cint, (Ptr{Float64}, Ptr{T}, Cdouble), pointer(values), pointer(u), t
+    )
+    iszero(status) || throw(CallbackError())
+    copyto!(out, values)
+    return nothing
+end
+
+"""Notes which condition crossed zero, and ends the solve."""
+struct Noting
+    index::Base.RefValue{Int}
+end
+
+function (f::Noting)(integrator, crossings)
+    f.index[] = something(findfirst(!iszero, crossings), 0)
+    SciMLBase.terminate!(integrator)
+    return nothing
+end
+
+"""
+    first_crossing(callbacks, conditions, u0, t0, t1, alg; abstol, reltol, control, mass_matrix, y)
+
+Solve from `t0` until one of the conditions crosses zero or `t1` is reached. Writes the state there to `y`, and returns
+the time, the index of the condition (0 if none crossed) and the return code.
+"""
+function first_crossing(
+        callbacks::Callbacks, conditions::Conditions, u0::Vector{T}, t0::Float64, t1::Float64, alg;
+        abstol, reltol, control::StepControl, mass_matrix, y::Vector{T}
+    ) where {T}
+    problem = ODEProblem{true, SciMLBase.FullSpecialize}(ode_function(callbacks, mass_matrix), u0, (t0, t1), T[])
+    noting = Noting(Ref(0))
+    callback = VectorContinuousCallback(
+        conditions, noting, length(conditions.values); save_positions = (false, false)
+    )
+    return quietly() do
+        integrator = SciMLBase.init(
+            problem, alg; abstol, reltol, callback, save_everystep = false, solve_options(control, alg, [t0, t1])...
+        )
+        sol = SciMLBase.solve!(integrator)
+        copyto!(y, integrator.u)
+        Float64(integrator.t), noting.index[], string(sol.retcode)
+    end
+end

@@ -1,0 +1,281 @@
+"""Events: where a function of the solution crosses zero, and what happens there.
+
+A solve is cut at each event. Where it lies is the solver's business; how the time of the event and the state there
+depend on everything before follows from the implicit function theorem (Chen, Amos & Nickel 2021, "Learning neural event
+functions"), so gradients pass through events with every solver and every sensitivity algorithm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge import checks
+from pyode_bridge.crossings import SIGNS, Located, locate, slope
+from pyode_bridge.errors import InputError, SolverError
+from pyode_bridge.odeint import solve
+from pyode_bridge.state import State, Structure
+
+Condition = Callable[[Tensor, Any], Tensor]
+Affect = Callable[[Tensor, Any], State]
+
+LONGEST_SEARCH = 30  # windows of `odeint_event`, each twice as long as the one before
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happens where ``condition(t, y)`` crosses zero.
+
+    Attributes:
+        condition: maps a scalar tensor ``t`` and the state to a real scalar tensor; it may have parameters, which get
+            gradients.
+        affect: maps ``t`` and the state to the state after the event; None leaves the state as it is.
+        terminal: whether the solve ends there.
+        direction: ``"rising"``, ``"falling"`` or ``"any"``: the crossings that count, as the solve goes on.
+    """
+
+    condition: Condition
+    affect: Affect | None = None
+    terminal: bool = False
+    direction: str = "any"
+
+    def __post_init__(self) -> None:
+        if self.direction not in SIGNS:
+            raise InputError(f"direction is {self.direction!r}; expected one of {', '.join(SIGNS)}.")
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """An event that happened.
+
+    Attributes:
+        t: when, a scalar tensor with autograd.
+        index: its position among the events.
+        y: the state just before it, with autograd.
+    """
+
+    t: Tensor
+    index: int
+    y: State
+
+
+@dataclass(frozen=True)
+class EventSolution:
+    """A solution with events.
+
+    Attributes:
+        t: the times asked for, as far as the solve went, shape ``(T,)``.
+        y: the values there, ``(T, *y0.shape)`` or a tuple or dict of such; at an event's own time, those before it.
+        events: what happened, in order.
+        terminated: whether a terminal event ended the solve before the last time.
+    """
+
+    t: Tensor
+    y: State
+    events: tuple[EventRecord, ...]
+    terminated: bool
+
+
+def solve_events(
+    func: Callable[[Tensor, Any], Any],
+    y0: State,
+    t: Any,
+    events: Sequence[Event],
+    *,
+    max_events: int = 10_000,
+    **solver: Any,
+) -> EventSolution:
+    """Solve ``dy/dt = func(t, y)`` with events, differentiably: through their times, their affects and conditions.
+
+    Args:
+        func, y0, t: as for `odeint`.
+        events: see `Event`; where two happen at once, the first of them counts.
+        max_events: how many may happen; more raise, as a ball does whose bounces pile up.
+        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``sensealg``, ...
+
+    Raises:
+        InputError: unusable input, or an event whose time has no gradient because the solution grazes it.
+        SolverError: a solve failed, or ``max_events`` happened before the last time.
+
+    Example:
+        >>> import torch, pyode_bridge as pb
+        >>> floor = pb.Event(lambda t, y: y[0], lambda t, y: torch.stack([y[0], -0.9 * y[1]]), direction="falling")
+        >>> fall = lambda t, y: torch.stack([y[1], torch.tensor(-9.81)])
+        >>> bounces = pb.solve_events(fall, torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), [floor])
+    """
+    if not events:
+        raise InputError("events is empty; expected at least one Event. Without events, use odeint.")
+    structure = Structure.of(y0)
+    times = checks.times(t, structure)
+    sign = 1.0 if times[1] > times[0] else -1.0
+    start, state, left = times[0], y0, times[1:]
+    records: list[EventRecord] = []
+    rows, last = [structure.pack(y0)], None
+    while True:
+        found = locate(func, state, start.item(), left[-1].item(), events, last, solver)
+        if found is None:
+            rows += _values(func, structure, state, start, left, solver)
+            return _finished(structure, times, rows, records, terminated=False)
+        if len(records) == max_events:
+            raise _too_many(found.t, times[-1].item(), max_events)
+        before = left[sign * left < sign * found.t]
+        record, values = _reach(func, structure, state, start, before, events, found, solver)
+        rows += values
+        records.append(record)
+        left = left[len(before) :]
+        event = events[found.index]
+        if event.terminal:
+            return _finished(structure, times, rows, records, terminated=True)
+        state = _affected(event, record, structure)
+        if left[0].item() == found.t:
+            rows.append(structure.pack(record.y))
+            left = left[1:]
+        if not len(left):
+            return _finished(structure, times, rows, records, terminated=False)
+        start, last = record.t, found.index
+
+
+def odeint_event(
+    func: Callable[[Tensor, Any], Any],
+    y0: State,
+    t0: Tensor,
+    *,
+    event_fn: Condition,
+    reverse_time: bool = False,
+    odeint_interface: Any = None,
+    **solver: Any,
+) -> tuple[Tensor, State]:
+    """Solve until ``event_fn(t, y)`` crosses zero; a drop-in for ``torchdiffeq.odeint_event``.
+
+    Args:
+        func, y0: as for `odeint`.
+        t0: start time, a scalar tensor.
+        event_fn: a real tensor; the first of its elements to cross zero is the event.
+        reverse_time: whether to solve towards earlier times.
+        odeint_interface: taken for compatibility; every solve here is differentiated by an adjoint.
+        **solver: keyword arguments of `odeint`.
+
+    Returns:
+        The time of the event, and the state at ``t0`` and at the event: shape ``(2, *y0.shape)`` or a tuple or dict of
+        such; both with gradients to ``y0``, ``t0`` and the parameters of ``func`` and ``event_fn``.
+
+    Raises:
+        SolverError: there is no event within a span of some 10⁹ time units, or a solve failed on the way.
+    """
+    del odeint_interface
+    structure = Structure.of(y0)
+    t0 = checks.finite_time(t0, "t0", structure)
+    events = _elements(event_fn, y0, t0)
+    state, start, length = y0, t0, -1.0 if reverse_time else 1.0
+    last = None
+    for _ in range(LONGEST_SEARCH):
+        end = start.detach() + length
+        found = locate(func, state, start.item(), end.item(), events, last, solver)
+        if found is not None:
+            record, _ = _reach(func, structure, state, start, start.new_empty(0), events, found, solver)
+            both = torch.stack([structure.pack(y0), structure.pack(record.y)])
+            return record.t, structure.unpack(both)
+        state = structure.unpack(_values(func, structure, state, start, end[None], solver)[-1])
+        start, length = end, 2 * length
+    raise SolverError(
+        f"event_fn did not cross zero before t = {start.item():.6g}.",
+        retcode="MaxTime",
+        t=start.item(),
+        algorithm=str(solver.get("method")),
+    )
+
+
+def _elements(event_fn: Condition, y0: State, t0: Tensor) -> list[Event]:
+    """An event for each element of what ``event_fn`` returns."""
+    with torch.no_grad():
+        value = event_fn(t0, y0)
+    if not isinstance(value, Tensor) or value.numel() == 0:
+        raise InputError(f"event_fn returned {value!r}; expected a tensor that crosses zero at the event.")
+
+    def element(position: int) -> Event:
+        return Event(lambda t, y: event_fn(t, y).reshape(-1)[position])
+
+    return [element(position) for position in range(value.numel())]
+
+
+def _values(
+    func: Any, structure: Structure, state: State, start: Tensor, times: Tensor, solver: dict[str, Any]
+) -> list[Tensor]:
+    """The flat states at ``times``, which follow ``start``."""
+    y = solve(func, state, torch.cat([start[None], times]), **solver).y
+    leaves = [y] if isinstance(y, Tensor) else list(y.values() if isinstance(y, dict) else y)
+    return [structure.pack(_like(structure, [leaf[row] for leaf in leaves])) for row in range(1, len(times) + 1)]
+
+
+def _like(structure: Structure, leaves: list[Tensor]) -> State:
+    if structure.keys is None:
+        return leaves[0]
+    return dict(zip(structure.keys, leaves, strict=True)) if structure.is_dict else tuple(leaves)
+
+
+def _reach(
+    func: Any,
+    structure: Structure,
+    state: State,
+    start: Tensor,
+    before: Tensor,
+    events: Sequence[Event],
+    found: Located,
+    solver: dict[str, Any],
+) -> tuple[EventRecord, list[Tensor]]:
+    """Solve from ``start`` to the event; returns it, and the flat states at the times before it."""
+    at = start.new_tensor(found.t)
+    *values, y = _values(func, structure, state, start, torch.cat([before, at[None]]), solver)
+    t, y = _differentiable(func, structure, events[found.index].condition, at, y)
+    return EventRecord(t, found.index, structure.unpack(y)), values
+
+
+def _differentiable(
+    func: Any, structure: Structure, condition: Condition, t: Tensor, y: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The event's time and state with their gradients.
+
+    With ``g(t, y(t; θ); θ) = 0``: ``dt/dθ = -(dg/dθ at fixed t) / (∂g/∂t + ∂g/∂y · f)``; the state moves by ``f dt``.
+    """
+    value = condition(t, structure.unpack(y))
+    if not value.requires_grad:
+        return t, y
+    rate, velocity = slope(func, structure, condition, t, y)
+    if rate == 0:
+        raise InputError(
+            f"The solution touches an event at t = {t.item():.6g} without crossing it, so that the event's time has no "
+            "gradient. Solve under torch.no_grad(), or choose another condition."
+        )
+    shift = -(value - value.detach()).reshape(()) / rate
+    return t + shift, y + velocity * shift
+
+
+def _affected(event: Event, record: EventRecord, structure: Structure) -> State:
+    if event.affect is None:
+        return record.y
+    state = event.affect(record.t, record.y)
+    problem = structure.mismatch(state)
+    if problem is not None:
+        raise InputError(f"The affect of event {record.index} returned {problem}.")
+    return state
+
+
+def _finished(
+    structure: Structure, times: Tensor, rows: list[Tensor], records: list[EventRecord], *, terminated: bool
+) -> EventSolution:
+    y = structure.unpack(torch.stack(rows))
+    return EventSolution(times[: len(rows)], y, tuple(records), terminated)
+
+
+def _too_many(t: float, t_end: float, max_events: int) -> SolverError:
+    return SolverError(
+        f"{max_events} events happened before t = {t:.6g}, and more follow before t = {t_end:.6g}: they pile up, or "
+        "max_events is too small.",
+        retcode="MaxEvents",
+        t=t,
+        algorithm="events",
+    )

@@ -1,0 +1,40 @@
+"""A progress bar for a solve: the fraction of the time span that the solver has reached."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from pyode_bridge.problem import Problem
+
+SMALLEST_STEP = 0.1  # percent; redrawing more often would cost more than it tells
+
+
+@contextlib.contextmanager
+def shown(problem: Problem, *, backward: bool = False) -> Iterator[None]:
+    """Show a bar while the block solves ``problem``, if it asks for one.
+
+    It follows the times at which the dynamics are evaluated, so it works with every solver.
+    """
+    if not problem.progress:
+        yield
+        return
+    start, end = problem.t[0].item(), problem.t[-1].item()
+    with tqdm(total=100.0, desc="adjoint" if backward else "solve", bar_format="{l_bar}{bar}| {elapsed}") as bar:
+
+        def note(s: float) -> None:
+            fraction = (end - s if backward else s - start) / (end - start)
+            step = 100.0 * min(max(fraction, 0.0), 1.0) - bar.n
+            if step >= SMALLEST_STEP:
+                bar.update(step)
+
+        problem.dynamics.on_time = note
+        try:
+            yield
+            bar.update(100.0 - bar.n)
+        finally:
+            problem.dynamics.on_time = None

@@ -1,0 +1,246 @@
+"""Events: found where closed forms say, differentiated as the closed forms are, on every engine."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torchdiffeq
+from torch import Tensor, nn
+
+import pyode_bridge as pb
+from tests.problems import DOUBLE
+
+TIGHT = {"rtol": 1e-10, "atol": 1e-10, "method": "dopri5"}
+
+
+def fall(gravity: Tensor | float) -> object:
+    return lambda t, y: torch.stack([y[1], -gravity * torch.ones_like(y[1])])
+
+
+def bounce(restitution: Tensor | float) -> pb.Event:
+    return pb.Event(
+        lambda t, y: y[0], lambda t, y: torch.stack([torch.zeros_like(y[0]), -restitution * y[1]]), direction="falling"
+    )
+
+
+def test_a_ball_bounces_when_it_must_with_the_right_gradients(engine: str) -> None:
+    height = torch.tensor(1.3, dtype=DOUBLE, requires_grad=True)
+    gravity = torch.tensor(9.81, dtype=DOUBLE, requires_grad=True)
+    restitution = torch.tensor(0.8, dtype=DOUBLE, requires_grad=True)
+    y0 = torch.stack([height, torch.zeros_like(height)])
+    t = torch.linspace(0.0, 1.6, 9, dtype=DOUBLE)
+    found = pb.solve_events(fall(gravity), y0, t, [bounce(restitution)], engine=engine, **TIGHT)
+
+    first = (2 * height / gravity).sqrt()
+    second = first * (1 + 2 * restitution)
+    assert not found.terminated
+    assert [record.index for record in found.events] == [0, 0]
+    torch.testing.assert_close(found.events[0].t, first, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(found.events[1].t, second, rtol=1e-9, atol=1e-9)
+    s = t[-1] - second
+    last = restitution**2 * gravity * first * s - gravity * s**2 / 2
+    torch.testing.assert_close(found.y[-1, 0], last, rtol=1e-7, atol=1e-8)
+
+    inputs = (height, gravity, restitution)
+    for mine, theirs in ((found.y[-1, 0], last), (found.events[1].t, second)):
+        for one, other in zip(
+            torch.autograd.grad(mine, inputs, retain_graph=True),
+            torch.autograd.grad(theirs, inputs, retain_graph=True),
+            strict=True,
+        ):
+            torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("direction", ["any", "rising", "falling"])
+def test_directions_choose_the_crossings(engine: str, direction: str) -> None:
+    event = pb.Event(lambda t, y: y[0], direction=direction)
+    swing = lambda t, y: torch.stack([y[1], -y[0]])  # noqa: E731
+    y0, t = torch.tensor([1.0, 0.0], dtype=DOUBLE), torch.tensor([0.0, 9.0], dtype=DOUBLE)
+    found = pb.solve_events(swing, y0, t, [event], engine=engine, **TIGHT)
+    zeros = [math.pi / 2, 3 * math.pi / 2, 5 * math.pi / 2]  # of cos t, which falls, rises, falls
+    expected = {"any": zeros, "rising": zeros[1:2], "falling": zeros[::2]}[direction]
+    assert [record.t.item() for record in found.events] == pytest.approx(expected, abs=1e-8)
+    torch.testing.assert_close(found.y[-1], torch.tensor([math.cos(9), -math.sin(9)], dtype=DOUBLE), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_terminal_event_ends_the_solve(engine: str, backwards: bool) -> None:
+    sign = -1.0 if backwards else 1.0
+    events = [pb.Event(lambda t, y: y.sum() - 9.0), pb.Event(lambda t, y: y[0] - 2.0, terminal=True)]
+    t = sign * torch.tensor([0.0, 0.5, 1.0, 2.0], dtype=DOUBLE)
+    found = pb.solve_events(lambda t, y: sign * y, torch.ones(1, dtype=DOUBLE), t, events, engine=engine, **TIGHT)
+    assert found.terminated
+    assert found.events[-1].index == 1
+    assert found.events[-1].t.item() == pytest.approx(sign * math.log(2), abs=1e-9)
+    assert found.t.tolist() == (sign * torch.tensor([0.0, 0.5])).tolist()
+    torch.testing.assert_close(found.y[1], torch.tensor([math.exp(0.5)], dtype=DOUBLE), rtol=1e-8, atol=0)
+
+
+def test_structured_states_and_parameters_of_the_condition(engine: str) -> None:
+    level = torch.tensor(0.4, dtype=DOUBLE, requires_grad=True)
+    y0 = {"x": torch.ones(1, dtype=DOUBLE), "clock": torch.zeros((), dtype=DOUBLE)}
+    decay = lambda t, y: {"x": -y["x"], "clock": torch.ones_like(y["clock"])}  # noqa: E731
+    event = pb.Event(lambda t, y: y["x"][0] - level, terminal=True)
+    found = pb.solve_events(decay, y0, torch.tensor([0.0, 5.0], dtype=DOUBLE), [event], engine=engine, **TIGHT)
+    record = found.events[0]
+    assert record.t.item() == pytest.approx(-math.log(0.4), abs=1e-8)
+    (gradient,) = torch.autograd.grad(record.t, level, retain_graph=True)
+    assert gradient.item() == pytest.approx(-1 / 0.4, rel=1e-7)
+    (gradient,) = torch.autograd.grad(record.y["clock"], level)
+    assert gradient.item() == pytest.approx(-1 / 0.4, rel=1e-7)
+
+
+def test_float32_states_bounce_too(engine: str) -> None:
+    y0, t = torch.tensor([1.3, 0.0]), torch.linspace(0.0, 1.6, 5)
+    found = pb.solve_events(fall(9.81), y0, t, [bounce(0.8)], engine=engine, method="dopri5", rtol=1e-5, atol=1e-6)
+    first = math.sqrt(2 * 1.3 / 9.81)
+    assert found.y.dtype == torch.float32
+    assert [record.t.item() for record in found.events] == pytest.approx([first, 2.6 * first], rel=1e-4)
+
+
+class Ball(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gravity = nn.Parameter(torch.tensor(9.8, dtype=DOUBLE))
+        self.radius = nn.Parameter(torch.tensor(0.2, dtype=DOUBLE))
+
+    def forward(self, t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        return state[1], -self.gravity * torch.ones_like(state[1])
+
+    def event(self, t: Tensor, state: tuple[Tensor, Tensor]) -> Tensor:
+        return state[0] - self.radius
+
+
+def test_odeint_event_agrees_with_torchdiffeq(engine: str) -> None:
+    ball, results = Ball(), []
+    for interface in (torchdiffeq.odeint_event, pb.odeint_event):
+        height = torch.tensor([10.0], dtype=DOUBLE, requires_grad=True)
+        t0 = torch.tensor(0.5, dtype=DOUBLE, requires_grad=True)
+        extra = {"engine": engine} if interface is pb.odeint_event else {"odeint_interface": torchdiffeq.odeint}
+        t, y = interface(
+            ball, (height, torch.zeros_like(height)), t0, event_fn=ball.event, rtol=1e-9, atol=1e-9, **extra
+        )
+        assert y[0].shape == (2, 1)
+        loss = t + 2 * y[0][-1].sum() + 3 * y[1][-1].sum()
+        results.append((t, y[1][-1], *torch.autograd.grad(loss, (height, t0, ball.gravity))))
+    for theirs, ours in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
+def test_odeint_event_may_go_back_in_time_and_watch_several_functions(engine: str) -> None:
+    event_fn = lambda t, y: torch.stack([y[0] - 5.0, y[0] - 0.1])  # noqa: E731
+    t, y = pb.odeint_event(
+        lambda t, y: y,
+        torch.ones(1, dtype=DOUBLE),
+        torch.tensor(0.0),
+        event_fn=event_fn,
+        reverse_time=True,
+        engine=engine,
+        **TIGHT,
+    )
+    assert t.item() == pytest.approx(math.log(0.1), abs=1e-6)
+    assert y[-1].item() == pytest.approx(0.1, abs=1e-7)
+
+
+def test_events_that_never_come_end_the_search(engine: str) -> None:
+    with pytest.raises(pb.SolverError, match="did not cross zero") as caught:
+        pb.odeint_event(
+            lambda t, y: 0 * y,
+            torch.ones(1),
+            torch.tensor(0.0),
+            event_fn=lambda t, y: y[0],
+            engine=engine,
+            method="dopri5",
+        )
+    assert caught.value.t > 1e9
+
+
+def test_bounces_that_pile_up_are_reported(engine: str) -> None:
+    y0, t = torch.tensor([1.0, 0.0], dtype=DOUBLE), torch.tensor([0.0, 50.0], dtype=DOUBLE)
+    with pytest.raises(pb.SolverError, match="7 events happened") as caught:
+        pb.solve_events(fall(9.81), y0, t, [bounce(0.5)], engine=engine, max_events=7, **TIGHT)
+    assert caught.value.retcode == "MaxEvents"
+
+
+def test_an_event_without_a_slope_has_no_gradient_and_says_so(engine: str) -> None:
+    y0 = torch.tensor([-1.0], dtype=DOUBLE, requires_grad=True)
+    event = pb.Event(lambda t, y: y[0].sign(), terminal=True)  # jumps, where y itself crosses
+    t = torch.tensor([0.0, 2.0], dtype=DOUBLE)
+    with pytest.raises(pb.InputError, match="touches an event"):
+        pb.solve_events(lambda t, y: 1 + 0 * y, y0, t, [event], engine=engine, **TIGHT)
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (pb.Event(lambda t, y: y), "expected a real scalar tensor"),
+        (pb.Event(lambda t, y: 1.0), "expected a real scalar tensor"),
+        (pb.Event(lambda t, y: y[0] * math.nan), "expected finite numbers"),
+        (pb.Event(lambda t, y: y[0] - 1.5, lambda t, y: y[:1]), r"affect of event 0 returned shape \(1,\)"),
+    ],
+)
+def test_unusable_events_are_refused(engine: str, event: pb.Event, message: str) -> None:
+    with pytest.raises(pb.InputError, match=message):
+        pb.solve_events(
+            lambda t, y: y, torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 1.0]), [event], engine=engine, **TIGHT
+        )
+
+
+def test_no_events_and_unknown_directions_are_refused() -> None:
+    with pytest.raises(pb.InputError, match="events is empty"):
+        pb.solve_events(lambda t, y: y, torch.ones(2), torch.tensor([0.0, 1.0]), [])
+    with pytest.raises(pb.InputError, match="rising, falling, any"):
+        pb.Event(lambda t, y: y[0], direction="up")
+
+
+def test_an_exception_in_a_condition_comes_back_as_itself(engine: str) -> None:
+    calls = 0
+
+    def condition(t: Tensor, y: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        if calls > 5:
+            raise ZeroDivisionError("in the condition")
+        return y[0] - 100.0
+
+    with pytest.raises(ZeroDivisionError, match="in the condition"):
+        pb.solve_events(
+            lambda t, y: y,
+            torch.ones(2),
+            torch.tensor([0.0, 3.0]),
+            [pb.Event(condition)],
+            engine=engine,
+            method="dopri5",
+        )
+
+
+def test_embedded_solvers_without_events_are_named() -> None:
+    with pytest.raises(pb.UnsupportedError, match=r"finds events with DP5.*not with RadauIIA5"):
+        pb.solve_events(
+            lambda t, y: y,
+            torch.ones(1),
+            torch.tensor([0.0, 1.0]),
+            [pb.Event(lambda t, y: y[0])],
+            method="RadauIIA5",
+            engine="embedded",
+        )
+
+
+@pytest.mark.julia
+def test_a_stiff_solver_finds_events() -> None:
+    # y1 relaxes fast to y0, which decays: y1 reaches 0.5 at log 2 (Rodas5P, within its tolerance).
+    stiff = lambda t, y: torch.stack([-y[0], 1e5 * (y[0] - y[1]) - y[0]])  # noqa: E731
+    event = pb.Event(lambda t, y: y[1] - 0.5, terminal=True)
+    found = pb.solve_events(
+        stiff,
+        torch.ones(2, dtype=DOUBLE),
+        torch.tensor([0.0, 3.0], dtype=DOUBLE),
+        [event],
+        engine="julia",
+        method="Rodas5P",
+        rtol=1e-8,
+        atol=1e-10,
+    )
+    assert found.events[0].t.item() == pytest.approx(math.log(2), abs=1e-6)
