@@ -16,6 +16,7 @@ from pyode_bridge.install import doctor
 from pyode_bridge.install.environment import examine, version_text
 from pyode_bridge.install.julia import install
 from pyode_bridge.install.location import configuration_file, locate, write_configuration
+from pyode_bridge.install.optional import OPTIONAL_PACKAGES
 from pyode_bridge.problem import SolverInfo
 
 MARKS = {True: "ok", False: "WRONG", None: "note"}
@@ -43,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("install", help="install Julia and its packages ahead of the first solve")
+    command.add_argument(
+        "packages", nargs="*", metavar="PACKAGE", help=f"more solvers: any of {', '.join(OPTIONAL_PACKAGES)}"
+    )
     command.set_defaults(run=_install)
 
     command = commands.add_parser("use", help="use, from now on, a Julia that is already installed")
@@ -62,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _install(_: argparse.Namespace) -> int:
-    install(lambda text: print(text, flush=True))
+def _install(options: argparse.Namespace) -> int:
+    install(lambda text: print(text, flush=True), options.packages)
     return 0
 
 

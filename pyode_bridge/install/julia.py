@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.environment import JuliaEnvironment, examine
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, JuliaLocation, locate
+from pyode_bridge.install.optional import request
 
 DOWNLOAD_URL = "https://julialang-s3.julialang.org/bin/versions.json"
 REACH_TIMEOUT = 5.0  # seconds
@@ -68,8 +69,10 @@ def resolved() -> tuple[str, str] | None:
         return None
 
 
-def install(say: Say = print) -> None:
+def install(say: Say = print, optional: Sequence[str] = ()) -> None:
     """Install Julia and its packages, and compile PyODEBridge; tell through ``say`` what happens.
+
+    ``optional`` names packages with more solvers, see `OPTIONAL_PACKAGES`.
 
     Where the environment variables or the configuration name a Julia, nothing is installed: it is checked instead.
 
@@ -77,6 +80,7 @@ def install(say: Say = print) -> None:
         EngineUnavailableError: with what is wrong and what to do about it.
     """
     location = locate()
+    request(optional, location)
     if location.exe or location.project:
         say(f"Nothing has to be installed: {location.rule} names a Julia. Checking it.")
         environment = examine_location(location)

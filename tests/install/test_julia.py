@@ -58,6 +58,17 @@ def test_one_variable_without_the_other_is_refused(monkeypatch: pytest.MonkeyPat
         julia.install(lambda _: None)
 
 
+def test_optional_packages_are_checked_and_left_to_the_owner_of_an_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(EngineUnavailableError, match=r"Sundals is not.*Did you mean Sundials"):
+        julia.install(lambda _: None, ["Sundals"])
+    monkeypatch.setenv(EXE_VARIABLE, "/opt/julia/bin/julia")
+    monkeypatch.setenv(PROJECT_VARIABLE, str(tmp_path))
+    with pytest.raises(EngineUnavailableError, match=r'Pkg\.add\(\["Sundials"\]\)'):
+        julia.install(lambda _: None, ["Sundials"])
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the fake executables are shell scripts")
 def test_an_unfit_environment_is_checked_not_installed(
     fake_julia: FakeJulia, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,43 @@
+"""Julia packages with more solvers, installed when a user asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyode_bridge.errors import EngineUnavailableError, near_names
+from pyode_bridge.install.location import JuliaLocation
+
+# Name -> UUID, as in Julia's General registry.
+OPTIONAL_PACKAGES = {
+    "IRKGaussLegendre": "58bc7355-f626-4c51-96f2-1f8a038f95a2",
+    "LSODA": "7f56f5a3-f504-529b-bc02-0b1fe5e64312",
+    "ODEInterfaceDiffEq": "09606e27-ecf5-54fc-bb29-004bd9f985bf",
+    "Sundials": "c3572dad-4567-51f8-b174-8c6c989267f4",
+}
+
+
+def request(names: Iterable[str], location: JuliaLocation) -> None:
+    """Tell juliapkg to install these packages too, at its next resolve.
+
+    Raises:
+        EngineUnavailableError: a name is not known, or the environment is the user's own and not juliapkg's.
+    """
+    names = list(names)
+    for name in names:
+        if name not in OPTIONAL_PACKAGES:
+            known = ", ".join(OPTIONAL_PACKAGES)
+            raise EngineUnavailableError(
+                f"{name} is not a package that pyode_bridge can add; these are: {known}."
+                + near_names(name, OPTIONAL_PACKAGES)
+            )
+    if names and location.project:
+        quoted = ", ".join(f'"{name}"' for name in names)
+        raise EngineUnavailableError(
+            f"The environment {location.project} is chosen by {location.rule}, so it is yours to change: run "
+            f"`{location.exe} --project={location.project} -e 'using Pkg; Pkg.add([{quoted}])'`."
+        )
+    if names:
+        import juliapkg
+
+        for name in names:
+            juliapkg.add(name, OPTIONAL_PACKAGES[name])
