@@ -110,6 +110,20 @@ def train(
     return {**{key: latest[key] for key in ("history", "iteration", "seconds")}, "resumed_from": resumed_from}
 
 
+def part(args: argparse.Namespace, name: str) -> argparse.Namespace:
+    """The command line for one of several trainings: its own seed and checkpoint, in a folder of --output.
+
+    With --resume, finished parts are read, the interrupted one continues and the rest start.
+    """
+    if args.resume and not any(args.output.glob(f"*/{CHECKPOINT}")):
+        raise SystemExit(f"--resume: there is no checkpoint under {args.output}; start without --resume.")
+    folder = args.output / name
+    folder.mkdir(exist_ok=True)
+    torch.manual_seed(args.seed)
+    resume = args.resume and (folder / CHECKPOINT).exists()
+    return argparse.Namespace(**{**vars(args), "output": folder, "resume": resume})
+
+
 def write_results(args: argparse.Namespace, solution: pb.Solution, training: dict[str, Any], numbers: Any) -> None:
     """Write ``results.json``: the numbers, and what they were made with; print what ran and where the files are."""
     ran = {"engine": solution.engine, "algorithm": solution.algorithm, "sensealg": solution.sensealg}
