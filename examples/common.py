@@ -25,9 +25,15 @@ INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C stopped
 
 
 def arguments(
-    description: str, *, name: str, method: str, iterations: int, quick_iterations: int
+    description: str,
+    *,
+    name: str,
+    method: str,
+    iterations: int,
+    quick_iterations: int,
+    own: Callable[[argparse.ArgumentParser], None] | None = None,
 ) -> argparse.Namespace:
-    """Read the command line; makes the results folder."""
+    """Read the command line; makes the results folder. ``own`` adds an example's own options to the parser."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--engine", choices=("auto", "julia", "embedded"), help="default: PYODE_BRIDGE_ENGINE, or auto")
     parser.add_argument("--method", default=method, help="solver by name")
@@ -37,6 +43,8 @@ def arguments(
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("results") / name, help="folder for figure and numbers")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in --output")
+    if own is not None:
+        own(parser)
     args = parser.parse_args()
     if args.iterations is None:
         args.iterations = quick_iterations if args.quick else iterations
