@@ -35,13 +35,14 @@ class GatedSum(torch.nn.Module):
             _positive(value, name)
         self.dim = dim
         self.width = width
+        self.hidden = hidden
+        # Units that differ from the start, in a sum that does not grow with their number.
+        constant = torch.randn(width, 2 * dim + 2)
+        constant[:, dim : 2 * dim] /= math.sqrt(width)
+        self.constant = torch.nn.Parameter(constant)
         self.hypernetwork = torch.nn.Sequential(
-            torch.nn.Linear(1, hidden), torch.nn.Tanh(), torch.nn.Linear(hidden, width * (2 * dim + 2))
+            torch.nn.Linear(1, hidden), torch.nn.Tanh(), torch.nn.Linear(hidden, constant.numel(), bias=False)
         )
-        with torch.no_grad():  # units that differ from the start, in a sum that does not grow with their number
-            bias = self.hypernetwork[2].bias.view(width, 2 * dim + 2)
-            bias.normal_()
-            bias[:, dim : 2 * dim] /= math.sqrt(width)
 
     def forward(self, t: Tensor, z: Tensor) -> Tensor:
         """``dz/dt`` at scalar ``t`` and ``z`` of shape ``(*batch, D)``; the same shape."""
@@ -56,7 +57,9 @@ class GatedSum(torch.nn.Module):
 
     def _units(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``w`` and gated ``u``, shapes ``(M, D)``, and ``b``, shape ``(M,)``."""
-        units = self.hypernetwork(t.view(1)).view(self.width, 2 * self.dim + 2)
+        # The mean over hidden units, not their sum: a step of the optimizer moves it no more than the constant part.
+        moved = self.hypernetwork(t.view(1)).view_as(self.constant) / self.hidden
+        units = self.constant + moved
         w, u, b, gate = units.split([self.dim, self.dim, 1, 1], dim=-1)
         return w, torch.sigmoid(gate) * u, b.squeeze(-1)
 
