@@ -132,6 +132,16 @@ def part(args: argparse.Namespace, name: str) -> argparse.Namespace:
     return argparse.Namespace(**{**vars(args), "output": folder, "resume": resume})
 
 
+def together(trainings: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several trainings as one for `write_results`: sums of iterations and seconds."""
+    resumed = [each["resumed_from"] for each in trainings if each["resumed_from"] is not None]
+    return {
+        "iteration": sum(each["iteration"] for each in trainings),
+        "seconds": sum(each["seconds"] for each in trainings),
+        "resumed_from": sum(resumed) if resumed else None,
+    }
+
+
 def write_results(args: argparse.Namespace, solution: pb.Solution, training: dict[str, Any], numbers: Any) -> None:
     """Write ``results.json``: the numbers, and what they were made with; print what ran and where the files are."""
     ran = {"engine": solution.engine, "algorithm": solution.algorithm, "sensealg": solution.sensealg}

@@ -173,7 +173,7 @@ def print_table(numbers: dict[str, Any], counts: tuple[int, ...]) -> None:
 
 
 def main() -> None:
-    args = common.arguments(__doc__, name="latent_ode_spirals", method="midpoint", iterations=1000, quick_iterations=40)
+    args = common.arguments(__doc__, name="latent_ode_spirals", method="midpoint", iterations=1000, quick_iterations=20)
     spirals = make_spirals(QUICK_SPIRALS if args.quick else SPIRALS, args.seed)
     counts = QUICK_COUNTS if args.quick else COUNTS
     fits = {name: {count: fit(name, count, spirals, args) for count in counts} for name in (RNN_BLIND, RNN, ODE)}
@@ -183,18 +183,8 @@ def main() -> None:
     last = fits[ODE][counts[-1]]
     solution = last.model.elbo(last.series).solution
     common.write_results(
-        args, solution, together([one.training for row in fits.values() for one in row.values()]), numbers
+        args, solution, common.together([one.training for row in fits.values() for one in row.values()]), numbers
     )
-
-
-def together(trainings: list[dict[str, Any]]) -> dict[str, Any]:
-    """Iterations and seconds of all trainings."""
-    resumed = [each["resumed_from"] for each in trainings if each["resumed_from"] is not None]
-    return {
-        "iteration": sum(each["iteration"] for each in trainings),
-        "seconds": sum(each["seconds"] for each in trainings),
-        "resumed_from": sum(resumed) if resumed else None,
-    }
 
 
 def principal(latent: Tensor) -> Tensor:
