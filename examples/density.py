@@ -20,8 +20,16 @@ import torch
 from density_tasks import TASKS, Matching, Task
 from torch import Tensor
 
-import pyode_bridge as pb
-from pyode_bridge.models import CNF, ClosedFormTrace, FlowDistribution, GatedSum, InverseFlow, PlanarFlow
+from pyode_bridge.models import (
+    CNF,
+    ClosedFormTrace,
+    FlowDistribution,
+    GatedSum,
+    InverseFlow,
+    KineticEnergy,
+    PlanarFlow,
+    Transport,
+)
 
 BATCH = 256
 MODELS = ("planar", "continuous")
@@ -29,6 +37,9 @@ LEARNING_RATE = 1e-1
 PLANAR_ITERATIONS = 3  # for each iteration of a continuous flow
 WARM_UP = 0.05  # share of the iterations
 TEMPERED = 0.5  # share of the iterations in which the target is flattened
+# Without it the continuous flow learns dynamics so rough that the few steps of training no longer solve them.
+KINETIC = 0.05  # weight of the kinetic energy at first; it falls to zero, so that the density has the last word
+CLIP = 5.0  # largest norm of a gradient
 STEP = 0.25  # of a fixed-step method in training; an adaptive one's first step
 TOLERANCES = {"rtol": 1e-4, "atol": 1e-5}
 FINE = {"method": "dopri5", "rtol": 1e-5, "atol": 1e-6}  # for what is measured and drawn
@@ -63,6 +74,17 @@ class Trained:
         return {**asdict(self.cell), **numbers, "samples": self.training["iteration"] * BATCH, **last}
 
 
+class RecordingCNF(CNF):
+    """Keeps the energies of its last pass, which a distribution's samples and densities leave out."""
+
+    energies: tuple[Tensor, ...] = ()
+
+    def transport(self, z: Tensor, *, reverse: bool = False) -> Transport:
+        result = super().transport(z, reverse=reverse)
+        self.energies = result.energies
+        return result
+
+
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", nargs="+", choices=list(TASKS), help="default: all, or u1 and moons with --quick")
     parser.add_argument("--widths", nargs="+", type=int, help="K = M; default: 8 16 32, or 8 with --quick")
@@ -76,7 +98,9 @@ def standard_normal(dim: int) -> torch.distributions.MultivariateNormal:
 def build(cell: Cell, task: Task, solver: dict[str, Any]) -> FlowDistribution:
     base = standard_normal(task.dim)
     if cell.model == "continuous":
-        return FlowDistribution(CNF(GatedSum(task.dim, cell.width), trace=ClosedFormTrace(), **solver), base)
+        dynamics = GatedSum(task.dim, cell.width)
+        energy = (KineticEnergy(),)
+        return FlowDistribution(RecordingCNF(dynamics, trace=ClosedFormTrace(), regularisers=energy, **solver), base)
     planar = PlanarFlow(task.dim, cell.width)
     # Its cheap direction makes samples where the loss needs samples, and evaluates data where it needs densities.
     return FlowDistribution(planar if isinstance(task, Matching) else InverseFlow(planar), base)
@@ -95,15 +119,19 @@ def train(cell: Cell, task: Task, args: argparse.Namespace) -> Trained:
         warm = min(1.0, (done + 1 / iterations) / WARM_UP)
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * warm * cosine(done)
         loss = task.loss(flow, BATCH, temper=min(1.0, 0.05 + done / TEMPERED))
+        numbers = {"loss": loss.item()}
+        if isinstance(module, CNF):
+            numbers["nfe"] = module.stats.nfe
+            loss = loss + KINETIC * (1 - done) * module.energies[0].mean()
         optimizer.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP)
         optimizer.step()
-        numbers = {"loss": loss.item()}
-        return {**numbers, "nfe": module.stats.nfe} if isinstance(module, CNF) else numbers
+        return numbers
 
     training = common.train(step, {"model": module, "optimizer": optimizer}, args, every=200)
     if isinstance(module, CNF):
-        module.solver = {**solver, **FINE}
+        module.solver, module.regularisers, module.energies = {**solver, **FINE}, (), ()
     score = task.score(flow)
     print(f"{task.measure} {score:.4f}")
     return Trained(cell, flow, score, sum(parameter.numel() for parameter in module.parameters()), training)
@@ -120,10 +148,10 @@ def compare(trained: list[Trained]) -> list[dict[str, Any]]:
     for name, width in dict.fromkeys((item.cell.task, item.cell.width) for item in trained):
         row: dict[str, Any] = {"task": name, "width": width}
         for model in MODELS:
-            scores = torch.tensor([i.score for i in trained if (i.cell.task, i.cell.width) == (name, width)
-                                   and i.cell.model == model], dtype=torch.float64)  # fmt: skip
-            row[model] = scores.mean().item()
-            row[f"{model}_seeds"] = scores.tolist()
+            same = (name, width, model)
+            scores = [item.score for item in trained if (item.cell.task, item.cell.width, item.cell.model) == same]
+            row[model] = sum(scores) / len(scores)
+            row[f"{model}_seeds"] = scores
         rows.append({**row, "continuous_is_better": row["continuous"] < row["planar"]})
     return rows
 
@@ -155,7 +183,9 @@ def main() -> None:
     rows = compare(trained)
     print_table(rows, tasks)
     density_figures.comparison(args.output / "density_comparison.png", rows, tasks)
-    shown = {(item.cell.task, item.cell.model): item.flow for item in reversed(trained) if item.cell.width == widths[-1]}
+    shown = {
+        (item.cell.task, item.cell.model): item.flow for item in reversed(trained) if item.cell.width == widths[-1]
+    }
     planes = {name: task for name, task in tasks.items() if task.dim == 2}
     density_figures.densities(args.output / "density.png", planes, shown, widths[-1])
     density_figures.over_time(args.output / "density_flow.png", {n: shown[n, "continuous"] for n in planes})
@@ -166,11 +196,12 @@ def finish(args: argparse.Namespace, trained: list[Trained], rows: list[dict[str
     """Write the numbers, with those of a solve such as the training's."""
     flow = next(item.flow.flow for item in trained if item.cell.model == "continuous")
     flow.solver = {**common.solver_settings(args), **TOLERANCES, "options": {"dt": STEP}}
+    flow.regularisers = (KineticEnergy(),)
     solution = flow.solve(standard_normal(flow.dynamics.dim).sample((BATCH,)))
     total = {
         "iteration": sum(item.training["iteration"] for item in trained),
         "seconds": sum(item.training["seconds"] for item in trained),
-        "resumed_from": max((item.training["resumed_from"] or 0 for item in trained)) if args.resume else None,
+        "resumed_from": max(item.training["resumed_from"] or 0 for item in trained) if args.resume else None,
         "history": [],
     }
     common.write_results(args, solution, total, {"table": rows, "cells": [item.row() for item in trained]})

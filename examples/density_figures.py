@@ -23,7 +23,9 @@ def comparison(path: Path, rows: list[dict[str, Any]], tasks: dict[str, Task]) -
     """The score of both flows against K = M, a panel for each task."""
     columns = min(4, len(tasks))
     lines = -(-len(tasks) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(3.6 * columns, 3.2 * lines), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(3.6 * columns, 3.2 * lines), layout="constrained", squeeze=False
+    )
     for axis in axes.flat[len(tasks) :]:
         axis.set_axis_off()
     for axis, (name, task) in zip(axes.flat, tasks.items(), strict=False):
@@ -46,9 +48,7 @@ def comparison(path: Path, rows: list[dict[str, Any]], tasks: dict[str, Task]) -
     plt.close(figure)
 
 
-def densities(
-    path: Path, tasks: dict[str, Task], flows: dict[tuple[str, str], FlowDistribution], width: int
-) -> None:
+def densities(path: Path, tasks: dict[str, Task], flows: dict[tuple[str, str], FlowDistribution], width: int) -> None:
     """For each density: the target, both models' densities, and samples of the continuous flow."""
     titles = ("target", f"planar flow, K = {width}", f"continuous flow, M = {width}", "its samples")
     figure, axes = plt.subplots(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -12,14 +13,14 @@ from pyode_bridge.errors import InputError
 
 
 class GatedSum(torch.nn.Module):
-    """``dz/dt = Σ_n σ_n(t) u_n(t) tanh(w_n(t)·z + b_n(t))``: M hidden units, gated and moved by a hypernetwork of time.
+    """``dz/dt = Σ_n g_n(t) u_n(t) tanh(w_n(t)·z + b_n(t))``: M hidden units, gated and moved by a hypernetwork of time.
 
     Its trace costs no more than itself (`ClosedFormTrace`): the sum of the units' traces, so that wide flows are cheap.
 
     Args:
         dim: ``D``, the number of coordinates.
         width: ``M``, the number of hidden units.
-        hidden: width of the hypernetwork that maps ``t`` to ``u``, ``w``, ``b`` and the gates ``σ``.
+        hidden: width of the hypernetwork that maps ``t`` to ``u``, ``w``, ``b`` and the gates ``g``.
 
     Example:
         >>> import torch
@@ -50,7 +51,7 @@ class GatedSum(torch.nn.Module):
         return torch.tanh(z @ w.mT + b) @ u
 
     def value_and_divergence(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """``dz/dt`` and ``tr(∂f/∂z) = Σ_n σ_n (1 - tanh²) w_n·u_n``, shape ``(*batch,)``."""
+        """``dz/dt`` and ``tr(∂f/∂z) = Σ_n g_n (1 - tanh²) w_n·u_n``, shape ``(*batch,)``."""
         w, u, b = self._units(t)
         units = torch.tanh(z @ w.mT + b)
         return units @ u, (1 - units.square()) @ (w * u).sum(-1)
@@ -67,7 +68,7 @@ class GatedSum(torch.nn.Module):
 class ConcatSquashLinear(torch.nn.Module):
     """A linear layer whose output is scaled by a gate and moved by a bias, both functions of time.
 
-    ``(W x + b) σ(g t + c) + h t``; source: Grathwohl et al. 2019 (FFJORD), the layer of its released models.
+    ``(W x + b) sigmoid(g t + c) + h t``; source: Grathwohl et al. 2019 (FFJORD), the layer of its released models.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -102,9 +103,7 @@ class ConcatSquash(torch.nn.Module):
         widths = [dim, *hidden, dim]
         for position, width in enumerate(widths[:-1]):
             _positive(width, "dim" if position == 0 else f"hidden[{position - 1}]")
-        self.layers = torch.nn.ModuleList(
-            ConcatSquashLinear(inputs, outputs) for inputs, outputs in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = torch.nn.ModuleList(ConcatSquashLinear(inputs, outputs) for inputs, outputs in pairwise(widths))
 
     def forward(self, t: Tensor, z: Tensor) -> Tensor:
         """``dz/dt`` at scalar ``t`` and ``z`` of shape ``(*batch, D)``; the same shape."""

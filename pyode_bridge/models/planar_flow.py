@@ -58,7 +58,7 @@ class PlanarFlow(torch.nn.Module):
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``z`` with ``forward(z) = x``, and ``log |det ∂z/∂x|``.
 
-        A layer changes ``α = w·z`` to ``α + (w·û) tanh(α + b)``, which increases in ``α``: one scalar root a layer and
+        A layer changes ``a = w·z`` to ``a + (w·û) tanh(a + b)``, which increases in ``a``: one scalar root a layer and
         sample gives ``z``. Differentiable.
         """
         u, slope = self._constrained()
@@ -82,7 +82,7 @@ class PlanarFlow(torch.nn.Module):
 
 
 def _root(target: Tensor, slope: Tensor, b: Tensor) -> Tensor:
-    """``α`` with ``α + slope tanh(α + b) = target``, by bisection and one Newton step.
+    """``a`` with ``a + slope tanh(a + b) = target``, by bisection and one Newton step.
 
     The Newton step alone is seen by autograd, and with the derivative of the function held fixed its gradient is that
     of the implicit function theorem.
@@ -93,6 +93,6 @@ def _root(target: Tensor, slope: Tensor, b: Tensor) -> Tensor:
             middle = (low + high) / 2
             above = middle + slope * torch.tanh(middle + b) > target
             low, high = torch.where(above, low, middle), torch.where(above, middle, high)
-        alpha = (low + high) / 2
-        derivative = 1 + slope * (1 - torch.tanh(alpha + b).square())
-    return alpha - (alpha + slope * torch.tanh(alpha + b) - target) / derivative
+        root = (low + high) / 2
+        derivative = 1 + slope * (1 - torch.tanh(root + b).square())
+    return root - (root + slope * torch.tanh(root + b) - target) / derivative

@@ -29,7 +29,7 @@ class KineticEnergy:
 
 
 class JacobianFrobenius:
-    """``|∂f/∂z|²_F``: exact with a trace that draws no noise, else the unbiased estimate ``|εᵀ ∂f/∂z|²`` with its noise.
+    """``|∂f/∂z|²_F``: exact with a trace that draws no noise, else the estimate ``|εᵀ ∂f/∂z|²``.
 
     Source: Finlay et al. 2020, eq. 9.
     """
