@@ -161,7 +161,10 @@ def measure(fits: dict[str, dict[int, Fit]], spirals: Spirals) -> dict[str, Any]
         },
         "learnt_noise": {count: one.model.likelihood.std.tolist() for count, one in fits[ODE].items()},
         "published": PUBLISHED,
-        "seconds": {name: {n: one.training["seconds"] for n, one in row.items()} for name, row in fits.items()},
+        "trained": {
+            name: {count: {key: one.training[key] for key in ("iteration", "seconds")} for count, one in row.items()}
+            for name, row in fits.items()
+        },
     }
 
 
