@@ -100,4 +100,4 @@ class FlowDistribution(Distribution):
         if self._validate_args:
             self._validate_sample(value)
         z, log_det = self.flow.inverse(value)
-        return self.base.log_prob(z) + log_det  # type: ignore[no-any-return]
+        return self.base.log_prob(z) + log_det

@@ -34,8 +34,9 @@ class Linearization:
 
     @cached_property
     def _vjp(self) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        value, pull = torch.func.vjp(lambda z: self.dynamics(self.t, z), self.z)
-        return value, lambda v: _first(pull(v))
+        pair: Any = torch.func.vjp(lambda z: self.dynamics(self.t, z), self.z)
+        value, pull = pair
+        return value, lambda v: pull(v)[0]
 
     @property
     def value(self) -> Tensor:
@@ -55,8 +56,3 @@ class Linearization:
         _, pull = self._vjp
         assert self.probe is not None  # only estimators that drew a probe ask
         return pull(self.probe)
-
-
-def _first(gradients: Any) -> Tensor:
-    (gradient,) = gradients
-    return gradient  # type: ignore[no-any-return]
