@@ -168,9 +168,7 @@ def print_table(rows: list[dict[str, Any]], tasks: dict[str, Task]) -> None:
 
 
 def main() -> None:
-    args = common.arguments(
-        __doc__, name="density", method="rk4", iterations=800, quick_iterations=60, own=options
-    )  # fmt: skip
+    args = common.arguments(__doc__, name="density", method="rk4", iterations=800, quick_iterations=60, own=options)
     names = args.task or (["u1", "moons"] if args.quick else list(TASKS))
     widths = args.widths or ([8] if args.quick else [8, 16, 32])
     seeds = range(args.seed, args.seed + (args.seeds or (1 if args.quick else 3)))
@@ -187,8 +185,9 @@ def main() -> None:
         (item.cell.task, item.cell.model): item.flow for item in reversed(trained) if item.cell.width == widths[-1]
     }
     planes = {name: task for name, task in tasks.items() if task.dim == 2}
-    density_figures.densities(args.output / "density.png", planes, shown, widths[-1])
-    density_figures.over_time(args.output / "density_flow.png", {n: shown[n, "continuous"] for n in planes})
+    if planes:
+        density_figures.densities(args.output / "density.png", planes, shown, widths[-1])
+        density_figures.over_time(args.output / "density_flow.png", {n: shown[n, "continuous"] for n in planes})
     finish(args, trained, rows)
 
 

@@ -56,6 +56,15 @@ def test_quick_run_learns_and_resumes(engine, tmp_path):
     assert again["numbers"]["table"][0]["continuous"] == pytest.approx(row["continuous"], rel=1e-6)
 
 
+def test_table_of_measurements_has_no_picture_of_a_plane(tmp_path):
+    pytest.importorskip("sklearn")
+    ended = run(tmp_path, "--task", "tumours", "--iterations", "5")
+    assert ended.returncode == 0, ended.stderr
+    assert [path.name for path in tmp_path.glob("*.png")] == ["density_comparison.png"]
+    planar, continuous = results(tmp_path)["numbers"]["cells"]
+    assert planar["samples"] == 3 * continuous["samples"]
+
+
 def test_resume_without_a_checkpoint_says_so(tmp_path):
     ended = run(tmp_path, "--resume")
     assert ended.returncode == 1
