@@ -1,12 +1,12 @@
 """Latent ODE and RNN on the weekly CO2 of Mauna Loa: filling gaps and forecasting weeks that were held out.
 
-Both models learn from windows of three years of the record before 1997. Of every four weeks one is drawn, and of each
-window a part is hidden, half the time the last year, else a run of up to 40 weeks somewhere; weeks that the record
+Both models learn from windows of five years of the record before 1997. Of every four weeks one is drawn, and of each
+window a part is hidden, half the time the last two years, else a run of up to 40 weeks somewhere; weeks that the record
 lacks are masked. The latent ODE reads what is left, and has to explain the whole window; the RNN predicts each value
 from those before it. Concentrations count from the mean of what was read, so that no model is told the year.
 
-Held out, and never learnt from, are the years 1997-2001 and runs of 4 to 20 weeks before. Each model forecasts the
-year after each New Year from the two years before it, five years from 1997, and fills the runs: the latent ODE from
+Held out, and never learnt from, are the years 1997-2001 and runs of 4 to 16 weeks before. Each model forecasts the
+year after each New Year from the three years before it, five years from 1997, and fills the runs: the latent ODE from
 both sides, the RNN from the past; each prediction is the mean over four readings, of every fourth week. Beside them
 are polynomial trends with seasons, fitted to all that was measured until then, and the straight line across a run.
 Data: statsmodels' `co2`, weekly, 1958-2001 (Keeling and Whorf, Scripps Institution of Oceanography).
@@ -38,13 +38,14 @@ from pyode_bridge.models import (
 )
 
 WEEK = 7 / 365.25 * 2 * math.pi  # models count time in radians of the year
-CONTEXT, HORIZON = 104, 52  # weeks
+CONTEXT, HORIZON = 156, 104  # weeks
 WINDOW = CONTEXT + HORIZON
 EVERY = 4  # weeks, of which one is drawn
-CENTRE = 68  # where in its window a run to fill begins
+CENTRE = 132  # where in its window a run to fill begins
 HELD_OUT_FROM = 1997
-RUNS, SHORTEST, LONGEST = 30, 4, 20  # weeks held out before
-EDGE = 156  # weeks of that time without such runs at its begin and end
+RUNS, SHORTEST, LONGEST = 30, 4, 16  # weeks held out before
+SPACING = 20  # weeks from the first of a run to the first of the next, at least
+EDGES = 152, 240  # weeks of that time without such runs at its begin and end
 HIDDEN_RUN = 40  # weeks hidden in training, at most
 SCALE = 3.0  # ppm, about the seasonal swing
 LATENT, HIDDEN, UNITS = 6, 32, 32
@@ -80,8 +81,8 @@ def load(seed: int) -> Record:
     ppm = torch.tensor(weekly.to_numpy(dtype=float))
     measured, ahead = ~torch.isnan(ppm), year >= HELD_OUT_FROM
     random = torch.Generator().manual_seed(seed)
-    places = torch.randperm((int((~ahead).sum()) - 2 * EDGE) // LONGEST, generator=random)[:RUNS]
-    starts = EDGE + LONGEST * places.sort().values
+    places = torch.randperm((int((~ahead).sum()) - sum(EDGES)) // SPACING, generator=random)[:RUNS]
+    starts = EDGES[0] + SPACING * places.sort().values
     lengths = torch.randint(SHORTEST, LONGEST + 1, (RUNS,), generator=random)
     fill = torch.zeros_like(measured)
     for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
@@ -217,12 +218,12 @@ def forecasts(models: dict[str, nn.Module], record: Record, years: int) -> dict[
 
 
 def real_gaps(record: Record) -> Tensor:
-    """First weeks and lengths, ``(G, 2)``, of the gaps of SHORTEST to LONGEST weeks in the record itself."""
+    """First weeks and lengths, ``(G, 2)``, of the gaps of SHORTEST to HIDDEN_RUN weeks in the record itself."""
     missing = torch.isnan(record.ppm).long()
     change = torch.diff(missing, prepend=missing.new_zeros(1), append=missing.new_zeros(1))
     starts = (change == 1).nonzero()[:, 0]
     lengths = (change == -1).nonzero()[:, 0] - starts
-    usable = (lengths >= SHORTEST) & (lengths <= LONGEST) & (starts >= CENTRE)
+    usable = (lengths >= SHORTEST) & (lengths <= HIDDEN_RUN) & (starts >= CENTRE)
     return torch.stack([starts, lengths], dim=1)[usable]
 
 
@@ -234,8 +235,9 @@ def fillings(models: dict[str, nn.Module], record: Record, runs: Tensor) -> dict
     found["straight line"] = torch.from_numpy(np.interp(weeks, weeks[record.learn], record.ppm[record.learn]))
     for name, model in models.items():
         found[name] = torch.full_like(record.ppm, math.nan)
-        filled = predict(model, record, starts - CENTRE, record.learn, CENTRE, LONGEST)
-        found[name][starts[:, None] + torch.arange(LONGEST)] = filled
+        filled = predict(model, record, starts - CENTRE, record.learn, CENTRE, int(lengths.max()))
+        for (start, length), values in zip(runs.tolist(), filled, strict=True):
+            found[name][start : start + length] = values[:length]
     inside = ((weeks >= starts[:, None]) & (weeks < (starts + lengths)[:, None])).any(dim=0)
     return {name: torch.where(inside, found[name], math.nan) for name in (*models, *TRENDS, "straight line")}
 
@@ -251,7 +253,7 @@ def rmse(found: dict[str, Tensor], record: Record, weeks: Tensor) -> dict[str, f
 
 
 def main() -> None:
-    args = common.arguments(__doc__, name="latent_ode_co2", method="rk4", iterations=1500, quick_iterations=20)
+    args = common.arguments(__doc__, name="latent_ode_co2", method="rk4", iterations=1000, quick_iterations=20)
     record = load(args.seed)
     missing = int(torch.isnan(record.ppm).sum())
     print(f"{int(record.learn.sum())} weeks to learn from, {missing} were not measured; held out are", end=" ")
@@ -278,7 +280,7 @@ def main() -> None:
         "error": max(table[task][ODE] for task in ("fill", "one year ahead")),
         "rmse_ppm": table,
         "learnt_noise_ppm": SCALE * models[ODE].likelihood.std.item(),
-        "seconds": {name: training["seconds"] for name, training in trainings.items()},
+        "trained": {name: {key: one[key] for key in ("iteration", "seconds")} for name, one in trainings.items()},
     }
     common.write_results(args, solution, common.together(list(trainings.values())), numbers)
 
@@ -307,7 +309,7 @@ def draw(
     longest = gaps[gaps[:, 1].argmax()]
     title = f"A gap of the record, {int(longest[1])} weeks never measured, filled in"
     draw_fills(real, record, in_gaps, longest[0], 60, title)
-    draw_forecast(one, record, found["one year ahead"], "Each year forecast from the two before it")
+    draw_forecast(one, record, found["one year ahead"], "Each year forecast from the three before it")
     draw_forecast(five, record, found["five years ahead"], "Five years forecast from 1997")
     draw_misses(spare, record, found["five years ahead"])
     draw_bars(bars, table)
@@ -324,8 +326,9 @@ def draw_bars(axes: Any, table: dict[str, dict[str, float]]) -> None:
         bars = axes.bar(places + 0.27 * (position - 1), heights, 0.25, label=task, color=shade)
         axes.bar_label(bars, fmt="%.2f", fontsize=8)
     axes.set_xticks(places, [name.replace(" + ", " +\n").replace("quadratic ", "quadratic\n") for name in names])
+    axes.margins(y=0.3)  # room for the legend above the bars
     axes.set(title="Error on the held-out weeks", ylabel="RMSE (ppm)")
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper center", ncols=3)
 
 
 def draw_misses(axes: Any, record: Record, found: dict[str, Tensor]) -> None:
