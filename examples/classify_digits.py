@@ -73,7 +73,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     args = common.arguments(
-        __doc__, name="classify_digits", method="dopri5", iterations=440, quick_iterations=80, own=options
+        __doc__, name="classify_digits", method="dopri5", iterations=440, quick_iterations=60, own=options
     )
     names = [*(OTHERS[key] for key in args.models), ODE]
     runs: dict[str, list[Run]] = {name: [] for name in names}
@@ -85,7 +85,7 @@ def main() -> None:
     table = {name: summary(of, images, labels) for name, of in runs.items()}
     print_table(table)
     trained = runs[ODE][0].model
-    tolerances = [10.0**-power for power in range(1, 4 if args.quick else 6)]
+    tolerances = [10.0**-power for power in range(1, 3 if args.quick else 6)]
     behaviour = [solver_behaviour(trained, images, labels, tol) for tol in tqdm(tolerances, desc="tolerances")]
     memory = memory_curves(args, trained, images, labels, tolerances)
     histories = [run.training["history"] for run in runs[ODE]]
@@ -244,7 +244,7 @@ def memory_curves(
     """Peak memory against blocks (ResNet) or evaluations in the forward pass (RK-Net; ODE-Net by its tolerance)."""
     side = images.shape[-1]
     curves: dict[str, list[tuple[int, float]]] = {"ResNet": [], "RK-Net": [], ODE: []}
-    for depth in tqdm((4, 8, 16) if args.quick else (4, 8, 16, 32, 64, 128), desc="memory"):
+    for depth in tqdm((4, 16) if args.quick else (4, 8, 16, 32, 64, 128), desc="memory"):
         resnet = build("ResNet", args, side, blocks=depth)
         rk_net = build("RK-Net", args, side, steps=depth // 4)
         curves["ResNet"].append((depth, pass_mib(resnet, images, labels)))
