@@ -25,9 +25,15 @@ INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C stopped
 
 
 def arguments(
-    description: str, *, name: str, method: str, iterations: int, quick_iterations: int
+    description: str,
+    *,
+    name: str,
+    method: str,
+    iterations: int,
+    quick_iterations: int,
+    own: Callable[[argparse.ArgumentParser], None] | None = None,
 ) -> argparse.Namespace:
-    """Read the command line; makes the results folder."""
+    """Read the command line; makes the results folder. ``own`` adds an example's own options to the parser."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--engine", choices=("auto", "julia", "embedded"), help="default: PYODE_BRIDGE_ENGINE, or auto")
     parser.add_argument("--method", default=method, help="solver by name")
@@ -37,6 +43,8 @@ def arguments(
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("results") / name, help="folder for figure and numbers")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in --output")
+    if own is not None:
+        own(parser)
     args = parser.parse_args()
     if args.iterations is None:
         args.iterations = quick_iterations if args.quick else iterations
@@ -108,6 +116,30 @@ def train(
         raise SystemExit(INTERRUPTED) from None
     _save(path, latest)
     return {**{key: latest[key] for key in ("history", "iteration", "seconds")}, "resumed_from": resumed_from}
+
+
+def part(args: argparse.Namespace, name: str) -> argparse.Namespace:
+    """The command line for one of several trainings: its own seed and checkpoint, in a folder of --output.
+
+    With --resume, finished parts are read, the interrupted one continues and the rest start.
+    """
+    if args.resume and not any(args.output.glob(f"*/{CHECKPOINT}")):
+        raise SystemExit(f"--resume: there is no checkpoint under {args.output}; start without --resume.")
+    folder = args.output / name
+    folder.mkdir(exist_ok=True)
+    torch.manual_seed(args.seed)
+    resume = args.resume and (folder / CHECKPOINT).exists()
+    return argparse.Namespace(**{**vars(args), "output": folder, "resume": resume})
+
+
+def together(trainings: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several trainings as one for `write_results`: sums of iterations and seconds."""
+    resumed = [each["resumed_from"] for each in trainings if each["resumed_from"] is not None]
+    return {
+        "iteration": sum(each["iteration"] for each in trainings),
+        "seconds": sum(each["seconds"] for each in trainings),
+        "resumed_from": sum(resumed) if resumed else None,
+    }
 
 
 def write_results(args: argparse.Namespace, solution: pb.Solution, training: dict[str, Any], numbers: Any) -> None:

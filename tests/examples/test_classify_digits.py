@@ -1,0 +1,98 @@
+"""The classifiers' example runs to its end, learns, and continues where it was interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 240  # seconds for one run, on a machine that others use too
+CHANCE = 0.9  # error of a guess among ten digits
+METHODS = {"embedded": "dopri5", "julia": "Tsit5"}
+
+
+def command(output, *extra):
+    script = str(ROOT / "examples" / "classify_digits.py")
+    return [sys.executable, script, "--quick", "--output", str(output), *extra]
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+
+def run(output, *extra):
+    return subprocess.run(command(output, *extra), env=environment(), capture_output=True, text=True, timeout=LIMIT)
+
+
+def results(output):
+    return json.loads((output / "results.json").read_text())
+
+
+def history(output, folder):
+    return torch.load(output / folder / "checkpoint.pt", weights_only=True)["history"]
+
+
+def test_quick_run_learns_and_writes_its_files(engine, tmp_path):
+    ended = run(tmp_path, "--engine", engine, "--method", METHODS[engine])
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "classify_digits.png").stat().st_size > 10_000
+    found = results(tmp_path)
+    assert found["ran"]["engine"] == engine
+    models = found["numbers"]["models"]
+    assert list(models) == ["MLP", "ResNet", "RK-Net", "ODE-Net"]
+    for name, row in models.items():
+        assert row["error"] < 2 / 3 * CHANCE, name
+        assert re.search(rf"^{name} .*{row['parameters']:,}", ended.stdout, re.MULTILINE), "the printed table"
+    memory = found["numbers"]["memory_mib"]
+    for name in ("ResNet", "RK-Net"):
+        (few, least), (many, most) = memory[name]
+        assert most > 0.5 * least * many / few, f"{name}'s memory is proportional to its depth"
+    (_, least), (_, most) = memory["ODE-Net"]
+    assert most < 1.2 * least, "the adjoint's memory does not depend on the number of evaluations"
+    errors = [row["error"] for row in found["numbers"]["trained_ode_net"]]
+    assert errors == sorted(errors, reverse=True), "a tighter tolerance gives a smaller error"
+
+
+# The ODE-Net alone, so that the first progress bar is the one to interrupt.
+SHORT = ("--engine", "embedded", "--iterations", "12", "--models")
+
+
+def test_resumed_run_continues_as_if_never_interrupted(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert run(whole, *SHORT).returncode == 0
+    process = subprocess.Popen(command(broken, *SHORT), env=environment(), stderr=subprocess.PIPE, bufsize=0)
+    seen = ""
+    try:
+        while not re.search(r"\| [3-9]/12 \[", seen):
+            piece = process.stderr.read(64)
+            assert piece, f"ended before it was interrupted: {seen}"
+            seen += piece.decode(errors="replace")
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=LIMIT)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130, rest.decode()
+    assert not (broken / "results.json").exists()
+    assert 3 <= len(history(broken, "ode-net-0")) < 12
+    ended = run(broken, *SHORT, "--resume")
+    assert ended.returncode == 0, ended.stderr
+    assert history(broken, "ode-net-0") == history(whole, "ode-net-0")
+    assert results(broken)["numbers"]["error"] == pytest.approx(results(whole)["numbers"]["error"], rel=1e-9)
+
+
+def test_resume_without_a_checkpoint_says_so(tmp_path):
+    ended = run(tmp_path, "--resume")
+    assert ended.returncode == 1
+    assert "there is no checkpoint" in ended.stderr

@@ -1,0 +1,104 @@
+"""The density example runs to its end, learns, and continues where it was interrupted."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("matplotlib")
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 280  # seconds for one run, on a machine that others use too
+FIGURES = ("density.png", "density_comparison.png", "density_flow.png")
+# E_q[log q + U] + log Z of the base, a standard normal, which a model that learnt nothing stays near or above.
+UNLEARNT_KL = 1.2
+
+
+def run(output, *extra, engine="embedded"):
+    script = ROOT / "examples" / "density.py"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    return subprocess.run(
+        [sys.executable, str(script), "--quick", "--engine", engine, "--output", str(output), *extra],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+
+
+def results(output):
+    return json.loads((output / "results.json").read_text())
+
+
+def test_quick_run_learns_and_resumes(engine, tmp_path):
+    ended = run(tmp_path, "--task", "u1", engine=engine)
+    assert ended.returncode == 0, ended.stderr
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in FIGURES)
+    found = results(tmp_path)
+    assert found["ran"]["engine"] == engine
+    (row,) = found["numbers"]["table"]
+    assert 0 < row["planar"] < UNLEARNT_KL
+    assert 0 < row["continuous"] < UNLEARNT_KL
+    planar, continuous = found["numbers"]["cells"]
+    assert planar["samples"] > continuous["samples"] > 0
+
+    # One training is lost; the other is read from its checkpoint, and both come out as before.
+    (tmp_path / "u1-continuous-8-seed0" / "checkpoint.pt").unlink()
+    resumed = run(tmp_path, "--task", "u1", "--resume", engine=engine)
+    assert resumed.returncode == 0, resumed.stderr
+    again = results(tmp_path)
+    assert again["training"]["resumed_from"] == planar["samples"] // 256
+    assert again["numbers"]["table"][0]["planar"] == pytest.approx(row["planar"], rel=1e-6)
+    assert again["numbers"]["table"][0]["continuous"] == pytest.approx(row["continuous"], rel=1e-6)
+
+
+def test_table_of_measurements_has_no_picture_of_a_plane(tmp_path):
+    pytest.importorskip("sklearn")
+    ended = run(tmp_path, "--task", "tumours", "--iterations", "5")
+    assert ended.returncode == 0, ended.stderr
+    assert [path.name for path in tmp_path.glob("*.png")] == ["density_comparison.png"]
+    planar, continuous = results(tmp_path)["numbers"]["cells"]
+    assert planar["samples"] == 3 * continuous["samples"]
+
+
+def test_resume_without_a_checkpoint_says_so(tmp_path):
+    ended = run(tmp_path, "--resume")
+    assert ended.returncode == 1
+    assert "there is no checkpoint" in ended.stderr
+
+
+@pytest.fixture
+def tasks(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import density_tasks
+
+    return density_tasks
+
+
+@pytest.mark.parametrize("name", ["u1", "u2", "u3", "u4"])
+def test_potentials_are_normalised(tasks, name):
+    """By a sum over another grid than the one that made the constant."""
+    task = tasks.TASKS[name]()
+    points, area = tasks.plane_grid(701, box=7.0)
+    assert (task.log_density(points).exp().sum() * area).item() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_unlearnt_kl_bounds_that_of_the_base(tasks):
+    """The bound of the quick run is below what the standard normal itself scores."""
+    task = tasks.TASKS["u1"]()
+    points, area = tasks.plane_grid(701, box=7.0)
+    base = torch.distributions.MultivariateNormal(torch.zeros(2).double(), torch.eye(2).double())
+    log_q = base.log_prob(points)
+    divergence = (log_q.exp() * (log_q - task.log_density(points))).sum() * area
+    assert divergence > UNLEARNT_KL
+
+
+def test_held_out_samples_do_not_depend_on_the_seed(tasks):
+    torch.manual_seed(1)
+    first = tasks.TASKS["moons"]().held_out
+    torch.manual_seed(2)
+    assert torch.equal(tasks.TASKS["moons"]().held_out, first)
