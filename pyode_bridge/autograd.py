@@ -34,7 +34,9 @@ class OdeSolve(torch.autograd.Function):
         ctx.pullback = trajectory.pullback
         # The parameters are saved so that torch refuses a backward pass after they were changed in place.
         ctx.save_for_backward(trajectory.ys, t, *parameters)
-        return trajectory.ys
+        # Another tensor of the same memory: the pullback holds trajectory.ys, and a node that holds its own output is
+        # a cycle that Python's garbage collector does not see.
+        return trajectory.ys.detach()
 
     @staticmethod
     @once_differentiable

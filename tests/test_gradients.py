@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -168,6 +171,18 @@ def test_parameters_changed_before_backward_are_refused(engine: str) -> None:
         problem.rate.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_solve_is_freed_with_its_last_reference(engine: str, backward: bool) -> None:
+    problem = Logistic()
+    solution = pb.solve(problem, torch.ones(1, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE), engine=engine)
+    if backward:
+        solution.y.sum().backward()
+    pullback = weakref.ref(solution.trajectory.pullback)
+    del solution
+    gc.collect()
+    assert pullback() is None
 
 
 def test_adjoint_statistics_count_the_backward_solve(engine: str) -> None:
