@@ -10,7 +10,8 @@ from torch import Tensor
 from pyode_bridge import progress as progress_bar
 from pyode_bridge.autograd import OdeSolve
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.preparation import Dynamic, Settings, prepare
+from pyode_bridge.preparation import Dynamic as Dynamic
+from pyode_bridge.preparation import Settings, prepare
 from pyode_bridge.problem import Engine, Problem, Trajectory
 from pyode_bridge.solution import Solution
 from pyode_bridge.state import State
