@@ -13,6 +13,7 @@ from pyode_bridge.errors import (
 from pyode_bridge.events import Event, EventRecord, EventSolution, odeint_event, solve_events
 from pyode_bridge.neural_ode import NeuralODE
 from pyode_bridge.odeint import odeint, odeint_adjoint, solve
+from pyode_bridge.problem import SolverInfo
 from pyode_bridge.solution import Solution
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ __all__ = [
     "NeuralODE",
     "Solution",
     "SolverError",
+    "SolverInfo",
     "UnknownSensealgError",
     "UnknownSolverError",
     "UnsupportedError",

@@ -14,7 +14,7 @@ using Logging: NullLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
 using OrdinaryDiffEqLowOrderRK: OrdinaryDiffEqLowOrderRK, DP5
 using OrdinaryDiffEqTsit5: OrdinaryDiffEqTsit5, Tsit5
-using PrecompileTools: @compile_workload, @setup_workload
+using PrecompileTools: @compile_workload
 using SciMLBase: SciMLBase, ODEFunction, ODEProblem, VectorContinuousCallback
 using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, GaussAdjoint, GaussKronrodAdjoint, InterpolatingAdjoint,
     QuadratureAdjoint, ZygoteVJP, adjoint_sensitivities

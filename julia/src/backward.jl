@@ -1,5 +1,12 @@
 # The backward solve: SciMLSensitivity's adjoint, called directly.
 
+"""Gradients of the loss with respect to the values at all times but the first, as SciMLSensitivity asks for them."""
+struct LossGradients{T}
+    grads::Matrix{T}
+end
+
+(loss::LossGradients)(out, u, p, t, i) = copyto!(out, view(loss.grads, :, i + 1))
+
 """
     backward!(dy0, dp, sol, grads, t, alg, sensealg; abstol, reltol, control)
 
@@ -11,11 +18,11 @@ function backward!(
         dy0::Vector{T}, dp::Vector{T}, sol, grads::Matrix{T}, t::Vector{Float64}, alg, sensealg;
         abstol, reltol, control::StepControl
     ) where {T}
-    dgdu_discrete(out, u, p, t, i) = copyto!(out, view(grads, :, i + 1))
     du0, dp_row = quietly() do
         adjoint_sensitivities(
             sol, alg;
-            t = t[2:end], dgdu_discrete, sensealg, abstol, reltol, backward_options(control, alg, t)...
+            t = t[2:end], dgdu_discrete = LossGradients(grads), sensealg, abstol, reltol,
+            backward_options(control, alg, t)...
         )
     end
     dy0 .= vec(du0) .+ view(grads, :, 1)

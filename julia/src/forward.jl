@@ -10,6 +10,7 @@ function forward(
         callbacks::Callbacks, u0::Vector{T}, p::Vector{T}, t::Vector{Float64}, alg;
         abstol, reltol, control::StepControl, mass_matrix, dense::Bool, ys::Matrix{T}
     ) where {T}
+    check_reltol(alg, reltol)
     f = ode_function(callbacks, mass_matrix)
     problem = ODEProblem{true, SciMLBase.FullSpecialize}(f, u0, (t[1], t[end]), p)
     saving = dense ? (;) : (; saveat = t, save_everystep = false, dense = false)
@@ -19,6 +20,21 @@ function forward(
         SciMLBase.successful_retcode(sol) && write_values!(ys, sol, t, dense)
         sol, Float64(integrator.t)
     end
+end
+
+check_reltol(alg, reltol::Real) = nothing
+
+"""Rosenbrock methods hand the relative tolerance to a linear solver, which takes a number."""
+function check_reltol(alg, reltol)
+    algs = alg isa OrdinaryDiffEqCore.CompositeAlgorithm ? alg.algs : (alg,)
+    refusing = filter(alg -> alg isa OrdinaryDiffEqCore.RosenbrockAlgorithm, algs)
+    isempty(refusing) && return nothing
+    throw(
+        UnsupportedError(
+            "$(nameof(typeof(first(refusing)))) takes one rtol for all components. Give one number (atol may differ " *
+                "between components), or name another solver, such as Tsit5 or KenCarp4."
+        )
+    )
 end
 
 function write_values!(ys::Matrix, sol, t::Vector{Float64}, dense::Bool)

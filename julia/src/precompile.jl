@@ -1,5 +1,9 @@
-# A Tsit5 and a DP5 solve with each adjoint, over the very types that Python uses, so that the first solve of a session
-# does not wait for the compiler.
+# Tsit5 and DP5 solves with their adjoints, over the very types that Python uses, so that the first solve of a session
+# waits less for the compiler.
+#
+# The adjoint is called below its public function `adjoint_sensitivities`. That one also compiles the automatic choice
+# of vector-Jacobian products, which the bridge never uses, with types of ReverseDiff; and a package image that holds
+# these ends the process when it is loaded, at times (JuliaLang/julia#62047).
 
 function workload_rhs(du::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble)::Cint
     unsafe_store!(du, -unsafe_load(u))
@@ -11,27 +15,24 @@ function workload_product(out::Ptr{Float64}, v::Ptr{Float64}, u::Ptr{Float64}, t
     return 0
 end
 
-@setup_workload begin
-    u0, t, ys, out = [1.0], [0.0, 0.5, 1.0], zeros(1, 3), zeros(1)
-    grads = ones(1, 3)
-    @compile_workload begin
-        rhs = @cfunction(workload_rhs, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble))
-        product = @cfunction(workload_product, Cint, (Ptr{Float64}, Ptr{Float64}, Ptr{Float64}, Cdouble))
-        pointers = map(UInt, (rhs, product, product, rhs))
-        control = step_control(; maxiters = 1000)
-        for name in ("Tsit5", "DP5"), sense in ("InterpolatingAdjoint",)
-            alg = algorithm(name)
-            sensealg = sensitivity_algorithm(sense; abstol = 1.0e-6, reltol = 1.0e-6)
-            solved = GC.@preserve u0 t ys grads out begin
-                solve_callbacks(
-                    pointers, "float64", UInt(pointer(u0)), 1, 1, UInt(pointer(t)), 3, UInt(pointer(ys)), alg, 1.0e-6,
-                    1.0e-6, control, sensealg, 0, false
-                )
-            end
-            GC.@preserve grads out pull_back(
-                solved, UInt(pointer(grads)), UInt(pointer(out)), UInt(pointer(out)), alg, sensealg, 1.0e-6, 1.0e-6,
-                control
-            )
-        end
+function workload()
+    u0, t, ys, grads = [1.0], [0.0, 0.5, 1.0], zeros(1, 3), ones(1, 3)
+    rhs = @cfunction(workload_rhs, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble))
+    product = @cfunction(workload_product, Cint, (Ptr{Float64}, Ptr{Float64}, Ptr{Float64}, Cdouble))
+    pointers = map(UInt, (rhs, product, product, rhs))
+    for name in ("Tsit5", "DP5"), sense in ("InterpolatingAdjoint", "BacksolveAdjoint", "GaussAdjoint")
+        alg = algorithm(name)
+        sensealg = sensitivity_algorithm(sense; abstol = 1.0e-6, reltol = 1.0e-6)
+        solved = GC.@preserve u0 t ys solve_callbacks(
+            pointers, "float64", UInt(pointer(u0)), 1, 1, UInt(pointer(t)), 3, UInt(pointer(ys)), alg, 1.0e-6, 1.0e-6,
+            step_control(; maxiters = 1000), sensealg, 0, false
+        )
+        SciMLSensitivity._adjoint_sensitivities(
+            solved.sol, sensealg, alg;
+            t = t[2:end], dgdu_discrete = LossGradients(grads), abstol = 1.0e-6, reltol = 1.0e-6, maxiters = 1000
+        )
     end
+    return nothing
 end
+
+@compile_workload workload()

@@ -103,3 +103,10 @@ def test_an_algorithm_object_is_accepted() -> None:
     t = torch.tensor([0.0, 1.0], dtype=DOUBLE)
     solution = pb.solve(Logistic(), torch.ones(1, dtype=DOUBLE), t, method=bridge.Tsit5(), engine="julia")
     assert solution.algorithm == "Tsit5"
+
+
+@pytest.mark.parametrize("method", ["Rodas5P", "AutoTsit5(Rosenbrock23())", None])
+def test_rosenbrock_methods_take_one_relative_tolerance(method: str | None) -> None:
+    y0, t = torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    with pytest.raises(pb.UnsupportedError, match="takes one rtol"):
+        pb.odeint(Logistic(), y0, t, method=method, engine="julia", rtol=torch.tensor([1e-3, 1e-6]))

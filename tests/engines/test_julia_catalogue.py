@@ -1,0 +1,71 @@
+"""The whole catalogue of the running Julia: what it says of solvers, and that they solve."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+import pyode_bridge as pb
+from tests.problems import DOUBLE, Driven
+
+pytestmark = pytest.mark.julia
+
+# Solvers that a plain dy/dt = f(t, y) does not suit, with the reason: a solver that is neither here nor works fails.
+UNSUITED = json.loads((Path(__file__).parent / "unsuited_solvers.json").read_text())
+
+Y0 = torch.tensor([0.5, 0.3], dtype=DOUBLE)
+T = torch.tensor([0.0, 0.5, 1.0], dtype=DOUBLE)
+
+
+def error_of(solver: pb.SolverInfo) -> float:
+    """Largest error on a problem that changes with time, by small steps where the solver has fixed ones."""
+    options = {} if solver.adaptive else {"dt": 1 / 256}
+    with torch.no_grad():
+        y = pb.odeint(Driven(), Y0, T, method=solver.name, engine="julia", rtol=1e-6, atol=1e-6, options=options)
+    assert isinstance(y, torch.Tensor)
+    return (y - Driven().exact(Y0, T)).abs().max().item()
+
+
+def test_traits_are_julias() -> None:
+    solvers = {solver.name: solver for solver in pb.solvers("julia")}
+    assert (solvers["Tsit5"].order, solvers["Tsit5"].adaptive, solvers["Tsit5"].implicit) == (5, True, False)
+    assert (solvers["Rodas5P"].order, solvers["Rodas5P"].adaptive, solvers["Rodas5P"].implicit) == (5, True, True)
+    assert (solvers["Euler"].order, solvers["Euler"].adaptive) == (1, False)
+    assert solvers["KahanLi8"].problem == "partitioned"
+    assert solvers["DFBDF"].problem == "DAE"
+    families = {solver.family for solver in solvers.values()}
+    assert {"explicit RK", "Verner", "Rosenbrock", "SDIRK", "FIRK", "BDF/NDF", "stabilised", "symplectic"} <= families
+
+
+def test_the_catalogue_is_filtered() -> None:
+    found = pb.solvers("julia", family="Rosenbrock", min_order=5, adaptive=True)
+    assert "Rodas5P" in [solver.name for solver in found]
+    assert all(solver.family == "Rosenbrock" and (solver.order or 0) >= 5 for solver in found)
+    with pytest.raises(pb.InputError, match="Did you mean Rosenbrock"):
+        pb.solvers("julia", family="Rosenbrok")
+
+
+@pytest.mark.parametrize("name", ["Ralston", "CarpenterKennedy2N54", "SSPRK43", "ROCK4", "VCABM", "TRBDF2", "ABDF2"])
+def test_a_solver_of_each_further_family_solves(name: str) -> None:
+    (solver,) = [solver for solver in pb.solvers("julia") if solver.name == name]
+    assert error_of(solver) < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_every_solver_works_or_is_listed_with_its_reason() -> None:
+    failures = {}
+    for solver in pb.solvers("julia", problem="ODE"):
+        try:
+            error = error_of(solver)
+            if not error < 1e-2:
+                failures[solver.name] = f"error {error:.1e}"
+        except pb.BridgeError as problem:
+            failures[solver.name] = f"{type(problem).__name__}: {str(problem)[:200]}"
+        if "PYODE_BRIDGE_REPORT" in os.environ:
+            Path(os.environ["PYODE_BRIDGE_REPORT"]).write_text(json.dumps(failures, indent=2))
+    assert sorted(failures) == sorted(UNSUITED), failures
