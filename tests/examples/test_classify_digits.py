@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from tests.examples.interruption import interrupt_when
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
@@ -71,19 +72,7 @@ SHORT = ("--engine", "embedded", "--iterations", "12", "--models")
 def test_resumed_run_continues_as_if_never_interrupted(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run(whole, *SHORT).returncode == 0
-    process = subprocess.Popen(command(broken, *SHORT), env=environment(), stderr=subprocess.PIPE, bufsize=0)
-    seen = ""
-    try:
-        while not re.search(r"\| [3-9]/12 \[", seen):
-            piece = process.stderr.read(64)
-            assert piece, f"ended before it was interrupted: {seen}"
-            seen += piece.decode(errors="replace")
-        process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=LIMIT)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 130, rest.decode()
+    interrupt_when(lambda seen: re.search(r"\| [3-9]/12 \[", seen), command(broken, *SHORT), environment())
     assert not (broken / "results.json").exists()
     assert 3 <= len(history(broken, "ode-net-0")) < 12
     ended = run(broken, *SHORT, "--resume")

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from tests.examples.interruption import interrupt_when
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("statsmodels")
@@ -91,19 +92,7 @@ def test_resumed_run_continues_as_if_never_interrupted(finished, tmp_path):
 
 def interrupt(example, output):
     """Start the example, press Ctrl-C when some iterations are done, and return the checkpoint's iteration."""
-    process = subprocess.Popen(command(example, output), env=environment(), stderr=subprocess.PIPE, bufsize=0)
-    seen = ""
-    try:
-        while done(seen) < example.stop_after:
-            piece = process.stderr.read(64)
-            assert piece, f"ended before it was interrupted: {seen}"
-            seen += piece.decode(errors="replace")
-        process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=LIMIT)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 130, rest.decode()
+    interrupt_when(lambda seen: done(seen) >= example.stop_after, command(example, output), environment())
     return checkpoint(output)["iteration"]
 
 

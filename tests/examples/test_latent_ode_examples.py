@@ -3,13 +3,14 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from tests.examples.interruption import interrupt_when
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("statsmodels")
@@ -88,19 +89,8 @@ def test_an_interrupted_part_continues_and_finished_ones_are_kept(tmp_path):
 
 def interrupt(name, output, *extra):
     """Press Ctrl-C when the second training has done some iterations."""
-    process = subprocess.Popen(command(name, output, *extra), env=environment(), stderr=subprocess.PIPE, bufsize=0)
-    seen = ""
-    try:
-        while not re.search(r"8/8 \[.*\| [2-6]/8 \[", seen, re.DOTALL):
-            piece = process.stderr.read(64)
-            assert piece, f"ended before it was interrupted: {seen}"
-            seen += piece.decode(errors="replace")
-        process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=LIMIT)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 130, rest.decode()
+    second = re.compile(r"8/8 \[.*\| [2-6]/8 \[", re.DOTALL)
+    interrupt_when(second.search, command(name, output, *extra), environment())
 
 
 def test_resume_without_a_checkpoint_says_so(tmp_path):
