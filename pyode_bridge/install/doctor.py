@@ -131,6 +131,8 @@ def executable(machine: Machine) -> Finding:
     subject, julia = "Julia", machine.julia
     if julia is None:
         why = machine.obstacle or "not installed yet; it can be"
+        if machine.location.exe or machine.location.project:
+            return Finding(subject, why, False, f"Set both of {EXE_VARIABLE} and {PROJECT_VARIABLE}, or none of them.")
         return Finding(subject, why, False, INSTALL_ADVICE)
     if julia.version is None:
         return Finding(subject, f"{julia.exe} does not run", False, INSTALL_ADVICE)
@@ -143,12 +145,12 @@ def julia_release(machine: Machine) -> Finding:
     version = machine.julia.version if machine.julia else None
     if version is None:
         return Finding(subject, "unknown", None)
-    if version < (1, 10, 0):
-        return Finding(subject, "too old", False, "Use Julia 1.10.3 or newer.")
     if version in {(1, 10, 1), (1, 10, 2)}:
         return Finding(
             subject, "cannot be embedded in Python (PythonCall.jl #464)", False, "Use Julia 1.10.3 or newer."
         )
+    if version < (1, 10, 3):
+        return Finding(subject, "too old", False, "Use Julia 1.10.3 or newer.")
     if version >= (1, 12, 0) and ssl.OPENSSL_VERSION_INFO < (3, 5):
         advice = "Use Julia 1.10 or 1.11, or a Python whose ssl.OPENSSL_VERSION is 3.5 or newer."
         return Finding(subject, f"Julia 1.12 needs OpenSSL 3.5, Python has {ssl.OPENSSL_VERSION}", False, advice)

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tomlkit
-from tomlkit.exceptions import ParseError
+from tomlkit.exceptions import TOMLKitError
 
 PYTHONCALL_UUID = "6099a3de-0909-46bc-b1f4-468b9a2dfc0d"
+VERSIONED_MANIFESTS = (1, 10, 8)  # the first Julia that reads Manifest-v1.10.toml and the like
 VERSION_TIMEOUT = 60.0  # seconds: juliaup's launcher may have to unpack a Julia first
 
 JuliaVersion = tuple[int, int, int]
@@ -71,7 +72,7 @@ def examine(exe: str, project: str) -> JuliaEnvironment:
         try:
             packages = read_manifest(manifest)
             lacks += missing_packages(packages, exe, folder)
-        except (OSError, UnicodeDecodeError, ParseError) as error:
+        except (OSError, ValueError, TOMLKitError) as error:
             lacks.append(f"{str(manifest)!r} cannot be read: {error}.")
     return JuliaEnvironment(exe, str(folder), version, packages, tuple(lacks))
 
@@ -127,19 +128,24 @@ def julia_version(exe: str) -> JuliaVersion | None:
 def manifest_file(project: str | Path, version: JuliaVersion | None) -> Path | None:
     """The Manifest that Julia ``version`` would read in a project, or None."""
     folder = _folder(project)
-    versioned = [f"Manifest-v{version[0]}.{version[1]}.toml"] if version else []
+    versioned = [f"Manifest-v{version[0]}.{version[1]}.toml"] if version and version >= VERSIONED_MANIFESTS else []
     names = [prefix + name for name in (*versioned, "Manifest.toml") for prefix in ("Julia", "")]
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def read_manifest(file: Path) -> dict[str, Package]:
-    """The packages of a Manifest, of format 1 or 2."""
+    """The packages of a Manifest, of format 1 or 2; raises OSError, ValueError or TOMLKitError if it is none."""
     table: dict[str, Any] = tomlkit.parse(file.read_text(encoding="utf-8")).unwrap()
     entries = table.get("deps", {}) if "manifest_format" in table else table
+    if not isinstance(entries, dict):
+        raise ValueError("its deps are no table")
+    listed = {name: versions for name, versions in entries.items() if isinstance(versions, list)}
+    for name, versions in listed.items():
+        if not all(isinstance(entry, dict) for entry in versions):
+            raise ValueError(f"{name} is no list of tables")
     return {
         name: Package(str(entry.get("uuid", "")), str(entry.get("version", "")))
-        for name, versions in entries.items()
-        if isinstance(versions, list)
+        for name, versions in listed.items()
         for entry in versions
     }
 

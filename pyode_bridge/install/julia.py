@@ -16,7 +16,7 @@ from typing import Any
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.environment import JuliaEnvironment, examine
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, JuliaLocation, locate
-from pyode_bridge.install.optional import request
+from pyode_bridge.install.optional import request, withdraw
 
 DOWNLOAD_URL = "https://julialang-s3.julialang.org/bin/versions.json"
 REACH_TIMEOUT = 5.0  # seconds
@@ -80,13 +80,17 @@ def install(say: Say = print, optional: Sequence[str] = ()) -> None:
         EngineUnavailableError: with what is wrong and what to do about it.
     """
     location = locate()
-    request(optional, location)
+    added = request(optional, location)
     if location.exe or location.project:
         say(f"Nothing has to be installed: {location.rule} names a Julia. Checking it.")
         environment = examine_location(location)
         say(f"Julia {environment.exe} with the environment {environment.project} holds every package needed.")
     else:
-        _resolve(say)
+        try:
+            _resolve(say)
+        except BaseException:
+            withdraw(added)  # or the installation that is there would no longer count as finished
+            raise
     _precompile(say)
     say("Done: the Julia engine is ready. `python -m pyode_bridge doctor --start` tries it.")
 

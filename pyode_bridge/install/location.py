@@ -49,9 +49,10 @@ def read_configuration() -> tuple[str, str] | None:
     """The remembered executable and project, or None; a file that cannot be read counts as none."""
     try:
         values = json.loads(configuration_file().read_text())
-        return str(values["exe"]), str(values["project"])
+        exe, project = values["exe"], values["project"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return (exe, project) if isinstance(exe, str) and isinstance(project, str) and exe and project else None
 
 
 def write_configuration(exe: str, project: str) -> Path:

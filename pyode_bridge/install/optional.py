@@ -16,11 +16,12 @@ OPTIONAL_PACKAGES = {
 }
 
 
-def request(names: Iterable[str], location: JuliaLocation) -> None:
-    """Tell juliapkg to install these packages too, at its next resolve.
+def request(names: Iterable[str], location: JuliaLocation) -> list[str]:
+    """Tell juliapkg to install these packages too, at its next resolve; returns those it was not told of before.
 
     Raises:
-        EngineUnavailableError: a name is not known, or the environment is the user's own and not juliapkg's.
+        EngineUnavailableError: a name is not known, the environment is the user's own and not juliapkg's, or juliapkg
+            refuses its settings.
     """
     names = list(names)
     for name in names:
@@ -36,8 +37,24 @@ def request(names: Iterable[str], location: JuliaLocation) -> None:
             f"The environment {location.project} is chosen by {location.rule}, so it is yours to change: run "
             f"`{location.exe} --project={location.project} -e 'using Pkg; Pkg.add([{quoted}])'`."
         )
-    if names:
+    if not names:
+        return []
+    try:
         import juliapkg
+        from juliapkg.deps import load_cur_deps
 
-        for name in names:
+        known_before = load_cur_deps().get("packages", {})
+        added = [name for name in names if name not in known_before]
+        for name in added:
             juliapkg.add(name, OPTIONAL_PACKAGES[name])
+    except Exception as error:  # a bad setting makes the import itself raise
+        raise EngineUnavailableError(f"juliapkg cannot be used ({error}).") from error
+    return added
+
+
+def withdraw(names: Iterable[str]) -> None:
+    """Take back a `request` that could not be fulfilled."""
+    import juliapkg
+
+    for name in names:
+        juliapkg.rm(name)
