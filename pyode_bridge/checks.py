@@ -14,10 +14,7 @@ from pyode_bridge.state import Structure
 
 def times(given: Any, structure: Structure) -> Tensor:
     """``given`` as a floating tensor of shape ``(T,)``, strictly monotone, ``T >= 2``."""
-    try:
-        t = given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"t is a {type(given).__name__}; expected a 1-D tensor of times.") from None
+    t = _as_tensor(given, "t", "a 1-D tensor of times")
     if t.ndim != 1 or len(t) < 2:
         raise InputError(
             f"t has shape {tuple(t.shape)}; expected at least two times in one dimension: the time of y0, then those "
@@ -40,10 +37,7 @@ def times(given: Any, structure: Structure) -> Tensor:
 
 def finite_time(given: Any, name: str, structure: Structure) -> Tensor:
     """``given`` as a finite floating scalar tensor."""
-    try:
-        t = given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"{name} is a {type(given).__name__}; expected a scalar tensor.") from None
+    t = _as_tensor(given, name, "a scalar tensor")
     if t.numel() != 1 or t.is_complex() or t.dtype == torch.bool:
         raise InputError(f"{name} has shape {tuple(t.shape)} and dtype {t.dtype}; expected one real number.")
     finite(t, name)
@@ -86,7 +80,7 @@ def scalar_tolerance(value: Any, default: float | Tensor, name: str) -> float:
 
 
 def mass_matrix(given: Any, structure: Structure) -> Tensor | None:
-    """``given`` as a finite float64 matrix over the flat state, or None."""
+    """``given`` as a finite matrix over the flat state, of its dtype and on the CPU, or None."""
     if given is None:
         return None
     shape = (structure.size, structure.size)
@@ -111,6 +105,13 @@ def device(structure: Structure, func: Callable[..., Any]) -> None:
                 f"func.{name} is on {parameter.device}, but y0 is on {structure.device}; move one of them, for "
                 f"example with func.to('{structure.device}')."
             )
+
+
+def _as_tensor(given: Any, name: str, expected: str) -> Tensor:
+    try:
+        return given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{name} is a {type(given).__name__}; expected {expected}.") from None
 
 
 def _bound(value: Any, shape: torch.Size, name: str) -> Tensor:

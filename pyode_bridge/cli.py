@@ -133,7 +133,9 @@ def _solvers(options: argparse.Namespace) -> int:
         if wanted in f"{solver.name} {solver.source} {solver.family} {solver.summary}".lower()
     ]
     if not rows:
-        print(f"pyode-bridge: no solver has {options.filter!r} in its name, source or summary.", file=sys.stderr)
+        print(
+            f"pyode-bridge: no solver has {options.filter!r} in its name, source, family or summary.", file=sys.stderr
+        )
         return 1
     name = max(len(row.name) for row in rows)
     for family in dict.fromkeys(row.family for row in rows):

@@ -52,7 +52,7 @@ def locate(
             if crossing is None:
                 return None
             wanted = SIGNS[events[crossing.index].direction]
-            if wanted * conditions.rate(crossing.index, crossing.s, crossing.y) >= 0:
+            if not wanted or wanted * conditions.rate(crossing.index, crossing.s, crossing.y) >= 0:
                 return Located(sign * crossing.s, crossing.index)
             if crossing.s >= s_end:
                 return None

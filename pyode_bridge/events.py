@@ -17,7 +17,8 @@ from torch import Tensor
 from pyode_bridge import checks
 from pyode_bridge.crossings import SIGNS, Located, locate, slope
 from pyode_bridge.errors import InputError, SolverError
-from pyode_bridge.odeint import solve
+from pyode_bridge.odeint import run
+from pyode_bridge.preparation import Settings, prepare
 from pyode_bridge.state import State, Structure
 
 Condition = Callable[[Tensor, Any], Tensor]
@@ -118,7 +119,7 @@ def solve_events(
     while True:
         found = locate(func, state, start.item(), left[-1].item(), events, last, solver)
         if found is None:
-            rows += _values(func, structure, state, start, left, solver)
+            rows += _values(func, state, start, left, solver)
             return _finished(structure, times, rows, records, terminated=False)
         if len(records) == max_events:
             raise _too_many(found.t, times[-1].item(), max_events)
@@ -171,15 +172,14 @@ def odeint_event(
     t0 = checks.finite_time(t0, "t0", structure)
     events = _elements(event_fn, y0, t0)
     state, start, length = y0, t0, -1.0 if reverse_time else 1.0
-    last = None
     for _ in range(LONGEST_SEARCH):
         end = start.detach() + length
-        found = locate(func, state, start.item(), end.item(), events, last, solver)
+        found = locate(func, state, start.item(), end.item(), events, None, solver)
         if found is not None:
             record, _ = _reach(func, structure, state, start, start.new_empty(0), events, found, solver)
             both = torch.stack([structure.pack(y0), structure.pack(record.y)])
             return record.t, structure.unpack(both)
-        state = structure.unpack(_values(func, structure, state, start, end[None], solver)[-1])
+        state = structure.unpack(_values(func, state, start, end[None], solver)[-1])
         start, length = end, 2 * length
     raise SolverError(
         f"event_fn did not cross zero before t = {start.item():.6g}.",
@@ -202,19 +202,10 @@ def _elements(event_fn: Condition, y0: State, t0: Tensor) -> list[Event]:
     return [element(position) for position in range(value.numel())]
 
 
-def _values(
-    func: Any, structure: Structure, state: State, start: Tensor, times: Tensor, solver: dict[str, Any]
-) -> list[Tensor]:
+def _values(func: Any, state: State, start: Tensor, times: Tensor, solver: dict[str, Any]) -> list[Tensor]:
     """The flat states at ``times``, which follow ``start``."""
-    y = solve(func, state, torch.cat([start[None], times]), **solver).y
-    leaves = [y] if isinstance(y, Tensor) else list(y.values() if isinstance(y, dict) else y)
-    return [structure.pack(_like(structure, [leaf[row] for leaf in leaves])) for row in range(1, len(times) + 1)]
-
-
-def _like(structure: Structure, leaves: list[Tensor]) -> State:
-    if structure.keys is None:
-        return leaves[0]
-    return dict(zip(structure.keys, leaves, strict=True)) if structure.is_dict else tuple(leaves)
+    ys, _ = run(prepare(func, state, torch.cat([start[None], times]), Settings(**solver)))
+    return list(ys[1:])
 
 
 def _reach(
@@ -229,7 +220,7 @@ def _reach(
 ) -> tuple[EventRecord, list[Tensor]]:
     """Solve from ``start`` to the event; returns it, and the flat states at the times before it."""
     at = start.new_tensor(found.t)
-    *values, y = _values(func, structure, state, start, torch.cat([before, at[None]]), solver)
+    *values, y = _values(func, state, start, torch.cat([before, at[None]]), solver)
     t, y = _differentiable(func, structure, events[found.index].condition, at, y)
     return EventRecord(t, found.index, structure.unpack(y)), values
 

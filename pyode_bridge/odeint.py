@@ -11,8 +11,8 @@ from pyode_bridge import progress as progress_bar
 from pyode_bridge.autograd import OdeSolve
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.preparation import Dynamic as Dynamic
-from pyode_bridge.preparation import Settings, prepare
-from pyode_bridge.problem import Engine, Problem, Trajectory
+from pyode_bridge.preparation import Prepared, Settings, prepare
+from pyode_bridge.problem import Trajectory
 from pyode_bridge.solution import Solution
 from pyode_bridge.state import State
 
@@ -149,18 +149,20 @@ def solve(
         dense=dense,
     )
     prepared = prepare(func, y0, t, settings)
-    ys, trajectory = _run(prepared.engine, prepared.problem, prepared.y0, prepared.t)
+    ys, trajectory = run(prepared)
     structure = prepared.structure
     return Solution(t=prepared.t, y=structure.unpack(ys), trajectory=trajectory, structure=structure)
 
 
-def _run(engine: Engine, problem: Problem, y0: Tensor, t: Tensor) -> tuple[Tensor, Trajectory]:
+def run(prepared: Prepared) -> tuple[Tensor, Trajectory]:
+    """Solve; returns the values over the flat state, shape ``(T, n)``, with autograd, and what the engine returned."""
+    engine, problem = prepared.engine, prepared.problem
     if problem.sensitivity is None:
         with progress_bar.shown(problem):
             trajectory = engine.solve(problem)
         return trajectory.ys, trajectory
     trajectories: list[Trajectory] = []
     ys = OdeSolve.apply(  # type: ignore[no-untyped-call]
-        engine, problem, trajectories, y0, t, *problem.dynamics.parameters
+        engine, problem, trajectories, prepared.y0, prepared.t, *problem.dynamics.parameters
     )
     return ys, trajectories[0]

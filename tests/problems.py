@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -55,22 +53,5 @@ class Driven(nn.Module):
         decay = torch.exp(-self.rate * (t - t[0])).reshape(shape)
         return torch.sin(t).reshape(shape) + (y0 - torch.sin(t[0])) * decay
 
-
-def robertson(t: Tensor, y: Tensor) -> Tensor:
-    """ROBER of the Test Set for IVP Solvers (Mazzia & Magherini): three reactions with rates from 0.04 to 3e7."""
-    slow = 0.04 * y[0] - 1e4 * y[1] * y[2]
-    fast = 3e7 * y[1] ** 2
-    return torch.stack([-slow, slow - fast, fast])
-
-
-@dataclass(frozen=True)
-class Reference:
-    y0: tuple[float, ...]
-    t_end: float
-    y_end: tuple[float, ...]
-
-
-# Published at t = 1e11 by the Test Set for IVP Solvers, University of Bari.
-ROBERTSON = Reference((1.0, 0.0, 0.0), 1e11, (0.2083340149701255e-7, 0.8333360770334713e-13, 0.9999999791665050))
 
 SPIRAL = torch.tensor([[-0.1, 2.0], [-2.0, -0.1]], dtype=DOUBLE)

@@ -37,14 +37,14 @@ function first_crossing(
         callbacks::Callbacks, conditions::Conditions, u0::Vector{T}, t0::Float64, t1::Float64, alg;
         abstol, reltol, control::StepControl, mass_matrix, y::Vector{T}
     ) where {T}
-    problem = ODEProblem{true, SciMLBase.FullSpecialize}(ode_function(callbacks, mass_matrix), u0, (t0, t1), T[])
     noting = Noting(Ref(0))
     callback = VectorContinuousCallback(
         conditions, noting, length(conditions.values); save_positions = (false, false)
     )
     return quietly() do
-        integrator = SciMLBase.init(
-            problem, alg; abstol, reltol, callback, save_everystep = false, solve_options(control, alg, [t0, t1])...
+        integrator = start(
+            callbacks, u0, T[], [t0, t1], alg;
+            abstol, reltol, control, mass_matrix, callback, save_everystep = false
         )
         sol = SciMLBase.solve!(integrator)
         copyto!(y, integrator.u)

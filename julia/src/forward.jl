@@ -10,16 +10,21 @@ function forward(
         callbacks::Callbacks, u0::Vector{T}, p::Vector{T}, t::Vector{Float64}, alg;
         abstol, reltol, control::StepControl, mass_matrix, dense::Bool, ys::Matrix{T}
     ) where {T}
-    check_reltol(alg, reltol)
-    f = ode_function(callbacks, mass_matrix)
-    problem = ODEProblem{true, SciMLBase.FullSpecialize}(f, u0, (t[1], t[end]), p)
     saving = dense ? (;) : (; saveat = t, save_everystep = false, dense = false)
     return quietly() do
-        integrator = SciMLBase.init(problem, alg; abstol, reltol, saving..., solve_options(control, alg, t)...)
+        integrator = start(callbacks, u0, p, t, alg; abstol, reltol, control, mass_matrix, saving...)
         sol = SciMLBase.solve!(integrator)
         SciMLBase.successful_retcode(sol) && write_values!(ys, sol, t, dense)
         sol, Float64(integrator.t)
     end
+end
+
+"""The integrator of the callbacks' equation from `t[1]` to `t[end]`; further keywords are those of `solve`."""
+function start(callbacks, u0, p, t, alg; abstol, reltol, control, mass_matrix, further...)
+    check_reltol(alg, reltol)
+    f = ode_function(callbacks, mass_matrix)
+    problem = ODEProblem{true, SciMLBase.FullSpecialize}(f, u0, (t[1], t[end]), p)
+    return SciMLBase.init(problem, alg; abstol, reltol, further..., solve_options(control, alg, t)...)
 end
 
 check_reltol(alg, reltol::Real) = nothing

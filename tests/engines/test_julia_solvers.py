@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 import pyode_bridge as pb
-from tests.problems import DOUBLE, ROBERTSON, SPIRAL, Driven, Linear, Logistic, robertson
+from examples.problems.stiff import PROBLEMS as STIFF_PROBLEMS
+from tests.problems import DOUBLE, SPIRAL, Driven, Linear, Logistic
 
 pytestmark = pytest.mark.julia
 
 SOLVERS = ["Tsit5", "Vern7", "Rodas5P", "KenCarp4", "QNDF", "FBDF", "AutoTsit5(Rosenbrock23())"]
+(ROBERTSON,) = (problem for problem in STIFF_PROBLEMS if problem.name == "ROBER")
 STIFF = ["Rodas5P", "KenCarp4", "QNDF", "FBDF", "AutoTsit5(Rosenbrock23())"]
 
 
@@ -32,7 +34,7 @@ def test_robertson_reaches_the_published_reference(method: str) -> None:
     t = torch.tensor([0.0, ROBERTSON.t_end], dtype=DOUBLE)
     atol = torch.tensor([1e-12, 1e-18, 1e-10], dtype=DOUBLE)
     with torch.no_grad():
-        solution = pb.solve(robertson, y0, t, method=method, engine="julia", rtol=1e-8, atol=atol)
+        solution = pb.solve(ROBERTSON.f, y0, t, method=method, engine="julia", rtol=1e-8, atol=atol)
     assert isinstance(solution.y, Tensor)
     expected = torch.tensor(ROBERTSON.y_end, dtype=DOUBLE)
     torch.testing.assert_close(solution.y[-1], expected, rtol=1e-3, atol=0)
@@ -110,3 +112,10 @@ def test_rosenbrock_methods_take_one_relative_tolerance(method: str | None) -> N
     y0, t = torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
     with pytest.raises(pb.UnsupportedError, match="takes one rtol"):
         pb.odeint(Logistic(), y0, t, method=method, engine="julia", rtol=torch.tensor([1e-3, 1e-6]))
+
+
+def test_events_refuse_a_relative_tolerance_for_each_component_alike() -> None:
+    y0, t = torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    event = pb.Event(lambda t, y: y[0] - 1.5)
+    with pytest.raises(pb.UnsupportedError, match="Rodas5P takes one rtol"):
+        pb.solve_events(Logistic(), y0, t, [event], method="Rodas5P", engine="julia", rtol=torch.tensor([1e-3, 1e-6]))
