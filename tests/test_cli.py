@@ -76,3 +76,14 @@ def test_the_module_is_a_command() -> None:
         [sys.executable, "-m", "pyode_bridge", "--version"], capture_output=True, text=True, check=True, timeout=120
     )
     assert result.stdout.startswith("pyode_bridge ")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "pyode_bridge", "solvers", "--engine", "embedded"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        complaint = process.stderr.read()
+        assert process.wait(timeout=120) == 0
+    assert complaint == ""
