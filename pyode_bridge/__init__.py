@@ -1,6 +1,8 @@
 """Differential equations inside PyTorch, solved by Julia's DifferentialEquations.jl with adjoint gradients."""
 
 from pyode_bridge.catalogue import solvers
+from pyode_bridge.daeint import daeint
+from pyode_bridge.ddeint import ddeint
 from pyode_bridge.errors import (
     BridgeError,
     EngineUnavailableError,
@@ -13,7 +15,9 @@ from pyode_bridge.errors import (
 from pyode_bridge.events import Event, EventRecord, EventSolution, odeint_event, solve_events
 from pyode_bridge.neural_ode import NeuralODE
 from pyode_bridge.odeint import odeint, odeint_adjoint, solve
+from pyode_bridge.parts import Partitioned, Quasilinear, SecondOrder, Split
 from pyode_bridge.problem import SolverInfo
+from pyode_bridge.sdeint import sdeint
 from pyode_bridge.solution import Solution
 
 __version__ = "0.1.0"
@@ -26,15 +30,22 @@ __all__ = [
     "EventSolution",
     "InputError",
     "NeuralODE",
+    "Partitioned",
+    "Quasilinear",
+    "SecondOrder",
     "Solution",
     "SolverError",
     "SolverInfo",
+    "Split",
     "UnknownSensealgError",
     "UnknownSolverError",
     "UnsupportedError",
+    "daeint",
+    "ddeint",
     "odeint",
     "odeint_adjoint",
     "odeint_event",
+    "sdeint",
     "solve",
     "solve_events",
     "solvers",

@@ -25,7 +25,7 @@ def solvers(
         family: only this family, such as ``"Rosenbrock"`` or ``"BDF/NDF"``.
         implicit: only solvers that are implicit, or that are not.
         adaptive: only solvers that choose their steps, or that do not.
-        problem: only solvers of ``"ODE"``, ``"partitioned"`` or ``"DAE"`` problems.
+        problem: only solvers of ``"ODE"``, ``"partitioned"``, ``"DAE"``, ``"SDE"`` or ``"DDE"`` problems.
         min_order: only solvers of at least this order; those without a fixed order are kept if it is 0.
 
     Raises:
@@ -37,7 +37,7 @@ def solvers(
     """
     found = select_engine(engine).solvers()
     _known("family", family, [solver.family for solver in found])
-    _known("problem", problem, ["ODE", "partitioned", "DAE"])
+    _known("problem", problem, ["ODE", "partitioned", "DAE", "SDE", "DDE"])
     return [
         solver
         for solver in found

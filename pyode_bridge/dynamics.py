@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.errors import InputError
+from pyode_bridge.sparsity import Sparsity
 from pyode_bridge.state import Structure, flat_real, real_size
 
 # Above this many rows one batched backward pass beats a loop over rows.
@@ -83,19 +84,26 @@ class Dynamics:
 
     def jacobian(self, s: float, y: Tensor) -> Tensor:
         """``∂f/∂y``, shape ``(n, n)``, rows are components of the right-hand side."""
+        return self._products(s, y, torch.eye(self.size, dtype=y.dtype, device=y.device))
+
+    def sparse_jacobian(self, s: float, y: Tensor, sparsity: Sparsity) -> Tensor:
+        """The entries of ``∂f/∂y`` on a pattern, shape ``(nnz,)``, column by column."""
+        return sparsity.entries(self._products(s, y, sparsity.seeds(y)))
+
+    def _products(self, s: float, y: Tensor, vs: Tensor) -> Tensor:
+        """``vᵀ ∂f/∂y`` for each row ``v``; counts as one Jacobian."""
         self.njac += 1
         with torch.enable_grad():
             y = y.detach().requires_grad_()
             value = self._evaluate(s, y)
         if not value.requires_grad:
-            return y.new_zeros(self.size, self.size)
-        eye = torch.eye(self.size, dtype=y.dtype, device=y.device)
-        if self.size > BATCHED_JACOBIAN_ROWS:
+            return torch.zeros_like(vs)
+        if len(vs) > BATCHED_JACOBIAN_ROWS:
             try:
-                return _row(value, y, eye, batched=True)
+                return _row(value, y, vs, batched=True)
             except RuntimeError:
                 pass  # an operation without a batching rule: row by row, and a real error shows itself there
-        return torch.stack([_row(value, y, row, batched=False) for row in eye])
+        return torch.stack([_row(value, y, v, batched=False) for v in vs])
 
     def holds(self, predicate: Callable[[Tensor, Any], Any], s: float, y: Tensor) -> bool:
         """Whether a user's ``predicate(t, y)`` is true at time ``s`` and flat state ``y``."""
@@ -109,14 +117,21 @@ class Dynamics:
 
     def _evaluate(self, s: float, y: Tensor) -> Tensor:
         structure = self.structure
-        if self.on_time is not None:
-            self.on_time(s)
-        value = self._func(self.time(s), structure.unpack(y))
-        problem = structure.mismatch(value)
+        self.visit(s)
+        flat = self._flat(s, self._func(self.time(s), structure.unpack(y)))
+        return flat if self.sign > 0 else -flat
+
+    def _flat(self, s: float, value: Any) -> Tensor:
+        """What the user's function returned at time ``s``, checked, as a vector."""
+        problem = self.structure.mismatch(value)
         if problem is not None:
             raise InputError(f"func(t, y) at t = {self.sign * s:.6g} returned {problem}.")
-        flat = structure.pack(value)
-        return flat if self.sign > 0 else -flat
+        return self.structure.pack(value)
+
+    def visit(self, s: float) -> None:
+        """Tell whoever listens that the dynamics, or a part of them, are evaluated at time ``s``."""
+        if self.on_time is not None:
+            self.on_time(s)
 
     def time(self, s: float) -> Tensor:
         """The user's time at ``s``, a scalar tensor."""

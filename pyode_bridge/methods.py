@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyode_bridge.errors import InputError
@@ -16,10 +16,12 @@ class Method:
         algorithm: a name or expression in Julia's syntax, such as ``"Rodas5P"`` or ``"AutoTsit5(Rosenbrock23())"``,
             an algorithm object made with diffeqpy or juliacall, or None for the engine's own choice.
         fixed_step: whether the name stands for a fixed-step method (torchdiffeq's ``"rk4"`` and others).
+        kind: the kind of equation it is to solve: ``"ODE"``, ``"SDE"``, ``"DDE"`` or ``"DAE"``.
     """
 
     algorithm: Any
     fixed_step: bool = False
+    kind: str = "ODE"
 
     def __str__(self) -> str:
         return "None" if self.algorithm is None else str(self.algorithm)
@@ -39,8 +41,12 @@ TORCHDIFFEQ_ALIASES = {
 }
 
 
-def as_method(method: Any) -> Method:
-    """The Method for a user's ``method`` argument."""
+def as_method(method: Any, kind: str = "ODE") -> Method:
+    """The Method for a user's ``method`` argument, to solve a kind of equation."""
+    return replace(_named(method), kind=kind)
+
+
+def _named(method: Any) -> Method:
     if method is None:
         return Method(None)
     if isinstance(method, Method):

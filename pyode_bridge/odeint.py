@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from pyode_bridge import progress as progress_bar
 from pyode_bridge.autograd import OdeSolve
 from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.forms import Form
 from pyode_bridge.preparation import Dynamic as Dynamic
 from pyode_bridge.preparation import Prepared, Settings, prepare
 from pyode_bridge.problem import Trajectory
@@ -35,6 +37,7 @@ def odeint(
     adjoint_options: Mapping[str, Any] | None = None,
     adjoint_params: Iterable[Tensor] | None = None,
     mass_matrix: Tensor | None = None,
+    jac_sparsity: Tensor | None = None,
     progress: bool = False,
 ) -> State:
     """Solve ``dy/dt = func(t, y)``, ``y(t[0]) = y0``, and return the values at ``t``, with autograd.
@@ -44,7 +47,8 @@ def odeint(
 
     Args:
         func: maps a scalar tensor ``t`` and the state to the state's derivative, of the same structure. It sees views
-            of the solver's memory: clone ``y`` to keep it, and do not change it in place.
+            of the solver's memory: clone ``y`` to keep it, and do not change it in place. `SecondOrder`,
+            `Partitioned`, `Split` and `Quasilinear` say which parts it has, for solvers that treat them differently.
         y0: initial state: a tensor of any shape, or a tuple or dict of tensors; float32 or float64.
         t: times, shape ``(T,)``, ``T >= 2``, strictly increasing or decreasing; ``y0`` belongs to ``t[0]``.
         rtol, atol: relative and absolute tolerance: numbers, tensors of the state's shape, or one such per tensor of
@@ -65,6 +69,9 @@ def odeint(
             ``func`` is found to use.
         mass_matrix: ``M`` of ``M dy/dt = func(t, y)``, shape ``(n, n)`` with ``n`` the state's number of elements;
             singular for a differential-algebraic equation. For implicit solvers such as ``"Rodas5P"`` and ``"FBDF"``.
+        jac_sparsity: pattern of the Jacobian over the flat state, shape ``(n, n)``, dense or sparse, non-zero where a
+            component of ``func`` (row) depends on one of the state (column). Implicit solvers then work with sparse
+            matrices, which torch fills by a few vector-Jacobian products.
         progress: whether to show a progress bar.
 
     Returns:
@@ -97,6 +104,7 @@ def odeint(
         adjoint_options=adjoint_options,
         adjoint_params=adjoint_params,
         mass_matrix=mass_matrix,
+        jac_sparsity=jac_sparsity,
         progress=progress,
     )
     return solution.y
@@ -123,6 +131,7 @@ def solve(
     adjoint_options: Mapping[str, Any] | None = None,
     adjoint_params: Iterable[Tensor] | None = None,
     mass_matrix: Tensor | None = None,
+    jac_sparsity: Tensor | None = None,
     progress: bool = False,
     dense: bool = False,
 ) -> Solution:
@@ -145,6 +154,7 @@ def solve(
         adjoint_options=adjoint_options,
         adjoint_params=adjoint_params,
         mass_matrix=mass_matrix,
+        jac_sparsity=jac_sparsity,
         progress=progress,
         dense=dense,
     )
@@ -166,3 +176,14 @@ def run(prepared: Prepared) -> tuple[Tensor, Trajectory]:
         engine, problem, trajectories, prepared.y0, prepared.t, *problem.dynamics.parameters
     )
     return ys, trajectories[0]
+
+
+def run_forward(prepared: Prepared, form: Form, function: str) -> State:
+    """Solve an equation of another form, of which there is no adjoint yet; ``function`` is what the user called."""
+    if prepared.problem.sensitivity is not None:
+        raise UnsupportedError(
+            f"{function} gives no gradients yet, but y0, t or a parameter of the dynamics requires one; call it under "
+            "torch.no_grad()."
+        )
+    ys, _ = run(replace(prepared, problem=replace(prepared.problem, form=form)))
+    return prepared.structure.unpack(ys)

@@ -12,10 +12,13 @@ from torch import Tensor
 from pyode_bridge import checks
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines import select_engine
+from pyode_bridge.errors import InputError
 from pyode_bridge.methods import as_method
 from pyode_bridge.options import StepOptions
 from pyode_bridge.parameters import listed_parameters, reachable_parameters
+from pyode_bridge.parts import check_parts, flat_parts
 from pyode_bridge.problem import Engine, Problem, Sensitivity, Tolerances
+from pyode_bridge.sparsity import Sparsity
 from pyode_bridge.state import State, Structure
 
 Dynamic = Callable[[Tensor, Any], Any]
@@ -37,8 +40,10 @@ class Settings:
     adjoint_options: Mapping[str, Any] | None = None
     adjoint_params: Iterable[Tensor] | None = None
     mass_matrix: Tensor | None = None
+    jac_sparsity: Tensor | None = None
     progress: bool = False
     dense: bool = False
+    kind: str = "ODE"
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     structure = Structure.of(y0)
     times = checks.times(t, structure)
     sign = 1.0 if times[1] > times[0] else -1.0
-    method, options = as_method(settings.method), StepOptions.of(settings.options)
+    method, options = as_method(settings.method, settings.kind), StepOptions.of(settings.options)
     tolerances = Tolerances(
         checks.tolerance(settings.rtol, structure, "rtol"), checks.tolerance(settings.atol, structure, "atol")
     )
@@ -65,6 +70,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     engine = select_engine(settings.engine)
     engine.check(method, sensitivity)
     checks.device(structure, func)
+    check_parts(func, structure)
     flat_y0 = structure.pack(y0)
     checks.finite(flat_y0, "y0")
     dynamics = _probe(func, structure, sign * times[0].item(), flat_y0.detach(), sign, settings.adjoint_params)
@@ -79,6 +85,8 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
         options=options,
         sensitivity=sensitivity if wants_grad else None,
         mass_matrix=checks.mass_matrix(settings.mass_matrix, structure),
+        form=flat_parts(func, dynamics),
+        sparsity=_sparsity(settings.jac_sparsity, dynamics, sign * times[0].item(), flat_y0.detach()),
         dense=settings.dense,
         progress=settings.progress,
     )
@@ -89,7 +97,7 @@ def _sensitivity(settings: Settings, forward: Sensitivity) -> Sensitivity:
     """How gradients are computed: as the forward solve, but for what the ``adjoint_`` arguments say."""
     method, tolerances, options = forward.method, forward.tolerances, forward.options
     if settings.adjoint_method is not None:
-        method = as_method(settings.adjoint_method)
+        method = as_method(settings.adjoint_method, settings.kind)
     if settings.adjoint_options:
         options = StepOptions.of(settings.adjoint_options, "adjoint_options")
     bounds = Tolerances(
@@ -97,6 +105,24 @@ def _sensitivity(settings: Settings, forward: Sensitivity) -> Sensitivity:
         checks.scalar_tolerance(settings.adjoint_atol, tolerances.atol, "adjoint_atol"),
     )
     return Sensitivity(settings.sensealg, method, bounds, options.for_adjoint())
+
+
+def _sparsity(given: Any, dynamics: Dynamics, s0: float, y0: Tensor) -> Sparsity | None:
+    """The pattern, tried against the Jacobian at the start: a product with a vector tells both apart."""
+    sparsity = Sparsity.of(given, dynamics.structure)
+    if sparsity is None:
+        return None
+    v = torch.linspace(0.5, 1.5, len(y0), dtype=y0.dtype)
+    true, _ = dynamics.vjp(s0, y0, v, state=True, parameters=False)
+    entries = dynamics.sparse_jacobian(s0, y0, sparsity)
+    own = torch.zeros_like(true).index_add_(0, sparsity.columns, v[sparsity.rows] * entries)
+    if not torch.allclose(own, true, rtol=1e-4, atol=1e-6 * float(true.abs().max())):
+        column = int((own - true).abs().argmax())
+        raise InputError(
+            f"jac_sparsity lacks entries that the Jacobian at y0 has, for example in column {column}; set every (row, "
+            "column) where a component of the dynamics depends on one of the state."
+        )
+    return sparsity
 
 
 def _probe(

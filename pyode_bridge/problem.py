@@ -9,8 +9,10 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.forms import Form
 from pyode_bridge.methods import Method
 from pyode_bridge.options import StepOptions
+from pyode_bridge.sparsity import Sparsity
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Problem:
         options: step options of the forward solve.
         sensitivity: how gradients are computed; None when none are wanted, and then nothing is kept for them.
         mass_matrix: ``M`` of ``M dy/ds = f``, shape ``(n, n)``; None for the identity.
+        form: what the equation has beside or within the right-hand side; None for an ordinary one.
+        sparsity: pattern of the Jacobian; None for a full one.
         dense: whether values between the times will be wanted.
         progress: whether to show a progress bar.
     """
@@ -63,6 +67,8 @@ class Problem:
     options: StepOptions
     sensitivity: Sensitivity | None
     mass_matrix: Tensor | None = None
+    form: Form | None = None
+    sparsity: Sparsity | None = None
     dense: bool = False
     progress: bool = False
 
@@ -168,7 +174,8 @@ class SolverInfo:
         order: order of convergence; None where it varies or is not stated.
         adaptive: whether it chooses its steps by itself.
         implicit: whether it solves equations in each step, as solvers for stiff problems do.
-        problem: ``"ODE"``, ``"partitioned"`` (two coupled parts, such as positions and velocities) or ``"DAE"``.
+        problem: ``"ODE"``, ``"partitioned"`` (two coupled parts, such as positions and velocities), ``"DAE"`` (in
+            residual form), ``"SDE"`` or ``"DDE"`` (for which any ``"ODE"`` solver serves).
         summary: a line about it.
     """
 

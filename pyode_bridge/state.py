@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -81,6 +81,10 @@ class Structure:
     def leaf_dtype(self) -> torch.dtype:
         """The dtype of the state's own tensors."""
         return self.dtype.to_complex() if self.is_complex else self.dtype
+
+    def half(self) -> Structure:
+        """The structure of the first tensor of a state of two alike."""
+        return replace(self, keys=None, is_dict=False, shapes=self.shapes[:1])
 
     def pack(self, state: Any) -> Tensor:
         """Flatten ``state`` to shape ``(size,)``; differentiable."""

@@ -12,7 +12,7 @@ import pyode_bridge
 from pyode_bridge.install.environment import requirements_file
 
 ROOT = Path(__file__).parents[1]
-STANDARD_LIBRARIES = {"LinearAlgebra", "Logging", "TOML"}
+STANDARD_LIBRARIES = {"LinearAlgebra", "Logging", "SparseArrays", "TOML"}
 
 
 def read(name: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ back through the solve with SciMLSensitivity's adjoints.
 module PyODEBridge
 
 using ADTypes: ADTypes, AutoFiniteDiff
+using ChainRulesCore: ChainRulesCore
 using LinearAlgebra: I
 using LinearSolve: LinearSolve
 using Logging: NullLogger, with_logger
@@ -15,13 +16,22 @@ using OrdinaryDiffEqCore: OrdinaryDiffEqCore
 using OrdinaryDiffEqLowOrderRK: OrdinaryDiffEqLowOrderRK, DP5
 using OrdinaryDiffEqTsit5: OrdinaryDiffEqTsit5, Tsit5
 using PrecompileTools: @compile_workload
-using SciMLBase: SciMLBase, ODEFunction, ODEProblem, VectorContinuousCallback
+using SciMLBase: SciMLBase, DAEFunction, DAEProblem, DDEFunction, DDEProblem, DynamicalODEProblem, ODEFunction,
+    ODEProblem, SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction, SplitODEProblem,
+    VectorContinuousCallback
+using SciMLOperators: MatrixOperator
 using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, GaussAdjoint, GaussKronrodAdjoint, InterpolatingAdjoint,
     QuadratureAdjoint, ZygoteVJP, adjoint_sensitivities
+using SparseArrays: SparseMatrixCSC, nonzeros
 using TOML: TOML
+using Zygote: Buffer
 
 include("errors.jl")
 include("callbacks.jl")
+include("equations.jl")
+include("stochastic.jl")
+include("delayed.jl")
+include("residual.jl")
 include("packages.jl")
 include("expressions.jl")
 include("algorithms.jl")
@@ -30,8 +40,8 @@ include("control.jl")
 include("sensealgs.jl")
 include("forward.jl")
 include("events.jl")
-include("backward.jl")
 include("boundary.jl")
+include("backward.jl")
 include("precompile.jl")
 
 end

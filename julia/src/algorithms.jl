@@ -1,15 +1,44 @@
 # From a string or an algorithm object to a solver.
 
-"""
-    algorithm(text)
-
-The solver that `text` names. A solver that can choose how to differentiate is told to use finite differences (for
-what the callbacks do not give it, such as the time gradient): no dual number passes through a callback.
-"""
-function algorithm(text::AbstractString)
-    vocabulary = Vocabulary(vcat(solver_packages(), ARGUMENT_PACKAGES), construct_algorithm)
-    return by_finite_differences(checked_algorithm(interpret(text, vocabulary), text))
+"""A kind of equation: the type of its solvers, what it is called, the Python function for it, and its package."""
+struct Kind
+    type::Type
+    name::String
+    python::String
+    package::Union{Nothing, String}
 end
+
+const KINDS = Dict(
+    "ODE" => Kind(SciMLBase.AbstractODEAlgorithm, "ordinary differential equations", "odeint", nothing),
+    "SDE" => Kind(
+        Union{SciMLBase.AbstractSDEAlgorithm, SciMLBase.AbstractRODEAlgorithm}, "stochastic differential equations",
+        "sdeint", "StochasticDiffEq"
+    ),
+    "DDE" => Kind(
+        Union{SciMLBase.AbstractDDEAlgorithm, SciMLBase.AbstractODEAlgorithm}, "delay differential equations",
+        "ddeint", "DelayDiffEq"
+    ),
+    "DAE" => Kind(
+        SciMLBase.AbstractDAEAlgorithm, "differential-algebraic equations in residual form", "daeint", nothing
+    ),
+)
+
+"""
+    algorithm(text, kind = "ODE")
+
+The solver that `text` names, for a kind of equation. A solver that can choose how to differentiate is told to use
+finite differences (for what the callbacks do not give it, such as the time gradient): no dual number passes through a
+callback.
+"""
+function algorithm(text::AbstractString, kind = "ODE")
+    package = KINDS[kind].package
+    package === nothing || load_package(package) !== nothing || throw(MissingPackageError(text, package))
+    vocabulary = Vocabulary(vcat(solver_packages(), ARGUMENT_PACKAGES), construct_algorithm)
+    return checked_algorithm(interpret(text, vocabulary), text, KINDS[kind])
+end
+
+"""A solver made elsewhere; where it would differentiate by dual numbers, it is remade with finite differences."""
+algorithm(object, kind = "ODE") = by_finite_differences(checked_algorithm(object, string(object), KINDS[kind]))
 
 """
     default_algorithm(reltol; pair)
@@ -23,12 +52,11 @@ function default_algorithm(reltol::Real; pair::Bool)
     return algorithm(reltol < 1.0e-6 ? "AutoVern7(Rodas5P())" : "AutoTsit5(Rosenbrock23())")
 end
 
-"""A solver made elsewhere; where it would differentiate by dual numbers, it is remade with finite differences."""
-algorithm(object) = by_finite_differences(checked_algorithm(object, string(object)))
-
-function checked_algorithm(object, text)
-    object isa SciMLBase.AbstractODEAlgorithm && return object
-    throw(UnsupportedError("`$text` is a $(nameof(typeof(object))), not a solver of ordinary differential equations."))
+function checked_algorithm(object, text, kind::Kind)
+    object isa kind.type && return object
+    others = [other.python for (_, other) in KINDS if object isa other.type]
+    hint = isempty(others) ? "" : " Its place is pyode_bridge." * join(sort!(others), " or pyode_bridge.") * "."
+    throw(UnsupportedError("`$text` is a $(nameof(typeof(object))), not a solver of $(kind.name).$hint"))
 end
 
 function construct_algorithm(callable, args, kwargs)
@@ -39,7 +67,7 @@ function construct_algorithm(callable, args, kwargs)
                 "callback, which takes plain numbers. Leave autodiff out, or write autodiff=AutoFiniteDiff()."
         )
     )
-    return construct(callable, args, kwargs)
+    return by_finite_differences(construct(callable, args, kwargs))
 end
 
 uses_finite_differences(alg) = !hasproperty(alg, :autodiff) || ADTypes.dense_ad(alg.autodiff) isa AutoFiniteDiff

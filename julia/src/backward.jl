@@ -35,3 +35,19 @@ function backward_options(control::StepControl, alg, t::Vector{Float64})
     delete!(options, :tstops) # the adjoint stops at the times of the loss by itself
     return options
 end
+
+"""
+The forward solution for the adjoint. That of an equation in parts becomes one of an ordinary equation, known at the
+saved times; adjoints that solve again between them do so by `alg`.
+"""
+adjoint_solution(solved::Solved{<:Union{Ordinary, Stochastic}}, alg, sensealg) = solved.sol
+
+function adjoint_solution(solved::Solved{E, S, T}, alg, sensealg) where {E, S, T}
+    t, equation = solved.t, ordinary(solved.equation)
+    flat(u) = flatten!(Vector{T}(undef, length(u)), solved.equation, u)
+    us = [flat(state_at(solved.sol, t, i)) for i in eachindex(t)]
+    made = problem(equation, us[1], solved.p, (t[1], t[end]))
+    return SciMLBase.build_solution(
+        made, solves_again(sensealg) ? eager(alg) : alg, t, us; retcode = SciMLBase.ReturnCode.Success
+    )
+end

@@ -1,8 +1,86 @@
 # What Python calls. Arrays come as addresses of memory that Python owns and keeps alive during the call.
 
+array(::Type{T}, address::Integer, dims...) where {T} = unsafe_wrap(Array, Ptr{T}(UInt(address)), dims)
+
+pointer_at(address) = Ptr{Cvoid}(UInt(address))
+
+float_type(name::AbstractString) = name == "float32" ? Float32 : Float64
+
+tolerance(::Type{T}, value::Real) where {T} = T(value)
+tolerance(::Type{T}, value) where {T} = T[x for x in value]
+
+# Equations, from the addresses of their C functions.
+
+"""`M y' = f`: four callbacks, and the addresses of a mass matrix and of a Jacobian's pattern, or 0; see `pattern`."""
+function ordinary_equation(pointers, type, n, mass, columns, rows)
+    T = float_type(type)
+    callbacks = Callbacks(map(pointer_at, Tuple(pointers))...)
+    mass_matrix = iszero(mass) ? I : copy(array(T, mass, n, n))
+    return Ordinary(callbacks, mass_matrix; jac_prototype = iszero(columns) ? nothing : pattern(T, n, columns, rows))
+end
+
+"""A sparse matrix with an entry wherever the pattern has one: row numbers, column by column, counted from 0."""
+function pattern(::Type{T}, n, columns, rows) where {T}
+    starts = array(Int, columns, n + 1) .+ 1
+    found = array(Int, rows, starts[end] - 1) .+ 1
+    return SparseMatrixCSC(n, n, starts, found, ones(T, length(found)))
+end
+
+"""Two halves; a velocity of 0 is `q' = v`."""
+function partitioned_equation(force, velocity, ordinary)
+    return Partitioned(
+        Half(pointer_at(force)), iszero(velocity) ? nothing : Half(pointer_at(velocity)), ordinary
+    )
+end
+
+"""An implicit part with its Jacobian, and an explicit part."""
+function split_equation(implicit, jacobian, explicit, ordinary)
+    f = ODEFunction{true, SciMLBase.FullSpecialize}(
+        RightHandSide(pointer_at(implicit)); jac = Jacobian(pointer_at(jacobian))
+    )
+    return Split(f, RightHandSide(pointer_at(explicit)), ordinary)
+end
+
+"""A linear part by its matrix, and the rest."""
+function semilinear_equation(matrix, type, n, explicit, ordinary)
+    linear = MatrixOperator(copy(array(float_type(type), matrix, n, n)))
+    return Split(linear, RightHandSide(pointer_at(explicit)), ordinary)
+end
+
+quasilinear_equation(matrix, ordinary) = Quasilinear(Jacobian(pointer_at(matrix)), ordinary)
+
+"""Four callbacks of the drift, three of the diffusion, and what `Stochastic` says."""
+function stochastic_equation(drift, diffusion, noise, processes, seed, keep_paths)
+    value, vjp, vjp_p, jacobian = map(pointer_at, Tuple(drift))
+    return Stochastic(
+        Differentiable(value, vjp, vjp_p), Jacobian(jacobian), Differentiable(map(pointer_at, Tuple(diffusion))...),
+        String(noise), Int(processes), UInt64(seed), keep_paths
+    )
+end
+
+function delayed_equation(rhs, type, n, lags, history)
+    T = float_type(type)
+    return Delayed(
+        DelayedRightHandSide(pointer_at(rhs), T[lag for lag in lags], zeros(T, n, length(lags))),
+        History{T}(pointer_at(history), n)
+    )
+end
+
+function residual_equation(residual, jacobian, type, n, dy0, differential)
+    T = float_type(type)
+    return Residual(
+        ResidualFunction(pointer_at(residual)), ResidualJacobian(pointer_at(jacobian), zeros(T, n, n, 2)),
+        copy(array(T, dy0, n)), Bool[flag for flag in differential]
+    )
+end
+
+# Solving them.
+
 """A solved problem, kept by Python for the backward pass."""
-struct Solved{S}
+struct Solved{E <: Equation, S, T}
+    equation::E
     sol::S
+    p::Vector{T}
     t::Vector{Float64}
     retcode::String
     t_reached::Float64
@@ -12,42 +90,33 @@ struct Solved{S}
     rejected::Int
 end
 
-array(::Type{T}, address::Integer, dims...) where {T} = unsafe_wrap(Array, Ptr{T}(UInt(address)), dims)
-
-float_type(name::AbstractString) = name == "float32" ? Float32 : Float64
-
-tolerance(::Type{T}, value::Real) where {T} = T(value)
-tolerance(::Type{T}, value) where {T} = T[x for x in value]
-
 """
 Solve and write the values at the times into the memory at `ys`; see `forward`. `sensealg` is the adjoint that will
-follow, or nothing; `mass` is the address of a mass matrix, or 0; `dense` keeps the solution between the times.
+follow, or nothing; `np` is how many parameters it finds; `dense` keeps the solution between the times.
 """
-function solve_callbacks(pointers, type, y0, n, np, times, nt, ys, alg, abstol, reltol, control, sensealg, mass, dense)
+function solve_equation(equation, type, y0, n, np, times, nt, ys, alg, abstol, reltol, control, sensealg, dense)
     T = float_type(type)
-    callbacks = Callbacks(map(address -> Ptr{Cvoid}(UInt(address)), Tuple(pointers))...)
     t = copy(array(Float64, times, nt))
     u0 = copy(array(T, y0, n))
     # The callback reads the module's own parameters: the adjoint needs to know how many there are, not their values.
     p = zeros(T, np)
+    form = suited(equation, alg)
     sol, t_reached = forward(
-        callbacks, u0, p, t, forward_algorithm(alg, sensealg, control);
+        form, u0, p, t, forward_algorithm(form, alg, sensealg, control);
         abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control,
-        mass_matrix = mass_matrix(T, mass, n), dense = dense || needs_dense(sensealg), ys = array(T, ys, n, nt)
+        dense = dense || needs_dense(sensealg), ys = array(T, ys, n, nt)
     )
     stats = sol.stats
     return Solved(
-        sol, t, string(sol.retcode), t_reached, Int(stats.nf), Int(stats.njacs), Int(stats.naccept),
+        form, sol, p, t, string(sol.retcode), t_reached, Int(stats.nf), Int(stats.njacs), Int(stats.naccept),
         Int(stats.nreject)
     )
 end
 
 """Write the values, or derivatives of an order, of a dense solution at the times into the memory at `out`."""
-function interpolate(solved::Solved, times, nt, out, derivative)
-    u0 = solved.sol.prob.u0
-    values = array(eltype(u0), out, length(u0), nt)
-    for (column, t) in zip(eachcol(values), array(Float64, times, nt))
-        solved.sol(column, t, Val{Int(derivative)})
+function interpolate(solved::Solved{E, S, T}, times, n, nt, out, derivative) where {E, S, T}
+    for (column, t) in zip(eachcol(array(T, out, n, nt)), array(Float64, times, nt))
+        flatten!(column, solved.equation, solved.sol(t, Val{Int(derivative)}))
     end
     return nothing
 end
@@ -56,25 +125,23 @@ end
 step_times(solved::Solved) = convert(Vector{Float64}, solved.sol.t)
 
 """Find the first of `k` conditions that crosses zero between two times; see `first_crossing`."""
-function locate(pointers, type, y0, n, t0, t1, conditions, k, y, alg, abstol, reltol, control, mass)
+function locate(equation, type, y0, n, t0, t1, conditions, k, y, alg, abstol, reltol, control)
     T = float_type(type)
-    callbacks = Callbacks(map(address -> Ptr{Cvoid}(UInt(address)), Tuple(pointers))...)
+    form = suited(equation, alg)
+    form isa Partitioned && throw(
+        UnsupportedError("$(nameof(typeof(alg))) is a partitioned method, which looks for no events; name another.")
+    )
     return first_crossing(
-        callbacks, Conditions(Ptr{Cvoid}(UInt(conditions)), zeros(k)), copy(array(T, y0, n)), Float64(t0),
-        Float64(t1), alg;
-        abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control, mass_matrix = mass_matrix(T, mass, n),
-        y = array(T, y, n)
+        form, Conditions(pointer_at(conditions), zeros(k)), copy(array(T, y0, n)), Float64(t0), Float64(t1), alg;
+        abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control, y = array(T, y, n)
     )
 end
 
-mass_matrix(::Type{T}, address, n) where {T} = iszero(address) ? I : copy(array(T, address, n, n))
-
 """Write the gradients for the loss gradients at `grads` into the memory at `dy0` and `dp`; see `backward!`."""
-function pull_back(solved::Solved, grads, dy0, dp, alg, sensealg, abstol, reltol, control)
-    T = eltype(solved.sol.prob.u0)
-    n, np = length(solved.sol.prob.u0), length(solved.sol.prob.p)
+function pull_back(solved::Solved{E, S, T}, grads, dy0, n, dp, alg, sensealg, abstol, reltol, control) where {E, S, T}
     backward!(
-        array(T, dy0, n), array(T, dp, np), solved.sol, array(T, grads, n, length(solved.t)), solved.t, alg, sensealg;
+        array(T, dy0, n), array(T, dp, length(solved.p)), adjoint_solution(solved, alg, sensealg),
+        array(T, grads, n, length(solved.t)), solved.t, backward_algorithm(solved.equation, alg), sensealg;
         abstol = T(abstol), reltol = T(reltol), control
     )
     return nothing

@@ -9,7 +9,7 @@ Pointers to C functions that return 0 on success:
   - `rhs(du, u, t)` writes the derivative,
   - `vjp(out, v, u, t)` writes `vᵀ ∂f/∂u`,
   - `vjp_p(out, v, u, t)` writes `vᵀ ∂f/∂p`,
-  - `jacobian(J, u, t)` writes `∂f/∂u` in column-major order.
+  - `jacobian(J, u, t)` writes `∂f/∂u` in column-major order; of a sparse one, the entries of its pattern.
 """
 struct Callbacks
     c_rhs::Ptr{Cvoid}
@@ -22,31 +22,39 @@ end
 const Dense{T} = Union{Array{T}, SubArray{T, 1, <:Array{T}, <:Tuple{AbstractUnitRange}, true}}
 
 struct RightHandSide
-    callbacks::Callbacks
+    c_rhs::Ptr{Cvoid}
+end
+
+"""Half of a partitioned right-hand side: a C function `(out, v, q, t)`."""
+struct Half
+    c_half::Ptr{Cvoid}
 end
 
 struct VJP
-    callbacks::Callbacks
+    c_vjp::Ptr{Cvoid}
 end
 
 struct ParameterVJP
-    callbacks::Callbacks
+    c_vjp_p::Ptr{Cvoid}
 end
 
 struct Jacobian
-    callbacks::Callbacks
+    c_jacobian::Ptr{Cvoid}
 end
 
-(f::RightHandSide)(du, u, p, t) = call!(f.callbacks.c_rhs, du, u, t)
-(f::VJP)(out, v, u, p, t) = call!(f.callbacks.c_vjp, out, v, u, t)
-(f::ParameterVJP)(out, v, u, p, t) = call!(f.callbacks.c_vjp_p, out, v, u, t)
-(f::Jacobian)(J, u, p, t) = call!(f.callbacks.c_jacobian, J, u, t)
+(f::RightHandSide)(du, u, p, t) = call!(f.c_rhs, du, u, t)
+(f::Half)(out, v, q, p, t) = call!(f.c_half, out, v, q, t)
+(f::VJP)(out, v, u, p, t) = call!(f.c_vjp, out, v, u, t)
+(f::ParameterVJP)(out, v, u, p, t) = call!(f.c_vjp_p, out, v, u, t)
+(f::Jacobian)(J, u, p, t) = call!(f.c_jacobian, J, u, t)
+(f::Jacobian)(J::SparseMatrixCSC, u, p, t) = call!(f.c_jacobian, nonzeros(J), u, t)
 
 """The `ODEFunction` of `callbacks`; the solver's own sparsity and autodiff machinery is left out of it."""
-function ode_function(callbacks::Callbacks, mass_matrix = I)
+function ode_function(callbacks::Callbacks, mass_matrix = I, jac_prototype = nothing)
     return ODEFunction{true, SciMLBase.FullSpecialize}(
-        RightHandSide(callbacks);
-        vjp = VJP(callbacks), vjp_p = ParameterVJP(callbacks), jac = Jacobian(callbacks), mass_matrix
+        RightHandSide(callbacks.c_rhs);
+        vjp = VJP(callbacks.c_vjp), vjp_p = ParameterVJP(callbacks.c_vjp_p), jac = Jacobian(callbacks.c_jacobian),
+        jac_prototype, mass_matrix
     )
 end
 

@@ -8,13 +8,8 @@ const FAMILIES = Dict(
     "Nordsieck" => "multistep", "PDIRK" => "parallel DIRK", "PRK" => "explicit RK", "QPRK" => "explicit RK",
     "RKN" => "Nystrom", "Rosenbrock" => "Rosenbrock", "SDIRK" => "SDIRK", "SSPRK" => "strong-stability RK",
     "StabilizedIRK" => "stabilised", "StabilizedRK" => "stabilised", "SymplecticRK" => "symplectic",
-    "Tsit5" => "explicit RK", "Verner" => "Verner",
+    "Tsit5" => "explicit RK", "Verner" => "Verner", "DelayDiffEq" => "DDE",
 )
-
-const PARTITIONED = Union{
-    OrdinaryDiffEqCore.OrdinaryDiffEqPartitionedAlgorithm,
-    OrdinaryDiffEqCore.OrdinaryDiffEqAdaptivePartitionedAlgorithm,
-}
 
 """
     catalogue()
@@ -29,6 +24,7 @@ function catalogue()
         mod = load_package(package)
         mod === nothing && continue
         for name in Base.invokelatest(names, mod)
+            Base.invokelatest(isdefined, mod, name) || continue # two packages may export what neither means to share
             value = Base.invokelatest(getfield, mod, name)
             is_solver(value) && push!(rows, Base.invokelatest(describe, value, name, package, mod))
         end
@@ -36,18 +32,23 @@ function catalogue()
     return sort!(unique!(first, rows))
 end
 
-is_solver(value) = value isa Type && !isabstracttype(value) &&
-    value <: Union{SciMLBase.AbstractODEAlgorithm, SciMLBase.AbstractDAEAlgorithm}
+is_solver(value) = value isa Type && !isabstracttype(value) && value <: Union{(kind.type for kind in values(KINDS))...}
 
 function describe(type, name, package, mod)
     alg = default_instance(type)
-    family = get(FAMILIES, replace(package, "OrdinaryDiffEq" => ""; count = 1), package)
-    kind = type <: SciMLBase.AbstractDAEAlgorithm ? "DAE" : type <: PARTITIONED ? "partitioned" : "ODE"
+    family = startswith(package, "StochasticDiffEq") ? "SDE" :
+        get(FAMILIES, replace(package, "OrdinaryDiffEq" => ""; count = 1), package)
     return (
         String(name), package, family, trait(OrdinaryDiffEqCore.alg_order, alg, 0),
-        trait(SciMLBase.isadaptive, alg, false), trait(OrdinaryDiffEqCore.isimplicit, alg, false), kind,
+        trait(SciMLBase.isadaptive, alg, false), trait(OrdinaryDiffEqCore.isimplicit, alg, false), problem_kind(type),
         summary_line(mod, name),
     )
+end
+
+function problem_kind(type)
+    type <: OrdinaryDiffEqCore.PartitionedAlgorithm && return "partitioned"
+    # Any solver of ordinary equations serves delay equations too: it is listed as what it is first.
+    return first(name for name in ("ODE", "SDE", "DAE", "DDE") if type <: KINDS[name].type)
 end
 
 function default_instance(type)

@@ -50,7 +50,7 @@ const CONTROLLERS = Dict{Symbol, Any}(
 
 """
 The keyword arguments of `solve` for `control` and `alg`. A fixed-step solve without `dt` steps from time to time of
-`t`.
+`t`. A partitioned method stops at each: between its steps it would interpolate by a cubic, whatever its order.
 """
 function solve_options(control::StepControl, alg, t::Vector{Float64})
     options = Dict{Symbol, Any}(:maxiters => control.maxiters)
@@ -58,11 +58,10 @@ function solve_options(control::StepControl, alg, t::Vector{Float64})
         value = getfield(control, key)
         value === nothing || (options[key] = value)
     end
-    isempty(control.tstops) || (options[:tstops] = control.tstops)
-    if has_fixed_steps(control, alg) && control.dt === nothing
-        options[:dt] = maximum(diff(t))
-        options[:tstops] = vcat(t, control.tstops)
-    end
+    steps_by_times = has_fixed_steps(control, alg) && control.dt === nothing
+    steps_by_times && (options[:dt] = maximum(diff(t)))
+    tstops = steps_by_times || is_partitioned(alg) ? vcat(t, control.tstops) : control.tstops
+    isempty(tstops) || (options[:tstops] = tstops)
     return options
 end
 

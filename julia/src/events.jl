@@ -28,24 +28,21 @@ function (f::Noting)(integrator, crossings)
 end
 
 """
-    first_crossing(callbacks, conditions, u0, t0, t1, alg; abstol, reltol, control, mass_matrix, y)
+    first_crossing(equation, conditions, u0, t0, t1, alg; abstol, reltol, control, y)
 
 Solve from `t0` until one of the conditions crosses zero or `t1` is reached. Writes the state there to `y`, and returns
 the time, the index of the condition (0 if none crossed) and the return code.
 """
 function first_crossing(
-        callbacks::Callbacks, conditions::Conditions, u0::Vector{T}, t0::Float64, t1::Float64, alg;
-        abstol, reltol, control::StepControl, mass_matrix, y::Vector{T}
+        equation::Equation, conditions::Conditions, u0::Vector{T}, t0::Float64, t1::Float64, alg;
+        abstol, reltol, control::StepControl, y::Vector{T}
     ) where {T}
     noting = Noting(Ref(0))
     callback = VectorContinuousCallback(
         conditions, noting, length(conditions.values); save_positions = (false, false)
     )
     return quietly() do
-        integrator = start(
-            callbacks, u0, T[], [t0, t1], alg;
-            abstol, reltol, control, mass_matrix, callback, save_everystep = false
-        )
+        integrator = start(equation, u0, T[], [t0, t1], alg; abstol, reltol, control, callback, save_everystep = false)
         sol = SciMLBase.solve!(integrator)
         copyto!(y, integrator.u)
         Float64(integrator.t), noting.index[], string(sol.retcode)

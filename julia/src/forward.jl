@@ -1,30 +1,31 @@
 # The forward solve.
 
 """
-    forward(callbacks, u0, p, t, alg; abstol, reltol, control, mass_matrix, dense, ys)
+    forward(equation, u0, p, t, alg; abstol, reltol, control, dense, ys)
 
 Solve from `t[1]` to `t[end]`, write the values at `t` into the columns of `ys`, and return the solution, which is
 dense if `dense`, else holds the values at `t` alone, and the time that was reached.
 """
 function forward(
-        callbacks::Callbacks, u0::Vector{T}, p::Vector{T}, t::Vector{Float64}, alg;
-        abstol, reltol, control::StepControl, mass_matrix, dense::Bool, ys::Matrix{T}
+        equation::Equation, u0::Vector{T}, p::Vector{T}, t::Vector{Float64}, alg;
+        abstol, reltol, control::StepControl, dense::Bool, ys::Matrix{T}
     ) where {T}
-    saving = dense ? (;) : (; saveat = t, save_everystep = false, dense = false)
+    saving = dense || only_dense(equation) ? (;) : (; saveat = t, save_everystep = false, dense = false)
     return quietly() do
-        integrator = start(callbacks, u0, p, t, alg; abstol, reltol, control, mass_matrix, saving...)
+        integrator = start(equation, u0, p, t, alg; abstol, reltol, control, saving...)
         sol = SciMLBase.solve!(integrator)
-        SciMLBase.successful_retcode(sol) && write_values!(ys, sol, t, dense)
+        SciMLBase.successful_retcode(sol) && write_values!(ys, equation, sol, t)
         sol, Float64(integrator.t)
     end
 end
 
-"""The integrator of the callbacks' equation from `t[1]` to `t[end]`; further keywords are those of `solve`."""
-function start(callbacks, u0, p, t, alg; abstol, reltol, control, mass_matrix, further...)
+"""The integrator of the equation from `t[1]` to `t[end]`; further keywords are those of `solve`."""
+function start(equation::Equation, u0, p, t, alg; abstol, reltol, control, further...)
     check_reltol(alg, reltol)
-    f = ode_function(callbacks, mass_matrix)
-    problem = ODEProblem{true, SciMLBase.FullSpecialize}(f, u0, (t[1], t[end]), p)
-    return SciMLBase.init(problem, alg; abstol, reltol, further..., solve_options(control, alg, t)...)
+    made = problem(equation, u0, p, (t[1], t[end]))
+    return SciMLBase.init(
+        made, alg; abstol, reltol, options(equation)..., further..., solve_options(control, alg, t)...
+    )
 end
 
 check_reltol(alg, reltol::Real) = nothing
@@ -42,13 +43,15 @@ function check_reltol(alg, reltol)
     )
 end
 
-function write_values!(ys::Matrix, sol, t::Vector{Float64}, dense::Bool)
+function write_values!(ys::Matrix, equation::Equation, sol, t::Vector{Float64})
     for i in eachindex(t)
-        column = view(ys, :, i)
-        dense ? sol(column, t[i]) : copyto!(column, sol.u[i])
+        flatten!(view(ys, :, i), equation, state_at(sol, t, i))
     end
     return ys
 end
+
+"""The solver's state at `t[i]`: a solution that is not dense holds these alone."""
+state_at(sol, t, i) = sol.dense ? sol(t[i]) : sol.u[i]
 
 # A failed solve is reported by its return code; the solver's own warnings would only repeat it on the terminal.
 quietly(f) = with_logger(f, NullLogger())

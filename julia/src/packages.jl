@@ -3,9 +3,20 @@
 
 """Packages that hold solvers: the dependencies of this package named OrdinaryDiffEq..., and optional ones present."""
 function solver_packages()
-    project = TOML.parsefile(joinpath(pkgdir(@__MODULE__), "Project.toml"))
-    own = sort!(filter(startswith("OrdinaryDiffEq"), collect(keys(project["deps"]))))
-    return vcat(own, filter(name -> Base.find_package(name) !== nothing, first.(OPTIONAL_SOLVERS)))
+    own = dependencies(joinpath(pkgdir(@__MODULE__), "Project.toml"), "OrdinaryDiffEq")
+    present = filter(name -> Base.find_package(name) !== nothing, first.(OPTIONAL_SOLVERS))
+    return vcat(own, present, reduce(vcat, map(members, present); init = String[]))
+end
+
+"""Packages of solvers that a package gathers, as StochasticDiffEq does StochasticDiffEqLowOrder and others."""
+function members(package::AbstractString)
+    path = Base.find_package(package)
+    return path === nothing ? String[] : dependencies(joinpath(dirname(dirname(path)), "Project.toml"), package)
+end
+
+function dependencies(project, prefix)
+    isfile(project) || return String[]
+    return sort!(filter(startswith(prefix), collect(keys(get(TOML.parsefile(project), "deps", Dict())))))
 end
 
 """
@@ -13,6 +24,8 @@ Packages that a user may add to the environment, each with names of its solvers:
 """
 const OPTIONAL_SOLVERS = [
     "Sundials" => ["CVODE_BDF", "CVODE_Adams", "ARKODE", "IDA"],
+    "StochasticDiffEq" => ["SOSRI", "SOSRA", "SRIW1", "SRA1", "EM", "LambaEM", "RKMil", "ISSEM", "SKenCarp"],
+    "DelayDiffEq" => ["MethodOfSteps"],
     "LSODA" => ["lsoda"],
     "IRKGaussLegendre" => ["IRKGL16"],
     "ODEInterfaceDiffEq" => ["dopri5", "dop853", "odex", "seulex", "radau", "radau5", "rodas", "ddeabm", "ddebdf"],
@@ -21,10 +34,14 @@ const OPTIONAL_SOLVERS = [
 """Packages that hold what solvers take as arguments: linear solvers and automatic differentiation backends."""
 const ARGUMENT_PACKAGES = ["LinearSolve", "ADTypes"]
 
-"""A dependency of this package, or a package of the active environment."""
+"""A dependency of this package, a package of the active environment, or one that such a package gathers."""
 function identify(name::AbstractString)
-    id = Base.identify_package(@__MODULE__, name)
-    return id === nothing ? Base.identify_package(name) : id
+    gathering = filter(!isnothing, [Base.identify_package(package) for (package, _) in OPTIONAL_SOLVERS])
+    for place in (Base.PkgId(@__MODULE__), nothing, gathering...)
+        id = place === nothing ? Base.identify_package(name) : Base.identify_package(place, name)
+        id === nothing || return id
+    end
+    return nothing
 end
 
 """The module of a package, loading it if needed, or nothing if it is not installed."""

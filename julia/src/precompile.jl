@@ -23,9 +23,9 @@ function workload()
     for name in ("Tsit5", "DP5"), sense in ("InterpolatingAdjoint", "BacksolveAdjoint", "GaussAdjoint")
         alg = algorithm(name)
         sensealg = sensitivity_algorithm(sense; abstol = 1.0e-6, reltol = 1.0e-6)
-        solved = GC.@preserve u0 t ys solve_callbacks(
-            pointers, "float64", UInt(pointer(u0)), 1, 1, UInt(pointer(t)), 3, UInt(pointer(ys)), alg, 1.0e-6, 1.0e-6,
-            step_control(; maxiters = 1000), sensealg, 0, false
+        solved = GC.@preserve u0 t ys solve_equation(
+            ordinary_equation(pointers, "float64", 1, 0, 0, 0), "float64", UInt(pointer(u0)), 1, 1, UInt(pointer(t)), 3,
+            UInt(pointer(ys)), alg, 1.0e-6, 1.0e-6, step_control(; maxiters = 1000), sensealg, false
         )
         SciMLSensitivity._adjoint_sensitivities(
             solved.sol, sensealg, alg;

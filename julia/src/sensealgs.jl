@@ -42,13 +42,13 @@ needs_dense(sensealg::Adjoint) = !solves_again(sensealg)
 needs_dense(::BacksolveAdjoint) = false
 
 """
-    forward_algorithm(alg, sensealg, control)
+    forward_algorithm(equation, alg, sensealg, control)
 
 The solver of the forward solve that suits `sensealg`. An adjoint that solves again between saved times uses the same
 solver, whose interpolants must not be lazy then: SciMLSensitivity 7.112 reads them before they are filled, and the
 parameter gradient is silently wrong. It also gives these solves no step size.
 """
-function forward_algorithm(alg, sensealg, control)
+function forward_algorithm(::Ordinary, alg, sensealg, control)
     solves_again(sensealg) || return alg
     if has_fixed_steps(control, alg)
         throw(
@@ -59,6 +59,24 @@ function forward_algorithm(alg, sensealg, control)
         )
     end
     return eager(alg)
+end
+
+"""An equation in parts is pulled back through as an ordinary one, from its values at the saved times."""
+function forward_algorithm(::Equation, alg, sensealg, control)
+    needs_dense(sensealg) || return alg
+    throw(
+        UnsupportedError(
+            "$(nameof(typeof(sensealg))) interpolates the forward solution, which $(nameof(typeof(alg))) leaves at the " *
+                "times of t alone; choose `$PARTS_SENSEALG` or `BacksolveAdjoint`."
+        )
+    )
+end
+
+const PARTS_SENSEALG = "InterpolatingAdjoint(checkpointing=true)"
+
+"""The adjoint to use where none is named."""
+function default_sensealg(equation, alg)
+    return suited(equation, alg) isa Ordinary ? "InterpolatingAdjoint" : PARTS_SENSEALG
 end
 
 eager(alg) = hasproperty(alg, :lazy) ? SciMLBase.remake(alg; lazy = Val(false)) : alg

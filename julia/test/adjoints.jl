@@ -7,11 +7,11 @@ function gradients(name, sense; tolerance = 1.0e-10)
     control = step_control(; maxiters = 10_000)
     address(x) = UInt(pointer(x))
     GC.@preserve u0 t ys grads dy0 dp begin
-        solved = solve_callbacks(
-            map(UInt, c_functions()), "float64", address(u0), 2, 1, address(t), 3, address(ys), alg, tolerance,
-            tolerance, control, sensealg, 0, false
+        solved = solve_equation(
+            ordinary_equation(map(UInt, c_functions()), "float64", 2, 0, 0, 0), "float64", address(u0), 2, 1, address(t), 3,
+            address(ys), alg, tolerance, tolerance, control, sensealg, false
         )
-        pull_back(solved, address(grads), address(dy0), address(dp), alg, sensealg, tolerance, tolerance, control)
+        pull_back(solved, address(grads), address(dy0), 2, address(dp), alg, sensealg, tolerance, tolerance, control)
     end
     exact = exp.(-RATE .* t)
     @test ys ≈ u0 * exact' rtol = 1.0e-8

@@ -45,7 +45,7 @@ function allocations(f, du, u)
 end
 
 @testset "callbacks" begin
-    f = PyODEBridge.RightHandSide(callbacks())
+    f = PyODEBridge.RightHandSide(callbacks().c_rhs)
     du, u = zeros(2), [1.0, 3.0]
     f(du, u, nothing, 0.0)
     @test du == -RATE .* u
@@ -63,7 +63,7 @@ end
 
     @testset "float32" begin
         pointer32 = @cfunction(rhs32, Cint, (Ptr{Float32}, Ptr{Float32}, Cdouble))
-        f32 = PyODEBridge.RightHandSide(PyODEBridge.Callbacks(pointer32, pointer32, pointer32, pointer32))
+        f32 = PyODEBridge.RightHandSide(pointer32)
         du32 = zeros(Float32, 2)
         f32(du32, Float32[1, 3], nothing, 0.0)
         @test du32 == Float32[-2, -6]
@@ -71,7 +71,7 @@ end
 
     @testset "a failing callback is an error" begin
         pointer = @cfunction(failing, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble))
-        broken = PyODEBridge.RightHandSide(PyODEBridge.Callbacks(pointer, pointer, pointer, pointer))
+        broken = PyODEBridge.RightHandSide(pointer)
         @test_throws PyODEBridge.CallbackError broken(du, u, nothing, 0.0)
     end
 

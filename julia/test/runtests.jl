@@ -1,9 +1,11 @@
 using PyODEBridge
-using PyODEBridge: algorithm, catalogue, exported_names, pull_back, sensitivity_algorithm, solve_callbacks, step_control
+using PyODEBridge: algorithm, catalogue, exported_names, ordinary_equation, pull_back, sensitivity_algorithm, solve_equation,
+    step_control
 using Test
 
 @testset "PyODEBridge" begin
     include("callbacks.jl")
+    include("equations.jl")
     include("expressions.jl")
     include("adjoints.jl")
     include("quality.jl")

@@ -107,6 +107,19 @@ def test_an_algorithm_object_is_accepted() -> None:
     assert solution.algorithm == "Tsit5"
 
 
+def test_an_algorithm_object_of_diffeqpy_is_accepted() -> None:
+    pytest.importorskip("diffeqpy", reason="diffeqpy is not installed")
+    from diffeqpy import ode
+
+    y0, t = torch.ones(1, dtype=DOUBLE, requires_grad=True), torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    solution = pb.solve(Logistic(), y0, t, method=ode.Rodas5P(), engine="julia", rtol=1e-8, atol=1e-8)
+    assert solution.algorithm == "Rodas5P"
+    assert isinstance(solution.y, Tensor)
+    torch.testing.assert_close(solution.y, Logistic().exact(y0, t), rtol=1e-6, atol=0)
+    solution.y[-1].sum().backward()
+    assert y0.grad is not None
+
+
 @pytest.mark.parametrize("method", ["Rodas5P", "AutoTsit5(Rosenbrock23())", None])
 def test_rosenbrock_methods_take_one_relative_tolerance(method: str | None) -> None:
     y0, t = torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)

@@ -29,6 +29,8 @@ class EmbeddedEngine:
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise UnsupportedError for a solver or sensitivity algorithm that this engine lacks."""
+        if method.kind != "ODE":
+            raise UnsupportedError(f"The embedded engine solves ordinary differential equations alone. {GET_JULIA}")
         _algorithm(method)
         if sensitivity is None:
             return
@@ -85,6 +87,8 @@ def _check(problem: Problem) -> None:
         wanted += problem.sensitivity.options.others_than(OPTIONS)
     if problem.mass_matrix is not None:
         wanted.append("mass_matrix")
+    if problem.sparsity is not None:
+        wanted.append("jac_sparsity")
     if problem.dense:
         wanted.append("dense")
     if wanted:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.forms import OneInput, TwoInputs
+from pyode_bridge.sparsity import Sparsity
 
 _POINTER = ctypes.c_void_p
 _ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double)
@@ -53,19 +55,45 @@ class Callbacks:
     def __init__(self, dynamics: Dynamics) -> None:
         dtype = dynamics.structure.dtype
         self._dynamics = dynamics
+        self._dtype = dtype
         self._state = Views(dynamics.size, dtype)
         self._parameters = Views(dynamics.parameter_size, dtype)
-        self._matrix = Views(dynamics.size**2, dtype)
         self._remembered: _Product | None = None
         self.joint_products = False
         self.error: BaseException | None = None
         self._thunks: list[Any] = []
-        self.pointers = [
-            self._pointer(_ONE_INPUT(self._guarded(self._rhs))),
+
+    def pointers(self, sparsity: Sparsity | None = None) -> list[int]:
+        """Addresses of the dynamics, both vector-Jacobian products and the Jacobian, which ``sparsity`` may thin."""
+        dynamics = self._dynamics
+        if sparsity is None:  # Julia's matrices are column-major
+            jacobian = self.one_input(lambda s, y: dynamics.jacobian(s, y).mT.reshape(-1), dynamics.size**2)
+        else:
+            jacobian = self.one_input(lambda s, y: dynamics.sparse_jacobian(s, y, sparsity), len(sparsity.rows))
+        return [
+            self.one_input(dynamics, dynamics.size),
             self._pointer(_TWO_INPUTS(self._guarded(self._vjp))),
             self._pointer(_TWO_INPUTS(self._guarded(self._vjp_p))),
-            self._pointer(_ONE_INPUT(self._guarded(self._jacobian))),
+            jacobian,
         ]
+
+    def one_input(self, function: OneInput, size: int, dtype: torch.dtype | None = None) -> int:
+        """Address of a C function that writes ``function(s, y)``, ``size`` values of the state's dtype or another."""
+        values = Views(size, dtype or self._dtype)
+
+        def write(out: int, y: int, t: float) -> None:
+            values(out).copy_(function(t, self._state(y)))
+
+        return self._pointer(_ONE_INPUT(self._guarded(write)))
+
+    def two_inputs(self, function: TwoInputs, size: int, first: int, second: int) -> int:
+        """Address of a C function that writes ``size`` values of a function of vectors of two sizes."""
+        values, firsts, seconds = (Views(length, self._dtype) for length in (size, first, second))
+
+        def write(out: int, a: int, b: int, t: float) -> None:
+            values(out).copy_(function(t, firsts(a), seconds(b)))
+
+        return self._pointer(_TWO_INPUTS(self._guarded(write)))
 
     def predicate(self, function: Callable[[Tensor, Any], Any] | None) -> int:
         """Address of a C function that says whether ``function(t, y)`` is true (1) or false (0); 0 for None."""
@@ -97,21 +125,9 @@ class Callbacks:
                 error, self.error = self.error, None
                 raise error
 
-    def conditions(self, function: Callable[[float, Tensor], Tensor], count: int) -> int:
-        """Address of a C function that writes ``count`` conditions of the state as doubles."""
-        values = Views(count, torch.float64)
-
-        def write(out: int, y: int, t: float) -> None:
-            values(out).copy_(function(t, self._state(y)))
-
-        return self._pointer(_ONE_INPUT(self._guarded(write)))
-
     def _pointer(self, thunk: Any) -> int:
         self._thunks.append(thunk)
         return int(ctypes.cast(thunk, _POINTER).value or 0)
-
-    def _rhs(self, out: int, y: int, t: float) -> None:
-        self._state(out).copy_(self._dynamics(t, self._state(y)))
 
     def _vjp(self, out: int, v: int, y: int, t: float) -> None:
         state, cotangent = self._state(y), self._state(v)
@@ -128,10 +144,6 @@ class Callbacks:
         else:
             _, to_parameters = self._dynamics.vjp(t, state, cotangent, state=False, parameters=True)
         self._parameters(out).copy_(to_parameters)
-
-    def _jacobian(self, out: int, y: int, t: float) -> None:
-        jacobian = self._dynamics.jacobian(t, self._state(y))
-        self._matrix(out).view_as(jacobian).copy_(jacobian.mT)  # Julia's matrices are column-major
 
     def _guarded(self, function: Callable[..., None]) -> Callable[..., int]:
         def call(*args: Any) -> int:

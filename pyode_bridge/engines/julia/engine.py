@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.engines.julia.callbacks import Callbacks
+from pyode_bridge.engines.julia.equation import julia_equation, type_name
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.methods import Method
@@ -50,18 +52,18 @@ class JuliaEngine:
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
         _on_cpu(problem)
-        sensitivity = problem.sensitivity
-        dense = problem.dense or sensitivity is not None
+        dense = problem.dense or problem.sensitivity is not None
         algorithm = self._algorithm(problem.method, problem.tolerances, dense=dense)
-        sensealg = None if sensitivity is None else self._sensealg(sensitivity)
         callbacks = Callbacks(problem.dynamics)
-        mass = _columns(problem.mass_matrix)
+        equation = julia_equation(self._bridge, problem, callbacks)
+        sensitivity = self._sensitivity(problem, equation, algorithm)
+        sensealg = None if sensitivity is None else self._sensealg(sensitivity)
         ys = torch.empty(len(problem.t), len(problem.y0), dtype=problem.y0.dtype)
         y0, t = problem.y0.contiguous(), problem.t.contiguous()
         with callbacks.raised(), julia_errors(str(problem.method)):
-            solved = self._bridge.solve_callbacks(
-                callbacks.pointers,
-                _type_name(y0),
+            solved = self._bridge.solve_equation(
+                equation,
+                type_name(y0),
                 y0.data_ptr(),
                 len(y0),
                 0 if sensitivity is None else problem.dynamics.parameter_size,
@@ -73,7 +75,6 @@ class JuliaEngine:
                 _tolerance(problem.tolerances.rtol),
                 self._control(problem, callbacks),
                 sensealg,
-                _address(mass),
                 problem.dense,
             )
         name = self._algorithm_name(problem.method, solved)
@@ -89,24 +90,23 @@ class JuliaEngine:
         _on_cpu(problem)
         algorithm = self._algorithm(problem.method, problem.tolerances, dense=False)
         callbacks = Callbacks(problem.dynamics)
-        y0, y, mass = problem.y0.contiguous(), torch.empty_like(problem.y0), _columns(problem.mass_matrix)
+        y0, y = problem.y0.contiguous(), torch.empty_like(problem.y0)
         start, end = problem.t[0].item(), problem.t[-1].item()
         with callbacks.raised(), julia_errors(str(problem.method)):
             s, index, retcode = self._bridge.locate(
-                callbacks.pointers,
-                _type_name(y0),
+                julia_equation(self._bridge, problem, callbacks),
+                type_name(y0),
                 y0.data_ptr(),
                 len(y0),
                 start,
                 end,
-                callbacks.conditions(conditions, count),
+                callbacks.one_input(conditions, count, torch.float64),
                 count,
                 y.data_ptr(),
                 algorithm,
                 _tolerance(problem.tolerances.atol),
                 _tolerance(problem.tolerances.rtol),
                 self._control(problem, callbacks),
-                _address(mass),
             )
         sign = problem.dynamics.sign
         raise_for_retcode(retcode, t=sign * s, t_end=sign * end, algorithm=str(problem.method))
@@ -128,7 +128,9 @@ class JuliaEngine:
 
     def _named(self, method: Method) -> Any:
         with julia_errors(str(method)):
-            return self._once(method.algorithm, lambda: self._bridge.algorithm(method.algorithm))
+            named, kind = method.algorithm, method.kind
+            key = f"{kind} {named}" if isinstance(named, str) else named
+            return self._once(key, lambda: self._bridge.algorithm(named, kind))
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
         """What ``make`` makes for a key that is a text or holds texts, remembered; made anew for any other key."""
@@ -151,6 +153,21 @@ class JuliaEngine:
                 (name, tolerances.atol, tolerances.rtol),
                 lambda: self._bridge.sensitivity_algorithm(name, abstol=tolerances.atol, reltol=tolerances.rtol),
             )
+
+    def _sensitivity(self, problem: Problem, equation: Any, algorithm: Any) -> Sensitivity | None:
+        """The problem's, with the sensitivity algorithm that suits its form where none is named."""
+        sensitivity = problem.sensitivity
+        if sensitivity is None or problem.form is None:
+            return sensitivity
+        with julia_errors(str(sensitivity.method), argument="adjoint_method"):
+            self._bridge.backward_algorithm(equation, self._backward(sensitivity))  # refused now or after the solve
+        if sensitivity.sensealg is not None:
+            return sensitivity
+        with julia_errors(str(problem.method)):
+            return replace(sensitivity, sensealg=str(self._bridge.default_sensealg(equation, algorithm)))
+
+    def _backward(self, sensitivity: Sensitivity) -> Any:
+        return self._algorithm(sensitivity.method, sensitivity.tolerances, dense=True)
 
     def _control(self, problem: Problem, callbacks: Callbacks) -> Any:
         options = problem.options
@@ -178,7 +195,7 @@ class JuliaEngine:
     def _pullback(
         self, problem: Problem, sensitivity: Sensitivity, sensealg: Any, callbacks: Callbacks, solved: Any
     ) -> JuliaPullback:
-        algorithm = self._algorithm(sensitivity.method, sensitivity.tolerances, dense=True)
+        algorithm = self._backward(sensitivity)
         control = self._step_control(sensitivity.options, sensitivity.method)
         name = sensitivity.sensealg or DEFAULT_SENSEALG
         callbacks.joint_products = self._bridge.joint_products(sensealg)
@@ -189,6 +206,7 @@ class JuliaEngine:
                     solved,
                     grads.data_ptr(),
                     dy0.data_ptr(),
+                    len(dy0),
                     dp.data_ptr(),
                     algorithm,
                     sensealg,
@@ -214,7 +232,7 @@ class JuliaInterpolant:
         s = s.contiguous()
         values = self._y0.new_empty(len(s), len(self._y0))
         with self._callbacks.raised(), julia_errors(str(derivative), argument="derivative"):
-            self._bridge.interpolate(self._solved, s.data_ptr(), len(s), values.data_ptr(), derivative)
+            self._bridge.interpolate(self._solved, s.data_ptr(), values.shape[1], len(s), values.data_ptr(), derivative)
         return values
 
     @property
@@ -248,19 +266,6 @@ def _on_cpu(problem: Problem) -> None:
         raise UnsupportedError(
             f"y0 is on {problem.y0.device}, but the Julia engine computes on the CPU; move y0 and the module there."
         )
-
-
-def _type_name(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
-
-
-def _columns(matrix: Tensor | None) -> Tensor | None:
-    """The matrix in Julia's order, column by column."""
-    return None if matrix is None else matrix.mT.contiguous()
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
 
 
 def _tightest(tolerance: float | Tensor) -> float:

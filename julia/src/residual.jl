@@ -1,0 +1,36 @@
+# Differential-algebraic equations in residual form.
+
+"""A residual computed by a C function `(out, du, u, t)`."""
+struct ResidualFunction
+    c_residual::Ptr{Cvoid}
+end
+
+(f::ResidualFunction)(out, du, u, p, t) = call!(f.c_residual, out, du, u, t)
+
+"""Both Jacobians of a residual, side by side, by a C function `(out, du, u, t)`: `∂F/∂u`, then `∂F/∂u'`."""
+struct ResidualJacobian{T}
+    c_jacobian::Ptr{Cvoid}
+    both::Array{T, 3}
+end
+
+function (f::ResidualJacobian)(J, du, u, p, gamma, t)
+    call!(f.c_jacobian, f.both, du, u, t)
+    J .= view(f.both, :, :, 1) .+ gamma .* view(f.both, :, :, 2)
+    return nothing
+end
+
+"""`0 = F(u', u, t)`, with the derivative at the start and which components have one in `F`."""
+struct Residual{T} <: Equation
+    residual::ResidualFunction
+    jacobian::ResidualJacobian{T}
+    du0::Vector{T}
+    differential::Vector{Bool}
+end
+
+function problem(equation::Residual, u0, p, tspan)
+    f = DAEFunction{true, SciMLBase.FullSpecialize}(equation.residual; jac = equation.jacobian)
+    return DAEProblem(f, equation.du0, u0, tspan, p; differential_vars = equation.differential)
+end
+
+"""The algebraic components and the derivatives at the start follow from the differential components."""
+options(::Residual) = (; initializealg = OrdinaryDiffEqCore.BrownFullBasicInit())

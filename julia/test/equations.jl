@@ -1,0 +1,55 @@
+# Which form of an equation a solver gets, and how states lie in the flat one.
+
+@testset "equations" begin
+    ordinary = PyODEBridge.Ordinary(callbacks())
+    half = PyODEBridge.Half(c_functions()[2])
+    second_order = PyODEBridge.Partitioned(half, nothing, ordinary)
+    hamiltonian = PyODEBridge.Partitioned(half, half, ordinary)
+    split = PyODEBridge.Split(ordinary.f, PyODEBridge.RightHandSide(callbacks().c_rhs), ordinary)
+    suited(equation, name) = PyODEBridge.suited(equation, algorithm(name))
+
+    @testset "a solver that knows no parts gets the ordinary equation" begin
+        for equation in (ordinary, second_order, hamiltonian, split)
+            @test suited(equation, "Tsit5") === ordinary
+        end
+        @test suited(second_order, "KahanLi8") === second_order
+        @test suited(hamiltonian, "KahanLi8") === hamiltonian
+        @test suited(second_order, "DPRKN6") === second_order
+        @test suited(split, "KenCarp4") === split
+        @test suited(split, "Rodas5P") === ordinary
+    end
+
+    @testset "a solver that needs parts says so" begin
+        for (equation, name, words) in (
+                (ordinary, "KahanLi8", "SecondOrder"), (hamiltonian, "DPRKN6", "Nystrom"), (ordinary, "CNAB2", "Split"),
+                (split, "ETDRK4", "matrix"), (ordinary, "MagnusGL6", "Quasilinear"),
+            )
+            @test_throws PyODEBridge.UnsupportedError suited(equation, name)
+            @test_throws words suited(equation, name)
+        end
+        @test suited(split, "ETDRK4(krylov = true)") === ordinary
+        @test_throws PyODEBridge.UnsupportedError PyODEBridge.backward_algorithm(
+            second_order, algorithm("KahanLi8")
+        )
+    end
+
+    @testset "the flat state of halves" begin
+        problem = PyODEBridge.problem(second_order, [1.0, 2.0, 3.0, 4.0], Float64[], (0.0, 1.0))
+        @test problem.u0.x == ([3.0, 4.0], [1.0, 2.0])
+        @test PyODEBridge.flatten!(zeros(4), second_order, problem.u0) == [1.0, 2.0, 3.0, 4.0]
+    end
+
+    @testset "a pattern, column by column" begin
+        columns, rows = [0, 2, 3], [0, 1, 1]
+        made = GC.@preserve columns rows PyODEBridge.pattern(
+            Float64, 2, UInt(pointer(columns)), UInt(pointer(rows))
+        )
+        @test made == [1.0 0.0; 1.0 1.0]
+    end
+
+    @testset "each kind of equation has its solvers" begin
+        @test_throws "pyode_bridge.daeint" algorithm("DFBDF")
+        @test_throws "not a solver of differential-algebraic" algorithm("Tsit5", "DAE")
+        @test algorithm("DFBDF", "DAE") isa PyODEBridge.KINDS["DAE"].type
+    end
+end

@@ -1,0 +1,137 @@
+"""A problem as one of the Julia package's equations, whose parts are C callbacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from pyode_bridge.engines.julia.callbacks import Callbacks
+from pyode_bridge.forms import Delays, Halves, Noise, OneInput, Operator, Residual, Terms, TwoInputs
+from pyode_bridge.problem import Problem
+
+
+def julia_equation(bridge: Any, problem: Problem, callbacks: Callbacks) -> Any:
+    """The Julia equation of ``problem``; keep ``callbacks`` as long as it is in use."""
+    builder = Builder(bridge, problem, callbacks)
+    form = problem.form
+    if isinstance(form, Halves):
+        return builder.partitioned(form)
+    if isinstance(form, Terms):
+        return builder.split(form)
+    if isinstance(form, Operator):
+        return builder.quasilinear(form)
+    if isinstance(form, Noise):
+        return builder.stochastic(form)
+    if isinstance(form, Delays):
+        return builder.delayed(form)
+    if isinstance(form, Residual):
+        return builder.residual(form)
+    return builder.ordinary()
+
+
+def type_name(tensor: Tensor) -> str:
+    """The name of a tensor's dtype, as Julia's side knows it."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+class Builder:
+    """Makes the equations of one problem."""
+
+    def __init__(self, bridge: Any, problem: Problem, callbacks: Callbacks) -> None:
+        self._bridge = bridge
+        self._problem = problem
+        self._callbacks = callbacks
+        self._size = len(problem.y0)
+        self._type = type_name(problem.y0)
+
+    def ordinary(self) -> Any:
+        """``M y' = f(t, y)``."""
+        mass, sparsity = _columns(self._problem.mass_matrix), self._problem.sparsity
+        return self._bridge.ordinary_equation(
+            self._callbacks.pointers(sparsity),
+            self._type,
+            self._size,
+            0 if mass is None else mass.data_ptr(),
+            0 if sparsity is None else sparsity.starts.data_ptr(),
+            0 if sparsity is None else sparsity.rows.data_ptr(),
+        )
+
+    def partitioned(self, form: Halves) -> Any:
+        """``q' = velocity``, ``p' = force``; Julia passes ``(p, q)``, SciML's order of the two."""
+        n = self._size // 2
+
+        def half(function: TwoInputs) -> int:
+            return self._callbacks.two_inputs(lambda s, p, q: function(s, q, p), n, n, n)
+
+        velocity = 0 if form.velocity is None else half(form.velocity)
+        return self._bridge.partitioned_equation(half(form.force), velocity, self.ordinary())
+
+    def split(self, form: Terms) -> Any:
+        """``y' = implicit + explicit``."""
+        explicit, implicit = self._function(form.explicit), form.implicit
+        if isinstance(implicit, Tensor):
+            columns = implicit.mT.contiguous()
+            return self._bridge.semilinear_equation(
+                columns.data_ptr(), self._type, self._size, explicit, self.ordinary()
+            )
+        jacobian = self._callbacks.one_input(lambda s, y: implicit.jacobian(s, y).mT.reshape(-1), self._size**2)
+        return self._bridge.split_equation(self._function(implicit), jacobian, explicit, self.ordinary())
+
+    def quasilinear(self, form: Operator) -> Any:
+        """``y' = A(t, y) y``."""
+        matrix = self._callbacks.one_input(form.matrix, self._size**2)
+        return self._bridge.quasilinear_equation(matrix, self.ordinary())
+
+    def stochastic(self, form: Noise) -> Any:
+        """``dy = f dt + g dW``."""
+        return self._bridge.stochastic_equation(
+            self._callbacks.pointers(),
+            self._diffusion(form),
+            form.kind,
+            form.processes,
+            form.seed,
+            self._problem.sensitivity is not None,
+        )
+
+    def _diffusion(self, form: Noise) -> list[int]:
+        """Addresses of the diffusion and both its vector-Jacobian products."""
+        n, diffusion = self._size, form.diffusion
+        size = n * (form.processes if form.kind == "general" else 1)
+
+        def vjp(s: float, v: Tensor, y: Tensor) -> Tensor:
+            return diffusion.vjp(s, y, v, state=True, parameters=False)[0]
+
+        def vjp_p(s: float, v: Tensor, y: Tensor) -> Tensor:
+            return diffusion.vjp(s, y, v, state=False, parameters=True)[1]
+
+        callbacks = self._callbacks
+        return [
+            callbacks.one_input(diffusion, size),
+            callbacks.two_inputs(vjp, n, size, n),
+            callbacks.two_inputs(vjp_p, diffusion.parameter_size, size, n),
+        ]
+
+    def delayed(self, form: Delays) -> Any:
+        """``y' = f(t, y, y(t - lag), ...)``."""
+        n = self._size
+        rhs = self._callbacks.two_inputs(form.rhs, n, n * len(form.lags), n)
+        return self._bridge.delayed_equation(rhs, self._type, n, list(form.lags), self._function(form.history))
+
+    def residual(self, form: Residual) -> Any:
+        """``0 = F(t, y', y)``."""
+        n = self._size
+        function = self._callbacks.two_inputs(form.residual, n, n, n)
+        jacobian = self._callbacks.two_inputs(form.jacobian, 2 * n * n, n, n)
+        dy0 = form.dy0.contiguous()
+        return self._bridge.residual_equation(
+            function, jacobian, self._type, n, dy0.data_ptr(), list(form.differential)
+        )
+
+    def _function(self, function: OneInput) -> int:
+        return self._callbacks.one_input(function, self._size)
+
+
+def _columns(matrix: Tensor | None) -> Tensor | None:
+    """The matrix in Julia's order, column by column."""
+    return None if matrix is None else matrix.mT.contiguous()

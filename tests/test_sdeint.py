@@ -1,0 +1,213 @@
+"""Stochastic differential equations: moments in closed form, kinds of noise, seeds, and bad input."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+import pyode_bridge as pb
+from tests.problems import DOUBLE
+
+SAMPLES = 4000
+T = torch.linspace(0, 1, 5, dtype=DOUBLE)
+MU, SIGMA = 0.5, 0.3
+
+
+def drift(t: Tensor, y: Tensor) -> Tensor:
+    return MU * y
+
+
+def diffusion(t: Tensor, y: Tensor) -> Tensor:
+    return SIGMA * y
+
+
+def sample(y0: Tensor, **settings: object) -> Tensor:
+    settings = {"method": "SOSRI", "seed": 7, "engine": "julia", **settings}
+    y = pb.sdeint(drift, settings.pop("diffusion", diffusion), y0, T, **settings)  # type: ignore[arg-type]
+    assert isinstance(y, Tensor)
+    return y
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize(
+    ("method", "options", "shift"),
+    [
+        (None, {}, -(SIGMA**2) / 2),
+        ("SRIW1", {}, -(SIGMA**2) / 2),
+        ("LambaEM", {}, -(SIGMA**2) / 2),
+        ("RKMil", {}, -(SIGMA**2) / 2),
+        ("EM", {"dt": 1 / 256}, -(SIGMA**2) / 2),
+        ("ImplicitEM", {"dt": 1 / 256}, -(SIGMA**2) / 2),
+        ("EulerHeun", {"dt": 1 / 256}, 0.0),  # Stratonovich's sense
+    ],
+)
+def test_geometric_brownian_motion_is_log_normal(method: str, options: dict[str, float], shift: float) -> None:
+    samples = 40 if method == "ImplicitEM" else SAMPLES  # implicit methods take the Jacobian of all samples at once
+    y = sample(torch.ones(samples, dtype=DOUBLE), method=method, options=options)
+    log = y[-1].log()
+    deviation = SIGMA / math.sqrt(samples)
+    assert abs(log.mean().item() - (MU + shift)) < 4 * deviation
+    assert abs(log.std().item() - SIGMA) < 4 * deviation
+    torch.testing.assert_close(y[0], torch.ones(samples, dtype=DOUBLE), rtol=0, atol=0)
+
+
+@pytest.mark.julia
+def test_without_noise_it_is_the_ordinary_equation() -> None:
+    y = sample(torch.ones(2, 3, dtype=DOUBLE), diffusion=lambda t, y: 0 * y, rtol=1e-3, atol=1e-3)
+    assert y.shape == (5, 2, 3)
+    torch.testing.assert_close(y[:, 0, 0], torch.exp(MU * T), rtol=1e-2, atol=0)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["SOSRI", "EM"])
+def test_scalar_noise_is_shared(method: str) -> None:
+    y = sample(torch.tensor([1.0, 2.0], dtype=DOUBLE), noise="scalar", method=method, options={"dt": 0.01})
+    torch.testing.assert_close(y[:, 1], 2 * y[:, 0])
+    assert (y[-1, 0] - math.exp(MU)).abs() > 1e-6
+
+
+@pytest.mark.julia
+def test_general_noise_is_mixed_by_the_diffusion() -> None:
+    mixing = torch.tensor([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]], dtype=DOUBLE)
+    y0 = torch.zeros(2, dtype=DOUBLE)
+    t = torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    ends = torch.stack(
+        [
+            pb.sdeint(
+                lambda t, y: 0 * y,
+                lambda t, y: mixing,
+                y0,
+                t,
+                noise="general",
+                method="EM",
+                seed=seed,
+                options={"dt": 0.5},
+                engine="julia",
+            )[-1]  # type: ignore[index]
+            for seed in range(400)
+        ]
+    )
+    covariance = torch.cov(ends.mT)
+    expected = torch.tensor([[1.0, 0.6], [0.6, 1.0]], dtype=DOUBLE)
+    torch.testing.assert_close(covariance, expected, rtol=0, atol=4 * math.sqrt(2 / 400))
+
+
+@pytest.mark.julia
+def test_seeds_fix_the_paths() -> None:
+    y0 = torch.ones(3, dtype=DOUBLE)
+    first = sample(y0)
+    torch.testing.assert_close(sample(y0), first, rtol=0, atol=0)
+    assert not torch.equal(sample(y0, seed=8), first)
+    torch.manual_seed(1)
+    drawn, next_one = sample(y0, seed=None), sample(y0, seed=None)
+    torch.manual_seed(1)
+    torch.testing.assert_close(sample(y0, seed=None), drawn, rtol=0, atol=0)
+    assert not torch.equal(drawn, next_one)
+
+
+@pytest.mark.julia
+def test_a_dict_state_in_single_precision() -> None:
+    y0 = {"prey": torch.ones(2), "predator": torch.ones(())}
+    y = pb.sdeint(
+        lambda t, y: {key: -value for key, value in y.items()},
+        lambda t, y: {key: 0.1 * value for key, value in y.items()},
+        y0,
+        T,
+        seed=1,
+        engine="julia",
+    )
+    assert isinstance(y, dict)
+    assert y["prey"].shape == (5, 2)
+    assert y["predator"].dtype == torch.float32
+    assert all((value[-1] > 0.2).all() and (value[-1] < 0.6).all() for value in y.values())
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"noise": "white"}, pb.InputError, "expected one of 'diagonal', 'scalar', 'general'"),
+        ({"diffusion": lambda t, y: y[:1]}, pb.InputError, r"diffusion.*shape \(1,\)"),
+        ({"noise": "general"}, pb.InputError, r"expected, for general noise.*\(3, 'm'\)"),
+        ({"seed": -1}, pb.InputError, "seed is -1"),
+        ({"method": "Tsit5"}, pb.UnsupportedError, "not a solver of stochastic.*pyode_bridge.ddeint or"),
+        ({"method": "SOSRY"}, pb.UnknownSolverError, "SOSRI"),
+    ],
+    ids=["noise", "shape", "general", "seed", "ODE solver", "misspelt"],
+)
+def test_bad_input(settings: dict[str, object], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        sample(torch.ones(3, dtype=DOUBLE), **settings)
+
+
+@pytest.mark.julia
+def test_an_exception_in_the_diffusion_arrives_as_itself() -> None:
+    calls = 0
+
+    def failing(t: Tensor, y: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        if calls > 5:
+            raise ZeroDivisionError("in the diffusion")
+        return y
+
+    with pytest.raises(ZeroDivisionError, match="in the diffusion"):
+        sample(torch.ones(3, dtype=DOUBLE), diffusion=failing)
+    assert sample(torch.ones(3, dtype=DOUBLE)).isfinite().all()
+
+
+class Growth(torch.nn.Module):
+    """Geometric Brownian motion, in Stratonovich's sense ``y0 exp(mu t + sigma W)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mu = torch.nn.Parameter(torch.tensor(MU, dtype=DOUBLE))
+        self.sigma = torch.nn.Parameter(torch.tensor(SIGMA, dtype=DOUBLE))
+
+    def drift(self, t: Tensor, y: Tensor) -> Tensor:
+        return self.mu * y
+
+    def diffusion(self, t: Tensor, y: Tensor) -> Tensor:
+        return self.sigma * y
+
+    def mixed(self, t: Tensor, y: Tensor) -> Tensor:
+        return self.sigma * y[:, None] * torch.tensor([0.6, 0.8], dtype=DOUBLE)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("noise", ["diagonal", "scalar", "general"])
+def test_gradients_are_those_of_each_path(noise: str) -> None:
+    model, y0 = Growth(), torch.tensor([1.0, 2.0], dtype=DOUBLE, requires_grad=True)
+    y = pb.sdeint(
+        model.drift,
+        model.mixed if noise == "general" else model.diffusion,
+        y0,
+        torch.tensor([0.0, 0.5, 1.0], dtype=DOUBLE),
+        noise=noise,
+        method="EulerHeun",
+        options={"dt": 1 / 512},
+        seed=3,
+        engine="julia",
+    )
+    assert isinstance(y, Tensor)
+    grads = torch.autograd.grad(y[1:].sum(), (y0, model.mu, model.sigma))
+    ends, start, t = y[1:].detach(), y0.detach(), torch.tensor([[0.5], [1.0]], dtype=DOUBLE)
+    paths = ((ends / start).log() - MU * t) / SIGMA
+    expected = ((ends / start).sum(0), (t * ends).sum(), (paths * ends).sum())
+    for grad, value in zip(grads, expected, strict=True):
+        torch.testing.assert_close(grad, value, rtol=5e-3, atol=5e-3)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["SOSRI", "EM", "LambaEulerHeun"])
+def test_a_gradient_that_the_method_does_not_give_is_refused(method: str) -> None:
+    with pytest.raises(pb.UnsupportedError, match=r"Stratonovich's sense with fixed steps.*EulerHeun"):
+        sample(torch.ones(3, dtype=DOUBLE, requires_grad=True), method=method, options={"dt": 0.1})
+
+
+def test_the_embedded_engine_says_that_it_has_none() -> None:
+    with pytest.raises(pb.UnsupportedError, match="ordinary differential equations alone"):
+        sample(torch.ones(3, dtype=DOUBLE), engine="embedded")
