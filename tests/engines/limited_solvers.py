@@ -51,9 +51,7 @@ NOT_RESET = Limit(
     "After a rejected step the package goes on from the rejected state: wrong values, with the retcode Success.",
     "fixed steps",
 )
-COEFFICIENTS = Limit(
-    "A coefficient of the package's tableau is wrong (the sum of b c is 0.55, not 1/2): of first order."
-)
+COEFFICIENTS = Limit("A coefficient of the package's tableau is wrong (sum b c is 0.55, not 1/2): of first order.")
 UNDEFINED = Limit("The package uses names that OrdinaryDiffEqDifferentiation 3.2.3 has no longer: UndefVarError.")
 
 LIMITED: dict[str, Limit] = {
