@@ -54,4 +54,20 @@ class Driven(nn.Module):
         return torch.sin(t).reshape(shape) + (y0 - torch.sin(t[0])) * decay
 
 
+class Coupled(nn.Module):
+    """Four non-linear equations that depend on time, with a solution in closed form; ``y`` has shape ``(4,)``.
+
+    ``y1' = 2 t y2^(1/5) y4``, ``y2' = 10 t exp(5 (y3 - 1)) y4``, ``y3' = 2 t y4``, ``y4' = -2 t log(y1)``; from
+    ``(1, 1, 1, 1)`` at time 0: ``exp(sin t^2)``, ``exp(5 sin t^2)``, ``1 + sin t^2``, ``cos t^2``.
+    """
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        y1, y2, y3, y4 = y
+        return 2 * t * torch.stack([y2**0.2 * y4, 5 * torch.exp(5 * (y3 - 1)) * y4, y4, -torch.log(y1)])
+
+    def exact(self, t: Tensor) -> Tensor:
+        sine, cosine = torch.sin(t**2), torch.cos(t**2)
+        return torch.stack([torch.exp(sine), torch.exp(5 * sine), 1 + sine, cosine], dim=-1)
+
+
 SPIRAL = torch.tensor([[-0.1, 2.0], [-2.0, -0.1]], dtype=DOUBLE)

@@ -28,7 +28,7 @@ const KINDS = Dict(
 
 The solver that `text` names, for a kind of equation. A solver that can choose how to differentiate is told to use
 finite differences (for what the callbacks do not give it, such as the time gradient): no dual number passes through a
-callback.
+callback. One that would evaluate the dynamics on several threads is told to use one.
 """
 function algorithm(text::AbstractString, kind = "ODE")
     package = KINDS[kind].package
@@ -37,8 +37,8 @@ function algorithm(text::AbstractString, kind = "ODE")
     return checked_algorithm(interpret(text, vocabulary), text, KINDS[kind])
 end
 
-"""A solver made elsewhere; where it would differentiate by dual numbers, it is remade with finite differences."""
-algorithm(object, kind = "ODE") = by_finite_differences(checked_algorithm(object, string(object), KINDS[kind]))
+"""A solver made elsewhere; what a callback cannot serve is remade as for one that is named."""
+algorithm(object, kind = "ODE") = for_callbacks(checked_algorithm(object, string(object), KINDS[kind]))
 
 """
     default_algorithm(reltol; pair)
@@ -67,18 +67,26 @@ function construct_algorithm(callable, args, kwargs)
                 "callback, which takes plain numbers. Leave autodiff out, or write autodiff=AutoFiniteDiff()."
         )
     )
-    return by_finite_differences(construct(callable, args, kwargs))
+    return for_callbacks(construct(callable, args, kwargs))
+end
+
+for_callbacks(alg) = by_finite_differences(on_one_thread(alg))
+
+function for_callbacks(alg::OrdinaryDiffEqCore.CompositeAlgorithm)
+    return OrdinaryDiffEqCore.CompositeAlgorithm(map(for_callbacks, alg.algs), alg.choice_function)
+end
+
+"""A callback from another thread would wait for Python for ever: Python's thread waits for the solver."""
+function on_one_thread(alg)
+    (hasproperty(alg, :threading) && alg.threading !== false) || return alg
+    return Base.invokelatest(SciMLBase.remake, alg; threading = false) # its package may have just been loaded
 end
 
 uses_finite_differences(alg) = !hasproperty(alg, :autodiff) || ADTypes.dense_ad(alg.autodiff) isa AutoFiniteDiff
 
 function by_finite_differences(alg)
     uses_finite_differences(alg) && return alg
-    return Base.invokelatest(SciMLBase.remake, alg; autodiff = AutoFiniteDiff()) # its package may have just been loaded
-end
-
-function by_finite_differences(alg::OrdinaryDiffEqCore.CompositeAlgorithm)
-    return OrdinaryDiffEqCore.CompositeAlgorithm(map(by_finite_differences, alg.algs), alg.choice_function)
+    return Base.invokelatest(SciMLBase.remake, alg; autodiff = AutoFiniteDiff())
 end
 
 """What to call the solver that ran; one that switches is called by those that it used."""

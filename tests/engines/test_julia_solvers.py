@@ -56,6 +56,14 @@ def test_arguments_reach_the_solver() -> None:
     torch.testing.assert_close(y, Logistic().exact(torch.ones(1, dtype=DOUBLE), t), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.timeout(300, method="thread")
+@pytest.mark.parametrize("method", ["KuttaPRK2p5", "ExtrapolationMidpointDeuflhard(threading=true)"])
+def test_a_solver_that_would_call_from_several_threads_calls_from_one(method: str) -> None:
+    y0, t = torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    y = pb.odeint(Driven(), y0, t, method=method, engine="julia", options={"dt": 1 / 64})
+    torch.testing.assert_close(y, Driven().exact(y0, t), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
     [

@@ -1,0 +1,77 @@
+"""Solvers of Julia's packages that do not solve every initial value problem as they stand, and why.
+
+`test_every_solver` holds each entry to be true: the solver must fail as it stands, and work in the way given. What is
+said of the packages was read in OrdinaryDiffEqCore 4.6 with the solver packages of its time (low-storage RK 3.2, SDIRK
+2.7, low-order RK 2.2, Nordsieck 2.2, extrapolation 2.2, exponential RK 2.0), and seen in Julia without the bridge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Why a solver does not work, and with what it does: a key of ``WAYS_OUT``, or None."""
+
+    reason: str
+    works_with: str | None = None
+
+
+def _each(names: str, limit: Limit) -> dict[str, Limit]:
+    return dict.fromkeys(names.split(), limit)
+
+
+LINEAR = Limit("Solves dy/dt = A(t, y) y alone, with A given as an operator.")
+SPLIT = Limit("Needs dynamics that are split into two parts.")
+SEMILINEAR = Limit(
+    "Needs dynamics that are split into a matrix and the rest, or krylov=true, which takes the Jacobian for the matrix "
+    "and is for autonomous dynamics.",
+    "krylov=true",
+)
+AUTONOMOUS = Limit(
+    "Linearises by the Jacobian alone: of first order, and inaccurate, where the dynamics depend on time explicitly.",
+    "autonomous dynamics",
+)
+ABSCISSA = Limit(
+    "The package evaluates the second stage at the wrong time (c2 is gamma, where the row of its tableau sums to "
+    "2 gamma): of first order where the dynamics depend on time explicitly.",
+    "autonomous dynamics",
+)
+ESTIMATE = Limit(
+    "The package takes the weights of the embedded method for their differences from the method's own, or has none: "
+    "its error estimate does not vanish with the step, and steps become too many.",
+    "fixed steps",
+)
+NOT_REWOUND = Limit(
+    "After a step that the error test rejects, the package goes on from the rejected history: wrong values.",
+    "fixed steps",
+)
+NOT_RESET = Limit(
+    "After a rejected step the package goes on from the rejected state: wrong values, with the retcode Success.",
+    "fixed steps",
+)
+COEFFICIENTS = Limit("A coefficient of the package's tableau is wrong (sum b c is 0.55, not 1/2): of first order.")
+UNDEFINED = Limit("The package uses names that OrdinaryDiffEqDifferentiation 3.2.3 has no longer: UndefVarError.")
+
+LIMITED: dict[str, Limit] = {
+    **_each("CG2 CG3 CG4a CayleyEuler LieEuler LieRK4 LinearExponential RKMK2 RKMK4", LINEAR),
+    **_each("MagnusAdapt4 MagnusGL4 MagnusGL6 MagnusGL8 MagnusGauss4 MagnusLeapfrog MagnusMidpoint", LINEAR),
+    **_each("MagnusNC6 MagnusNC8", LINEAR),
+    **_each("CNAB2 CNLF2 IRKC ETD2", SPLIT),
+    "SBDF": Limit("Needs dynamics that are split into two parts, and its order as an argument, as in SBDF(2)."),
+    **_each("ETD1 NorsettEuler LawsonEuler ETDRK2 ETDRK3 ETDRK4 HochOst4", SEMILINEAR),
+    **_each("EPIRK4s3A EPIRK4s3B EPIRK5s3 Exp4", AUTONOMOUS),
+    **_each("Kvaerno3 Kvaerno4", ABSCISSA),
+    **_each("Alshina2 Alshina3 FRK65 PFRK87 IMEXSSP222 IMEXSSP2322 IMEXSSP3332", ESTIMATE),
+    "AN5": NOT_REWOUND,
+    **_each("CKLLSRK43_2 CKLLSRK54_3C_3R CKLLSRK54_3M_3R CKLLSRK54_3M_4R CKLLSRK54_3N_3R CKLLSRK54_3N_4R", NOT_RESET),
+    **_each("CKLLSRK65_4M_4R CKLLSRK75_4M_5R CKLLSRK85_4C_3R CKLLSRK85_4FM_4R CKLLSRK85_4M_3R", NOT_RESET),
+    **_each("CKLLSRK85_4P_3R CKLLSRK95_4C CKLLSRK95_4M CKLLSRK95_4S", NOT_RESET),
+    "CKLLSRK54_3C": COEFFICIENTS,
+    "ImplicitDeuflhardExtrapolation": UNDEFINED,
+    "ImplicitEulerBarycentricExtrapolation": UNDEFINED,
+    "ImplicitEulerExtrapolation": UNDEFINED,
+    "ImplicitHairerWannerExtrapolation": UNDEFINED,
+    "HybridExplicitImplicitRK": Limit("Needs a tableau and its order as arguments; Tsit5DA is it with one."),
+}

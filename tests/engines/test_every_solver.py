@@ -1,0 +1,139 @@
+"""Every ODE solver of the running Julia solves small problems, or is listed with the reason why it does not."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import pytest
+import torch
+from torch import Tensor
+
+import pyode_bridge as pb
+from tests.engines.limited_solvers import LIMITED
+from tests.problems import DOUBLE, Coupled
+
+pytestmark = [pytest.mark.julia, pytest.mark.slow]
+
+SPAN = torch.tensor([0.1, 1.1], dtype=DOUBLE)
+TOLERANCE = 1e-6
+BOUNDS = {1: 5e-2, 2: 5e-3}  # for the relative error, by order
+BOUND = 1e-3  # for higher orders, and where none is stated
+FIXED_STEPS = {"dt": 1 / 256}
+OPTIONS = {"maxiters": 20_000}  # one that steps too small is stopped early
+
+# Names of families, as the catalogue has them: each is a case of its own, which can be run alone.
+FAMILIES = (
+    *("BDF/NDF", "FIRK", "IMEX multistep", "Nystrom", "Rosenbrock", "SDIRK", "Verner", "automatic", "explicit RK"),
+    *("exponential", "extrapolation", "linear (Magnus, Lie)", "low-storage RK", "multistep", "parallel DIRK"),
+    *("stabilised", "strong-stability RK"),
+)
+
+
+class Known(Protocol):
+    """Dynamics with a solution in closed form."""
+
+    def __call__(self, t: Tensor, y: Tensor) -> Tensor: ...
+
+    def exact(self, t: Tensor) -> Tensor: ...
+
+
+class Autonomous(Coupled):
+    """The same equations with the time as a fifth component of the state."""
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        return torch.cat([super().forward(y[4], y[:4]), y.new_ones(1)])
+
+    def exact(self, t: Tensor) -> Tensor:
+        return torch.cat([super().exact(t), t.unsqueeze(-1)], dim=-1)
+
+
+class Front:
+    """``dy/dt = g(t) - y + dg/dt``, which rises steeply in the middle: adaptive solvers have to reject steps there.
+
+    With ``g = 2 + sin t + tanh(50 (t - 0.6))``, the solution is ``g + c exp(-t)``.
+    """
+
+    def __call__(self, t: Tensor, y: Tensor) -> Tensor:
+        steep = torch.tanh(50 * (t - 0.6))
+        return 2 + torch.sin(t) + steep - y + torch.cos(t) + 50 * (1 - steep**2)
+
+    def exact(self, t: Tensor) -> Tensor:
+        forced = 2 + torch.sin(t) + torch.tanh(50 * (t - 0.6))
+        return torch.stack([forced, forced + torch.exp(-t)], dim=-1)
+
+
+@functools.cache
+def ode_solvers() -> list[pb.SolverInfo]:
+    return list(pb.solvers("julia", problem="ODE"))
+
+
+def fault(method: str, dynamics: Known, options: Mapping[str, Any], bound: float = BOUND) -> str:
+    """An empty string for a solution within the bound, else what is wrong."""
+    try:
+        with torch.no_grad():
+            y = pb.odeint(
+                dynamics,
+                dynamics.exact(SPAN[0]),
+                SPAN,
+                method=method,
+                engine="julia",
+                rtol=TOLERANCE,
+                atol=TOLERANCE,
+                options={**OPTIONS, **options},
+            )
+    except pb.BridgeError as error:
+        return f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+    assert isinstance(y, Tensor)
+    error_reached = (y[-1] / dynamics.exact(SPAN[-1]) - 1).abs().max().item()
+    return "" if error_reached < bound else f"relative error {error_reached:.1e}"
+
+
+def faults(solver: pb.SolverInfo) -> list[str]:
+    """What is wrong with a solver as it stands."""
+    bound = BOUNDS.get(solver.order or 0, BOUND)
+    if solver.adaptive:
+        found = [fault(solver.name, Coupled(), {}, bound), fault(solver.name, Front(), {}, bound)]
+    else:
+        found = [fault(solver.name, Coupled(), FIXED_STEPS, bound)]
+    return [wrong for wrong in found if wrong]
+
+
+WAYS_OUT: dict[str, Callable[[str], str]] = {
+    "fixed steps": lambda name: fault(name, Coupled(), {**FIXED_STEPS, "adaptive": False}),
+    "autonomous dynamics": lambda name: fault(name, Autonomous(), FIXED_STEPS),
+    "krylov=true": lambda name: fault(f"{name}(krylov=true)", Autonomous(), FIXED_STEPS, BOUNDS[1]),
+}
+
+
+def complaints(solver: pb.SolverInfo) -> list[str]:
+    """What is wrong with a solver, or with what is said of it."""
+    found = faults(solver)
+    if (limit := LIMITED.get(solver.name)) is None:
+        return found
+    if not found:
+        return ["is listed as limited, but works"]
+    wrong = WAYS_OUT[limit.works_with](solver.name) if limit.works_with else ""
+    return [f"does not work with {limit.works_with} either: {wrong}"] if wrong else []
+
+
+@pytest.mark.timeout(2 * 3600)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_solver_works_or_is_listed(family: str) -> None:
+    wrong: dict[str, list[str]] = {}
+    for solver in ode_solvers():
+        if solver.family != family:
+            continue
+        start = time.perf_counter()
+        if found := complaints(solver):
+            wrong[solver.name] = found
+        verdict = "; ".join(found) or ("limited, as listed" if solver.name in LIMITED else "works")
+        print(f"{solver.name:36} {time.perf_counter() - start:6.1f} s  {verdict}", flush=True)
+    assert not wrong
+
+
+def test_every_family_is_a_case_and_every_listed_solver_exists() -> None:
+    assert {solver.family for solver in ode_solvers()} <= set(FAMILIES)
+    assert set(LIMITED) <= {solver.name for solver in ode_solvers()}
