@@ -32,7 +32,9 @@ function catalogue()
     return sort!(unique!(first, rows))
 end
 
-is_solver(value) = value isa Type && !isabstracttype(value) && value <: Union{(kind.type for kind in values(KINDS))...}
+const SOLVER = Union{(kind.type for kind in values(KINDS))...}
+
+is_solver(value) = value isa Type && isstructtype(value) && !isabstracttype(value) && value <: SOLVER
 
 function describe(type, name, package, mod)
     alg = default_instance(type)
@@ -46,7 +48,7 @@ function describe(type, name, package, mod)
 end
 
 function problem_kind(type)
-    type <: OrdinaryDiffEqCore.PartitionedAlgorithm && return "partitioned"
+    is_partitioned_type(type) && return "partitioned"
     # Any solver of ordinary equations serves delay equations too: it is listed as what it is first.
     return first(name for name in ("ODE", "SDE", "DAE", "DDE") if type <: KINDS[name].type)
 end

@@ -83,9 +83,11 @@ end
 
 # Which kind of equation a solver takes.
 
-is_partitioned(alg) = alg isa OrdinaryDiffEqCore.PartitionedAlgorithm
+is_partitioned(alg) = is_partitioned_type(typeof(alg))
+is_partitioned_type(type) = type <: OrdinaryDiffEqCore.PartitionedAlgorithm || is_nystrom_type(type)
 takes_operator(alg) = nameof(parentmodule(typeof(alg))) === :OrdinaryDiffEqLinear
-is_nystrom(alg) = nameof(parentmodule(typeof(alg))) === :OrdinaryDiffEqRKN
+is_nystrom(alg) = is_nystrom_type(typeof(alg))
+is_nystrom_type(type) = nameof(parentmodule(type)) === :OrdinaryDiffEqRKN
 is_imex(alg) = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && OrdinaryDiffEqCore.issplit(alg)
 takes_split(alg, ::ODEFunction) = is_imex(alg)
 takes_split(alg, ::MatrixOperator) = alg isa OrdinaryDiffEqCore.ExponentialAlgorithm || is_imex(alg)

@@ -22,8 +22,8 @@ def _each(names: str, limit: Limit) -> dict[str, Limit]:
     return dict.fromkeys(names.split(), limit)
 
 
-LINEAR = Limit("Solves dy/dt = A(t, y) y alone, with A given as an operator.")
-SPLIT = Limit("Needs dynamics that are split into two parts.")
+LINEAR = Limit("Solves dy/dt = A(t, y) y alone, by its matrix.", "Quasilinear")
+SPLIT = Limit("Needs dynamics that are split into two parts.", "Split")
 SEMILINEAR = Limit(
     "Needs dynamics that are split into a matrix and the rest, or krylov=true, which takes the Jacobian for the matrix "
     "and is for autonomous dynamics.",
@@ -58,7 +58,8 @@ LIMITED: dict[str, Limit] = {
     **_each("CG2 CG3 CG4a CayleyEuler LieEuler LieRK4 LinearExponential RKMK2 RKMK4", LINEAR),
     **_each("MagnusAdapt4 MagnusGL4 MagnusGL6 MagnusGL8 MagnusGauss4 MagnusLeapfrog MagnusMidpoint", LINEAR),
     **_each("MagnusNC6 MagnusNC8", LINEAR),
-    **_each("CNAB2 CNLF2 IRKC ETD2", SPLIT),
+    **_each("CNAB2 CNLF2 IRKC", SPLIT),
+    "ETD2": Limit("Needs dynamics that are split into a matrix and the rest.", "Split(matrix, f)"),
     "SBDF": Limit("Needs dynamics that are split into two parts, and its order as an argument, as in SBDF(2)."),
     **_each("ETD1 NorsettEuler LawsonEuler ETDRK2 ETDRK3 ETDRK4 HochOst4", SEMILINEAR),
     **_each("EPIRK4s3A EPIRK4s3B EPIRK5s3 Exp4", AUTONOMOUS),
