@@ -35,7 +35,7 @@ SENSEALGS = {
 }
 METHODS = {"julia": {False: "Tsit5", True: "Rodas5P"}, "embedded": {False: "DP5", True: "RadauIIA5"}}
 TOLERANCES, QUICK_TOLERANCES = (1e-4, 1e-6, 1e-8, 1e-10), (1e-4, 1e-7)
-MAXITERS, QUICK_MAXITERS = 10_000, 1000  # steps forward, and backward
+MAXITERS, QUICK_MAXITERS = 10_000, 400  # steps forward, and backward
 
 
 @dataclass(frozen=True)
