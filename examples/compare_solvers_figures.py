@@ -8,7 +8,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import work_precision
-from matplotlib.ticker import NullLocator
 from measurements import look, whole_decades
 from work_precision import LEAST
 
@@ -65,7 +64,6 @@ def growing(path: Path, runs: Sequence[Any], engine: str, rtol: float) -> None:
         whole_decades(panel)
         panel.set_xlim(sizes[0] / 1.2, sizes[-1] * 1.2)
         panel.set_xticks(sizes, [str(size) for size in sizes])
-        panel.xaxis.set_minor_locator(NullLocator())
     time.set(xlabel="grid points", ylabel="time of a solve (s)")
     error.set(xlabel="grid points", ylabel="largest relative error")
     figure.suptitle(f"The Brusselator on growing grids, rtol {rtol:g}, {engine} engine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,9 @@ def draw(path: Path, rows: Sequence[Any], *, line: str, costs: Mapping[str, str]
 
 def _note_failures(panel: Axes, rows: Sequence[Any], line: str) -> None:
     """Say beside the panel which lines miss how many points, and why."""
-    failed = [f"{getattr(row, line)}: {row.retcode}" for row in rows if row.error is None]
+    failed = Counter((getattr(row, line), row.retcode) for row in rows if row.error is None)
     if failed:
-        notes = [f"{failed.count(each)} of {each}" for each in dict.fromkeys(failed)]
+        notes = [f"{name}: {count} {retcode}" for (name, retcode), count in failed.items()]
         text = "runs without a point:\n" + "\n".join(notes)
         panel.text(1.02, 0.98, text, transform=panel.transAxes, va="top", fontsize="small")
 
