@@ -96,7 +96,7 @@ def closed_form_fit(measured: Tensor) -> tuple[float, float]:
 
 def main() -> None:
     torch.set_default_dtype(torch.float64)
-    args = common.arguments(__doc__, name="bouncing_ball", method="dopri5", iterations=8, quick_iterations=5)
+    args = common.arguments(__doc__, name="bouncing_ball", method="dopri5", iterations=8, quick_iterations=4)
     solver: dict[str, Any] = {**common.solver_settings(args), **TOLERANCES}
     bounces = QUICK_BOUNCES if args.quick else BOUNCES
     exact = torch.tensor(closed_form_times(GRAVITY, RESTITUTION, bounces))

@@ -40,7 +40,7 @@ FEWEST_STEPS = 200  # of a fixed-step solver; each next run has twice as many
 LONGEST, QUICK_LONGEST = 10.0, 4.0  # seconds; what took longer is not run with a tighter tolerance
 GROWING_RTOL = 1e-6
 ENERGY_RTOL, ENERGY_STEPS = 1e-6, 200  # tolerance, or fixed steps a period
-MAXITERS, QUICK_MAXITERS = 30_000, 1500  # steps that an adaptive solver may take
+MAXITERS, QUICK_MAXITERS = 30_000, 1000  # steps that an adaptive solver may take
 PERIODS, QUICK_PERIODS = 100, 10
 LOOKS = 20  # at the energy in each period, at ends of the fixed steps
 
