@@ -108,32 +108,53 @@ def main() -> None:
     except (pb.UnknownSolverError, pb.UnsupportedError) as error:
         raise SystemExit(f"--methods: {error}") from None
     numbers: dict[str, Any] = {}
-    runs, complete = measured(cases, functools.partial(work_precision, args, engine.name), label)
-    report(args, "compare_solvers", runs)
-    numbers["work_precision"] = [asdict(run) for run in runs]
-    stiff = {problem.name for problem in problems if problem.stiff}
-    figures.errors(args.output / "compare_solvers_stiff", [run for run in runs if run.problem in stiff], engine.name)
-    others = [run for run in runs if run.problem not in stiff]
-    figures.errors(args.output / "compare_solvers_nonstiff", others, engine.name)
-    if complete and any(problem.invariant for problem in problems):
-        orbits = [case for case in cases if case.problem.invariant]
-        drifts, complete = measured(orbits, functools.partial(energy_drift, args, engine.name), label)
-        numbers["energy_drift"] = [asdict(drift) for drift in drifts]
-        figures.energy(args.output / "compare_solvers_energy", drifts, engine.name)
-        for drift in drifts:
-            print(
-                f"{drift.method}: {drift.message or f'energy off by {max(drift.drift):.2e}, {drift.nfe} evaluations'}"
-            )
-    if complete and any(problem.name.startswith("Brusselator") for problem in problems):
-        grids = [brusselator(points) for points in (SIZES[:2] if args.quick else SIZES)]
-        growing_cases = [case for problem in grids for case in cases_of(problem, args, engine.name)]
-        growing, complete = measured(growing_cases, functools.partial(one_tolerance, args, engine.name), label)
-        report(args, "compare_solvers_brusselator", growing)
-        numbers["growing_brusselator"] = [asdict(run) for run in growing]
-        figures.growing(args.output / "compare_solvers_brusselator", growing, engine.name, GROWING_RTOL)
+    complete = True
+    for experiment in (accuracy, orbit_energy, growing_grids):
+        if complete:
+            found, complete = experiment(args, engine.name, cases)
+            numbers.update(found)
     common.write_measurements(args, numbers, engine=engine.name, complete=complete)
     if not complete:
         raise SystemExit(common.INTERRUPTED)
+
+
+Findings = tuple[dict[str, Any], bool]  # numbers by name, and whether they are complete
+
+
+def accuracy(args: argparse.Namespace, engine: str, cases: Sequence[Case]) -> Findings:
+    """Error of every case over the tolerances or steps."""
+    runs, complete = measured(cases, functools.partial(work_precision, args, engine), label)
+    report(args, "compare_solvers", runs)
+    stiff = {case.problem.name for case in cases if case.problem.stiff}
+    figures.errors(args.output / "compare_solvers_stiff", [run for run in runs if run.problem in stiff], engine)
+    others = [run for run in runs if run.problem not in stiff]
+    figures.errors(args.output / "compare_solvers_nonstiff", others, engine)
+    return {"work_precision": [asdict(run) for run in runs]}, complete
+
+
+def orbit_energy(args: argparse.Namespace, engine: str, cases: Sequence[Case]) -> Findings:
+    """Drift of the energy, where the Kepler orbit is among the problems."""
+    orbits = [case for case in cases if case.problem.invariant]
+    if not orbits:
+        return {}, True
+    drifts, complete = measured(orbits, functools.partial(energy_drift, args, engine), label)
+    figures.energy(args.output / "compare_solvers_energy", drifts, engine)
+    for drift in drifts:
+        found = drift.message or f"energy off by {max(drift.drift):.2e}, {drift.nfe} evaluations"
+        print(f"{drift.method}: {found}")
+    return {"energy_drift": [asdict(drift) for drift in drifts]}, complete
+
+
+def growing_grids(args: argparse.Namespace, engine: str, cases: Sequence[Case]) -> Findings:
+    """Time and error on finer and finer grids, where the Brusselator is among the problems."""
+    if not any(case.problem.name.startswith("Brusselator") for case in cases):
+        return {}, True
+    grids = [brusselator(points) for points in (SIZES[:2] if args.quick else SIZES)]
+    growing = [case for problem in grids for case in cases_of(problem, args, engine)]
+    runs, complete = measured(growing, functools.partial(one_tolerance, args, engine), label)
+    report(args, "compare_solvers_brusselator", runs)
+    figures.growing(args.output / "compare_solvers_brusselator", runs, engine, GROWING_RTOL)
+    return {"growing_brusselator": [asdict(run) for run in runs]}, complete
 
 
 def label(case: Case) -> str:
