@@ -34,24 +34,43 @@ def arguments(
     own: Callable[[argparse.ArgumentParser], None] | None = None,
 ) -> argparse.Namespace:
     """Read the command line; makes the results folder. ``own`` adds an example's own options to the parser."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--engine", choices=("auto", "julia", "embedded"), help="default: PYODE_BRIDGE_ENGINE, or auto")
+    parser = _parser(description, name, quick="a smaller run of some seconds, which fits less well")
     parser.add_argument("--method", default=method, help="solver by name")
     parser.add_argument("--sensealg", help="sensitivity algorithm by name; default: the engine's")
     parser.add_argument("--iterations", type=int, help=f"default: {iterations}, or {quick_iterations} with --quick")
-    parser.add_argument("--quick", action="store_true", help="a smaller run of some seconds, which fits less well")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=Path("results") / name, help="folder for figure and numbers")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in --output")
     if own is not None:
         own(parser)
     args = parser.parse_args()
     if args.iterations is None:
         args.iterations = quick_iterations if args.quick else iterations
+    return _started(args, "Figure, numbers and checkpoint go")
+
+
+def measuring_arguments(
+    description: str, *, name: str, own: Callable[[argparse.ArgumentParser], None] | None = None
+) -> argparse.Namespace:
+    """As `arguments`, for an example that measures and trains nothing."""
+    parser = _parser(description, name, quick="a smaller run of some seconds, with fewer points")
+    if own is not None:
+        own(parser)
+    return _started(parser.parse_args(), "Figures, table and numbers go")
+
+
+def _parser(description: str, name: str, *, quick: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--engine", choices=("auto", "julia", "embedded"), help="default: PYODE_BRIDGE_ENGINE, or auto")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=Path("results") / name, help="folder for figures and numbers")
+    return parser
+
+
+def _started(args: argparse.Namespace, what: str) -> argparse.Namespace:
     args.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)  # small tensors are quicker without threads
-    print(f"Figure, numbers and checkpoint go to {args.output.resolve()}")
+    print(f"{what} to {args.output.resolve()}")
     return args
 
 
@@ -146,10 +165,23 @@ def write_results(args: argparse.Namespace, solution: pb.Solution, training: dic
     """Write ``results.json``: the numbers, and what they were made with; print what ran and where the files are."""
     ran = {"engine": solution.engine, "algorithm": solution.algorithm, "sensealg": solution.sensealg}
     ran["lane"] = solution.lane
-    results = {
-        "numbers": numbers,
-        "ran": ran,
-        "training": {key: training[key] for key in ("iteration", "seconds", "resumed_from")},
+    kept = {key: training[key] for key in ("iteration", "seconds", "resumed_from")}
+    _write(args, {"numbers": numbers, "ran": ran, "training": kept})
+    print("Ran with " + ", ".join(f"{key} {value}" for key, value in ran.items()))
+    print(f"Training took {training['seconds']:.1f} s for {training['iteration']} iterations on {cpu_name()}")
+    _list_files(args)
+
+
+def write_measurements(args: argparse.Namespace, numbers: Any, *, engine: str, complete: bool) -> None:
+    """As `write_results`, for an example that measures; ``complete`` is false where Ctrl-C ended it early."""
+    _write(args, {"numbers": numbers, "ran": {"engine": engine}, "complete": complete})
+    print(f"Measured on the {engine} engine, {cpu_name()}")
+    _list_files(args)
+
+
+def _write(args: argparse.Namespace, results: dict[str, Any]) -> None:
+    """Write ``results.json`` with the settings, the machine and the versions."""
+    origin = {
         "settings": {key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()},
         "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "torch_threads": torch.get_num_threads()},
         "versions": {
@@ -159,9 +191,11 @@ def write_results(args: argparse.Namespace, solution: pb.Solution, training: dic
             "pyode_bridge": pb.__version__,
         },
     }
-    (args.output / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    print("Ran with " + ", ".join(f"{key} {value}" for key, value in ran.items()))
-    print(f"Training took {training['seconds']:.1f} s for {training['iteration']} iterations on {cpu_name()}")
+    text = json.dumps({**results, **origin}, indent=2) + "\n"
+    (args.output / "results.json").write_text(text, encoding="utf-8")
+
+
+def _list_files(args: argparse.Namespace) -> None:
     print("Files: " + ", ".join(str(path) for path in sorted(args.output.resolve().iterdir())))
 
 

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class StiffProblem:
-    """``dy/dt = f(t, y)`` from ``y0`` at time 0; ``y_end`` is published for ``t_end``; float64."""
-
-    name: str
-    f: Callable[[Tensor, Tensor], Tensor]
-    y0: tuple[float, ...]
-    t_end: float
-    y_end: tuple[float, ...]
-    atol: float
+from .problem import Problem
 
 
 def rober(_t: Tensor, y: Tensor) -> Tensor:
@@ -112,8 +101,21 @@ POLLU_END = (
     *(0.1772146513969984e-5, 0.5682943292316392e-4),
 )
 POLLU_START = (0.0, 0.2, 0.0, 0.04, 0.0, 0.0, 0.1, 0.3, 0.01, *[0.0] * 7, 0.007, 0.0, 0.0, 0.0)
+
+
+def published(
+    name: str,
+    f: Callable[[Tensor, Tensor], Tensor],
+    y0: tuple[float, ...],
+    t_end: float,
+    y_end: tuple[float, ...],
+    atol: float,
+) -> Problem:
+    return Problem(name, f, y0, t_end, y_end, atol, stiff=True, origin="Test Set for IVP Solvers")
+
+
 PROBLEMS = (
-    StiffProblem(
+    published(
         "ROBER",
         rober,
         (1.0, 0.0, 0.0),
@@ -121,7 +123,7 @@ PROBLEMS = (
         (0.2083340149701255e-7, 0.8333360770334713e-13, 0.9999999791665050),
         1e-20,
     ),
-    StiffProblem(
+    published(
         "OREGO",
         orego,
         (1.0, 2.0, 3.0),
@@ -129,7 +131,7 @@ PROBLEMS = (
         (0.1000814870318523e1, 0.1228178521549917e4, 0.1320554942846706e3),
         1e-10,
     ),
-    StiffProblem("VDPOL", vdpol, (2.0, 0.0), 2.0, (0.1706167732170483e1, -0.8928097010247975), 1e-10),
-    StiffProblem("HIRES", hires, (1.0, *[0.0] * 6, 0.0057), 321.8122, HIRES_END, 1e-14),
-    StiffProblem("POLLU", pollu, POLLU_START, 60.0, POLLU_END, 1e-24),
+    published("VDPOL", vdpol, (2.0, 0.0), 2.0, (0.1706167732170483e1, -0.8928097010247975), 1e-10),
+    published("HIRES", hires, (1.0, *[0.0] * 6, 0.0057), 321.8122, HIRES_END, 1e-14),
+    published("POLLU", pollu, POLLU_START, 60.0, POLLU_END, 1e-24),
 )

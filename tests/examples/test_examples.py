@@ -29,7 +29,12 @@ class Example:
 
 # The spiral's error is an RMSE of coordinates within [-2, 2]; an unlearnt model's is above 1.
 # The CO2 error is the RMSE of the forecast in ppm; the parameters it starts from give above 3.
-EXAMPLES = [Example("spiral", bound=0.5, stop_after=20), Example("co2", bound=2.0, stop_after=1)]
+# The ball's is the relative distance to a fit in closed form; the first guess is off by a half.
+EXAMPLES = [
+    Example("spiral", bound=0.5, stop_after=20),
+    Example("co2", bound=2.0, stop_after=1),
+    Example("bouncing_ball", bound=1e-3, stop_after=1),
+]
 
 
 def command(example, output, *extra):

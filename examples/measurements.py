@@ -1,0 +1,108 @@
+"""What the comparing examples share: median times, measuring that Ctrl-C may end early, tables, looks of lines."""
+
+from __future__ import annotations
+
+import csv
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from tqdm import tqdm
+
+plt.rcParams["svg.fonttype"] = "none"  # text stays text, and the files small
+
+Task = TypeVar("Task")
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+
+REPEATS = 9  # solves that a median is taken over, as long as they stay within
+BUDGET = 1.0  # seconds
+
+# Okabe & Ito's colours for the colour-blind, without the yellow that white paper swallows; each with its own marker.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "h")
+LINES = ("-", "--", ":")
+
+
+def look(position: int) -> dict[str, Any]:
+    """Colour, marker and line of the line at ``position``; they differ for more lines than a figure can hold."""
+    return {
+        "color": COLORS[position % len(COLORS)],
+        "marker": MARKERS[position % len(MARKERS)],
+        "linestyle": LINES[position // len(COLORS) % len(LINES)],
+        "markersize": 5,
+        "linewidth": 1.4,
+    }
+
+
+def repeated(work: Callable[[], Result], *, quick: bool) -> tuple[Result, float, int]:
+    """What ``work`` returns, the median of its seconds, and how often it ran: once if ``quick``."""
+    times: list[float] = []
+    while not times or (not quick and len(times) < REPEATS and sum(times) < BUDGET):
+        began = time.perf_counter()
+        result = work()
+        times.append(time.perf_counter() - began)
+    return result, statistics.median(times), len(times)
+
+
+def measured(
+    tasks: Sequence[Task], measure: Callable[[Task], Iterable[Row]], names: Callable[[Task], str]
+) -> tuple[list[Row], bool]:
+    """The rows of every task, with a progress bar, and whether that is all: Ctrl-C ends it and keeps what is done."""
+    rows: list[Row] = []
+    try:
+        with tqdm(tasks, unit="task", dynamic_ncols=True) as bar:
+            for task in bar:
+                bar.set_postfix_str(names(task))
+                for row in measure(task):
+                    rows.append(row)
+    except KeyboardInterrupt:
+        print(f"\nStopped; the {len(rows)} measurements made so far are kept.")
+        return rows, False
+    return rows, True
+
+
+def write_table(path: Path, rows: Sequence[Any]) -> None:
+    """Write dataclass rows as CSV."""
+    if not rows:
+        return
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(rows[0])])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns as wide as their widest entry, the first aligned to the left."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    for row in [header, *rows]:
+        first, *others = (
+            entry.ljust(width) if column == 0 else entry.rjust(width)
+            for column, (entry, width) in enumerate(zip(row, widths, strict=True))
+        )
+        print("  ".join([first, *others]))
+
+
+def whole_decades(panel: Axes) -> None:
+    """Let logarithmic axes reach from one power of ten to another, and label those alone."""
+    for axis, limit in ((panel.xaxis, panel.set_xlim), (panel.yaxis, panel.set_ylim)):
+        low, high = axis.get_data_interval()
+        if axis.get_scale() == "log" and 0 < low <= high < math.inf:
+            margin = 1.4  # so that no marker is cut off
+            limit(10.0 ** math.floor(math.log10(low)) / margin, 10.0 ** math.ceil(math.log10(high)) * margin)
+            axis.set_minor_locator(NullLocator())
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Save as PNG and SVG under ``path`` without a suffix, and close."""
+    figure.savefig(path.with_suffix(".png"), dpi=120)
+    figure.savefig(path.with_suffix(".svg"))
+    plt.close(figure)

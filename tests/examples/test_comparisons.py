@@ -1,0 +1,165 @@
+"""The examples that measure run to their end on each engine, write their files, and keep what is done on Ctrl-C."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.examples.interruption import interrupt_when
+
+pytest.importorskip("matplotlib")
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 280  # seconds for one script, on a machine that others use too
+SOLVERS = {"embedded": ["DP5", "RK4", "lsoda"], "julia": ["Tsit5", "rk4", "KenCarp4(linsolve=KrylovJL_GMRES())"]}
+SENSEALGS = {"embedded": ["BacksolveAdjoint"], "julia": ["GaussAdjoint", "InterpolatingAdjoint(checkpointing=true)"]}
+
+
+def command(name: str, output: Path, *extra: str) -> list[str]:
+    return [sys.executable, str(ROOT / "examples" / f"{name}.py"), "--quick", "--output", str(output), *extra]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+
+def run(name: str, output: Path, *extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(name, output, *extra), env=environment(), capture_output=True, text=True, timeout=LIMIT
+    )
+
+
+def results(output: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((output / "results.json").read_text())
+    return found
+
+
+def has_figures(output: Path, *names: str) -> bool:
+    return all((output / f"{name}.{kind}").stat().st_size > 10_000 for name in names for kind in ("png", "svg"))
+
+
+def test_solvers_are_compared(engine: str, tmp_path: Path) -> None:
+    problems = ("--problem", "Kepler", "ROBER", "Brusselator")
+    ended = run("compare_solvers", tmp_path, "--engine", engine, *problems, "--methods", *SOLVERS[engine])
+    assert ended.returncode == 0, ended.stderr
+    kinds = ("nonstiff", "stiff", "energy", "brusselator")
+    assert has_figures(tmp_path, *(f"compare_solvers_{kind}" for kind in kinds))
+    found = results(tmp_path)
+    assert found["complete"]
+    assert found["ran"]["engine"] == engine
+    runs = found["numbers"]["work_precision"]
+    assert {run["problem"] for run in runs} == {"Kepler", "ROBER", "Brusselator-16"}
+    assert {run["method"] for run in runs} == set(SOLVERS[engine])
+
+    explicit, fixed, implicit = (
+        [run for run in runs if (run["problem"], run["method"]) == ("Kepler", method)] for method in SOLVERS[engine]
+    )
+    assert [run["control"] for run in explicit] == [1e-4, 1e-7]
+    assert [run["control"] for run in fixed] == [200, 400]
+    for loose, tight in (explicit, fixed, implicit):
+        assert tight["error"] < loose["error"] / 5
+        assert tight["nfe"] > loose["nfe"]
+    assert fixed[0]["nfe"] in (800, 801), "four evaluations a step"
+
+    failed = [run for run in runs if run["error"] is None]
+    assert {run["problem"] for run in failed} == {"ROBER"}
+    assert SOLVERS[engine][0] in {run["method"] for run in failed}, "no explicit solver reaches 1e11"
+    assert f"{SOLVERS[engine][0]} stopped at t = " in ended.stdout
+    with (tmp_path / "compare_solvers.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == len(runs)
+    assert all(row["message"] for row in table if not row["error"])
+
+    growing = found["numbers"]["growing_brusselator"]
+    assert {run["size"] for run in growing} == {32, 64}
+    assert all(run["error"] < 1e-4 for run in growing)
+    assert all(0 < max(row["drift"]) < 1e-2 and len(row["drift"]) == 10 for row in found["numbers"]["energy_drift"])
+
+
+@pytest.fixture
+def examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+
+
+@pytest.mark.usefixtures("examples")
+def test_default_solvers_are_those_of_the_engine() -> None:
+    from compare_solvers import default_methods
+
+    explicit, implicit = (default_methods(stiff, "embedded") for stiff in (False, True))
+    assert {"DP5", "BS3", "DP8", "RK4"} <= set(explicit)
+    assert {"RadauIIA5", "QNDF", "lsoda"} <= set(implicit)
+    assert not {"Euler", "RadauIIA5"} & set(explicit)
+
+
+def test_unknown_solver_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    ended = run("compare_solvers", tmp_path, "--engine", "embedded", "--methods", "Tsit7")
+    assert ended.returncode == 1
+    assert re.search(r"--methods: .*Tsit7", ended.stderr)
+    assert not (tmp_path / "results.json").exists()
+
+
+def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
+    asked = ("--engine", "embedded", "--problem", "Pleiades", "Kepler", "--methods", "RK4", "BS3", "DP5")
+    interrupt_when(
+        lambda seen: re.search(r"\| [1-3]/6 \[", seen), command("compare_solvers", tmp_path, *asked), environment()
+    )
+    found = results(tmp_path)
+    assert not found["complete"]
+    assert 2 <= len(found["numbers"]["work_precision"]) < 12
+    assert has_figures(tmp_path, "compare_solvers_nonstiff")
+
+
+def test_an_explicit_solver_fails_where_the_example_says(engine: str, tmp_path: Path) -> None:
+    ended = run("stiff_failure", tmp_path, "--engine", engine)
+    assert ended.returncode == 0, ended.stderr
+    assert has_figures(tmp_path, "stiff_failure")
+    explicit, implicit = results(tmp_path)["numbers"]["attempts"]
+    assert explicit["retcode"] == "MaxIters"
+    assert 0 < explicit["t"] < 0.1
+    assert "stiff solver such as 'Rodas5P'" in explicit["message"]
+    assert explicit["message"] in ended.stdout
+    assert implicit["retcode"] == "Success"
+    assert implicit["error"] < 1e-4
+
+
+def test_gradients_are_compared(engine: str, tmp_path: Path) -> None:
+    another = {"embedded": "neural ODE", "julia": "ROBER"}[engine]  # the paper's adjoint cannot do ROBER
+    problems = ("--problem", "linear", another)
+    ended = run("compare_sensealgs", tmp_path, "--engine", engine, *problems, "--sensealgs", *SENSEALGS[engine])
+    assert ended.returncode == 0, ended.stderr
+    assert has_figures(tmp_path, "compare_sensealgs")
+    found = results(tmp_path)["numbers"]
+    assert all(reference["two_ways_differ_by"] < 1e-8 for reference in found["references"].values())
+    for sensealg in SENSEALGS[engine]:
+        loose, tight = (run for run in found["runs"] if (run["problem"], run["sensealg"]) == ("linear", sensealg))
+        assert tight["error"] < 1e-4
+        assert tight["error"] < loose["error"] / 10
+        assert tight["nvjp"] > 0
+    others = [run for run in found["runs"] if run["problem"] == another]
+    assert len(others) == 2 * len(SENSEALGS[engine])
+    assert min(run["error"] for run in others) < 1e-4
+
+
+@pytest.mark.usefixtures("examples")
+def test_unknown_gradient_task_is_refused() -> None:
+    from compare_sensealgs import chosen_tasks
+
+    with pytest.raises(SystemExit, match="there is no Pluto"):
+        chosen_tasks(["linear", "Pluto"])
+
+
+@pytest.mark.julia
+def test_bouncing_ball_learns_through_julia(tmp_path: Path) -> None:
+    """As far as the measurements tell; the embedded engine's run is among `test_examples.EXAMPLES`."""
+    ended = run("bouncing_ball", tmp_path, "--engine", "julia", "--method", "Tsit5")
+    assert ended.returncode == 0, ended.stderr
+    assert results(tmp_path)["ran"]["engine"] == "julia"
+    assert results(tmp_path)["numbers"]["error"] < 1e-3
