@@ -25,6 +25,7 @@ from problems.nonstiff import PROBLEMS as NONSTIFF
 from problems.problem import Problem
 from problems.references import SIZES
 from problems.stiff import PROBLEMS as STIFF
+from torch import Tensor
 
 import pyode_bridge as pb
 from pyode_bridge.engines import select_engine
@@ -35,6 +36,7 @@ JULIA_METHODS = {
     False: ("BS3", "Tsit5", "DP8", "Vern7", "Vern9", "VCABM"),
     True: ("Rosenbrock23", "Rodas5P", "TRBDF2", "KenCarp4", "RadauIIA5", "QNDF", "FBDF"),
 }
+SECOND_ORDER_METHODS = ("McAte5", "KahanLi8")  # symplectic; in Julia alone
 TOLERANCES, QUICK_TOLERANCES = tuple(10.0**-k for k in range(4, 11)), (1e-4, 1e-7)
 FEWEST_STEPS = 200  # of a fixed-step solver; each next run has twice as many
 LONGEST, QUICK_LONGEST = 10.0, 4.0  # seconds; what took longer is not run with a tighter tolerance
@@ -47,12 +49,20 @@ LOOKS = 20  # at the energy in each period, at ends of the fixed steps
 
 @dataclass(frozen=True)
 class Case:
-    """A problem with a solver; ``fixed`` if the solver's steps are, else it may take ``maxiters`` of them."""
+    """A problem with a solver.
+
+    Attributes:
+        problem, method: what is solved, and by which solver.
+        fixed: whether the solver's steps are; else it may take ``maxiters`` of them.
+        maxiters: the largest number of steps.
+        partitioned: whether the solver wants positions and velocities apart.
+    """
 
     problem: Problem
     method: str
     fixed: bool
     maxiters: int
+    partitioned: bool
 
 
 @dataclass(frozen=True)
@@ -169,15 +179,29 @@ def chosen_problems(args: argparse.Namespace) -> list[Problem]:
 
 def cases_of(problem: Problem, args: argparse.Namespace, engine: str) -> list[Case]:
     maxiters = QUICK_MAXITERS if args.quick else MAXITERS
-    methods = args.methods or default_methods(problem.stiff, engine)
-    return [Case(problem, method, has_fixed_steps(method, engine), maxiters) for method in methods]
+    methods = args.methods or [*default_methods(problem.stiff, engine), *second_order_methods(problem, engine)]
+    return [
+        Case(problem, method, has_fixed_steps(method, engine), maxiters, is_partitioned(method, engine))
+        for method in methods
+    ]
+
+
+def second_order_methods(problem: Problem, engine: str) -> Sequence[str]:
+    return SECOND_ORDER_METHODS if problem.acceleration and engine == "julia" else ()
 
 
 @functools.cache
 def has_fixed_steps(method: str, engine: str) -> bool:
-    asked = as_method(method)
-    name = str(asked).split("(")[0]
-    return asked.fixed_step or any(solver.name == name for solver in pb.solvers(engine, adaptive=False))
+    return as_method(method).fixed_step or type_name(method) in [s.name for s in pb.solvers(engine, adaptive=False)]
+
+
+@functools.cache
+def is_partitioned(method: str, engine: str) -> bool:
+    return type_name(method) in [solver.name for solver in pb.solvers(engine, problem="partitioned")]
+
+
+def type_name(method: str) -> str:
+    return str(as_method(method)).split("(")[0]
 
 
 def default_methods(stiff: bool, engine: str) -> Sequence[str]:
@@ -226,21 +250,30 @@ def runs_of(case: Case, controls: Sequence[float], engine: str, quick: bool) -> 
         yield run
 
 
+def solve(case: Case, t: Tensor, control: float, engine: str) -> tuple[Tensor, pb.Solution]:
+    """The states at ``t``, shape ``(T, n)``, and the solution that they come from."""
+    problem = case.problem
+    with torch.no_grad():
+        if not (case.partitioned and problem.acceleration):
+            solution = pb.solve(problem.f, problem.start(), t, **settings(case, control, engine))
+            return solution.y, solution
+        acceleration = problem.acceleration
+        halves = tuple(problem.start().chunk(2))
+        func = pb.SecondOrder(lambda t, q, v: acceleration(q))
+        solution = pb.solve(func, halves, t, **settings(case, control, engine))
+        return torch.cat(solution.y, dim=-1), solution
+
+
 def one_run(case: Case, control: float, engine: str, quick: bool) -> Run:
     problem = case.problem
-
-    def work() -> pb.Solution:
-        with torch.no_grad():
-            return pb.solve(problem.f, problem.start(), problem.times(), **settings(case, control, engine))
-
     try:
-        solution, seconds, repeats = repeated(work, quick=quick)
+        (y, solution), seconds, repeats = repeated(lambda: solve(case, problem.times(), control, engine), quick=quick)
     except pb.BridgeError as error:
         return _failed(case, control, getattr(error, "retcode", type(error).__name__), str(error))
     stats = solution.stats
     return Run(
         *(problem.name, len(problem.y0), case.method, control, solution.retcode),
-        *(problem.error(solution.y[-1]), seconds, repeats),
+        *(problem.error(y[-1]), seconds, repeats),
         *(stats.nfe, stats.njac, stats.accepted, stats.rejected),
     )
 
@@ -257,12 +290,11 @@ def energy_drift(args: argparse.Namespace, engine: str, case: Case) -> Iterator[
     control = float(ENERGY_STEPS) if case.fixed else ENERGY_RTOL
     t = torch.linspace(0, periods * PERIOD, LOOKS * periods + 1, dtype=torch.float64)
     try:
-        with torch.no_grad():
-            solution = pb.solve(problem.f, problem.start(), t, **settings(case, control, engine))
+        y, solution = solve(case, t, control, engine)
     except pb.BridgeError as error:
         yield Drift(case.method, control, getattr(error, "retcode", type(error).__name__), message=str(error))
         return
-    energy = problem.invariant(solution.y)
+    energy = problem.invariant(y)
     off = ((energy - energy[0]) / energy[0]).abs()[1:].reshape(periods, LOOKS).amax(-1)
     yield Drift(case.method, control, solution.retcode, solution.stats.nfe, tuple(off.tolist()))
 

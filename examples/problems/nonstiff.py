@@ -27,11 +27,15 @@ MASSES = torch.arange(1, 8, dtype=torch.float64)
 
 def pleiades(_t: Tensor, y: Tensor) -> Tensor:
     """Seven stars in the plane (Hairer, Nørsett & Wanner, "Solving ODEs I", section II.10): x, y, and velocities."""
-    places, velocities = y[:14].reshape(2, 7), y[14:]
+    return torch.cat([y[14:], pleiades_pulls(y[:14])])
+
+
+def pleiades_pulls(q: Tensor) -> Tensor:
+    """The acceleration of each star."""
+    places = q.reshape(2, 7)
     gaps = places[:, None, :] - places[:, :, None]  # gaps[:, i, j] leads from star i to star j
-    squares = gaps.square().sum(0) + torch.eye(7, dtype=y.dtype)  # a star does not pull itself: its gap is zero
-    pulls = (MASSES * gaps / squares**1.5).sum(-1)
-    return torch.cat([velocities, pulls.reshape(14)])
+    squares = gaps.square().sum(0) + torch.eye(7, dtype=q.dtype)  # a star does not pull itself: its gap is zero
+    return (MASSES * gaps / squares**1.5).sum(-1).reshape(14)
 
 
 PLEIADES_START = (
@@ -54,8 +58,11 @@ PLEIADES_END = (
 
 def kepler(_t: Tensor, y: Tensor) -> Tensor:
     """The two-body problem in the plane: place and velocity."""
-    place, velocity = y[:2], y[2:]
-    return torch.cat([velocity, -place / place.square().sum() ** 1.5])
+    return torch.cat([y[2:], kepler_pull(y[:2])])
+
+
+def kepler_pull(q: Tensor) -> Tensor:
+    return -q / q.square().sum() ** 1.5
 
 
 def kepler_energy(y: Tensor) -> Tensor:
@@ -71,6 +78,7 @@ KEPLER = Problem(
     stiff=False,
     origin="closed form: the orbit closes after a period",
     invariant=kepler_energy,
+    acceleration=kepler_pull,
 )
 PROBLEMS = (
     Problem(
@@ -83,6 +91,7 @@ PROBLEMS = (
         *("Pleiades", pleiades, PLEIADES_START, 3.0, PLEIADES_END, 1e-8),
         stiff=False,
         origin="Test Set for IVP Solvers",
+        acceleration=pleiades_pulls,
     ),
     KEPLER,
 )

@@ -23,6 +23,8 @@ class Problem:
         stiff: whether explicit solvers have a hard time.
         origin: where ``y_end`` comes from.
         invariant: maps states ``(..., n)`` to a quantity that the exact solution keeps, ``(...)``, if there is one.
+        acceleration: of positions, the first half of the state; the other half are velocities. None for a problem that
+            is not of second order.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Problem:
     stiff: bool
     origin: str
     invariant: Callable[[Tensor], Tensor] | None = None
+    acceleration: Callable[[Tensor], Tensor] | None = None
 
     def start(self) -> Tensor:
         """``y0`` as a tensor."""

@@ -132,8 +132,8 @@ function backward_algorithm(::Equation, alg)
     is_partitioned(alg) || return alg
     throw(
         UnsupportedError(
-            "$(nameof(typeof(alg))) cannot run the backward solve, which has no halves: name another solver for that, " *
-                "for example with adjoint_method=\"Vern7\"."
+            "$(nameof(typeof(alg))) cannot run the backward solve, which has no halves: name another solver for " *
+                "that, for example with adjoint_method=\"Vern7\"."
         )
     )
 end

@@ -66,8 +66,8 @@ function forward_algorithm(::Equation, alg, sensealg, control)
     needs_dense(sensealg) || return alg
     throw(
         UnsupportedError(
-            "$(nameof(typeof(sensealg))) interpolates the forward solution, which $(nameof(typeof(alg))) leaves at the " *
-                "times of t alone; choose `$PARTS_SENSEALG` or `BacksolveAdjoint`."
+            "$(nameof(typeof(sensealg))) interpolates the forward solution, which $(nameof(typeof(alg))) leaves at " *
+                "the times of t alone; choose `$PARTS_SENSEALG` or `BacksolveAdjoint`."
         )
     )
 end

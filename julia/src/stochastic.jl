@@ -67,14 +67,14 @@ options(equation::Stochastic) = (; save_noise = equation.keep_paths)
 function forward_algorithm(::Stochastic, alg, sensealg, control)
     sensealg === nothing && return alg
     sensealg isa BacksolveAdjoint || throw(
-        UnsupportedError("Stochastic equations are differentiated by BacksolveAdjoint, not by $(nameof(typeof(sensealg))).")
+        UnsupportedError("BacksolveAdjoint differentiates stochastic equations, not $(nameof(typeof(sensealg))).")
     )
     stratonovich = SciMLBase.alg_interpretation(alg) == SciMLBase.AlgorithmInterpretation.Stratonovich
     stratonovich && has_fixed_steps(control, alg) && return alg
     throw(
         UnsupportedError(
-            "$(nameof(typeof(alg))) cannot be differentiated: gradients need a method in Stratonovich's sense with fixed " *
-                "steps, such as method=\"EulerHeun\" with dt in the options. Or call it under torch.no_grad()."
+            "$(nameof(typeof(alg))) cannot be differentiated: gradients need a method in Stratonovich's sense with " *
+                "fixed steps, such as method=\"EulerHeun\" with dt in the options. Or call it under torch.no_grad()."
         )
     )
 end

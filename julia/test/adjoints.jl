@@ -8,8 +8,8 @@ function gradients(name, sense; tolerance = 1.0e-10)
     address(x) = UInt(pointer(x))
     GC.@preserve u0 t ys grads dy0 dp begin
         solved = solve_equation(
-            ordinary_equation(map(UInt, c_functions()), "float64", 2, 0, 0, 0), "float64", address(u0), 2, 1, address(t), 3,
-            address(ys), alg, tolerance, tolerance, control, sensealg, false
+            ordinary_equation(map(UInt, c_functions()), "float64", 2, 0, 0, 0), "float64", address(u0), 2, 1,
+            address(t), 3, address(ys), alg, tolerance, tolerance, control, sensealg, false
         )
         pull_back(solved, address(grads), address(dy0), 2, address(dp), alg, sensealg, tolerance, tolerance, control)
     end

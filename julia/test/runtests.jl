@@ -1,6 +1,6 @@
 using PyODEBridge
-using PyODEBridge: algorithm, catalogue, exported_names, ordinary_equation, pull_back, sensitivity_algorithm, solve_equation,
-    step_control
+using PyODEBridge: algorithm, catalogue, exported_names, ordinary_equation, pull_back, sensitivity_algorithm,
+    solve_equation, step_control
 using Test
 
 @testset "PyODEBridge" begin
