@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import common
 import compare_solvers_figures as figures
 import torch
-from measurements import measured, print_table, repeated, write_table
+from measurements import measured, print_table, repeated, sweep, write_table
 from problems.brusselator import brusselator
 from problems.nonstiff import PERIOD
 from problems.nonstiff import PROBLEMS as NONSTIFF
@@ -210,23 +209,16 @@ def one_tolerance(args: argparse.Namespace, engine: str, case: Case) -> Iterator
 
 
 def runs_of(case: Case, controls: Sequence[float], engine: str, quick: bool) -> Iterator[Run]:
-    """Measure a case with each control, the loosest first; one solve beforehand lets Julia compile."""
-    first = one_run(case, controls[0], engine, quick=True)
-    longest, last = QUICK_LONGEST if quick else LONGEST, 0.0
-    if first.error is None:
-        yield first
-        controls = controls[1:]
-    for control in controls:
-        if last > longest:
-            yield _failed(case, control, "NotRun", f"a looser setting took more than {longest:g} s")
-            continue
-        began = time.perf_counter()
-        run = one_run(case, control, engine, quick)
-        last = run.seconds or time.perf_counter() - began
-        yield run
+    return sweep(
+        controls,
+        lambda control, once: one_run(case, control, engine, once),
+        lambda control, reason: _failed(case, control, "NotRun", reason),
+        quick=quick,
+        longest=QUICK_LONGEST if quick else LONGEST,
+    )
 
 
-def one_run(case: Case, control: float, engine: str, quick: bool) -> Run:
+def one_run(case: Case, control: float, engine: str, once: bool) -> Run:
     problem = case.problem
 
     def work() -> pb.Solution:
@@ -234,7 +226,7 @@ def one_run(case: Case, control: float, engine: str, quick: bool) -> Run:
             return pb.solve(problem.f, problem.start(), problem.times(), **settings(case, control, engine))
 
     try:
-        solution, seconds, repeats = repeated(work, quick=quick)
+        solution, seconds, repeats = repeated(work, once=once)
     except pb.BridgeError as error:
         return _failed(case, control, getattr(error, "retcode", type(error).__name__), str(error))
     stats = solution.stats
