@@ -17,7 +17,7 @@ import common
 import torch
 import work_precision
 from compare_sensealgs_tasks import Gradients, Task, distance, reference, tasks
-from measurements import measured, print_table, repeated, sweep, write_table
+from measurements import first_line, measured, print_table, repeated, sweep, write_table
 
 import pyode_bridge as pb
 from pyode_bridge.engines import select_engine
@@ -155,7 +155,7 @@ def one_run(case: Case, rtol: float, once: bool) -> Run:
     try:
         (solution, found), seconds, repeats = repeated(work, once=once)
     except pb.BridgeError as error:
-        return Run(*named, getattr(error, "retcode", type(error).__name__), message=str(error))
+        return Run(*named, getattr(error, "retcode", type(error).__name__), message=first_line(error))
     error = distance(found, case.expected)
     if not math.isfinite(error):
         return Run(*named, "NotFinite", message="the gradient is not finite")

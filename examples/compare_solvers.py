@@ -17,7 +17,7 @@ from typing import Any
 import common
 import compare_solvers_figures as figures
 import torch
-from measurements import measured, print_table, repeated, sweep, write_table
+from measurements import first_line, measured, print_table, repeated, sweep, write_table
 from problems.brusselator import brusselator
 from problems.nonstiff import PERIOD
 from problems.nonstiff import PROBLEMS as NONSTIFF
@@ -228,7 +228,7 @@ def one_run(case: Case, control: float, engine: str, once: bool) -> Run:
     try:
         solution, seconds, repeats = repeated(work, once=once)
     except pb.BridgeError as error:
-        return _failed(case, control, getattr(error, "retcode", type(error).__name__), str(error))
+        return _failed(case, control, getattr(error, "retcode", type(error).__name__), first_line(error))
     stats = solution.stats
     return Run(
         *(problem.name, len(problem.y0), case.method, control, solution.retcode),
@@ -252,7 +252,7 @@ def energy_drift(args: argparse.Namespace, engine: str, case: Case) -> Iterator[
         with torch.no_grad():
             solution = pb.solve(problem.f, problem.start(), t, **settings(case, control, engine))
     except pb.BridgeError as error:
-        yield Drift(case.method, control, getattr(error, "retcode", type(error).__name__), message=str(error))
+        yield Drift(case.method, control, getattr(error, "retcode", type(error).__name__), message=first_line(error))
         return
     energy = problem.invariant(solution.y)
     off = ((energy - energy[0]) / energy[0]).abs()[1:].reshape(periods, LOOKS).amax(-1)

@@ -146,6 +146,11 @@ def whole_decades(panel: Axes) -> None:
             axis.set_minor_locator(NullLocator())
 
 
+def first_line(error: Exception) -> str:
+    """The beginning of a message; what follows may be a list of candidates with their places on this machine."""
+    return str(error).split("\n", 1)[0]
+
+
 def save(figure: Figure, path: Path) -> None:
     """Save as PNG and SVG under ``path`` without a suffix, and close."""
     figure.savefig(path.with_suffix(".png"), dpi=120)
