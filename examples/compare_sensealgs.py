@@ -17,7 +17,7 @@ import common
 import torch
 import work_precision
 from compare_sensealgs_tasks import Gradients, Task, distance, reference, tasks
-from measurements import measured, print_table, repeated, write_table
+from measurements import first_line, measured, print_table, repeated, sweep, write_table
 
 import pyode_bridge as pb
 from pyode_bridge.engines import select_engine
@@ -36,6 +36,7 @@ SENSEALGS = {
 METHODS = {"julia": {False: "Tsit5", True: "Rodas5P"}, "embedded": {False: "DP5", True: "RadauIIA5"}}
 TOLERANCES, QUICK_TOLERANCES = (1e-4, 1e-6, 1e-8, 1e-10), (1e-4, 1e-7)
 MAXITERS, QUICK_MAXITERS = 10_000, 400  # steps forward, and backward
+LONGEST, QUICK_LONGEST = 30.0, 5.0  # seconds; what took longer is not run with a tighter tolerance
 
 
 @dataclass(frozen=True)
@@ -122,16 +123,16 @@ def chosen_tasks(names: Sequence[str]) -> list[Task]:
 
 
 def runs_of(tolerances: Sequence[float], quick: bool, case: Case) -> Iterator[Run]:
-    """Measure a case with each tolerance; one gradient beforehand lets Julia compile."""
-    first = one_run(case, tolerances[0], quick=True)
-    if first.error is None:
-        yield first
-        tolerances = tolerances[1:]
-    for rtol in tolerances:
-        yield one_run(case, rtol, quick)
+    return sweep(
+        tolerances,
+        lambda rtol, once: one_run(case, rtol, once),
+        lambda rtol, reason: Run(case.task.name, case.sensealg, case.method, rtol, "NotRun", message=reason),
+        quick=quick,
+        longest=QUICK_LONGEST if quick else LONGEST,
+    )
 
 
-def one_run(case: Case, rtol: float, quick: bool) -> Run:
+def one_run(case: Case, rtol: float, once: bool) -> Run:
     task = case.task
     named = (task.name, case.sensealg, case.method, rtol)
 
@@ -152,9 +153,9 @@ def one_run(case: Case, rtol: float, quick: bool) -> Run:
         return solution, Gradients(by_y0, torch.cat([part.reshape(-1) for part in by_parameters]))
 
     try:
-        (solution, found), seconds, repeats = repeated(work, quick=quick)
+        (solution, found), seconds, repeats = repeated(work, once=once)
     except pb.BridgeError as error:
-        return Run(*named, getattr(error, "retcode", type(error).__name__), message=str(error))
+        return Run(*named, getattr(error, "retcode", type(error).__name__), message=first_line(error))
     error = distance(found, case.expected)
     if not math.isfinite(error):
         return Run(*named, "NotFinite", message="the gradient is not finite")

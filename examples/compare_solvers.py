@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import common
 import compare_solvers_figures as figures
 import torch
-from measurements import measured, print_table, repeated, write_table
+from measurements import first_line, measured, print_table, repeated, sweep, write_table
 from problems.brusselator import brusselator
 from problems.nonstiff import PERIOD
 from problems.nonstiff import PROBLEMS as NONSTIFF
@@ -234,20 +233,13 @@ def one_tolerance(args: argparse.Namespace, engine: str, case: Case) -> Iterator
 
 
 def runs_of(case: Case, controls: Sequence[float], engine: str, quick: bool) -> Iterator[Run]:
-    """Measure a case with each control, the loosest first; one solve beforehand lets Julia compile."""
-    first = one_run(case, controls[0], engine, quick=True)
-    longest, last = QUICK_LONGEST if quick else LONGEST, 0.0
-    if first.error is None:
-        yield first
-        controls = controls[1:]
-    for control in controls:
-        if last > longest:
-            yield _failed(case, control, "NotRun", f"a looser setting took more than {longest:g} s")
-            continue
-        began = time.perf_counter()
-        run = one_run(case, control, engine, quick)
-        last = run.seconds or time.perf_counter() - began
-        yield run
+    return sweep(
+        controls,
+        lambda control, once: one_run(case, control, engine, once),
+        lambda control, reason: _failed(case, control, "NotRun", reason),
+        quick=quick,
+        longest=QUICK_LONGEST if quick else LONGEST,
+    )
 
 
 def solve(case: Case, t: Tensor, control: float, engine: str) -> tuple[Tensor, pb.Solution]:
@@ -264,12 +256,12 @@ def solve(case: Case, t: Tensor, control: float, engine: str) -> tuple[Tensor, p
         return torch.cat(solution.y, dim=-1), solution
 
 
-def one_run(case: Case, control: float, engine: str, quick: bool) -> Run:
+def one_run(case: Case, control: float, engine: str, once: bool) -> Run:
     problem = case.problem
     try:
-        (y, solution), seconds, repeats = repeated(lambda: solve(case, problem.times(), control, engine), quick=quick)
+        (y, solution), seconds, repeats = repeated(lambda: solve(case, problem.times(), control, engine), once=once)
     except pb.BridgeError as error:
-        return _failed(case, control, getattr(error, "retcode", type(error).__name__), str(error))
+        return _failed(case, control, getattr(error, "retcode", type(error).__name__), first_line(error))
     stats = solution.stats
     return Run(
         *(problem.name, len(problem.y0), case.method, control, solution.retcode),
@@ -292,7 +284,7 @@ def energy_drift(args: argparse.Namespace, engine: str, case: Case) -> Iterator[
     try:
         y, solution = solve(case, t, control, engine)
     except pb.BridgeError as error:
-        yield Drift(case.method, control, getattr(error, "retcode", type(error).__name__), message=str(error))
+        yield Drift(case.method, control, getattr(error, "retcode", type(error).__name__), message=first_line(error))
         return
     energy = problem.invariant(y)
     off = ((energy - energy[0]) / energy[0]).abs()[1:].reshape(periods, LOOKS).amax(-1)

@@ -6,10 +6,10 @@ import csv
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -43,14 +43,59 @@ def look(position: int) -> dict[str, Any]:
     }
 
 
-def repeated(work: Callable[[], Result], *, quick: bool) -> tuple[Result, float, int]:
-    """What ``work`` returns, the median of its seconds, and how often it ran: once if ``quick``."""
+def repeated(work: Callable[[], Result], *, once: bool) -> tuple[Result, float, int]:
+    """What ``work`` returns, the median of its seconds, and how often it ran."""
     times: list[float] = []
-    while not times or (not quick and len(times) < REPEATS and sum(times) < BUDGET):
+    while not times or (not once and len(times) < REPEATS and sum(times) < BUDGET):
         began = time.perf_counter()
         result = work()
         times.append(time.perf_counter() - began)
     return result, statistics.median(times), len(times)
+
+
+class Measured(Protocol):
+    """A measurement: both are None where it failed."""
+
+    @property
+    def error(self) -> float | None: ...
+
+    @property
+    def seconds(self) -> float | None: ...
+
+
+Measurement = TypeVar("Measurement", bound=Measured)
+
+
+def sweep(
+    controls: Sequence[float],
+    run: Callable[[float, bool], Measurement],
+    skipped: Callable[[float, str], Measurement],
+    *,
+    quick: bool,
+    longest: float,
+) -> Iterator[Measurement]:
+    """A measurement for each control, the loosest first.
+
+    Args:
+        controls: tolerances, or numbers of steps.
+        run: measures with a control, only once if its second argument is true.
+        skipped: stands for a measurement that is left out, with the reason.
+        quick: whether all are measured only once.
+        longest: seconds; after a longer measurement the others are left out.
+    """
+    first = run(controls[0], True)  # not counted: it lets Julia compile
+    if first.error is None:
+        yield first
+        controls = controls[1:]
+    last = 0.0
+    for control in controls:
+        if last > longest:
+            yield skipped(control, f"a looser setting took more than {longest:g} s")
+            continue
+        began = time.perf_counter()
+        found = run(control, quick)
+        last = found.seconds or time.perf_counter() - began
+        yield found
 
 
 def measured(
@@ -99,6 +144,11 @@ def whole_decades(panel: Axes) -> None:
             margin = 1.4  # so that no marker is cut off
             limit(10.0 ** math.floor(math.log10(low)) / margin, 10.0 ** math.ceil(math.log10(high)) * margin)
             axis.set_minor_locator(NullLocator())
+
+
+def first_line(error: Exception) -> str:
+    """The beginning of a message; what follows may be a list of candidates with their places on this machine."""
+    return str(error).split("\n", 1)[0]
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -29,7 +29,7 @@ def draw(path: Path, rows: Sequence[Any], *, line: str, costs: Mapping[str, str]
     problems = list(dict.fromkeys(row.problem for row in rows))
     if not problems:
         return
-    names = list(dict.fromkeys(getattr(row, line) for row in rows))
+    names = list(dict.fromkeys(getattr(row, line) for row in rows if row.error is not None))
     figure, grid = plt.subplots(
         len(problems),
         len(costs),

@@ -85,7 +85,8 @@ end
 
 is_partitioned(alg) = is_partitioned_type(typeof(alg))
 is_partitioned_type(type) = type <: OrdinaryDiffEqCore.PartitionedAlgorithm || is_nystrom_type(type)
-takes_operator(alg) = nameof(parentmodule(typeof(alg))) === :OrdinaryDiffEqLinear
+is_of_matrices(alg) = nameof(typeof(alg)) === :CayleyEuler
+takes_operator(alg) = nameof(parentmodule(typeof(alg))) === :OrdinaryDiffEqLinear && !is_of_matrices(alg)
 is_nystrom(alg) = is_nystrom_type(typeof(alg))
 is_nystrom_type(type) = nameof(parentmodule(type)) === :OrdinaryDiffEqRKN
 is_imex(alg) = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && OrdinaryDiffEqCore.issplit(alg)
@@ -103,6 +104,9 @@ function suited(equation::Ordinary, alg)
     nameof(typeof(alg)) in SPLIT_ONLY && refuse_parts(alg, "a stiff and another part", "Split")
     needs_matrix(alg) && refuse_parts(alg, "a linear and another part", "Split(matrix, f)")
     takes_operator(alg) && refuse_parts(alg, "y' = A(t, y) y by its matrix", "Quasilinear")
+    is_of_matrices(alg) && throw(
+        UnsupportedError("CayleyEuler solves flows of a matrix, Y' = A(Y) Y - Y A(Y), which the bridge does not serve.")
+    )
     return equation
 end
 

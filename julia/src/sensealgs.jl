@@ -10,7 +10,7 @@ The adjoint that `text` names. The vector-Jacobian products are the callback's o
 choice must be, and it is the one that does nothing beforehand.
 """
 function sensitivity_algorithm(text::AbstractString; abstol::Real, reltol::Real)
-    defaults(name) = name in (:QuadratureAdjoint, :GaussKronrodAdjoint) ? (; abstol, reltol) : (;)
+    defaults(name) = name === :QuadratureAdjoint ? (; abstol, reltol) : (;)
     function make(callable, args, kwargs)
         is_sensealg = callable isa Type && callable <: SciMLBase.AbstractSensitivityAlgorithm
         is_sensealg || return construct(callable, args, kwargs)

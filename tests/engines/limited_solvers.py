@@ -55,9 +55,10 @@ COEFFICIENTS = Limit("A coefficient of the package's tableau is wrong (sum b c i
 UNDEFINED = Limit("The package uses names that OrdinaryDiffEqDifferentiation 3.2.3 has no longer: UndefVarError.")
 
 LIMITED: dict[str, Limit] = {
-    **_each("CG2 CG3 CG4a CayleyEuler LieEuler LieRK4 LinearExponential RKMK2 RKMK4", LINEAR),
+    **_each("CG2 CG3 CG4a LieEuler LieRK4 LinearExponential RKMK2 RKMK4", LINEAR),
     **_each("MagnusAdapt4 MagnusGL4 MagnusGL6 MagnusGL8 MagnusGauss4 MagnusLeapfrog MagnusMidpoint", LINEAR),
     **_each("MagnusNC6 MagnusNC8", LINEAR),
+    "CayleyEuler": Limit("Solves flows of a matrix, Y' = A(Y) Y - Y A(Y), alone."),
     **_each("CNAB2 CNLF2 IRKC", SPLIT),
     "ETD2": Limit("Needs dynamics that are split into a matrix and the rest.", "Split(matrix, f)"),
     "SBDF": Limit("Needs dynamics that are split into two parts, and its order as an argument, as in SBDF(2)."),
