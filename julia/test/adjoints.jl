@@ -25,7 +25,7 @@ end
     @testset "$name, $sense" for name in ("Tsit5", "Vern7"),
             sense in (
                 "InterpolatingAdjoint", "InterpolatingAdjoint(checkpointing = true)", "BacksolveAdjoint",
-                "QuadratureAdjoint", "GaussAdjoint",
+                "QuadratureAdjoint", "GaussAdjoint", "GaussKronrodAdjoint",
             )
         gradients(name, sense)
     end

@@ -17,6 +17,7 @@ SENSEALGS = [
     "InterpolatingAdjoint(checkpointing=true)",
     "BacksolveAdjoint",
     "QuadratureAdjoint",
+    "GaussKronrodAdjoint",
     "GaussAdjoint",
 ]
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
