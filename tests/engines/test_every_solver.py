@@ -96,13 +96,9 @@ def fault(method: str, dynamics: Known, options: Mapping[str, Any], bound: float
 def faults(solver: pb.SolverInfo) -> list[str]:
     """What is wrong with a solver as it stands."""
     bound = BOUNDS.get(solver.order or 0, BOUND)
+    found = [fault(solver.name, Coupled(), {} if solver.adaptive else FIXED_STEPS, bound)]
     if solver.adaptive:
-        found = [
-            fault(solver.name, Coupled(), {}, bound),
-            fault(solver.name, Front(), MEETS_THE_FRONT, max(bound, FRONT_BOUND)),
-        ]
-    else:
-        found = [fault(solver.name, Coupled(), FIXED_STEPS, bound)]
+        found.append(fault(solver.name, Front(), MEETS_THE_FRONT, max(bound, FRONT_BOUND)))
     return [wrong for wrong in found if wrong]
 
 

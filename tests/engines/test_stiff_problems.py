@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.julia, pytest.mark.slow, pytest.mark.timeout(3600)]
 RTOL = 1e-8
 BOUND = 50  # in units of RTOL, for each component
 
-# Rosenbrock, FIRK and BDF methods. The SDIRK method KenCarp58 is not among them: it does not come through ROBER in
-# 100,000 steps, and misses VDPOL by 5e4 times RTOL and OREGO by 135.
+# Rosenbrock, FIRK and BDF methods. The SDIRK method KenCarp58 is not among them: with these tolerances it misses OREGO
+# and VDPOL, and does not come through ROBER.
 SOLVERS = ["Rodas4P", "Rodas5", "Rodas5P", "RadauIIA5", "RadauIIA9", "FBDF"]
 
 
