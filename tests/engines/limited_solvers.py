@@ -66,6 +66,7 @@ LIMITED: dict[str, Limit] = {
     **_each("EPIRK4s3A EPIRK4s3B EPIRK5s3 Exp4", AUTONOMOUS),
     **_each("Kvaerno3 Kvaerno4", ABSCISSA),
     **_each("Alshina2 Alshina3 FRK65 PFRK87 IMEXSSP222 IMEXSSP2322 IMEXSSP3332", ESTIMATE),
+    **_each("SSPRK932 SSPRKMSVS32 SSPRKMSVS43", ESTIMATE),
     "AN5": NOT_REWOUND,
     **_each("CKLLSRK43_2 CKLLSRK54_3C_3R CKLLSRK54_3M_3R CKLLSRK54_3M_4R CKLLSRK54_3N_3R CKLLSRK54_3N_4R", NOT_RESET),
     **_each("CKLLSRK65_4M_4R CKLLSRK75_4M_5R CKLLSRK85_4C_3R CKLLSRK85_4FM_4R CKLLSRK85_4M_3R", NOT_RESET),
@@ -75,5 +76,6 @@ LIMITED: dict[str, Limit] = {
     "ImplicitEulerBarycentricExtrapolation": UNDEFINED,
     "ImplicitEulerExtrapolation": UNDEFINED,
     "ImplicitHairerWannerExtrapolation": UNDEFINED,
+    "RKN4": Limit("Solves second-order equations: needs positions and velocities as two parts of the state."),
     "HybridExplicitImplicitRK": Limit("Needs a tableau and its order as arguments; Tsit5DA is it with one."),
 }

@@ -13,10 +13,10 @@ pytestmark = [pytest.mark.julia, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 RTOL = 1e-8
 BOUND = 50  # in units of RTOL, for each component
-OPTIONS = {"maxiters": 2_000_000}
 
-# Rosenbrock, FIRK, SDIRK and BDF methods.
-SOLVERS = ["Rodas5P", "RadauIIA5", "KenCarp58"]
+# Rosenbrock, FIRK and BDF methods. The SDIRK method KenCarp58 is not among them: with these tolerances it misses OREGO
+# and VDPOL, and does not come through ROBER.
+SOLVERS = ["Rodas4P", "Rodas5", "Rodas5P", "RadauIIA5", "RadauIIA9", "FBDF"]
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
@@ -25,9 +25,7 @@ def test_the_published_reference_is_met(method: str, problem: StiffProblem) -> N
     y0 = torch.tensor(problem.y0, dtype=torch.float64)
     t = torch.tensor([0.0, problem.t_end], dtype=torch.float64)
     with torch.no_grad():
-        solution = pb.solve(
-            problem.f, y0, t, method=method, engine="julia", rtol=RTOL, atol=problem.atol, options=OPTIONS
-        )
+        solution = pb.solve(problem.f, y0, t, method=method, engine="julia", rtol=RTOL, atol=problem.atol)
     assert isinstance(solution.y, Tensor)
     expected = torch.tensor(problem.y_end, dtype=torch.float64)
     error = ((solution.y[-1] - expected) / expected).abs().max().item() / RTOL
