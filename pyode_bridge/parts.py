@@ -103,7 +103,10 @@ class Quasilinear(nn.Module):
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         """The product of the matrix at time ``t`` and state ``y`` with the state."""
-        return (self.matrix(t, y) @ y.reshape(-1)).view_as(y)
+        matrix, shape = self.matrix(t, y), (y.numel(), y.numel())
+        if matrix.shape != shape:
+            raise InputError(f"Quasilinear's matrix(t, y) has shape {tuple(matrix.shape)}; expected {shape}.")
+        return (matrix @ y.reshape(-1)).view_as(y)
 
 
 def check_parts(func: Any, structure: Structure) -> None:

@@ -248,3 +248,10 @@ def test_halves_must_be_alike(y0: object) -> None:
 def test_a_matrix_must_fit_the_state() -> None:
     with pytest.raises(pb.InputError, match=r"matrix has shape \(3, 3\); expected \(2, 2\)"):
         pb.odeint(pb.Split(torch.eye(3, dtype=DOUBLE), forcing), Q0, T, engine="embedded")
+
+
+def test_a_quasilinear_equation_needs_a_square_matrix_and_one_tensor() -> None:
+    with pytest.raises(pb.InputError, match=r"matrix\(t, y\) has shape \(3, 3\); expected \(2, 2\)"):
+        pb.odeint(pb.Quasilinear(lambda t, y: torch.eye(3, dtype=DOUBLE)), Q0, T, engine="embedded")
+    with pytest.raises(pb.InputError, match="one real tensor"):
+        pb.odeint(pb.Quasilinear(lambda t, y: TURN), (Q0, V0), T, engine="embedded")
