@@ -25,7 +25,7 @@ TIMES = 0.1 + torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0], dtype=DOUBLE)
 # - CKLLSRK54_3C and CKLLSRK95_4C (first): a coefficient is wrong; Anas5 (second): its second stage lacks the step;
 # - Exp4, EPIRK and EXPRB53s3, Exprb32, RKG2 (first) and Exprb43 (second): made for autonomous dynamics;
 # - SHLDDRK64: its coefficients have so few digits that errors end at 5e-7.
-# BS5, Vern6, Vern8 and ABM54 are left out because at these steps their leading term is not yet, or no longer, the largest.
+# At these steps, the leading error terms of BS5, Vern6, Vern8 and ABM54 are not the largest.
 EXPLICIT_RK = "Euler Heun Midpoint Ralston BS3 OwrenZen3 OwrenZen4 OwrenZen5 RK4 Ralston4 DP5 Tsit5 DP8 Alshina6"
 LOW_STORAGE_RK = "CarpenterKennedy2N54 NDBLSRK124 RK46NL ORK256 RDPK3Sp35 RDPK3Sp49 RDPK3SpFSAL49 CFRLDDRK64"
 STRONG_STABILITY_RK = "SSPRK22 SSPRK33 SSPRK43 SSPRK54 SSPRK104 SSPRK932"
