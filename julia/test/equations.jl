@@ -6,7 +6,8 @@
     second_order = PyODEBridge.Partitioned(half, nothing, ordinary)
     hamiltonian = PyODEBridge.Partitioned(half, half, ordinary)
     split = PyODEBridge.Split(ordinary.f, PyODEBridge.RightHandSide(callbacks().c_rhs), ordinary)
-    suited(equation, name) = PyODEBridge.suited(equation, algorithm(name))
+    # The methods of a package that was loaded just now.
+    suited(equation, name) = Base.invokelatest(PyODEBridge.suited, equation, algorithm(name))
 
     @testset "a solver that knows no parts gets the ordinary equation" begin
         for equation in (ordinary, second_order, hamiltonian, split)

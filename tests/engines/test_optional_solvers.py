@@ -12,7 +12,11 @@ from tests.problems import DOUBLE, Coupled
 pytestmark = [pytest.mark.julia, pytest.mark.slow]
 
 SPAN = torch.linspace(0.1, 1.1, 5, dtype=DOUBLE)
-SOLVERS = ["CVODE_BDF", "CVODE_Adams", "CVODE_BDF(linear_solver=:GMRES)", "ARKODE", "IRKGL16", "lsoda"]
+NO_INIT = pytest.mark.xfail(reason="its package has `solve` alone, and a solve here starts with `init`", strict=True)
+SOLVERS = [
+    *("CVODE_BDF", "CVODE_Adams", "CVODE_BDF(linear_solver=:GMRES)", "ARKODE", "lsoda"),
+    pytest.param("IRKGL16", marks=NO_INIT),
+]
 
 
 @pytest.mark.parametrize("method", SOLVERS)
