@@ -89,7 +89,8 @@ is_of_matrices(alg) = nameof(typeof(alg)) === :CayleyEuler
 takes_operator(alg) = nameof(parentmodule(typeof(alg))) === :OrdinaryDiffEqLinear && !is_of_matrices(alg)
 is_nystrom(alg) = is_nystrom_type(typeof(alg))
 is_nystrom_type(type) = nameof(parentmodule(type)) === :OrdinaryDiffEqRKN
-is_imex(alg) = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && OrdinaryDiffEqCore.issplit(alg)
+is_imex(alg) = nameof(typeof(alg)) in SPLIT_ONLY ||
+    (alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && OrdinaryDiffEqCore.issplit(alg))
 takes_split(alg, ::ODEFunction) = is_imex(alg)
 takes_split(alg, ::MatrixOperator) = alg isa OrdinaryDiffEqCore.ExponentialAlgorithm || is_imex(alg)
 
@@ -110,7 +111,7 @@ function suited(equation::Ordinary, alg)
     return equation
 end
 
-const SPLIT_ONLY = (:CNAB2, :CNLF2)
+const SPLIT_ONLY = (:CNAB2, :CNLF2, :IRKC, :SBDF, :SplitEuler)
 const SEMILINEAR = (:LawsonEuler, :NorsettEuler, :ETD2, :ETDRK2, :ETDRK3, :ETDRK4, :HochOst4)
 
 """Whether it needs the linear part's matrix; by Krylov subspaces, the Jacobian of an ordinary equation will do."""

@@ -77,6 +77,5 @@ LIMITED: dict[str, Limit] = {
     "ImplicitEulerBarycentricExtrapolation": UNDEFINED,
     "ImplicitEulerExtrapolation": UNDEFINED,
     "ImplicitHairerWannerExtrapolation": UNDEFINED,
-    "RKN4": Limit("Solves second-order equations: needs positions and velocities as two parts of the state."),
     "HybridExplicitImplicitRK": Limit("Needs a tableau and its order as arguments; Tsit5DA is it with one."),
 }
