@@ -106,12 +106,11 @@ function solve_equation(equation, type, y0, n, np, times, nt, ys, alg, abstol, r
         abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control,
         dense = dense || needs_dense(sensealg), ys = array(T, ys, n, nt)
     )
-    stats = sol.stats
-    return Solved(
-        form, sol, p, t, string(sol.retcode), t_reached, Int(stats.nf), Int(stats.njacs), Int(stats.naccept),
-        Int(stats.nreject)
-    )
+    return Solved(form, sol, p, t, string(sol.retcode), t_reached, counts(sol.stats)...)
 end
+
+counts(stats) = (Int(stats.nf), Int(stats.njacs), Int(stats.naccept), Int(stats.nreject))
+counts(::Nothing) = (-1, -1, -1, -1) # a solver that counts nothing
 
 """Write the values, or derivatives of an order, of a dense solution at the times into the memory at `out`."""
 function interpolate(solved::Solved{E, S, T}, times, n, nt, out, derivative) where {E, S, T}

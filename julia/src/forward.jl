@@ -12,20 +12,43 @@ function forward(
     ) where {T}
     saving = dense || only_dense(equation) ? (;) : (; saveat = t, save_everystep = false, dense = false)
     return quietly() do
-        integrator = start(equation, u0, p, t, alg; abstol, reltol, control, saving...)
-        sol = SciMLBase.solve!(integrator)
+        sol, t_reached = solved(equation, u0, p, t, alg; abstol, reltol, control, saving...)
         SciMLBase.successful_retcode(sol) && write_values!(ys, equation, sol, t)
-        sol, Float64(integrator.t)
+        sol, t_reached
     end
 end
 
+"""Packages whose solvers cannot be stepped, only run from start to end."""
+const WITHOUT_INTEGRATOR = (:IRKGaussLegendre, :LSODA, :ODEInterfaceDiffEq)
+
+has_integrator(alg) = !(nameof(parentmodule(typeof(alg))) in WITHOUT_INTEGRATOR)
+
+"""The solution, and the time that was reached."""
+function solved(equation::Equation, u0, p, t, alg; keywords...)
+    if has_integrator(alg)
+        integrator = start(equation, u0, p, t, alg; keywords...)
+        sol = SciMLBase.solve!(integrator)
+        return sol, Float64(integrator.t)
+    end
+    made, told = posed(equation, u0, p, t, alg; keywords...)
+    sol = SciMLBase.solve(made, alg; told...)
+    return sol, Float64(sol.t[end])
+end
+
 """The integrator of the equation from `t[1]` to `t[end]`; further keywords are those of `solve`."""
-function start(equation::Equation, u0, p, t, alg; abstol, reltol, control, further...)
+function start(equation::Equation, u0, p, t, alg; keywords...)
+    has_integrator(alg) || throw(
+        UnsupportedError("$(nameof(typeof(alg))) runs from start to end, and looks for no events; name another.")
+    )
+    made, told = posed(equation, u0, p, t, alg; keywords...)
+    return SciMLBase.init(made, alg; told...)
+end
+
+"""The problem, and what `solve` is told."""
+function posed(equation::Equation, u0, p, t, alg; abstol, reltol, control, further...)
     check_reltol(alg, reltol)
     made = problem(equation, u0, p, (t[1], t[end]))
-    return SciMLBase.init(
-        made, alg; abstol, reltol, options(equation)..., further..., solve_options(control, alg, t)...
-    )
+    return made, (; abstol, reltol, options(equation)..., further..., solve_options(control, alg, t)...)
 end
 
 check_reltol(alg, reltol::Real) = nothing

@@ -60,6 +60,7 @@ class JuliaEngine:
         sensealg = None if sensitivity is None else self._sensealg(sensitivity)
         ys = torch.empty(len(problem.t), len(problem.y0), dtype=problem.y0.dtype)
         y0, t = problem.y0.contiguous(), problem.t.contiguous()
+        evaluated = problem.dynamics.nfe
         with callbacks.raised(), julia_errors(str(problem.method)):
             solved = self._bridge.solve_equation(
                 equation,
@@ -81,7 +82,7 @@ class JuliaEngine:
         sign = problem.dynamics.sign
         raise_for_retcode(solved.retcode, t=sign * solved.t_reached, t_end=sign * t[-1].item(), algorithm=name)
         pullback = None if sensitivity is None else self._pullback(problem, sensitivity, sensealg, callbacks, solved)
-        stats = SolverStats(solved.nfe, solved.njac, solved.accepted, solved.rejected)
+        stats = _stats(solved, problem.dynamics.nfe - evaluated)
         interpolant = JuliaInterpolant(self._bridge, problem, callbacks, solved) if problem.dense else None
         return Trajectory(ys, stats, solved.retcode, self.name, name, "callback", pullback, interpolant)
 
@@ -259,6 +260,13 @@ class JuliaPullback:
         self._call(grad_ys.contiguous(), dy0, dp)
         self.stats = AdjointStats(dynamics.nfe - nfe, dynamics.nvjp - nvjp)
         return Gradients(dy0, dp)
+
+
+def _stats(solved: Any, evaluated: int) -> SolverStats:
+    """What the solver counted, or, where it counts nothing, the evaluations that arrived here."""
+    if solved.nfe < 0:
+        return SolverStats(evaluated)
+    return SolverStats(solved.nfe, solved.njac, solved.accepted, solved.rejected)
 
 
 def _on_cpu(problem: Problem) -> None:
