@@ -75,6 +75,7 @@ LIMITED: dict[str, Limit] = {
     "ImplicitEulerBarycentricExtrapolation": UNDEFINED,
     "ImplicitEulerExtrapolation": UNDEFINED,
     "ImplicitHairerWannerExtrapolation": UNDEFINED,
+    "KenCarp58": Limit("Behind a steep front its error is ten thousand times the tolerance.", "fixed steps"),
     "RKV76IIa": Limit("Takes very many steps, and is unstable with fixed ones: the package's coefficients seem wrong."),
     "RKN4": Limit("Solves second-order equations: needs positions and velocities as two parts of the state."),
     "HybridExplicitImplicitRK": Limit("Needs a tableau and its order as arguments; Tsit5DA is it with one."),
