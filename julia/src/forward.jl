@@ -27,12 +27,23 @@ has_integrator(alg) = !(nameof(parentmodule(typeof(alg))) in WITHOUT_INTEGRATOR)
 function solved(equation::Equation, u0, p, t, alg; keywords...)
     if has_integrator(alg)
         integrator = start(equation, u0, p, t, alg; keywords...)
+        interpolates_poorly(integrator, alg) && foreach(time -> SciMLBase.add_tstop!(integrator, time), t[2:end])
         sol = SciMLBase.solve!(integrator)
         return sol, Float64(integrator.t)
     end
     made, told = posed(equation, u0, p, t, alg; keywords...)
     sol = SciMLBase.solve(made, alg; told...)
     return sol, Float64(sol.t[end])
+end
+
+"""
+Whether a method of order above 4, or one of unknown order, knows nothing better than a cubic between its steps: values
+at the times would be far worse than the tolerance, so its steps end there.
+"""
+function interpolates_poorly(integrator, alg)
+    ordinary = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && !(alg isa OrdinaryDiffEqCore.CompositeAlgorithm)
+    ordinary && trait(OrdinaryDiffEqCore.alg_order, alg, 5) > 4 || return false
+    return SciMLBase.interp_summary(typeof(integrator.cache), true) == "3rd order Hermite"
 end
 
 """The integrator of the equation from `t[1]` to `t[end]`; further keywords are those of `solve`."""

@@ -77,5 +77,7 @@ LIMITED: dict[str, Limit] = {
     "ImplicitEulerBarycentricExtrapolation": UNDEFINED,
     "ImplicitEulerExtrapolation": UNDEFINED,
     "ImplicitHairerWannerExtrapolation": UNDEFINED,
+    "KenCarp58": Limit("Behind a steep front its error is ten thousand times the tolerance.", "fixed steps"),
+    "RKV76IIa": Limit("Takes very many steps, and is unstable with fixed ones: the package's coefficients seem wrong."),
     "HybridExplicitImplicitRK": Limit("Needs a tableau and its order as arguments; Tsit5DA is it with one."),
 }

@@ -56,6 +56,13 @@ def test_arguments_reach_the_solver() -> None:
     torch.testing.assert_close(y, Logistic().exact(torch.ones(1, dtype=DOUBLE), t), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["Feagin12", "KenCarp5", "RDPK3Sp510"])
+def test_values_between_steps_are_as_accurate_as_steps(method: str) -> None:
+    y0, t = torch.tensor([0.5, 0.3], dtype=DOUBLE), torch.linspace(0.0, 2.0, 30, dtype=DOUBLE)
+    y = pb.odeint(Driven(), y0, t, method=method, engine="julia", rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(y, Driven().exact(y0, t), rtol=0, atol=5e-5)
+
+
 @pytest.mark.timeout(300, method="thread")
 @pytest.mark.parametrize("method", ["KuttaPRK2p5", "ExtrapolationMidpointDeuflhard(threading=true)"])
 def test_a_solver_that_would_call_from_several_threads_calls_from_one(method: str) -> None:
