@@ -27,7 +27,7 @@ has_integrator(alg) = !(nameof(parentmodule(typeof(alg))) in WITHOUT_INTEGRATOR)
 function solved(equation::Equation, u0, p, t, alg; keywords...)
     if has_integrator(alg)
         integrator = start(equation, u0, p, t, alg; keywords...)
-        interpolates_poorly(integrator, alg) && foreach(time -> SciMLBase.add_tstop!(integrator, time), t[2:end])
+        interpolates_poorly(integrator, alg) && foreach(time -> SciMLBase.add_tstop!(integrator, time), t[2:(end - 1)])
         sol = SciMLBase.solve!(integrator)
         return sol, Float64(integrator.t)
     end
