@@ -147,6 +147,8 @@ def _solvers(options: argparse.Namespace) -> int:
         print(f"\n{family}")
         for row in (row for row in rows if row.family == family):
             print(f"  {row.name:<{name}}  {_traits(row):<24}  {row.summary}")
+            if row.limit:
+                print(f"  {'':<{name}}  ! {row.limit}")
     print(f"\n{len(rows)} solvers")
     return 0
 

@@ -177,6 +177,7 @@ class SolverInfo:
         problem: ``"ODE"``, ``"partitioned"`` (two coupled parts, such as positions and velocities), ``"DAE"`` (in
             residual form), ``"SDE"`` or ``"DDE"`` (for which any ``"ODE"`` solver serves).
         summary: a line about it.
+        limit: why it does not work as it stands, where it does not; see the engine's own list.
     """
 
     name: str
@@ -187,6 +188,7 @@ class SolverInfo:
     implicit: bool
     problem: str
     summary: str
+    limit: str = ""
 
 
 class Engine(Protocol):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import pyode_bridge as pb
-from tests.engines.limited_solvers import LIMITED
+from pyode_bridge.engines.julia.limits import LIMITED
 from tests.problems import DOUBLE, Coupled
 
 pytestmark = [pytest.mark.julia, pytest.mark.slow]

@@ -34,6 +34,13 @@ def test_traits_are_julias() -> None:
     assert {"explicit RK", "Verner", "Rosenbrock", "SDIRK", "FIRK", "BDF/NDF", "stabilised", "symplectic"} <= families
 
 
+def test_a_limit_is_told_in_the_catalogue_and_at_the_solve() -> None:
+    (solver,) = [solver for solver in pb.solvers("julia", family="low-storage RK") if solver.name == "CKLLSRK43_2"]
+    assert "rejected step" in solver.limit
+    with pytest.warns(RuntimeWarning, match="CKLLSRK43_2.*wrong values.*'adaptive': False"):
+        pb.odeint(Driven(), Y0, T, method="CKLLSRK43_2", engine="julia")
+
+
 def test_the_catalogue_is_filtered() -> None:
     found = pb.solvers("julia", family="Rosenbrock", min_order=5, adaptive=True)
     assert "Rodas5P" in [solver.name for solver in found]

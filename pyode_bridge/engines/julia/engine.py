@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.equation import julia_equation, type_name
+from pyode_bridge.engines.julia.limits import LIMITED, warn_of_wrong_values
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.methods import Method
@@ -52,6 +53,7 @@ class JuliaEngine:
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
         _on_cpu(problem)
+        warn_of_wrong_values(problem.method, problem.options)
         dense = problem.dense or problem.sensitivity is not None
         algorithm = self._algorithm(problem.method, problem.tolerances, dense=dense)
         callbacks = Callbacks(problem.dynamics)
@@ -116,7 +118,10 @@ class JuliaEngine:
     def solvers(self) -> Sequence[SolverInfo]:
         """Every solver that the solver packages of the running Julia export."""
         return [
-            SolverInfo(str(name), str(source), str(family), order or None, adaptive, implicit, str(kind), str(summary))
+            SolverInfo(
+                *(str(name), str(source), str(family), order or None, adaptive, implicit, str(kind), str(summary)),
+                limit=str(LIMITED.get(str(name), "")),
+            )
             for name, source, family, order, adaptive, implicit, kind, summary in self._bridge.catalogue()
         ]
 

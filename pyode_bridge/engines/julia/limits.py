@@ -7,15 +7,29 @@ said of the packages was read in OrdinaryDiffEqCore 4.6 with the solver packages
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+
+from pyode_bridge.methods import Method
+from pyode_bridge.options import StepOptions
 
 
 @dataclass(frozen=True)
 class Limit:
-    """Why a solver does not work, and with what it does: a key of ``WAYS_OUT``, or None."""
+    """Why a solver does not work as it stands.
+
+    Attributes:
+        reason: a sentence.
+        works_with: what it works with, if there is anything.
+        silent: whether its values are wrong without a word.
+    """
 
     reason: str
     works_with: str | None = None
+    silent: bool = False
+
+    def __str__(self) -> str:
+        return self.reason + (f" Works with {self.works_with}." if self.works_with else "")
 
 
 def _each(names: str, limit: Limit) -> dict[str, Limit]:
@@ -46,10 +60,12 @@ ESTIMATE = Limit(
 NOT_REWOUND = Limit(
     "After a step that the error test rejects, the package goes on from the rejected history: wrong values.",
     "fixed steps",
+    silent=True,
 )
 NOT_RESET = Limit(
     "After a rejected step the package goes on from the rejected state: wrong values, with the retcode Success.",
     "fixed steps",
+    silent=True,
 )
 COEFFICIENTS = Limit("A coefficient of the package's tableau is wrong (sum b c is 0.55, not 1/2): of first order.")
 UNDEFINED = Limit("The package uses names that OrdinaryDiffEqDifferentiation 3.2.3 has no longer: UndefVarError.")
@@ -81,3 +97,10 @@ LIMITED: dict[str, Limit] = {
     "RKV76IIa": Limit("Takes very many steps, and is unstable with fixed ones: the package's coefficients seem wrong."),
     "HybridExplicitImplicitRK": Limit("Needs a tableau and its order as arguments; Tsit5DA is it with one."),
 }
+
+
+def warn_of_wrong_values(method: Method, options: StepOptions) -> None:
+    """Warn where a solver is known to return wrong values without a word: nothing else would tell."""
+    limit = LIMITED.get(str(method).split("(")[0])
+    if limit is not None and limit.silent and options.adaptive is not False:
+        warnings.warn(f"{method}: {limit} Pass options={{'adaptive': False, 'dt': ...}}.", RuntimeWarning, stacklevel=5)
