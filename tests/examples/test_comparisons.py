@@ -146,7 +146,8 @@ def test_gradients_are_compared(engine: str, tmp_path: Path) -> None:
         assert tight["nvjp"] > 0
     others = [run for run in found["runs"] if run["problem"] == another]
     assert len(others) == 2 * len(SENSEALGS[engine])
-    assert min(run["error"] for run in others) < 1e-4
+    # A slow machine leaves the tighter runs out.
+    assert min(run["error"] for run in others if run["error"] is not None) < 1e-4
 
 
 @pytest.mark.usefixtures("examples")

@@ -81,6 +81,7 @@ LIMITED: dict[str, Limit] = {
     **_each("ETD1 NorsettEuler LawsonEuler ETDRK2 ETDRK3 ETDRK4 HochOst4", SEMILINEAR),
     **_each("EPIRK4s3A EPIRK4s3B EPIRK5s3 Exp4", AUTONOMOUS),
     **_each("Kvaerno3 Kvaerno4", ABSCISSA),
+    "SSPSDIRK2": Limit("Of first order where the dynamics depend on time explicitly.", "autonomous dynamics"),
     **_each("Alshina2 Alshina3 FRK65 PFRK87 IMEXSSP222 IMEXSSP2322 IMEXSSP3332", ESTIMATE),
     **_each("ARS222 ARS232", ESTIMATE),
     **_each("SIR54 SSPRK932 SSPRKMSVS32 SSPRKMSVS43", ESTIMATE),
