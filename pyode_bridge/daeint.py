@@ -122,10 +122,7 @@ class _Residual:
     def _evaluate(self, s: float, slope: Tensor, y: Tensor) -> Tensor:
         dynamics, structure = self._dynamics, self._dynamics.structure
         value = self._residual(dynamics.time(s), structure.unpack(y), structure.unpack(dynamics.sign * slope))
-        problem = structure.mismatch(value)
-        if problem is not None:
-            raise InputError(f"residual(t, y, dy) at t = {dynamics.sign * s:.6g} returned {problem}.")
-        return structure.pack(value)
+        return structure.pack_returned(value, "residual(t, y, dy)", dynamics.sign * s)
 
 
 def _like_state(given: Any, dynamics: Dynamics, name: str) -> Tensor:

@@ -91,10 +91,7 @@ def _rhs(func: DelayedDynamic, dynamics: Dynamics, count: int) -> Callable[[floa
         past = tuple(structure.unpack(state) for state in delayed.view(count, -1))
         with torch.no_grad():
             value = func(dynamics.time(s), structure.unpack(y), past)
-        problem = structure.mismatch(value)
-        if problem is not None:
-            raise InputError(f"func(t, y, delayed) at t = {s:.6g} returned {problem}.")
-        return structure.pack(value)
+        return structure.pack_returned(value, "func(t, y, delayed)", s)
 
     return rhs
 
@@ -107,10 +104,7 @@ def _history(
             return y0
         with torch.no_grad():
             value = history(torch.tensor(s, dtype=structure.dtype, device=structure.device))
-        problem = structure.mismatch(value)
-        if problem is not None:
-            raise InputError(f"history(t) at t = {s:.6g} returned {problem}.")
-        flat = structure.pack(value)
+        flat = structure.pack_returned(value, "history(t)", s)
         checks.finite(flat, f"history(t) at t = {s:.6g}")
         return flat
 

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.errors import InputError
 from pyode_bridge.sparsity import Sparsity
 from pyode_bridge.state import Structure, flat_real, real_size
 
@@ -27,9 +26,15 @@ class Dynamics:
     """
 
     def __init__(
-        self, func: Callable[[Tensor, Any], Any], structure: Structure, parameters: Sequence[Tensor], sign: float
+        self,
+        func: Callable[[Tensor, Any], Any],
+        structure: Structure,
+        parameters: Sequence[Tensor],
+        sign: float,
+        name: str = "func(t, y)",  # in messages
     ) -> None:
         self._func = func
+        self._name = name
         self.structure = structure
         self.parameters = tuple(parameters)
         self.sign = sign
@@ -123,10 +128,7 @@ class Dynamics:
 
     def _flat(self, s: float, value: Any) -> Tensor:
         """What the user's function returned at time ``s``, checked, as a vector."""
-        problem = self.structure.mismatch(value)
-        if problem is not None:
-            raise InputError(f"func(t, y) at t = {self.sign * s:.6g} returned {problem}.")
-        return self.structure.pack(value)
+        return self.structure.pack_returned(value, self._name, self.sign * s)
 
     def visit(self, s: float) -> None:
         """Tell whoever listens that the dynamics, or a part of them, are evaluated at time ``s``."""

@@ -85,7 +85,9 @@ def sdeint(
     structure, parameters = prepared.structure, prepared.problem.dynamics.parameters
     if structure.is_complex or prepared.problem.dynamics.sign < 0 or prepared.t.requires_grad:
         raise InputError("sdeint takes a real state, and increasing times that require no gradient.")
-    diffusion_dynamics = (_Matrix if noise == "general" else _Vector)(diffusion, structure, parameters, 1.0)
+    diffusion_dynamics = (_Matrix if noise == "general" else Dynamics)(
+        diffusion, structure, parameters, 1.0, "diffusion(t, y)"
+    )
     start = diffusion_dynamics(prepared.problem.t[0].item(), prepared.problem.y0.clone())
     problem = replace(
         prepared.problem,
@@ -117,16 +119,6 @@ def _tensors(state: Any) -> list[Tensor]:
     return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
 
 
-class _Vector(Dynamics):
-    """A diffusion of the state's structure."""
-
-    def _flat(self, s: float, value: Any) -> Tensor:
-        problem = self.structure.mismatch(value)
-        if problem is not None:
-            raise InputError(f"diffusion(t, y) at t = {s:.6g} returned {problem}.")
-        return self.structure.pack(value)
-
-
 class _Matrix(Dynamics):
     """A diffusion that mixes several Wiener processes: over a state that is one tensor, a column for each."""
 
@@ -137,7 +129,7 @@ class _Matrix(Dynamics):
         if structure.keys is not None or not fits or value.shape[:-1] != shape or not value.shape[-1]:
             given = f"shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
             raise InputError(
-                f"diffusion(t, y) at t = {s:.6g} returned {given}; expected, for general noise over a state that is "
+                f"{self._name} at t = {s:.6g} returned {given}; expected, for general noise over a state that is "
                 f"one tensor, shape {(*shape, 'm')}, {structure.dtype}: a column for each Wiener process."
             )
         columns: Tensor = value.reshape(structure.size, -1).mT

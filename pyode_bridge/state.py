@@ -92,6 +92,13 @@ class Structure:
             return flat_real(state)
         return torch.cat([flat_real(state[key]) for key in self.keys])
 
+    def pack_returned(self, value: Any, function: str, t: float) -> Tensor:
+        """`pack` what a user's ``function`` returned at time ``t``; raises InputError where it is none of these."""
+        problem = self.mismatch(value)
+        if problem is not None:
+            raise InputError(f"{function} at t = {t:.6g} returned {problem}.")
+        return self.pack(value)
+
     def unpack(self, flat: Tensor) -> State:
         """The state held in ``flat`` of shape ``(*lead, size)``, each leaf of shape ``(*lead, *leaf.shape)``."""
         lead = flat.shape[:-1]

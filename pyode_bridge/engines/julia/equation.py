@@ -47,12 +47,13 @@ class Builder:
 
     def ordinary(self) -> Any:
         """``M y' = f(t, y)``."""
-        mass, sparsity = _columns(self._problem.mass_matrix), self._problem.sparsity
+        mass, sparsity = self._problem.mass_matrix, self._problem.sparsity
+        columns = None if mass is None else _columns(mass)
         return self._bridge.ordinary_equation(
             self._callbacks.pointers(sparsity),
             self._type,
             self._size,
-            0 if mass is None else mass.data_ptr(),
+            0 if columns is None else columns.data_ptr(),
             0 if sparsity is None else sparsity.starts.data_ptr(),
             0 if sparsity is None else sparsity.rows.data_ptr(),
         )
@@ -71,7 +72,7 @@ class Builder:
         """``y' = implicit + explicit``."""
         explicit, implicit = self._function(form.explicit), form.implicit
         if isinstance(implicit, Tensor):
-            columns = implicit.mT.contiguous()
+            columns = _columns(implicit)
             return self._bridge.semilinear_equation(
                 columns.data_ptr(), self._type, self._size, explicit, self.ordinary()
             )
@@ -132,6 +133,6 @@ class Builder:
         return self._callbacks.one_input(function, self._size)
 
 
-def _columns(matrix: Tensor | None) -> Tensor | None:
+def _columns(matrix: Tensor) -> Tensor:
     """The matrix in Julia's order, column by column."""
-    return None if matrix is None else matrix.mT.contiguous()
+    return matrix.mT.contiguous()
