@@ -50,7 +50,7 @@ const CONTROLLERS = Dict{Symbol, Any}(
 
 """
 The keyword arguments of `solve` for `control` and `alg`. A fixed-step solve without `dt` steps from time to time of
-`t`. A partitioned method stops at each: between its steps it would interpolate by a cubic, whatever its order.
+`t`.
 """
 function solve_options(control::StepControl, alg, t::Vector{Float64})
     options = Dict{Symbol, Any}(:maxiters => control.maxiters)
@@ -60,7 +60,7 @@ function solve_options(control::StepControl, alg, t::Vector{Float64})
     end
     steps_by_times = has_fixed_steps(control, alg) && control.dt === nothing
     steps_by_times && (options[:dt] = maximum(diff(t)))
-    tstops = steps_by_times || is_partitioned(alg) ? vcat(t, control.tstops) : control.tstops
+    tstops = steps_by_times ? vcat(t, control.tstops) : control.tstops
     isempty(tstops) || (options[:tstops] = tstops)
     return options
 end

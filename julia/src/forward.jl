@@ -37,10 +37,11 @@ function solved(equation::Equation, u0, p, t, alg; keywords...)
 end
 
 """
-Whether a method of order above 4, or one of unknown order, knows nothing better than a cubic between its steps: values
-at the times would be far worse than the tolerance, so its steps end there.
+Whether a method, if its order is above 4 or unknown, knows nothing better than a cubic between its steps, as
+partitioned ones do: values at the times would be far worse than its steps, so these end there.
 """
 function interpolates_poorly(integrator, alg)
+    is_partitioned(alg) && return true
     ordinary = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && !(alg isa OrdinaryDiffEqCore.CompositeAlgorithm)
     ordinary && trait(OrdinaryDiffEqCore.alg_order, alg, 5) > 4 || return false
     return SciMLBase.interp_summary(typeof(integrator.cache), true) == "3rd order Hermite"
