@@ -36,9 +36,12 @@ const ARGUMENT_PACKAGES = ["LinearSolve", "ADTypes"]
 
 """A dependency of this package, a package of the active environment, or one that such a package gathers."""
 function identify(name::AbstractString)
-    gathering = filter(!isnothing, [Base.identify_package(package) for (package, _) in OPTIONAL_SOLVERS])
-    for place in (Base.PkgId(@__MODULE__), nothing, gathering...)
-        id = place === nothing ? Base.identify_package(name) : Base.identify_package(place, name)
+    id = Base.identify_package(@__MODULE__, name)
+    id === nothing && (id = Base.identify_package(name))
+    id === nothing || return id
+    for (package, _) in OPTIONAL_SOLVERS
+        place = Base.identify_package(package)
+        id = place === nothing ? nothing : Base.identify_package(place, name)
         id === nothing || return id
     end
     return nothing
