@@ -17,7 +17,7 @@ import common
 import torch
 import work_precision
 from compare_sensealgs_tasks import Gradients, Task, distance, reference, tasks
-from measurements import first_line, measured, print_table, repeated, sweep, write_table
+from measurements import cells, first_line, measured, print_table, repeated, sweep, write_table
 
 import pyode_bridge as pb
 from pyode_bridge.engines import select_engine
@@ -166,16 +166,8 @@ def one_run(case: Case, rtol: float, once: bool) -> Run:
 
 def report(runs: Sequence[Run]) -> None:
     header = ("problem", "sensealg", "rtol", "error", "ms", "evaluations", "backward", "products", "ended")
-    rows = [
-        (
-            *(run.problem, run.sensealg, f"{run.rtol:g}"),
-            "" if run.error is None else f"{run.error:.2e}",
-            "" if run.seconds is None else f"{1e3 * run.seconds:.1f}",
-            *("" if count is None else str(count) for count in (run.nfe, run.adjoint_nfe, run.nvjp)),
-            run.retcode,
-        )
-        for run in runs
-    ]
+    counts = ("nfe", "adjoint_nfe", "nvjp")
+    rows = [(run.problem, run.sensealg, f"{run.rtol:g}", *cells(run, counts)) for run in runs]
     print_table(header, rows)
     for message in dict.fromkeys(f"{run.problem}, {run.sensealg}: {run.message}" for run in runs if run.message):
         print(f"  {message}")

@@ -17,7 +17,7 @@ from typing import Any
 import common
 import compare_solvers_figures as figures
 import torch
-from measurements import first_line, measured, print_table, repeated, sweep, write_table
+from measurements import cells, first_line, measured, print_table, repeated, sweep, write_table
 from problems.brusselator import brusselator
 from problems.nonstiff import PERIOD
 from problems.nonstiff import PROBLEMS as NONSTIFF
@@ -295,18 +295,7 @@ def report(args: argparse.Namespace, name: str, runs: Sequence[Run]) -> None:
     """Write the runs as CSV and print them."""
     write_table(args.output / f"{name}.csv", runs)
     header = ("problem", "method", "rtol or steps", "error", "ms", "evaluations", "Jacobians", "ended")
-    rows = [
-        (
-            *(run.problem, run.method, f"{run.control:g}"),
-            *(
-                "" if run.error is None else f"{run.error:.2e}",
-                "" if run.seconds is None else f"{1e3 * run.seconds:.1f}",
-            ),
-            *("" if count is None else str(count) for count in (run.nfe, run.njac)),
-            run.retcode,
-        )
-        for run in runs
-    ]
+    rows = [(run.problem, run.method, f"{run.control:g}", *cells(run, ("nfe", "njac"))) for run in runs]
     print_table(header, rows)
     messages = {(run.problem, run.method, run.retcode): run.message for run in reversed(runs) if run.message}
     for (problem, method, _), message in reversed(messages.items()):

@@ -136,6 +136,16 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join([first, *others]))
 
 
+def cells(run: Any, counts: Sequence[str]) -> tuple[str, ...]:
+    """Error, milliseconds, the counts of these names and return code, as printed; empty where there is no number."""
+    return (
+        "" if run.error is None else f"{run.error:.2e}",
+        "" if run.seconds is None else f"{1e3 * run.seconds:.1f}",
+        *("" if (count := getattr(run, name)) is None else str(count) for name in counts),
+        run.retcode,
+    )
+
+
 def whole_decades(panel: Axes) -> None:
     """Let logarithmic axes reach from one power of ten to another, and label those alone."""
     for axis, limit in ((panel.xaxis, panel.set_xlim), (panel.yaxis, panel.set_ylim)):
