@@ -6,6 +6,7 @@ from pyode_bridge.ddeint import ddeint
 from pyode_bridge.errors import (
     BridgeError,
     EngineUnavailableError,
+    GradientWarning,
     InputError,
     SolverError,
     UnknownSensealgError,
@@ -28,6 +29,7 @@ __all__ = [
     "Event",
     "EventRecord",
     "EventSolution",
+    "GradientWarning",
     "InputError",
     "NeuralODE",
     "Partitioned",

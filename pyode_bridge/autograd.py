@@ -1,4 +1,4 @@
-"""The solve as one node of torch's autograd graph."""
+"""The solve and its adjoint as nodes of torch's autograd graph."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from pyode_bridge import progress
+from pyode_bridge import adjoint_system, progress
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.problem import Engine, Problem, Pullback, Trajectory
+from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
+from pyode_bridge.problem import Engine, Gradients, Problem, Pullback, Trajectory
 
 
 class OdeSolve(torch.autograd.Function):
-    """Forward: the engine's solve. Backward: the engine's pullback (the adjoint; Chen et al. 2018, eqs. 4 and 5)."""
+    """Forward: the engine's solve. Backward: its adjoint, `OdeAdjoint`."""
 
     @staticmethod
     def forward(
@@ -30,33 +30,97 @@ class OdeSolve(torch.autograd.Function):
         with progress.shown(problem):
             trajectory = engine.solve(problem)
         trajectories.append(trajectory)
-        ctx.problem = problem
-        ctx.pullback = trajectory.pullback
-        # The parameters are saved so that torch refuses a backward pass after they were changed in place.
-        ctx.save_for_backward(trajectory.ys, t, *parameters)
+        ctx.engine, ctx.problem, ctx.pullback = engine, problem, trajectory.pullback
         # Another tensor of the same memory: the pullback holds trajectory.ys, and a node that holds its own output is
         # a cycle that Python's garbage collector does not see.
-        return trajectory.ys.detach()
+        ys = trajectory.ys.detach()
+        # The parameters are saved so that torch refuses a backward pass after they were changed in place.
+        ctx.save_for_backward(ys, t, *parameters)
+        return ys
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients with respect to ``y0``, ``t`` and each parameter."""
-        ys, t, *_ = ctx.saved_tensors
-        problem: Problem = ctx.problem
-        pullback: Pullback = ctx.pullback
-        grad_ys = grad_ys.contiguous()
+        """Gradients with respect to ``y0``, ``t`` and each parameter; with ``create_graph``, differentiable."""
+        wants_t = ctx.needs_input_grad[4]
+        gradients = OdeAdjoint.apply(  # type: ignore[no-untyped-call]
+            ctx.engine, ctx.problem, ctx.pullback, wants_t, grad_ys.contiguous(), *ctx.saved_tensors
+        )
+        return None, None, None, *gradients
+
+
+class OdeAdjoint(torch.autograd.Function):
+    """Forward: the engine's pullback (Chen et al. 2018, eqs. 4 and 5). Backward: the adjoint of that adjoint."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        engine: Engine,
+        problem: Problem,
+        pullback: Pullback,
+        wants_t: bool,
+        grad_ys: Tensor,
+        ys: Tensor,
+        t: Tensor,
+        *parameters: Tensor,
+    ) -> tuple[Tensor | None, ...]:
+        """Gradients with respect to ``y0``, ``t`` (None unless wanted) and each parameter."""
+        ctx.engine, ctx.problem, ctx.wants_t = engine, problem, wants_t
+        ctx.save_for_backward(grad_ys, ys, t, *parameters)
         with progress.shown(problem, backward=True):
             gradients = pullback(grad_ys)
-        grad_t = _time_gradient(problem, ys, grad_ys, gradients.y0).to(t) if ctx.needs_input_grad[4] else None
-        return None, None, None, gradients.y0, grad_t, *problem.dynamics.split_parameters(gradients.parameters)
+        return _outputs(problem, wants_t, ys, t, grad_ys, gradients)
+
+    @staticmethod
+    def backward(ctx: Any, *vs: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Vector-Jacobian products of the gradients, by solving the adjoint system with autograd."""
+        *inputs, t = (tensor.detach().requires_grad_() for tensor in ctx.saved_tensors[:3])
+        grad_ys, ys = inputs
+        with torch.enable_grad():
+            gradients = _solved_back(ctx.engine, ctx.problem, grad_ys, ys, t)
+            outputs = _outputs(ctx.problem, ctx.wants_t, ys, t, grad_ys, gradients)
+        pairs = [(out, v) for out, v in zip(outputs, vs, strict=True) if out is not None and v is not None]
+        differentiated, cotangents = zip(*pairs, strict=True)
+        inputs = [grad_ys, ys, t, *ctx.saved_tensors[3:]]
+        products = torch.autograd.grad(differentiated, inputs, cotangents, allow_unused=True)
+        if torch.is_grad_enabled():  # somebody is about to differentiate them
+            origins = (*ctx.saved_tensors, *(v for v in vs if v is not None))
+            products = tuple(None if product is None else Final.apply(product, *origins) for product in products)  # type: ignore[no-untyped-call]
+        return None, None, None, None, *products
 
 
-def _time_gradient(problem: Problem, ys: Tensor, grad_ys: Tensor, grad_y0: Tensor) -> Tensor:
-    """``dL/dt_i = <dL/dy_i, f(t_i, y_i)>``; for the first time, minus that of what flows through the solve."""
-    dynamics = problem.dynamics
-    if problem.mass_matrix is not None:
-        raise UnsupportedError("Gradients with respect to t are not available where there is a mass matrix.")
-    flows = torch.cat([(grad_ys[0] - grad_y0)[None], grad_ys[1:]])
-    slopes = torch.stack([dynamics(s, y) for s, y in zip(problem.t.tolist(), ys, strict=True)])
-    return dynamics.sign * (flows * slopes).sum(-1)
+class Final(torch.autograd.Function):
+    """A value whose dependence on its origins autograd does not know, so that a gradient through it would be wrong."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, *origins: Tensor) -> Tensor:
+        """The value, which requires a gradient where one of its origins does."""
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        """Raises UnsupportedError."""
+        raise UnsupportedError("Third derivatives of a solve are not available; second ones are.")
+
+
+def _outputs(
+    problem: Problem, wants_t: bool, ys: Tensor, t: Tensor, grad_ys: Tensor, gradients: Gradients
+) -> tuple[Tensor | None, ...]:
+    grad_t = adjoint_system.time_gradients(problem, ys, t, grad_ys, gradients.y0).to(t) if wants_t else None
+    return gradients.y0, grad_t, *problem.dynamics.split_parameters(gradients.parameters)
+
+
+def _solved_back(engine: Engine, problem: Problem, grad_ys: Tensor, ys: Tensor, t: Tensor) -> Gradients:
+    """The gradients as solves of the adjoint system from each time back to the one before, with autograd."""
+    adjoint, parameters = grad_ys[-1], grad_ys.new_zeros(problem.dynamics.parameter_size)
+    mismatches = []
+    for i in range(len(t) - 1, 0, -1):
+        start = (ys[i], adjoint, parameters) if parameters.numel() else (ys[i], adjoint)
+        made, structure = adjoint_system.segment(problem, start, t[[i, i - 1]])
+        flat = OdeSolve.apply(engine, made, [], structure.pack(start), t[[i, i - 1]], *problem.dynamics.parameters)  # type: ignore[no-untyped-call]
+        y, adjoint, *rest = structure.unpack(flat[-1])
+        mismatches.append(Mismatch.between(t[i - 1].item(), y.detach(), ys[i - 1].detach()))
+        adjoint, parameters = adjoint + grad_ys[i - 1], rest[0] if rest else parameters
+    sensitivity = adjoint_system.sensitivity(problem)
+    worst = max(mismatches, key=lambda mismatch: mismatch.excess(sensitivity))
+    warn_of_mismatch(worst, sensitivity, "The second derivative")
+    return Gradients(adjoint, parameters)

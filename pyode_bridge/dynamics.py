@@ -63,6 +63,18 @@ class Dynamics:
         """One evaluation under the caller's grad mode, before any solver runs; ``y`` itself needs no gradient."""
         return self._evaluate(s, y.clone())
 
+    def recorded(self, s: float, y: Tensor) -> Tensor:
+        """The right-hand side as `__call__` gives it, under the caller's grad mode."""
+        self.nfe += 1
+        return self._evaluate(s, y)
+
+    def differentiable(self, t: Tensor, y: Tensor) -> Tensor:
+        """``func`` at the user's time, a scalar tensor, and flat state ``y``, under the caller's grad mode."""
+        self.nfe += 1
+        structure = self.structure
+        value = self._func(t.to(structure.device, structure.dtype), structure.unpack(y))
+        return structure.pack_returned(value, self._name, t.item())
+
     def vjp(self, s: float, y: Tensor, v: Tensor, *, state: bool, parameters: bool) -> tuple[Tensor, Tensor]:
         """``(vᵀ ∂f/∂y, vᵀ ∂f/∂θ)`` by one backward pass; a part not asked for comes back empty."""
         self.nvjp += 1

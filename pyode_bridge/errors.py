@@ -46,6 +46,10 @@ class SolverError(BridgeError, RuntimeError):
         self.algorithm = algorithm
 
 
+class GradientWarning(UserWarning):
+    """A gradient is likely to be less accurate than the tolerances ask for; the message says why and by how much."""
+
+
 def near_names(name: str, known: Iterable[str]) -> str:
     """A sentence that suggests the names closest to ``name``, or an empty string."""
     by_lower = {candidate.lower(): candidate for candidate in known}

@@ -24,7 +24,7 @@ class Method:
     kind: str = "ODE"
 
     def __str__(self) -> str:
-        return "None" if self.algorithm is None else str(self.algorithm)
+        return "the default solver" if self.algorithm is None else str(self.algorithm)
 
 
 # torchdiffeq's name -> the same algorithm under Julia's name. torchdiffeq's "rk4" is Kutta's 3/8 rule; here it is the

@@ -19,13 +19,24 @@ ADVICE = {
     "Failure": "The solver gave up.",
 }
 
+UNSTABLE_BACKWARDS = (
+    "Stiff or chaotic dynamics are unstable backwards in time: choose 'InterpolatingAdjoint' or 'GaussAdjoint' (on the "
+    "Julia engine), 'TorchAdjoint' (on the embedded one), or closer times t, at each of which the state is restored."
+)
+
 SUCCESS = frozenset({"Success", "Terminated"})
 
 
-def raise_for_retcode(retcode: str, *, t: float, t_end: float, algorithm: str) -> None:
-    """Raise `SolverError` unless ``retcode`` stands for a complete solve."""
+def raise_for_retcode(retcode: str, *, t: float, t_end: float, algorithm: str, sensealg: str | None = None) -> None:
+    """Raise `SolverError` unless ``retcode`` stands for a complete solve, or backward solve of a ``sensealg``."""
     if retcode in SUCCESS:
         return
     advice = ADVICE.get(retcode, "See SciMLBase.ReturnCode for its meaning.")
-    message = f"{algorithm} stopped at t = {t:.6g}, before t = {t_end:.6g}, with retcode {retcode}. {advice}"
+    what = algorithm
+    if sensealg is not None:
+        what = f"The backward solve of {sensealg} by {algorithm}"
+        advice = advice.replace("options=", "adjoint_options=")
+        if sensealg.startswith("BacksolveAdjoint"):
+            advice += f" {UNSTABLE_BACKWARDS}"
+    message = f"{what} stopped at t = {t:.6g}, before t = {t_end:.6g}, with retcode {retcode}. {advice}"
     raise SolverError(message, retcode=retcode, t=t, algorithm=algorithm)

@@ -103,7 +103,9 @@ class Structure:
         """The state held in ``flat`` of shape ``(*lead, size)``, each leaf of shape ``(*lead, *leaf.shape)``."""
         lead = flat.shape[:-1]
         if self.is_complex:
-            flat = torch.view_as_complex(flat.reshape(*lead, -1, 2))
+            pairs = flat.reshape(*lead, -1, 2)
+            # Part of a larger state may begin in the middle of a complex number's memory.
+            flat = torch.view_as_complex(pairs.clone() if pairs.storage_offset() % 2 else pairs)
         if self.keys is None:
             return flat.view((*lead, *self.shapes[0]))
         pieces = torch.split(flat, [shape.numel() for shape in self.shapes], dim=-1)

@@ -89,9 +89,11 @@ def test_a_misspelt_solver_gets_a_suggestion_from_the_embedded_engine() -> None:
         pb.odeint(decay, Y0, T, method="RadauIA5", engine="embedded")
 
 
-def test_the_embedded_engine_has_one_adjoint() -> None:
-    with pytest.raises(pb.UnsupportedError, match=r"GaussAdjoint.*paper's adjoint alone"):
+def test_the_embedded_engine_has_two_adjoints() -> None:
+    with pytest.raises(pb.UnsupportedError, match=r"GaussAdjoint.*paper's adjoint.*'TorchAdjoint'"):
         pb.odeint(decay, Y0, T, sensealg="GaussAdjoint", engine="embedded")
+    with pytest.raises(pb.UnsupportedError, match=r"written in torch, DP5.*RadauIIA5 is none of them"):
+        pb.odeint(decay, Y0, T, method="RadauIIA5", sensealg="TorchAdjoint", engine="embedded")
 
 
 def test_fixed_steps_are_not_silently_replaced_by_adaptive_ones() -> None:

@@ -16,12 +16,12 @@ using OrdinaryDiffEqCore: OrdinaryDiffEqCore
 using OrdinaryDiffEqLowOrderRK: OrdinaryDiffEqLowOrderRK, DP5
 using OrdinaryDiffEqTsit5: OrdinaryDiffEqTsit5, Tsit5
 using PrecompileTools: @compile_workload
-using SciMLBase: SciMLBase, DAEFunction, DAEProblem, DDEFunction, DDEProblem, DynamicalODEProblem, ODEFunction,
-    ODEProblem, SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction, SplitODEProblem,
-    VectorContinuousCallback
+using SciMLBase: SciMLBase, CallbackSet, DAEFunction, DAEProblem, DDEFunction, DDEProblem, DiscreteCallback,
+    DynamicalODEProblem, ODEFunction, ODEProblem, SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction,
+    SplitODEProblem, VectorContinuousCallback
 using SciMLOperators: MatrixOperator
 using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, GaussAdjoint, GaussKronrodAdjoint, InterpolatingAdjoint,
-    QuadratureAdjoint, ZygoteVJP, adjoint_sensitivities
+    ODEAdjointProblem, QuadratureAdjoint, ZygoteVJP, adjoint_sensitivities
 using SparseArrays: SparseMatrixCSC, nonzeros
 using TOML: TOML
 using Zygote: Buffer
@@ -40,6 +40,8 @@ include("control.jl")
 include("sensealgs.jl")
 include("forward.jl")
 include("events.jl")
+include("mismatch.jl")
+include("watched.jl")
 include("boundary.jl")
 include("backward.jl")
 include("precompile.jl")

@@ -10,7 +10,8 @@ end
 """
     backward!(dy0, dp, sol, grads, t, alg, sensealg; abstol, reltol, control)
 
-Pull loss gradients `grads[:, i]` with respect to the values at `t[i]` back to `dy0` and `dp`.
+Pull loss gradients `grads[:, i]` with respect to the values at `t[i]` back to `dy0` and `dp`. Returns a `Mismatch`, or
+nothing where the state was not solved for again.
 
 The gradient at `t[1]` belongs to the initial state as it stands and is added outside the adjoint solve.
 """
@@ -18,9 +19,12 @@ function backward!(
         dy0::Vector{T}, dp::Vector{T}, sol, grads::Matrix{T}, t::Vector{Float64}, alg, sensealg;
         abstol, reltol, control::StepControl
     ) where {T}
+    if sensealg isa BacksolveAdjoint && sol.prob isa ODEProblem && sol.prob.f.mass_matrix === I
+        return solve_back!(dy0, dp, sol, grads, t, alg, sensealg; abstol, reltol, control)
+    end
     du0, dp_row = quietly() do
         adjoint_sensitivities(
-            sol, alg;
+            sol, sol.prob isa ODEProblem ? Watched(alg) : alg;
             t = t[2:end], dgdu_discrete = LossGradients(grads), sensealg, abstol, reltol,
             backward_options(control, alg, t)...
         )
@@ -28,6 +32,26 @@ function backward!(
     dy0 .= vec(du0) .+ view(grads, :, 1)
     isempty(dp) || (dp .= vec(dp_row))
     return nothing
+end
+
+"""`BacksolveAdjoint` as `adjoint_sensitivities` runs it, with a look at the state before each checkpoint restores it."""
+function solve_back!(dy0::Vector{T}, dp, sol, grads, t, alg, sensealg; abstol, reltol, control) where {T}
+    found = Mismatch{T}(sol, t, abstol, reltol)
+    looking = DiscreteCallback((u, t, integrator) -> t in found.times, found; save_positions = (false, false))
+    back = quietly() do
+        made = ODEAdjointProblem(sol, sensealg, alg, t[2:end], LossGradients(grads); abstol, reltol)
+        callback = CallbackSet(looking, made.kwargs[:callback])
+        SciMLBase.solve(
+            ODEProblem(made.f, made.u0, made.tspan, made.p; callback), Watched(alg);
+            save_everystep = false, save_start = false, saveat = Float64[],
+            tstops = sensealg.checkpointing ? sol.t : Float64[], abstol, reltol, backward_options(control, alg, t)...
+        )
+    end
+    n = length(dy0)
+    last = back.u[end]
+    dy0 .= view(last, 1:n) .+ view(grads, :, 1)
+    dp .= view(last, (n + 1):(n + length(dp)))
+    return found
 end
 
 function backward_options(control::StepControl, alg, t::Vector{Float64})

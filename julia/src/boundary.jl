@@ -136,14 +136,30 @@ function locate(equation, type, y0, n, t0, t1, conditions, k, y, alg, abstol, re
     )
 end
 
+"""How a backward solve ended: where the state that it solved for again is off most, or where it stopped."""
+struct PulledBack
+    retcode::String
+    t::Float64
+    error::Float64
+    size::Float64
+end
+
+PulledBack(::Nothing) = PulledBack("Success", NaN, 0, 0)
+PulledBack(found::Mismatch) = PulledBack("Success", found.t, found.error, found.size)
+
 """Write the gradients for the loss gradients at `grads` into the memory at `dy0` and `dp`; see `backward!`."""
 function pull_back(solved::Solved{E, S, T}, grads, dy0, n, dp, alg, sensealg, abstol, reltol, control) where {E, S, T}
-    backward!(
-        array(T, dy0, n), array(T, dp, length(solved.p)), adjoint_solution(solved, alg, sensealg),
-        array(T, grads, n, length(solved.t)), solved.t, backward_algorithm(solved.equation, alg), sensealg;
-        abstol = T(abstol), reltol = T(reltol), control
-    )
-    return nothing
+    return try
+        found = backward!(
+            array(T, dy0, n), array(T, dp, length(solved.p)), adjoint_solution(solved, alg, sensealg),
+            array(T, grads, n, length(solved.t)), solved.t, backward_algorithm(solved.equation, alg), sensealg;
+            abstol = T(abstol), reltol = T(reltol), control
+        )
+        PulledBack(found)
+    catch err
+        err isa EndedEarly || rethrow()
+        PulledBack(err.retcode, err.t, 0, 0)
+    end
 end
 
 """Versions of Julia and of the packages that do the work, as pairs of strings."""

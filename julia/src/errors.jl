@@ -20,6 +20,12 @@ end
 """A callback returned non-zero: the Python side holds the exception that the user's dynamics raised."""
 struct CallbackError <: Exception end
 
+"""A backward solve that ended before its end."""
+struct EndedEarly <: Exception
+    retcode::String
+    t::Float64
+end
+
 """The names that would do, separated by blanks."""
 known_names(err::UnknownNameError) = join(err.known, ' ')
 

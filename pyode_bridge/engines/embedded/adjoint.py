@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.dynamics import Dynamics
-from pyode_bridge.engines.embedded.integrator import InitialValueProblem
+from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration
+from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
 from pyode_bridge.problem import AdjointStats, Gradients, Problem, Sensitivity
+from pyode_bridge.retcodes import raise_for_retcode
 
-Solve = Callable[[InitialValueProblem, Sensitivity], Tensor]
+Solve = Callable[[InitialValueProblem, Sensitivity], Integration]
 
 
 class PaperAdjoint:
@@ -38,13 +40,31 @@ class PaperAdjoint:
         n = dynamics.size
         adjoint = grad_ys[-1]
         parameter_grad = grad_ys.new_zeros(dynamics.parameter_size)
+        mismatches = []
         for i in range(len(t) - 1, 0, -1):
             start = torch.cat([self._ys[i], adjoint, parameter_grad])
-            end = self._solve(self._segment(start, t[i - 1].item(), t[i].item()), self._sensitivity)
+            end = self._solved_back(start, t[i - 1].item(), t[i].item())
+            mismatches.append(Mismatch.between(dynamics.sign * t[i - 1].item(), end[:n], self._ys[i - 1]))
             adjoint = end[n : 2 * n] + grad_ys[i - 1]
             parameter_grad = end[2 * n :]
+        worst = max(mismatches, key=lambda mismatch: mismatch.excess(self._sensitivity))
+        warn_of_mismatch(worst, self._sensitivity, self.sensealg)
         self.stats = AdjointStats(dynamics.nfe - nfe, dynamics.nvjp - nvjp)
         return Gradients(adjoint, parameter_grad)
+
+    def _solved_back(self, start: Tensor, t_from: float, t_to: float) -> Tensor:
+        """The augmented state at ``t_from`` from that at ``t_to``; raises SolverError."""
+        sign = self._problem.dynamics.sign
+        integration = self._solve(self._segment(start, t_from, t_to), self._sensitivity)
+        raise_for_retcode(
+            integration.retcode,
+            t=sign * (t_to - integration.t_reached),
+            t_end=sign * self._problem.t[0].item(),
+            algorithm=str(self._sensitivity.method),
+            sensealg=self.sensealg,
+        )
+        assert integration.ys is not None  # a retcode of success carries the values
+        return integration.ys[-1]
 
     def _segment(self, start: Tensor, t_from: float, t_to: float) -> InitialValueProblem:
         """The augmented problem over ``r = t_to - t``, which increases as time runs back from ``t_to``."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
+import torch
 
 from pyode_bridge.engines.embedded.adjoint import PaperAdjoint
 from pyode_bridge.engines.embedded.algorithms import ALGORITHMS, Algorithm
+from pyode_bridge.engines.embedded.discrete import TorchAdjoint, recorded
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration, Integrator
 from pyode_bridge.errors import UnsupportedError, near_names
 from pyode_bridge.methods import Method
-from pyode_bridge.problem import Conditions, Crossing, Problem, Sensitivity, SolverInfo, Trajectory
+from pyode_bridge.problem import Conditions, Crossing, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.retcodes import raise_for_retcode
 
-SENSEALGS = ("BacksolveAdjoint", "BacksolveAdjoint()", PaperAdjoint.sensealg)
+CONTINUOUS = ("BacksolveAdjoint", "BacksolveAdjoint()", PaperAdjoint.sensealg)
+DISCRETE = ("TorchAdjoint", "TorchAdjoint()")
 
 DEFAULT = "DP5"
 OPTIONS = ("dt", "dtmin", "dtmax", "maxiters", "adaptive")
@@ -35,20 +37,42 @@ class EmbeddedEngine:
         if sensitivity is None:
             return
         _algorithm(sensitivity.method)
-        if sensitivity.sensealg not in (None, *SENSEALGS):
+        if sensitivity.sensealg in DISCRETE and _algorithm(method).source != "torchdiffeq":
+            able = ", ".join(name for name, algorithm in ALGORITHMS.items() if algorithm.source == "torchdiffeq")
+            raise UnsupportedError(
+                f"TorchAdjoint goes through the steps of solvers that are written in torch, {able}; {_name(method)} is "
+                "none of them. Choose 'BacksolveAdjoint'."
+            )
+        if sensitivity.sensealg not in (None, *CONTINUOUS, *DISCRETE):
             raise UnsupportedError(
                 f"sensealg={sensitivity.sensealg!r} is not served by the embedded engine, which has the paper's "
-                f"adjoint alone, 'BacksolveAdjoint'. {GET_JULIA}"
+                f"adjoint, 'BacksolveAdjoint', and the discrete one, 'TorchAdjoint'. {GET_JULIA}"
             )
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
         _check(problem)
-        algorithm = problem.method
-        integration, ys = _integrate(_forward(problem), algorithm, sign=problem.dynamics.sign)
-        sensitivity = problem.sensitivity
-        pullback = None if sensitivity is None else PaperAdjoint(problem, sensitivity, ys, _backward)
-        return Trajectory(ys, integration.stats, integration.retcode, self.name, _name(algorithm), "native", pullback)
+        name, sensitivity, dynamics = _name(problem.method), problem.sensitivity, problem.dynamics
+        ivp = _forward(problem)
+        discrete = sensitivity is not None and sensitivity.sensealg in DISCRETE
+        if discrete:
+            ivp = recorded(ivp, dynamics)
+        with torch.set_grad_enabled(discrete):
+            integration = _integrate(ivp, problem.method)
+        raise_for_retcode(
+            integration.retcode,
+            t=dynamics.sign * integration.t_reached,
+            t_end=dynamics.sign * ivp.t[-1].item(),
+            algorithm=name,
+        )
+        ys, stats = integration.ys, integration.stats
+        assert ys is not None  # a retcode of success carries the values
+        pullback: Pullback | None = None
+        if discrete:
+            pullback = TorchAdjoint(dynamics.parameters, ivp.y0, ys, stats.nfe)
+        elif sensitivity is not None:
+            pullback = PaperAdjoint(problem, sensitivity, ys, _backward)
+        return Trajectory(ys.detach(), stats, integration.retcode, self.name, name, "native", pullback)
 
     def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
         """The first crossing of the conditions in the problem's span, or None."""
@@ -95,19 +119,12 @@ def _check(problem: Problem) -> None:
         raise UnsupportedError(f"The embedded engine does not serve {', '.join(dict.fromkeys(wanted))}. {GET_JULIA}")
 
 
-def _backward(ivp: InitialValueProblem, sensitivity: Sensitivity) -> Tensor:
-    _, ys = _integrate(ivp, sensitivity.method, sign=-1.0)
-    return ys[-1]
+def _backward(ivp: InitialValueProblem, sensitivity: Sensitivity) -> Integration:
+    return _integrate(ivp, sensitivity.method)
 
 
-def _integrate(ivp: InitialValueProblem, method: Method, *, sign: float) -> tuple[Integration, Tensor]:
-    name = _name(method)
-    integration = _integrator(name, ivp.fixed_step)(ivp)
-    raise_for_retcode(
-        integration.retcode, t=sign * integration.t_reached, t_end=sign * ivp.t[-1].item(), algorithm=name
-    )
-    assert integration.ys is not None  # a retcode of success carries the values
-    return integration, integration.ys
+def _integrate(ivp: InitialValueProblem, method: Method) -> Integration:
+    return _integrator(_name(method), ivp.fixed_step)(ivp)
 
 
 def _integrator(name: str, fixed_step: bool) -> Integrator:

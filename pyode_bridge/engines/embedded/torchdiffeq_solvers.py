@@ -141,6 +141,9 @@ def _retcode(error: AssertionError) -> str:
 
 
 def _block_norm(blocks: tuple[int, ...]) -> Any:
+    """Of an error; without autograd, so that a discrete adjoint takes the lengths of steps for given."""
+
+    @torch.no_grad()
     def norm(flat: Tensor) -> Tensor:
         parts = [part for part in torch.split(flat, list(blocks), dim=-1) if part.numel()]
         return torch.stack([part.square().mean().sqrt() for part in parts]).amax()

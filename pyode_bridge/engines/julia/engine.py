@@ -16,6 +16,7 @@ from pyode_bridge.engines.julia.limits import LIMITED, warn_of_wrong_values
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.methods import Method
+from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
 from pyode_bridge.options import StepOptions
 from pyode_bridge.problem import (
     AdjointStats,
@@ -208,7 +209,7 @@ class JuliaEngine:
 
         def call(grads: Tensor, dy0: Tensor, dp: Tensor) -> None:
             with callbacks.raised(), julia_errors(name):
-                self._bridge.pull_back(
+                ended = self._bridge.pull_back(
                     solved,
                     grads.data_ptr(),
                     dy0.data_ptr(),
@@ -220,6 +221,15 @@ class JuliaEngine:
                     sensitivity.tolerances.rtol,
                     control,
                 )
+            sign = problem.dynamics.sign
+            raise_for_retcode(
+                ended.retcode,
+                t=sign * ended.t,
+                t_end=sign * problem.t[0].item(),
+                algorithm=str(sensitivity.method),
+                sensealg=name,
+            )
+            warn_of_mismatch(Mismatch(sign * ended.t, ended.error, ended.size), sensitivity, name)
 
         return JuliaPullback(name, problem, call)
 

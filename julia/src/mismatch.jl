@@ -1,0 +1,34 @@
+# What tells whether a state that was solved for again, backwards in time, is the solution.
+
+"""
+How far the state that a backward solve arrives at is from the solution there, at the time where it is most, in units
+of the tolerance: `error` and `size` are largest absolute values.
+"""
+mutable struct Mismatch{T}
+    const times::Vector{Float64}
+    const values::Vector{Vector{T}}
+    const abstol::T
+    const reltol::T
+    t::Float64
+    error::T
+    size::T
+end
+
+"""No mismatch yet with a solution at all of its times `t` but the last, where the backward solve starts."""
+function Mismatch{T}(sol, t::Vector{Float64}, abstol, reltol) where {T}
+    values = [Vector{T}(state_at(sol, t, i)) for i in 1:(length(t) - 1)]
+    return Mismatch{T}(t[1:(end - 1)], values, abstol, reltol, t[1], 0, 0)
+end
+
+allowed(found::Mismatch, size) = found.abstol + found.reltol * size
+
+function (found::Mismatch)(integrator)
+    value = found.values[findfirst(==(integrator.t), found.times)]
+    u = integrator.u # the state comes last in it
+    error = maximum(abs, view(u, (length(u) - length(value) + 1):length(u)) - value)
+    size = maximum(abs, value)
+    if error / allowed(found, size) > found.error / allowed(found, found.size)
+        found.t, found.error, found.size = integrator.t, error, size
+    end
+    return nothing
+end

@@ -1,0 +1,22 @@
+# Solves whose return code nobody else looks at.
+
+"""
+A solver whose solve, if it ends early, throws `EndedEarly`: SciMLSensitivity takes whatever its backward solve has
+reached for the gradient.
+"""
+struct Watched{A} <: SciMLBase.AbstractODEAlgorithm
+    alg::A
+end
+
+function SciMLBase.__solve(prob::ODEProblem, watched::Watched, args...; keywords...)
+    bare = ODEProblem(prob.f, prob.u0, prob.tspan, prob.p) # its own keywords are among these already
+    sol = SciMLBase.solve(bare, watched.alg, args...; keywords...)
+    SciMLBase.successful_retcode(sol) || throw(EndedEarly(string(sol.retcode), sol.t[end]))
+    return sol
+end
+
+SciMLBase.isautodifferentiable(watched::Watched) = SciMLBase.isautodifferentiable(watched.alg)
+SciMLBase.isadaptive(watched::Watched) = SciMLBase.isadaptive(watched.alg)
+SciMLBase.forwarddiffs_model(watched::Watched) = SciMLBase.forwarddiffs_model(watched.alg)
+SciMLBase.forwarddiffs_model_time(watched::Watched) = SciMLBase.forwarddiffs_model_time(watched.alg)
+SciMLBase.allows_arbitrary_number_types(watched::Watched) = SciMLBase.allows_arbitrary_number_types(watched.alg)
