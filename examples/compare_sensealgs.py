@@ -30,8 +30,9 @@ SENSEALGS = {
         "GaussAdjoint",
         "GaussKronrodAdjoint",
         "BacksolveAdjoint",
+        "ForwardSensitivity",
     ),
-    "embedded": ("BacksolveAdjoint",),
+    "embedded": ("BacksolveAdjoint", "TorchAdjoint"),
 }
 METHODS = {"julia": {False: "Tsit5", True: "Rodas5P"}, "embedded": {False: "DP5", True: "RadauIIA5"}}
 TOLERANCES, QUICK_TOLERANCES = (1e-4, 1e-6, 1e-8, 1e-10), (1e-4, 1e-7)

@@ -91,10 +91,22 @@ def time_gradients(problem: Problem, ys: Tensor, t: Tensor, grad_ys: Tensor, gra
     Differentiable under the caller's grad mode.
 
     Raises:
-        UnsupportedError: there is a mass matrix.
+        UnsupportedError: the mass matrix is singular.
     """
-    if problem.mass_matrix is not None:
-        raise UnsupportedError("Gradients with respect to t are not available where there is a mass matrix.")
     flows = torch.cat([(grad_ys[0] - grad_y0)[None], grad_ys[1:]])
     slopes: Any = [problem.dynamics.differentiable(time, y) for time, y in zip(t, ys, strict=True)]
-    return (flows * torch.stack(slopes)).sum(-1)
+    return (flows * _velocities(problem.mass_matrix, torch.stack(slopes))).sum(-1)
+
+
+def _velocities(mass_matrix: Tensor | None, slopes: Tensor) -> Tensor:
+    """``dy/dt`` from ``M dy/dt``, one a row."""
+    if mass_matrix is None:
+        return slopes
+    solved: Tensor
+    solved, singular = torch.linalg.solve_ex(mass_matrix, slopes.mT)
+    if singular:
+        raise UnsupportedError(
+            "Gradients with respect to t are not available where the mass matrix is singular; call it with a t that "
+            "requires none, such as t.detach()."
+        )
+    return solved.mT

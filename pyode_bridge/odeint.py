@@ -60,8 +60,9 @@ def odeint(
             ``controller``, ``isoutofdomain``, ``unstable_check``; see `StepOptions`.
         event_fn: raises; events are the business of `odeint_event` and `solve_events`.
         sensealg: sensitivity algorithm by SciMLSensitivity's name, with options, such as ``"GaussAdjoint"`` or
-            ``"BacksolveAdjoint(checkpointing=true)"``. Default: ``"InterpolatingAdjoint"`` on the Julia engine, the
-            paper's adjoint (``"BacksolveAdjoint"``) on the embedded one.
+            ``"BacksolveAdjoint(checkpointing=true)"``. Default, ``"auto"``: the Julia engine chooses by the solver and
+            the number of parameters, and `Solution.sensealg_reason` says why; the embedded engine has the paper's
+            adjoint, ``"BacksolveAdjoint"``, which ``"auto"`` is there, and the discrete one, ``"TorchAdjoint"``.
         engine: ``"julia"``, ``"embedded"`` or ``"auto"`` (the default; also the variable PYODE_BRIDGE_ENGINE).
         adjoint_rtol, adjoint_atol, adjoint_method, adjoint_options: the same for the backward solve; they default to
             the forward solve's (the tightest, where tolerances differ between components).

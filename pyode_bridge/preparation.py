@@ -66,7 +66,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     tolerances = Tolerances(
         checks.tolerance(settings.rtol, structure, "rtol"), checks.tolerance(settings.atol, structure, "atol")
     )
-    sensitivity = _sensitivity(settings, Sensitivity(settings.sensealg, method, tolerances, options))
+    sensitivity = _sensitivity(settings, Sensitivity(_named(settings.sensealg), method, tolerances, options))
     engine = select_engine(settings.engine)
     engine.check(method, sensitivity)
     checks.device(structure, func)
@@ -93,6 +93,15 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     return Prepared(engine, problem, flat_y0, times, structure)
 
 
+def _named(sensealg: Any) -> str | None:
+    """None where the engine is to choose."""
+    if sensealg is None or sensealg == "auto":
+        return None
+    if not isinstance(sensealg, str) or not sensealg.strip():
+        raise InputError(f"sensealg is {sensealg!r}; expected a name such as 'GaussAdjoint', or 'auto'.")
+    return sensealg
+
+
 def _sensitivity(settings: Settings, forward: Sensitivity) -> Sensitivity:
     """How gradients are computed: as the forward solve, but for what the ``adjoint_`` arguments say."""
     method, tolerances, options = forward.method, forward.tolerances, forward.options
@@ -104,7 +113,7 @@ def _sensitivity(settings: Settings, forward: Sensitivity) -> Sensitivity:
         checks.scalar_tolerance(settings.adjoint_rtol, tolerances.rtol, "adjoint_rtol"),
         checks.scalar_tolerance(settings.adjoint_atol, tolerances.atol, "adjoint_atol"),
     )
-    return Sensitivity(settings.sensealg, method, bounds, options.for_adjoint())
+    return Sensitivity(forward.sensealg, method, bounds, options.for_adjoint())
 
 
 def _sparsity(given: Any, dynamics: Dynamics, s0: float, y0: Tensor) -> Sparsity | None:

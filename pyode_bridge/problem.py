@@ -116,10 +116,19 @@ class Interpolant(Protocol):
         """Values, or derivatives of that order, at times ``s`` of shape ``(T,)``; shape ``(T, n)``."""
 
 
+AS_ASKED = "as asked for"
+
+
 class Pullback(Protocol):
-    """Maps gradients with respect to the values at ``t`` to gradients with respect to ``y0`` and parameters."""
+    """Maps gradients with respect to the values at ``t`` to gradients with respect to ``y0`` and parameters.
+
+    Attributes:
+        sensealg: the sensitivity algorithm.
+        reason: why this one.
+    """
 
     sensealg: str
+    reason: str
 
     def __call__(self, grad_ys: Tensor) -> Gradients:
         """``grad_ys`` has shape ``(T, n)``."""

@@ -105,6 +105,12 @@ class Solution:
         pullback = self.trajectory.pullback
         return None if pullback is None else pullback.sensealg
 
+    @property
+    def sensealg_reason(self) -> str | None:
+        """Why it is this one, in words, or None where no gradient was wanted."""
+        pullback = self.trajectory.pullback
+        return None if pullback is None else pullback.reason
+
     def __repr__(self) -> str:
         return (
             f"Solution({self.algorithm}, engine={self.engine}, lane={self.lane}, retcode={self.retcode}, "

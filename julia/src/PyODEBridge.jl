@@ -9,7 +9,7 @@ module PyODEBridge
 
 using ADTypes: ADTypes, AutoFiniteDiff
 using ChainRulesCore: ChainRulesCore
-using LinearAlgebra: I
+using LinearAlgebra: I, UniformScaling
 using LinearSolve: LinearSolve
 using Logging: NullLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
@@ -20,8 +20,8 @@ using SciMLBase: SciMLBase, CallbackSet, DAEFunction, DAEProblem, DDEFunction, D
     DynamicalODEProblem, ODEFunction, ODEProblem, SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction,
     SplitODEProblem, VectorContinuousCallback
 using SciMLOperators: MatrixOperator
-using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, GaussAdjoint, GaussKronrodAdjoint, InterpolatingAdjoint,
-    ODEAdjointProblem, QuadratureAdjoint, ZygoteVJP, adjoint_sensitivities
+using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, ForwardSensitivity, GaussAdjoint, GaussKronrodAdjoint,
+    InterpolatingAdjoint, ODEAdjointProblem, ODEForwardSensitivityProblem, QuadratureAdjoint, ZygoteVJP, adjoint_sensitivities
 using SparseArrays: SparseMatrixCSC, nonzeros
 using TOML: TOML
 using Zygote: Buffer
@@ -44,6 +44,7 @@ include("mismatch.jl")
 include("watched.jl")
 include("boundary.jl")
 include("backward.jl")
+include("sensitivities.jl")
 include("precompile.jl")
 
 end

@@ -29,10 +29,17 @@ function backward!(
             backward_options(control, alg, t)...
         )
     end
-    dy0 .= vec(du0) .+ view(grads, :, 1)
+    dy0 .= by_state(sol.prob.f.mass_matrix, vec(du0)) .+ view(grads, :, 1)
     isempty(dp) || (dp .= vec(dp_row))
     return nothing
 end
+
+"""
+The gradient with respect to the state from the adjoint variable `λ` of `M u' = f`, which is what SciMLSensitivity gives
+for that with respect to the initial state: `Mᵀ λ`.
+"""
+by_state(::UniformScaling, λ) = λ
+by_state(mass_matrix, λ) = mass_matrix' * λ
 
 """`BacksolveAdjoint` as `adjoint_sensitivities` runs it, with a look at the state before each checkpoint restores it."""
 function solve_back!(dy0::Vector{T}, dp, sol, grads, t, alg, sensealg; abstol, reltol, control) where {T}

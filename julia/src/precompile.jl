@@ -15,6 +15,18 @@ function workload_product(out::Ptr{Float64}, v::Ptr{Float64}, u::Ptr{Float64}, t
     return 0
 end
 
+function pull_back_workload(sol, sensealg::BacksolveAdjoint, alg, grads, t)
+    control = step_control(; maxiters = 1000)
+    return solve_back!(zeros(1), zeros(1), sol, grads, t, alg, sensealg; abstol = 1.0e-6, reltol = 1.0e-6, control)
+end
+
+function pull_back_workload(sol, sensealg, alg, grads, t)
+    return SciMLSensitivity._adjoint_sensitivities(
+        sol, sensealg, Watched(alg);
+        t = t[2:end], dgdu_discrete = LossGradients(grads), abstol = 1.0e-6, reltol = 1.0e-6, maxiters = 1000
+    )
+end
+
 function workload()
     u0, t, ys, grads = [1.0], [0.0, 0.5, 1.0], zeros(1, 3), ones(1, 3)
     rhs = @cfunction(workload_rhs, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble))
@@ -27,10 +39,7 @@ function workload()
             ordinary_equation(pointers, "float64", 1, 0, 0, 0), "float64", UInt(pointer(u0)), 1, 1, UInt(pointer(t)), 3,
             UInt(pointer(ys)), alg, 1.0e-6, 1.0e-6, step_control(; maxiters = 1000), sensealg, false
         )
-        SciMLSensitivity._adjoint_sensitivities(
-            solved.sol, sensealg, alg;
-            t = t[2:end], dgdu_discrete = LossGradients(grads), abstol = 1.0e-6, reltol = 1.0e-6, maxiters = 1000
-        )
+        GC.@preserve u0 t ys pull_back_workload(solved.sol, sensealg, alg, grads, t)
     end
     return nothing
 end

@@ -3,11 +3,14 @@
 """Adjoints that need the dynamics' values and vector-Jacobian products alone."""
 const Adjoint = Union{InterpolatingAdjoint, BacksolveAdjoint, QuadratureAdjoint, GaussAdjoint, GaussKronrodAdjoint}
 
+"""Sensitivity algorithms that are served."""
+const Served = Union{Adjoint, ForwardSensitivity}
+
 """
     sensitivity_algorithm(text; abstol, reltol)
 
 The adjoint that `text` names. The vector-Jacobian products are the callback's own; `ZygoteVJP` is named because some
-choice must be, and it is the one that does nothing beforehand.
+choice must be, and it is the one that does nothing beforehand. Forward sensitivities take the callback's Jacobians.
 """
 function sensitivity_algorithm(text::AbstractString; abstol::Real, reltol::Real)
     defaults(name) = name === :QuadratureAdjoint ? (; abstol, reltol) : (;)
@@ -15,29 +18,34 @@ function sensitivity_algorithm(text::AbstractString; abstol::Real, reltol::Real)
         is_sensealg = callable isa Type && callable <: SciMLBase.AbstractSensitivityAlgorithm
         is_sensealg || return construct(callable, args, kwargs)
         allowed = defaults(nameof(callable))
-        autojacvec = callable <: Adjoint ? (; autojacvec = ZygoteVJP()) : (;)
-        return construct(callable, args, merge(allowed, autojacvec, kwargs))
+        return construct(callable, args, merge(allowed, products(callable), kwargs))
     end
     made = interpret(text, Vocabulary(["SciMLSensitivity"], make))
-    made isa Adjoint && return made
+    made isa Served && return made
     made isa SciMLBase.AbstractSensitivityAlgorithm || throw(
         UnsupportedError("`$text` is a $(nameof(typeof(made))), not a sensitivity algorithm.")
     )
     throw(
         UnsupportedError(
             "$(nameof(typeof(made))) differentiates through the dynamics in Julia, and these are a Python " *
-                "callback; choose InterpolatingAdjoint, GaussAdjoint, QuadratureAdjoint or BacksolveAdjoint."
+                "callback; choose InterpolatingAdjoint, GaussAdjoint, QuadratureAdjoint, BacksolveAdjoint or " *
+                "ForwardSensitivity."
         )
     )
 end
 
+"""Keywords that say where derivatives of the dynamics come from."""
+products(::Type) = (;)
+products(::Type{<:Adjoint}) = (; autojacvec = ZygoteVJP())
+products(::Type{<:ForwardSensitivity}) = (; autodiff = false, autojacvec = false)
+
 """Whether the adjoint solves the problem again between the values at the saved times."""
-solves_again(::Nothing) = false
+solves_again(::Union{Nothing, ForwardSensitivity}) = false
 solves_again(sensealg::Adjoint) = hasproperty(sensealg, :checkpointing) && sensealg.checkpointing
 solves_again(::BacksolveAdjoint) = false
 
 """Whether the adjoint interpolates the forward solution, which must then be kept densely."""
-needs_dense(::Nothing) = false
+needs_dense(::Union{Nothing, ForwardSensitivity}) = false
 needs_dense(sensealg::Adjoint) = !solves_again(sensealg)
 needs_dense(::BacksolveAdjoint) = false
 
@@ -61,6 +69,15 @@ function forward_algorithm(::Ordinary, alg, sensealg, control)
     return eager(alg)
 end
 
+"""Forward sensitivities are solved for beside the state, in the backward pass."""
+function forward_algorithm(equation::Ordinary, alg, ::ForwardSensitivity, control)
+    plain = equation.f.mass_matrix === I && equation.f.jac_prototype === nothing
+    plain || throw(
+        UnsupportedError("ForwardSensitivity takes neither mass_matrix nor jac_sparsity; choose InterpolatingAdjoint.")
+    )
+    return alg
+end
+
 """An equation in parts is pulled back through as an ordinary one, from its values at the saved times."""
 function forward_algorithm(::Equation, alg, sensealg, control)
     needs_dense(sensealg) || return alg
@@ -74,10 +91,29 @@ end
 
 const PARTS_SENSEALG = "InterpolatingAdjoint(checkpointing=true)"
 
-"""The adjoint to use where none is named."""
-function default_sensealg(equation, alg)
-    return suited(equation, alg) isa Ordinary ? "InterpolatingAdjoint" : PARTS_SENSEALG
+"""From so many parameters on, their gradient is better integrated apart from the adjoint than as a part of its state."""
+const MANY_PARAMETERS = 100
+
+"""
+    chosen_sensealg(equation, alg, backward, np)
+
+The sensitivity algorithm to use where none is named, and why: for the solvers of the forward and the backward solve and
+a number of parameters.
+"""
+function chosen_sensealg(equation, alg, backward, np)
+    form = suited(equation, alg)
+    form isa Ordinary || return PARTS_SENSEALG, "an equation in parts is known at the times of t alone"
+    form.f.mass_matrix === I || return "InterpolatingAdjoint", "there is a mass matrix"
+    is_implicit(backward) && return "GaussAdjoint",
+        "the solver is implicit: the linear systems of its adjoint do not grow with the number of parameters"
+    np >= MANY_PARAMETERS && return "GaussAdjoint",
+        "there are $np parameters: their gradient is integrated apart from the adjoint's state"
+    return "InterpolatingAdjoint", "the solver is explicit and there are few parameters"
 end
+
+"""Whether it, or one that it may switch to, solves equations in its steps."""
+is_implicit(alg) = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && trait(OrdinaryDiffEqCore.isimplicit, alg, false)
+is_implicit(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(is_implicit, alg.algs)
 
 eager(alg) = hasproperty(alg, :lazy) ? SciMLBase.remake(alg; lazy = Val(false)) : alg
 
@@ -87,4 +123,4 @@ end
 
 """Whether the adjoint asks for both vector-Jacobian products at the same points."""
 joint_products(::Union{InterpolatingAdjoint, BacksolveAdjoint}) = true
-joint_products(::Union{QuadratureAdjoint, GaussAdjoint, GaussKronrodAdjoint}) = false
+joint_products(::Union{QuadratureAdjoint, GaussAdjoint, GaussKronrodAdjoint, ForwardSensitivity}) = false

@@ -19,6 +19,7 @@ SENSEALGS = [
     "QuadratureAdjoint",
     "GaussKronrodAdjoint",
     "GaussAdjoint",
+    "ForwardSensitivity",
 ]
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
 BOUND = 1e-6
@@ -160,3 +161,31 @@ def test_one_autograd_pass_serves_both_products() -> None:
 def test_unsuitable_sensealgs_are_refused_before_the_solve(sensealg: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         pb.odeint(Logistic(), torch.ones(1), torch.tensor([0.0, 1.0]), engine="julia", sensealg=sensealg)
+
+
+def chosen(method: str | None, parameters: int, **solver: object) -> pb.Solution:
+    """A solve with as many parameters, of which none is named a sensitivity algorithm."""
+    weights = torch.ones(parameters, dtype=DOUBLE, requires_grad=True)
+    y0, t = torch.ones(1, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    return pb.solve(lambda t, y: -y * weights.mean(), y0, t, method=method, engine="julia", **solver)
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "sensealg", "reason"),
+    [
+        ("Tsit5", 3, "InterpolatingAdjoint", "explicit"),
+        ("Tsit5", 200, "GaussAdjoint", "200 parameters"),
+        ("Rodas5P", 3, "GaussAdjoint", "implicit"),
+        ("AutoTsit5(Rosenbrock23())", 3, "GaussAdjoint", "implicit"),
+    ],
+)
+def test_the_engine_chooses_and_says_why(method: str, parameters: int, sensealg: str, reason: str) -> None:
+    for solution in (chosen(method, parameters), chosen(method, parameters, sensealg="auto")):
+        assert solution.sensealg == sensealg
+        assert reason in str(solution.sensealg_reason)
+        solution.y[-1].backward()
+
+
+def test_a_named_algorithm_is_not_second_guessed() -> None:
+    solution = chosen("Rodas5P", 3, sensealg="QuadratureAdjoint")
+    assert (solution.sensealg, solution.sensealg_reason) == ("QuadratureAdjoint", "as asked for")

@@ -150,6 +150,31 @@ def test_gradients_are_compared(engine: str, tmp_path: Path) -> None:
     assert min(run["error"] for run in others if run["error"] is not None) < 1e-4
 
 
+def test_backsolve_fails_on_chaos_where_the_example_says(engine: str, tmp_path: Path) -> None:
+    other = {"embedded": "TorchAdjoint", "julia": "GaussAdjoint"}[engine]
+    ended = run("chaotic_gradients", tmp_path, "--engine", engine, "--sensealgs", "BacksolveAdjoint", other)
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "chaotic_gradients.png").stat().st_size > 10_000
+    short, long, *others = results(tmp_path)["numbers"]["runs"]
+    assert short["error"] < 1e-5
+    assert not short["warned"]
+    assert long["error"] > 1e-3
+    assert "arrived at t = 0 with an error of" in long["warned"]
+    assert all(one["error"] < 1e-4 and not one["warned"] for one in others)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads the peak of memory as Linux gives it")
+def test_memory_grows_with_the_steps_only_where_they_are_kept(tmp_path: Path) -> None:
+    ended = run("adjoint_memory", tmp_path, "--engine", "embedded")
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "adjoint_memory.png").stat().st_size > 10_000
+    runs = results(tmp_path)["numbers"]["runs"]
+    assert all(one["error"] < 1e-6 for one in runs)
+    added = {one["sensealg"]: one["added"] for one in runs if one["steps"] == 400}
+    assert added["TorchAdjoint"] > 5 * added["BacksolveAdjoint"]
+    assert added["torchdiffeq.odeint"] > 5 * added["torchdiffeq.odeint_adjoint"]
+
+
 @pytest.mark.usefixtures("examples")
 def test_unknown_gradient_task_is_refused() -> None:
     from compare_sensealgs import chosen_tasks

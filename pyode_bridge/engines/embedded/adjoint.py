@@ -10,7 +10,7 @@ from torch import Tensor
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration
 from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
-from pyode_bridge.problem import AdjointStats, Gradients, Problem, Sensitivity
+from pyode_bridge.problem import AS_ASKED, AdjointStats, Gradients, Problem, Sensitivity
 from pyode_bridge.retcodes import raise_for_retcode
 
 Solve = Callable[[InitialValueProblem, Sensitivity], Integration]
@@ -31,6 +31,7 @@ class PaperAdjoint:
         self._sensitivity = sensitivity
         self._ys = ys
         self._solve = solve
+        self.reason = "the embedded engine's default" if sensitivity.sensealg is None else AS_ASKED
         self.stats: AdjointStats | None = None
 
     def __call__(self, grad_ys: Tensor) -> Gradients:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem
-from pyode_bridge.problem import AdjointStats, Gradients
+from pyode_bridge.problem import AS_ASKED, AdjointStats, Gradients
 from pyode_bridge.state import flat_real, real_size
 
 
@@ -22,6 +22,7 @@ class TorchAdjoint:
     """
 
     sensealg = "TorchAdjoint"
+    reason = AS_ASKED
 
     def __init__(self, parameters: Sequence[Tensor], y0: Tensor, ys: Tensor, evaluations: int) -> None:
         self._inputs = (y0, *parameters)

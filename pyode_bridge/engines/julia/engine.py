@@ -19,6 +19,7 @@ from pyode_bridge.methods import Method
 from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
 from pyode_bridge.options import StepOptions
 from pyode_bridge.problem import (
+    AS_ASKED,
     AdjointStats,
     Conditions,
     Crossing,
@@ -31,8 +32,6 @@ from pyode_bridge.problem import (
     Trajectory,
 )
 from pyode_bridge.retcodes import raise_for_retcode
-
-DEFAULT_SENSEALG = "InterpolatingAdjoint"
 
 
 class JuliaEngine:
@@ -49,7 +48,8 @@ class JuliaEngine:
         self._named(method)
         if sensitivity is not None:
             self._named(sensitivity.method)
-            self._sensealg(sensitivity)
+            if sensitivity.sensealg is not None:
+                self._sensealg(sensitivity)
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
@@ -59,7 +59,7 @@ class JuliaEngine:
         algorithm = self._algorithm(problem.method, problem.tolerances, dense=dense)
         callbacks = Callbacks(problem.dynamics)
         equation = julia_equation(self._bridge, problem, callbacks)
-        sensitivity = self._sensitivity(problem, equation, algorithm)
+        sensitivity, reason = self._sensitivity(problem, equation, algorithm)
         sensealg = None if sensitivity is None else self._sensealg(sensitivity)
         ys = torch.empty(len(problem.t), len(problem.y0), dtype=problem.y0.dtype)
         y0, t = problem.y0.contiguous(), problem.t.contiguous()
@@ -84,7 +84,10 @@ class JuliaEngine:
         name = self._algorithm_name(problem.method, solved)
         sign = problem.dynamics.sign
         raise_for_retcode(solved.retcode, t=sign * solved.t_reached, t_end=sign * t[-1].item(), algorithm=name)
-        pullback = None if sensitivity is None else self._pullback(problem, sensitivity, sensealg, callbacks, solved)
+        pullback = None
+        if sensitivity is not None:
+            call = self._call(problem, sensitivity, sensealg, callbacks, solved)
+            pullback = JuliaPullback(str(sensitivity.sensealg), reason, problem, call)
         stats = _stats(solved, problem.dynamics.nfe - evaluated)
         interpolant = JuliaInterpolant(self._bridge, problem, callbacks, solved) if problem.dense else None
         return Trajectory(ys, stats, solved.retcode, self.name, name, "callback", pullback, interpolant)
@@ -153,25 +156,28 @@ class JuliaEngine:
         return method.algorithm if isinstance(method.algorithm, str) else str(self._bridge.algorithm_name(solved))
 
     def _sensealg(self, sensitivity: Sensitivity) -> Any:
-        name = sensitivity.sensealg or DEFAULT_SENSEALG
-        tolerances = sensitivity.tolerances
-        with julia_errors(name, argument="sensealg"):
+        name, tolerances = sensitivity.sensealg, sensitivity.tolerances
+        with julia_errors(str(name), argument="sensealg"):
             return self._once(
                 (name, tolerances.atol, tolerances.rtol),
                 lambda: self._bridge.sensitivity_algorithm(name, abstol=tolerances.atol, reltol=tolerances.rtol),
             )
 
-    def _sensitivity(self, problem: Problem, equation: Any, algorithm: Any) -> Sensitivity | None:
-        """The problem's, with the sensitivity algorithm that suits its form where none is named."""
+    def _sensitivity(self, problem: Problem, equation: Any, algorithm: Any) -> tuple[Sensitivity | None, str]:
+        """The problem's, with the sensitivity algorithm that suits it where none is named, and why that one."""
         sensitivity = problem.sensitivity
-        if sensitivity is None or problem.form is None:
-            return sensitivity
+        if sensitivity is None:
+            return None, ""
+        backward = self._backward(sensitivity)
         with julia_errors(str(sensitivity.method), argument="adjoint_method"):
-            self._bridge.backward_algorithm(equation, self._backward(sensitivity))  # refused now or after the solve
+            self._bridge.backward_algorithm(equation, backward)  # refused now or after the solve
         if sensitivity.sensealg is not None:
-            return sensitivity
+            return sensitivity, AS_ASKED
         with julia_errors(str(problem.method)):
-            return replace(sensitivity, sensealg=str(self._bridge.default_sensealg(equation, algorithm)))
+            chosen, reason = self._bridge.chosen_sensealg(
+                equation, algorithm, backward, problem.dynamics.parameter_size
+            )
+        return replace(sensitivity, sensealg=str(chosen)), str(reason)
 
     def _backward(self, sensitivity: Sensitivity) -> Any:
         return self._algorithm(sensitivity.method, sensitivity.tolerances, dense=True)
@@ -199,12 +205,13 @@ class JuliaEngine:
                 **forward_only,
             )
 
-    def _pullback(
+    def _call(
         self, problem: Problem, sensitivity: Sensitivity, sensealg: Any, callbacks: Callbacks, solved: Any
-    ) -> JuliaPullback:
+    ) -> Callable[[Tensor, Tensor, Tensor], None]:
+        """What writes the gradients for given loss gradients into two tensors."""
         algorithm = self._backward(sensitivity)
         control = self._step_control(sensitivity.options, sensitivity.method)
-        name = sensitivity.sensealg or DEFAULT_SENSEALG
+        name = str(sensitivity.sensealg)
         callbacks.joint_products = self._bridge.joint_products(sensealg)
 
         def call(grads: Tensor, dy0: Tensor, dp: Tensor) -> None:
@@ -231,7 +238,7 @@ class JuliaEngine:
             )
             warn_of_mismatch(Mismatch(sign * ended.t, ended.error, ended.size), sensitivity, name)
 
-        return JuliaPullback(name, problem, call)
+        return call
 
 
 class JuliaInterpolant:
@@ -260,8 +267,10 @@ class JuliaInterpolant:
 class JuliaPullback:
     """SciMLSensitivity's adjoint of one solve."""
 
-    def __init__(self, sensealg: str, problem: Problem, call: Any) -> None:
-        self.sensealg = sensealg
+    def __init__(
+        self, sensealg: str, reason: str, problem: Problem, call: Callable[[Tensor, Tensor, Tensor], None]
+    ) -> None:
+        self.sensealg, self.reason = sensealg, reason
         self.stats: AdjointStats | None = None
         self._dynamics = problem.dynamics
         self._call = call

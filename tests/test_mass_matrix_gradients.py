@@ -1,0 +1,62 @@
+"""Gradients through equations with a mass matrix, against closed forms."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+import pyode_bridge as pb
+from tests.problems import DOUBLE, SPIRAL
+
+pytestmark = pytest.mark.julia
+
+ADJOINTS = ["InterpolatingAdjoint", "GaussAdjoint", "GaussKronrodAdjoint", "QuadratureAdjoint", "BacksolveAdjoint"]
+SOLVER = {"method": "Rodas5P", "engine": "julia", "rtol": 1e-9, "atol": 1e-9}
+TIMES = [0.0, 0.4, 1.0]
+
+
+def compare(found: Tensor, exact: Tensor, inputs: tuple[Tensor, ...]) -> None:
+    """Values, and gradients of a loss over all of them."""
+    torch.testing.assert_close(found, exact, rtol=1e-6, atol=1e-6)
+    weights = torch.linspace(0.5, 2.0, found.numel(), dtype=DOUBLE).view_as(found)
+    mine, theirs = (torch.autograd.grad((weights * y.square()).sum(), inputs) for y in (found, exact))
+    for one, other in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("sensealg", ADJOINTS)
+@pytest.mark.parametrize("backwards", [False, True], ids=["increasing", "decreasing"])
+def test_a_regular_mass_matrix(sensealg: str, backwards: bool) -> None:
+    """``M y' = A y`` has the solution ``exp(M⁻¹ A t) y0``; M is not symmetric, so that it must be transposed."""
+    mass = torch.tensor([[2.0, 0.5], [0.0, 1.0]], dtype=DOUBLE)
+    matrix, y0 = SPIRAL.clone().requires_grad_(), torch.tensor([1.2, 0.3], dtype=DOUBLE, requires_grad=True)
+    t = torch.tensor(TIMES[::-1] if backwards else TIMES, dtype=DOUBLE, requires_grad=True)
+    found = pb.odeint(lambda t, y: matrix @ y, y0, t, mass_matrix=mass, sensealg=sensealg, **SOLVER)
+    generator = torch.linalg.solve(mass, matrix)
+    exact = torch.stack([torch.linalg.matrix_exp(generator * (time - t[0])) @ y0 for time in t])
+    compare(found, exact, (matrix, y0, t))
+
+
+@pytest.mark.parametrize("sensealg", [name for name in ADJOINTS if name != "BacksolveAdjoint"])
+def test_an_algebraic_equation(sensealg: str) -> None:
+    """``y1' = -k y1``, ``0 = c y1² - y2``: the gradient with respect to the start of ``y2`` is nothing."""
+    rates, start = (torch.tensor(value, dtype=DOUBLE, requires_grad=True) for value in ([0.7, 1.3], 1.5))
+    t, mass = torch.tensor(TIMES, dtype=DOUBLE), torch.diag(torch.tensor([1.0, 0.0], dtype=DOUBLE))
+    k, c = rates
+
+    def func(_t: Tensor, y: Tensor) -> Tensor:
+        return torch.stack([-k * y[0], c * y[0] ** 2 - y[1]])
+
+    y0 = torch.stack([start, c * start**2])
+    found = pb.odeint(func, y0, t, mass_matrix=mass, sensealg=sensealg, **SOLVER)
+    y1 = start * torch.exp(-k * t)
+    compare(found, torch.stack([y1, c * y1**2], dim=-1), (rates, start))
+
+
+def test_times_of_an_algebraic_equation_have_no_gradient() -> None:
+    t, mass = torch.tensor(TIMES, dtype=DOUBLE, requires_grad=True), torch.diag(torch.tensor([1.0, 0.0], dtype=DOUBLE))
+    y0 = torch.ones(2, dtype=DOUBLE)
+    y = pb.odeint(lambda t, y: torch.stack([-y[0], y[0] - y[1]]), y0, t, mass_matrix=mass, **SOLVER)
+    with pytest.raises(pb.UnsupportedError, match=r"mass matrix is singular.*t\.detach"):
+        y.sum().backward()
