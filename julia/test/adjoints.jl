@@ -11,8 +11,12 @@ function gradients(name, sense; tolerance = 1.0e-10)
             ordinary_equation(map(UInt, c_functions()), "float64", 2, 0, 0, 0), "float64", address(u0), 2, 1,
             address(t), 3, address(ys), alg, tolerance, tolerance, control, sensealg, false
         )
-        pull_back(solved, address(grads), address(dy0), 2, address(dp), alg, sensealg, tolerance, tolerance, control)
+        ended = pull_back(
+            solved, address(grads), address(dy0), 2, address(dp), alg, sensealg, tolerance, tolerance, control
+        )
     end
+    @test ended.retcode == "Success"
+    @test ended.error <= 1.0e-6
     exact = exp.(-RATE .* t)
     @test ys ≈ u0 * exact' rtol = 1.0e-8
     @test dy0 ≈ grads * exact rtol = 1.0e-6
@@ -25,7 +29,7 @@ end
     @testset "$name, $sense" for name in ("Tsit5", "Vern7"),
             sense in (
                 "InterpolatingAdjoint", "InterpolatingAdjoint(checkpointing = true)", "BacksolveAdjoint",
-                "QuadratureAdjoint", "GaussAdjoint", "GaussKronrodAdjoint",
+                "QuadratureAdjoint", "GaussAdjoint", "GaussKronrodAdjoint", "ForwardSensitivity",
             )
         gradients(name, sense)
     end
@@ -35,5 +39,27 @@ end
     @testset "$name" for name in ("Rodas5P", "FBDF")
         solved = gradients(name, "GaussAdjoint"; tolerance = 1.0e-9)
         @test solved.njac > 0
+    end
+    @testset "$sense that ends early" for sense in ("InterpolatingAdjoint", "BacksolveAdjoint", "ForwardSensitivity")
+        alg, sensealg = algorithm("Tsit5"), sensitivity_algorithm(sense; abstol = 1.0e-8, reltol = 1.0e-8)
+        u0, t, ys, dy0, dp = [1.0, 3.0], [0.0, 3.0], zeros(2, 2), zeros(2), zeros(1)
+        address(x) = UInt(pointer(x))
+        GC.@preserve u0 t ys dy0 dp begin
+            solved = solve_equation(
+                ordinary_equation(map(UInt, c_functions()), "float64", 2, 0, 0, 0), "float64", address(u0), 2, 1,
+                address(t), 2, address(ys), alg, 1.0e-8, 1.0e-8, step_control(; maxiters = 1000), sensealg, false
+            )
+            few = step_control(; maxiters = 3)
+            ended = pull_back(solved, address(ys), address(dy0), 2, address(dp), alg, sensealg, 1.0e-8, 1.0e-8, few)
+        end
+        @test ended.retcode == "MaxIters"
+        @test 0 < ended.t < 3
+    end
+    @testset "the choice" begin
+        equation = ordinary_equation(map(UInt, c_functions()), "float64", 2, 0, 0, 0)
+        choice(name, np) = first(PyODEBridge.chosen_sensealg(equation, algorithm(name), algorithm(name), np))
+        @test choice("Tsit5", 10) == "InterpolatingAdjoint"
+        @test choice("Tsit5", 1000) == "GaussAdjoint"
+        @test choice("KenCarp4", 10) == "GaussAdjoint"
     end
 end

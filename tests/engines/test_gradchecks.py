@@ -1,0 +1,51 @@
+"""First and second derivatives by gradcheck: a solver of each family with each sensitivity algorithm."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pyode_bridge as pb
+from tests.problems import DOUBLE
+
+# Every pair compiles for ten seconds or more.
+FAMILIES = ["Tsit5", "Vern7", "DP8", "VCABM", "ROCK4", "Rodas5P", "KenCarp4", "FBDF", "QNDF", "RadauIIA5"]
+SENSEALGS = [
+    "InterpolatingAdjoint",
+    "InterpolatingAdjoint(checkpointing=true)",
+    "GaussAdjoint",
+    "GaussKronrodAdjoint",
+    "QuadratureAdjoint",
+    "BacksolveAdjoint",
+    "ForwardSensitivity",
+]
+TOLERANCES = {"rtol": 1e-9, "atol": 1e-9}
+
+
+def check(**solver: object) -> None:
+    layer = nn.Linear(2, 2).double()
+    y0 = torch.tensor([0.6, -0.4], dtype=DOUBLE, requires_grad=True)
+    t = torch.tensor([0.0, 0.3, 0.8], dtype=DOUBLE, requires_grad=True)
+
+    def values(y0: Tensor, t: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        func = lambda t, y: torch.tanh(nn.functional.linear(y, weight, bias) + t)  # noqa: E731
+        return pb.odeint(func, y0, t, **solver, **TOLERANCES)
+
+    inputs = (y0, t, *layer.parameters())
+    assert torch.autograd.gradcheck(values, inputs, eps=1e-4, atol=1e-5, rtol=1e-4)
+    assert torch.autograd.gradgradcheck(values, inputs, eps=1e-4, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.julia
+@pytest.mark.parametrize("sensealg", SENSEALGS)
+@pytest.mark.parametrize("method", FAMILIES)
+def test_julia(method: str, sensealg: str) -> None:
+    check(method=method, sensealg=sensealg, engine="julia")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["DP5", "BS3", "DP8", "RadauIIA5", "lsoda"])
+def test_embedded(method: str) -> None:
+    check(method=method, engine="embedded")
