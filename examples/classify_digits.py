@@ -21,8 +21,7 @@ import common
 import matplotlib.pyplot as plt
 import torch
 from activation_memory import peak_bytes
-from sklearn.datasets import fetch_openml, load_digits
-from sklearn.model_selection import train_test_split
+from image_data import Split, digits, mnist, without_validation
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
@@ -33,24 +32,14 @@ ODE = "ODE-Net"
 OTHERS = {"mlp": "MLP", "resnet": "ResNet", "rknet": "RK-Net"}
 COLORS = {"MLP": "0.5", "ResNet": "tab:orange", "RK-Net": "tab:green", ODE: "tab:blue"}
 MARKS = {"MLP": "D", "ResNet": "s", "RK-Net": "^", ODE: "o"}
+DATASETS = {"digits": digits, "mnist": mnist}
 SIZES = {"digits": {"width": 32, "downsamplings": 1}, "mnist": {"width": 64, "downsamplings": 2}}
 QUICK_WIDTH = 16
 BATCH = 64
 LEARNING_RATE = 8e-3
-TEST_SHARE = 0.25  # of the digits
 MEASURED = 64  # images in the pass whose memory and solver statistics are measured
 REFERENCE = 1e-8  # tolerance of the solve that stands for the exact one
 MIB = 2**20
-
-
-@dataclass(frozen=True)
-class Split:
-    """Images ``(n, 1, h, h)`` and labels ``(n,)`` to learn from and to test on."""
-
-    x: Tensor
-    y: Tensor
-    test_x: Tensor
-    test_y: Tensor
 
 
 @dataclass(frozen=True)
@@ -69,6 +58,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=1, help="how many, from --seed on")
     parser.add_argument("--tolerance", type=float, default=1e-2, help="relative and absolute, of both solves")
     parser.add_argument("--augment", type=int, default=0, help="channels of zeros appended to the ODE-Net's state")
+    parser.add_argument(
+        "--patience",
+        type=int,
+        help="end a training when so many epochs in a row have not lowered the loss on a tenth of its images, "
+        "which are held back for that; default: no early stopping",
+    )
 
 
 def main() -> None:
@@ -78,7 +73,7 @@ def main() -> None:
     names = [*(OTHERS[key] for key in args.models), ODE]
     runs: dict[str, list[Run]] = {name: [] for name in names}
     for seed in range(args.seed, args.seed + args.seeds):
-        split = load(args.dataset, seed)
+        split = DATASETS[args.dataset](seed)
         for name in names:
             runs[name].append(train(name, split, argparse.Namespace(**{**vars(args), "seed": seed})))
     images, labels = split.x[:MEASURED], split.y[:MEASURED]
@@ -103,28 +98,6 @@ def main() -> None:
     common.write_results(args, solution, common.together([run.training for of in runs.values() for run in of]), numbers)
 
 
-def load(dataset: str, seed: int) -> Split:
-    """The digits, centred and scaled; the test images are a stratified share, or MNIST's last 10,000."""
-    if dataset == "digits":
-        pixels, labels = load_digits(return_X_y=True)
-    else:
-        print("Fetching MNIST from OpenML (once; scikit-learn keeps it) ...")
-        try:
-            pixels, labels = fetch_openml("mnist_784", version=1, return_X_y=True, as_frame=False)
-        except OSError as error:
-            raise SystemExit(
-                f"--dataset mnist needs a network at first: {error}. --dataset digits needs none."
-            ) from None
-    x = torch.tensor(pixels, dtype=torch.float32)
-    side = math.isqrt(x.shape[1])
-    x = ((x - x.mean()) / x.std()).reshape(-1, 1, side, side)
-    y = torch.tensor(labels.astype("int64"))
-    if dataset == "mnist":
-        return Split(x[:60_000], y[:60_000], x[60_000:], y[60_000:])
-    rest, test = train_test_split(range(len(y)), test_size=TEST_SHARE, random_state=seed, stratify=y)
-    return Split(x[rest], y[rest], x[test], y[test])
-
-
 def build(name: str, args: argparse.Namespace, side: int, **changed: Any) -> torch.nn.Module:
     """The model called ``name``; ``changed`` are arguments that differ from the table's."""
     sizes = {**SIZES[args.dataset], **({"width": QUICK_WIDTH} if args.quick else {}), **changed}
@@ -144,31 +117,43 @@ def train(name: str, split: Split, args: argparse.Namespace) -> Run:
     print(f"{name}, seed {args.seed}")
     model = build(name, args, split.x.shape[-1])
     optimizer = torch.optim.Adam(model.parameters())
-    batches = math.ceil(len(split.y) / BATCH)
+    patient = args.patience is not None
+    early_stopping = common.EarlyStopping("validation", args.patience) if patient else None
+    learning = without_validation(split, args.seed) if patient else split
+    batches = math.ceil(len(learning.y) / BATCH)
 
     def step(iteration: int) -> dict[str, float]:
         optimizer.param_groups[0]["lr"] = 0.5 * LEARNING_RATE * (1 + math.cos(math.pi * iteration / args.iterations))
         shuffle = torch.Generator().manual_seed(10_000 * args.seed + iteration // batches)
-        order = torch.randperm(len(split.y), generator=shuffle)
+        order = torch.randperm(len(learning.y), generator=shuffle)
         chosen = order[iteration % batches :: batches]
-        loss = cross_entropy(model(split.x[chosen]), split.y[chosen])
+        loss = cross_entropy(model(learning.x[chosen]), learning.y[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         counts = {"nfe": model.nfe.forward, "nfe_backward": model.nfe.backward} if hasattr(model, "nfe") else {}
-        return {"loss": loss.item(), **counts}
+        measured = patient and ((iteration + 1) % batches == 0 or iteration + 1 == args.iterations)
+        return {"loss": loss.item(), **counts, **({"validation": test_loss(model, learning)} if measured else {})}
 
-    training = common.train(step, {"model": model, "optimizer": optimizer}, own, every=batches)
+    parts = {"model": model, "optimizer": optimizer}
+    training = common.train(step, parts, own, every=batches, early_stopping=early_stopping)
+    if patient:
+        print(f"Kept the state after iteration {training['best_iteration']} of {training['iteration']}")
     return Run(model, training, test_error(model, split))
 
 
+def test_loss(model: torch.nn.Module, split: Split) -> float:
+    return cross_entropy(test_logits(model, split), split.test_y).item()
+
+
 def test_error(model: torch.nn.Module, split: Split) -> float:
+    wrong = test_logits(model, split).argmax(-1) != split.test_y
+    return int(wrong.sum()) / len(wrong)
+
+
+def test_logits(model: torch.nn.Module, split: Split) -> Tensor:
     with torch.no_grad():
-        wrong = [
-            int((model(x).argmax(-1) != y).sum())
-            for x, y in zip(split.test_x.split(500), split.test_y.split(500), strict=True)
-        ]
-    return sum(wrong) / len(split.test_y)
+        return torch.cat([model(x) for x in split.test_x.split(500)])
 
 
 def one_pass(model: torch.nn.Module, images: Tensor, labels: Tensor) -> None:
@@ -194,6 +179,7 @@ def summary(runs: list[Run], images: Tensor, labels: Tensor) -> dict[str, Any]:
         "error": statistics.fmean(errors),
         "spread": statistics.stdev(errors) if len(errors) > 1 else None,
         "errors": errors,
+        "iterations": [run.training["best_iteration"] or run.training["iteration"] for run in runs],
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "peak_mib": pass_mib(model, images, labels),
         "seconds": statistics.fmean(run.training["seconds"] for run in runs),
@@ -313,7 +299,7 @@ def draw_training(axes: Any, histories: list[list[dict[str, float]]]) -> None:
         columns = [[row[key] for row in history] for history in histories]
         for column in columns:
             axes.plot(range(1, len(column) + 1), column, color=color, lw=0.6, alpha=0.3)
-        mean = [statistics.fmean(values) for values in zip(*columns, strict=True)]
+        mean = [statistics.fmean(values) for values in zip(*columns, strict=False)]  # as far as all seeds went
         axes.plot(range(1, len(mean) + 1), mean, color=color, lw=2, label=f"{label}, mean over seeds")
     axes.set(title="ODE-Net: evaluations during training", xlabel="iteration", ylabel="evaluations a step")
     axes.legend()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -85,3 +86,22 @@ def test_resume_without_a_checkpoint_says_so(tmp_path):
     ended = run(tmp_path, "--resume")
     assert ended.returncode == 1
     assert "there is no checkpoint" in ended.stderr
+
+
+def test_patience_ends_a_training_early_with_its_best_state(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import classify_digits
+    import image_data
+
+    solver = {"method": "dopri5", "engine": "embedded", "sensealg": None}
+    settings = {"dataset": "digits", "quick": True, "seed": 0, "resume": False, "iterations": 5000, "patience": 2}
+    split = image_data.digits(0)
+    ended = classify_digits.train("MLP", split, argparse.Namespace(**settings, **solver, output=tmp_path))
+    history, best = ended.training["history"], ended.training["best_iteration"]
+    measured = [row["validation"] for row in history if "validation" in row]
+    assert len(history) < 5000
+    assert history[best - 1]["validation"] == min(measured)
+    assert measured.index(min(measured)) == len(measured) - 3
+    inner = image_data.without_validation(split, 0)
+    assert classify_digits.test_loss(ended.model, inner) == pytest.approx(min(measured), rel=1e-6)
+    assert ended.error < 0.1

@@ -183,10 +183,13 @@ def test_unknown_gradient_task_is_refused() -> None:
         chosen_tasks(["linear", "Pluto"])
 
 
-@pytest.mark.julia
-def test_bouncing_ball_learns_through_julia(tmp_path: Path) -> None:
-    """As far as the measurements tell; the embedded engine's run is among `test_examples.EXAMPLES`."""
-    ended = run("bouncing_ball", tmp_path, "--engine", "julia", "--method", "Tsit5")
+def test_cost_of_the_bridge_is_measured(engine: str, tmp_path: Path) -> None:
+    ended = run("bridge_cost", tmp_path / "cost.json", "--engine", engine, "--sizes", "2")
     assert ended.returncode == 0, ended.stderr
-    assert results(tmp_path)["ran"]["engine"] == "julia"
-    assert results(tmp_path)["numbers"]["error"] < 1e-3
+    found = json.loads((tmp_path / "cost.json").read_text())
+    assert found["engine"] == engine
+    assert set(found["seconds"]) == {"cold start", "first solve and gradient", "second solve and gradient"}
+    assert [row.pop("size") for row in found["calls"]] == [2]
+    assert all(0 < microseconds < 1e6 for row in found["calls"] for microseconds in row.values())
+    for row in found["calls"]:
+        assert f"{row['f in a solve']:.1f}" in ended.stdout

@@ -80,6 +80,16 @@ def test_run_fits_and_writes_its_files(finished):
     assert found["machine"]["cpu"]
 
 
+@pytest.mark.julia
+@pytest.mark.timeout(2 * LIMIT)
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_run_fits_through_julia(example, tmp_path):
+    ended = run(example, tmp_path, "--engine", "julia", "--method", "Tsit5")
+    assert ended.returncode == 0, ended.stderr
+    assert results(tmp_path)["ran"]["engine"] == "julia"
+    assert results(tmp_path)["numbers"]["error"] < example.bound
+
+
 def test_resumed_run_continues_as_if_never_interrupted(finished, tmp_path):
     example, reference = finished
     at = interrupt(example, tmp_path)

@@ -163,15 +163,6 @@ def test_times_before_the_start_are_refused():
         model.predict(series, torch.tensor([-1.0, 0.5]))
 
 
-def test_state_dict_round_trip():
-    model, series = make("embedded"), irregular()
-    other = make("embedded")
-    t = torch.linspace(0.1, 1.0, 5)
-    assert not torch.allclose(other.predict(series, t), model.predict(series, t))
-    other.load_state_dict(model.state_dict())
-    assert torch.equal(other.predict(series, t), model.predict(series, t))
-
-
 def test_training_fits_oscillations_of_unknown_phase():
     """After some steps the reconstruction explains more than half of the variance."""
     model = make("embedded")

@@ -1,0 +1,177 @@
+"""Writes gallery.md from the figures in examples/figures and the JSON beside them.
+
+A figure belongs to the JSON whose name is the longest beginning of its own, and a JSON in the same way to a script:
+`density_flow.png` to `density.json`, `compare_solvers_energy.json` to `compare_solvers.py`. Run it after a figure has
+changed: `python docs/make_gallery.py`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES, FIGURES = ROOT / "examples", ROOT / "examples" / "figures"
+PAGE = ROOT / "docs" / "gallery.md"
+HEADER = """# Gallery
+
+The figures of the examples, with the command that made each. This page is made by `python docs/make_gallery.py` from
+the JSON that a script writes beside its figures: every number comes from the run that the section names.
+"""
+MOST_ROWS, MOST_COLUMNS = 12, 10  # of a table that is shown
+LONGEST_TEXT = 40  # characters in a cell
+NOT_IN_COMMAND = {"output", "resume"}  # where results went, and whether the run was interrupted
+
+
+def main() -> None:
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"Written to {PAGE}")
+
+
+def page() -> str:
+    """The whole page; every figure stands in it once."""
+    scripts = [path.stem for path in EXAMPLES.glob("*.py")]
+    records = [path.stem for path in FIGURES.glob("*.json")]
+    figures = sorted(path.stem for path in FIGURES.glob("*.png"))
+    sections = []
+    for script in sorted({owner(record, scripts) for record in records}):
+        runs = [
+            run(script, json.loads((FIGURES / f"{record}.json").read_text(encoding="utf-8")), names)
+            for record in sorted(records)
+            if owner(record, scripts) == script
+            and (names := [name for name in figures if owner(name, records) == record])
+        ]
+        sections += ["\n\n".join([introduction(script), *runs])] if runs else []
+    return "\n\n".join([HEADER.strip(), *sections]) + "\n"
+
+
+def owner(name: str, candidates: Iterable[str]) -> str:
+    """The longest of the candidates that ``name`` begins with."""
+    fitting = [each for each in candidates if name == each or name.startswith(f"{each}_")]
+    if not fitting:
+        raise SystemExit(f"Nothing in examples belongs to {name}: a figure needs the JSON of the run that made it.")
+    return max(fitting, key=len)
+
+
+def introduction(script: str) -> str:
+    """The title, and what the script's docstring says first."""
+    text = ast.get_docstring(ast.parse((EXAMPLES / f"{script}.py").read_text(encoding="utf-8")))
+    summary, *paragraphs = (text or "").split("\n\n")
+    title = re.split(r": | \(|\.$", " ".join(summary.split()))[0]
+    # An indented paragraph is an equation; the one in words after it is shown too.
+    last = next((at for at, each in enumerate(paragraphs) if not each.startswith(" ")), -1)
+    words = "\n\n".join(paragraphs[: last + 1])
+    more = [each for each in (summary, words) if each not in ("", f"{title}.")]
+    return "\n\n".join([f"## {title}", *more, f"Script: [{script}.py](../examples/{script}.py)"])
+
+
+def run(script: str, results: dict[str, Any], figures: list[str]) -> str:
+    """One run: its figures, command, origin and tables."""
+    images = [f"![{name.replace('_', ' ')}](../examples/figures/{name}.png)" for name in figures]
+    blocks = [*images, f"```bash\n{command(script, results['settings'])}\n```", origin(results)]
+    return "\n\n".join([*blocks, *tables(results["numbers"])])
+
+
+def command(script: str, settings: dict[str, Any]) -> str:
+    """The command line of a run, without what is as it would be anyway."""
+    words = ["python", f"examples/{script}.py"]
+    usual = defaults(script, quick=settings["quick"])
+    for key, value in settings.items():
+        if key in NOT_IN_COMMAND or (key != "quick" and value == usual[key]) or value is False:
+            continue
+        words.append("--" + key.replace("_", "-"))
+        if value is not True:
+            words += [str(item) for item in (value if isinstance(value, list) else [value])]
+    return shlex.join(words)
+
+
+class _Started(Exception):  # noqa: N818
+    """Carries a script's settings out of it."""
+
+
+def defaults(script: str, *, quick: bool) -> dict[str, Any]:
+    """A script's settings where its command line gives none but, perhaps, --quick.
+
+    The script itself says: it is left where it has read its command line.
+    """
+
+    def leave(args: Any, _what: str) -> None:
+        raise _Started(vars(args))
+
+    dtype = torch.get_default_dtype()
+    arguments = [script, "--quick"] if quick else [script]
+    with mock.patch.object(sys, "path", [str(EXAMPLES), *sys.path]), mock.patch.object(sys, "argv", arguments):
+        module, command_line = importlib.import_module(script), importlib.import_module("command_line")
+        with mock.patch.object(command_line, "start", leave):
+            try:
+                module.main()
+            except _Started as started:
+                return dict(started.args[0])
+            finally:
+                torch.set_default_dtype(dtype)  # some scripts change it first
+    raise SystemExit(f"examples/{script}.py ran without reading its command line.")
+
+
+def origin(results: dict[str, Any]) -> str:
+    """What ran, on which machine, with which versions, seed and time of training."""
+    ran = ", ".join(f"{key} {value}" for key, value in results["ran"].items() if value is not None)
+    machine, versions = results["machine"], results["versions"]
+    where = f"{machine['cpu']}, {machine['cores']} cores, torch threads: {machine['torch_threads']}"
+    made = f"Ran with {ran}; seed {results['settings']['seed']}; {where}; " + ", ".join(
+        f"{name} {version}" for name, version in versions.items()
+    )
+    training = results.get("training")
+    if training is not None:
+        made += f"; {training['iteration']} iterations of training in {training['seconds']:.0f} s"
+    return made + "."
+
+
+def tables(numbers: dict[str, Any]) -> list[str]:
+    """The numbers that make a small table: single ones together, then named rows, then lists of rows."""
+    single = {key: {"value": value} for key, value in numbers.items() if is_cell(value)}
+    found = [table("", single)] if single else []
+    for key, value in numbers.items():
+        rows: Any = {str(at): row for at, row in enumerate(value, 1)} if isinstance(value, list) else value
+        if isinstance(rows, dict) and rows and len(rows) <= MOST_ROWS:
+            if all(is_cell(cell) for cell in rows.values()):
+                found.append(table(key, {name: {"value": cell} for name, cell in rows.items()}))
+            elif all(isinstance(row, dict) for row in rows.values()):
+                found.append(table(key, rows))
+    return [text for text in found if text]
+
+
+def table(name: str, rows: dict[str, dict[str, Any]]) -> str:
+    """Markdown of the columns that hold a number or a short text and nothing longer; "" if there is none."""
+    keys = dict.fromkeys(key for row in rows.values() for key, value in row.items() if value not in (None, ""))
+    columns = [key for key in keys if all(is_cell(row.get(key)) for row in rows.values())][:MOST_COLUMNS]
+    if not columns:
+        return ""
+    lines = [[name.replace("_", " "), *(key.replace("_", " ") for key in columns)], ["---"] * (1 + len(columns))]
+    lines += [[row.replace("_", " "), *(shown(cells.get(key)) for key in columns)] for row, cells in rows.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def is_cell(value: Any) -> bool:
+    return value is None or isinstance(value, int | float) or (isinstance(value, str) and len(value) <= LONGEST_TEXT)
+
+
+def shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The gallery is what its script makes of the figures and their JSON, and says the truth about them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")
+pytest.importorskip("statsmodels")
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def gallery(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import make_gallery
+
+    return make_gallery
+
+
+def test_the_committed_page_is_what_the_figures_make(gallery: Any) -> None:
+    page = gallery.page()
+    assert (ROOT / "docs" / "gallery.md").read_text() == page, "run `python docs/make_gallery.py`"
+    for figure in (ROOT / "examples" / "figures").glob("*.png"):
+        assert page.count(f"(../examples/figures/{figure.name})") == 1, figure.name
+
+
+def test_commands_name_what_differs_from_the_defaults(gallery: Any, tmp_path: Path) -> None:
+    settings = {**gallery.defaults("density", quick=False), "output": str(tmp_path), "resume": True}
+    assert gallery.command("density", settings) == "python examples/density.py"
+    changed = {**settings, "seed": 3, "task": ["u1", "moons"], "method": "KenCarp4(nlsolve=NLNewton())"}
+    words = shlex.split(gallery.command("density", changed))
+    assert words[:2] == ["python", "examples/density.py"]
+    assert " ".join(words[2:]) == "--seed 3 --method KenCarp4(nlsolve=NLNewton()) --task u1 moons"
+    quick = gallery.defaults("density", quick=True)
+    assert quick["iterations"] < settings["iterations"]
+    assert gallery.command("density", quick) == "python examples/density.py --quick"
+
+
+def test_numbers_stand_in_the_tables_and_long_lists_do_not(gallery: Any) -> None:
+    numbers = {
+        "error": 0.123416,
+        "models": {"MLP": {"error": 0.5, "errors": [0.4, 0.6]}, "ResNet": {"error": None, "errors": []}},
+        "runs": [{"method": "DP5"}] * 100,
+        "curve": [[1.0, 2.0]],
+    }
+    first, second = gallery.tables(numbers)
+    assert first.splitlines()[-1] == "| error | 0.1234 |"
+    assert second.splitlines() == ["| models | error |", "| --- | --- |", "| MLP | 0.5 |", "| ResNet | - |"]
+
+
+def test_a_figure_without_its_run_is_refused(gallery: Any) -> None:
+    assert gallery.owner("density_flow", ["density", "density_tasks", "den"]) == "density"
+    with pytest.raises(SystemExit, match="a figure needs the JSON"):
+        gallery.owner("flow", ["density"])
+
+
+def test_every_record_tells_its_origin() -> None:
+    for path in (ROOT / "examples" / "figures").glob("*.json"):
+        found = json.loads(path.read_text())
+        assert {"numbers", "ran", "settings", "machine", "versions"} <= set(found), path.name
+        assert isinstance(found["settings"]["seed"], int), path.name
