@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pyode_bridge import levels, transforms
 from pyode_bridge import progress as progress_bar
 from pyode_bridge.autograd import OdeSolve
 from pyode_bridge.errors import UnsupportedError
@@ -158,6 +159,8 @@ def solve(
         progress=progress,
         dense=dense,
     )
+    if levels.active():
+        return transforms.solution(func, y0, t, settings)
     prepared = prepare(func, y0, t, settings)
     ys, trajectory = run(prepared)
     structure = prepared.structure

@@ -1,0 +1,36 @@
+"""Solves in a model that ``torch.compile`` compiles: they run as they are, between the compiled graphs."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+REASON = "a solver chooses its steps as it goes, so a solve runs between compiled graphs; leave fullgraph=True out"
+
+
+def between_graphs(function: Callable[P, R]) -> Callable[P, R]:
+    """As ``torch.compiler.disable``, which would load the compiler, for seconds, also where nothing is compiled."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if "torch._dynamo" not in sys.modules:
+            return function(*args, **kwargs)
+        return _disabled(function)(*args, **kwargs)
+
+    marked: Any = call
+    marked._torchdynamo_disable = True
+    marked._torchdynamo_disable_msg = REASON
+    return call
+
+
+@functools.cache
+def _disabled(function: Callable[..., Any]) -> Callable[..., Any]:
+    import torch.compiler
+
+    disabled: Callable[..., Any] = torch.compiler.disable(function)
+    return disabled
