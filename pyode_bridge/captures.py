@@ -56,7 +56,7 @@ class Captured:
         return structure.pack(value)
 
     def check_that_all_are_used(self, evaluate: Callable[[], Any]) -> None:
-        """Raise UnsupportedError where ``evaluate``, at the start of the solve, meets other tensors than the solve did."""
+        """Raise UnsupportedError where ``evaluate``, at the solve's start, meets other tensors than the solve did."""
         self.missed = set(map(id, self._loose))
         evaluate()
         if self.missed:

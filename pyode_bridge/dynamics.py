@@ -153,6 +153,7 @@ class Dynamics:
 
 
 def shaped_like(parameter: Tensor, flat: Tensor) -> Tensor:
+    """A flat real vector as a tensor of the shape and dtype of ``parameter``."""
     if parameter.is_complex():
         flat = torch.view_as_complex(flat.view(-1, 2))
     return flat.view(parameter.shape).to(parameter.dtype)

@@ -1,4 +1,4 @@
-"""Whether function transforms of torch are at work (``torch.func``, ``torch.vmap``, forward mode), and tensors in them."""
+"""Whether torch transforms functions (``torch.func``, ``torch.vmap``, forward mode), and what is in its wrappers."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from pyode_bridge import levels, transforms
 from pyode_bridge import progress as progress_bar
 from pyode_bridge.autograd import OdeSolve
+from pyode_bridge.compilation import between_graphs
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.forms import Form
 from pyode_bridge.preparation import Dynamic as Dynamic
@@ -20,6 +21,7 @@ from pyode_bridge.solution import Solution
 from pyode_bridge.state import State
 
 
+@between_graphs
 def odeint(
     func: Dynamic,
     y0: State,
@@ -114,6 +116,7 @@ def odeint(
 odeint_adjoint = odeint
 
 
+@between_graphs
 def solve(
     func: Dynamic,
     y0: State,

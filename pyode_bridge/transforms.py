@@ -127,7 +127,7 @@ class Adjoint(torch.autograd.Function):
     def backward(ctx: Any, *vs: Tensor) -> tuple[Tensor | None, ...]:
         """By the adjoint of the adjoint's own equations."""
         inputs, needs = list(ctx.saved_tensors), ctx.needs_input_grad[2:]
-        grad_ys, ys, t, *tensors = inputs
+        _, ys, t, *tensors = inputs
         made = ctx.flow
         made.captured.check_that_all_are_used(lambda: made.field(t[0], ys[0], *tensors))
         moving = [position for position, need in enumerate(needs) if need]
