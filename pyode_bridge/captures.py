@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +46,7 @@ class Captured:
         exchange = _Exchange(self._loose, tensors[len(names) :])
         swapped = dict(zip(names, tensors[: len(names)], strict=True))
         state = structure.unpack(y)
-        with exchange:
+        with exchange, _evaluating():
             value = torch.func.functional_call(
                 self._host, swapped, (t.to(structure.device, structure.dtype), state), tie_weights=False
             )
@@ -65,6 +66,24 @@ class Captured:
                 "that was under torch.func.functional_call, and is no longer. Pass that module, or a function that "
                 "refers to it by a name of its own, as func."
             )
+
+
+def within_dynamics() -> bool:
+    """Whether the caller is part of dynamics whose tensors are exchanged."""
+    return _depth > 0
+
+
+_depth = 0
+
+
+@contextlib.contextmanager
+def _evaluating() -> Iterator[None]:
+    global _depth
+    _depth += 1
+    try:
+        yield
+    finally:
+        _depth -= 1
 
 
 class _Host(nn.Module):
@@ -133,6 +152,7 @@ class _Exchange(TorchFunctionMode):
     def __init__(self, tensors: Sequence[Tensor], others: Sequence[Tensor]) -> None:
         super().__init__()
         self._others = {id(tensor): other for tensor, other in zip(tensors, others, strict=True)}
+        self._recorded = torch.is_grad_enabled()
         self.used: set[int] = set()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -143,6 +163,12 @@ class _Exchange(TorchFunctionMode):
         other = self._others.get(id(tensor))
         if other is None:
             return tensor
+        if self._recorded and other.is_floating_point() and not torch.is_grad_enabled():
+            raise UnsupportedError(
+                "func gives a tensor from outside to a torch.autograd.Function, or uses it under torch.no_grad(). "
+                "Torch's function transforms cannot follow it there: make it a parameter or buffer of a module, and "
+                "pass that as func."
+            )
         self.used.add(id(tensor))
         return other
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+import torch
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -20,17 +22,15 @@ def between_graphs(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if "torch._dynamo" not in sys.modules:
             return function(*args, **kwargs)
-        return _disabled(function)(*args, **kwargs)
+        if marked.disabled is None:
+            marked.disabled = torch.compiler.disable(function)
+        value: R = marked.disabled(*args, **kwargs)
+        return value
 
     marked: Any = call
+    marked.disabled = None
+    # The marks of torch.compiler.disable: the compiler does not follow a call from a graph, nor compile this function.
     marked._torchdynamo_disable = True
     marked._torchdynamo_disable_msg = REASON
+    torch._C._dynamo.eval_frame.skip_code(marked.__code__)
     return call
-
-
-@functools.cache
-def _disabled(function: Callable[..., Any]) -> Callable[..., Any]:
-    import torch.compiler
-
-    disabled: Callable[..., Any] = torch.compiler.disable(function)
-    return disabled

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge import checks, levels
+from pyode_bridge import captures, checks, levels
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import InputError, UnsupportedError
@@ -100,6 +100,8 @@ def _check_no_transform() -> None:
             "Of the equations and functions of pyode_bridge, odeint, solve and NeuralODE alone go through torch.func, "
             "torch.vmap and forward-mode differentiation; call this one outside of them."
         )
+    if captures.within_dynamics():
+        raise UnsupportedError("A solve within the dynamics of another does not go through function transforms.")
 
 
 def _sensitivity(settings: Settings, forward: Sensitivity) -> Sensitivity:

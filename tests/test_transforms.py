@@ -272,6 +272,34 @@ def test_what_does_not_go_through_transforms_says_so(what: str, monkeypatch: pyt
         call()
 
 
+class Scaled(torch.autograd.Function):
+    """``a y``, differentiated by hand."""
+
+    @staticmethod
+    def forward(y: Tensor, a: Tensor) -> Tensor:
+        return a * y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
+        y, a = ctx.saved_tensors
+        return a * g, (y * g).sum()
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, y: Tensor, a: Tensor) -> tuple[Tensor, int]:
+        return Scaled.apply(y, a), in_dims[0]
+
+
+def test_a_tensor_that_torch_cannot_follow_is_refused() -> None:
+    a = torch.tensor(0.3, dtype=DOUBLE, requires_grad=True)
+    y = vmap(lambda y0: pb.odeint(lambda t, y: Scaled.apply(y, a), y0, T, engine="embedded"))(torch.stack([Y0, Y0]))
+    with pytest.raises(pb.UnsupportedError, match=r"autograd\.Function"):
+        y.sum().backward()
+
+
 def test_wrong_input_is_refused_as_ever() -> None:
     with pytest.raises(pb.InputError, match="strictly increasing"):
         grad(lambda y: pb.odeint(lambda t, y: -y, y, torch.zeros(3), engine="embedded").sum())(Y0)
