@@ -89,6 +89,8 @@ def _evaluating() -> Iterator[None]:
 class _Host(nn.Module):
     """A function as the method of a module that holds the modules which the function refers to."""
 
+    _func: Callable[[Tensor, Any], Any]
+
     def __init__(self, func: Callable[[Tensor, Any], Any]) -> None:
         super().__init__()
         self._found = nn.ModuleList(_modules(func))

@@ -23,14 +23,15 @@ def between_graphs(function: Callable[P, R]) -> Callable[P, R]:
         if "torch._dynamo" not in sys.modules:
             return function(*args, **kwargs)
         if marked.disabled is None:
-            marked.disabled = torch.compiler.disable(function)
+            marked.disabled = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
         value: R = marked.disabled(*args, **kwargs)
         return value
 
     marked: Any = call
     marked.disabled = None
-    # The marks of torch.compiler.disable: the compiler does not follow a call from a graph, nor compile this function.
+    # The marks of torch.compiler.disable, at which the compiler ends a graph.
     marked._torchdynamo_disable = True
     marked._torchdynamo_disable_msg = REASON
-    torch._C._dynamo.eval_frame.skip_code(marked.__code__)
+    # Nor does it compile this function itself, which claims to be the compiler's own, as that of torch.compiler is.
+    marked.__code__ = marked.__code__.replace(co_filename=torch._compile.__file__)
     return call
