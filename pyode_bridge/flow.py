@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -35,8 +36,8 @@ class Flow:
     field: Field
     settings: Settings
     captured: Captured
-    trajectories: list[Trajectory] = field(default_factory=list)
-    _pulled: list[_Pulled] = field(default_factory=list)
+    trajectories: list[Trajectory] = dataclasses.field(default_factory=list)
+    _pulled: list[_Pulled] = dataclasses.field(default_factory=list)
 
     def solved(self, y0: Tensor, t: Tensor, tensors: Sequence[Tensor]) -> Tensor:
         """Values at ``t``, shape ``(T, n)``, of plain tensors; without autograd."""

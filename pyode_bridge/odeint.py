@@ -48,9 +48,9 @@ def odeint(
     A drop-in for ``torchdiffeq.odeint`` whose gradients come from an adjoint solve (Chen et al. 2018), with respect
     to ``y0``, ``t`` and every parameter that ``func`` uses.
 
-    Transforms of functions go through it: forward mode solves the forward sensitivities with the same settings,
-    ``torch.vmap`` the whole batch as one system, which shares its steps and its ``t``; and whatever ``torch.func`` makes
-    of these. ``torch.compile`` leaves the solve between its graphs.
+    ``torch.func`` and ``torch.vmap`` go through it: forward mode solves the forward sensitivities, with the settings of
+    the solve, and a batch is solved as one system, which shares its steps and its ``t``. ``torch.compile`` leaves the
+    solve between its graphs.
 
     Args:
         func: maps a scalar tensor ``t`` and the state to the state's derivative, of the same structure. It sees views

@@ -144,7 +144,7 @@ class Adjoint(torch.autograd.Function):
         """By the forward sensitivities of the adjoint's own equations."""
         with forward_ad._set_fwd_grad_enabled(True):
             duals = [
-                _primal(tensor) if tangent is None else forward_ad.make_dual(_primal(tensor), tangent)
+                _primal(tensor) if tangent is None else _dual(_primal(tensor), tangent)
                 for tensor, tangent in zip(ctx.saved_tensors, tangents[2:], strict=True)
             ]
             outputs = map(forward_ad.unpack_dual, _solved_back(ctx.flow, ctx.wanted, *duals))
@@ -220,7 +220,13 @@ def _slopes(made: Flow, ys: Tensor, t: Tensor, tensors: Sequence[Tensor]) -> Ten
 
 
 def _primal(tensor: Tensor) -> Tensor:
-    return forward_ad.unpack_dual(tensor).primal
+    primal: Tensor = forward_ad.unpack_dual(tensor).primal  # type: ignore[no-untyped-call]
+    return primal
+
+
+def _dual(primal: Tensor, tangent: Tensor) -> Tensor:
+    dual: Tensor = forward_ad.make_dual(primal, tangent)  # type: ignore[no-untyped-call]
+    return dual
 
 
 def _batched(tensor: Tensor, dim: int | None, size: int) -> Tensor:
