@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge import checks
+from pyode_bridge.compilation import between_graphs
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.errors import InputError
 from pyode_bridge.forms import Residual
@@ -21,6 +22,7 @@ DEFAULT_METHOD = "DFBDF"
 ResidualFunction = Callable[[Tensor, Any, Any], Any]
 
 
+@between_graphs
 def daeint(
     residual: ResidualFunction,
     y0: State,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge import checks
+from pyode_bridge.compilation import between_graphs
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.errors import InputError
 from pyode_bridge.forms import Delays
@@ -21,6 +22,7 @@ DEFAULT_METHOD = "MethodOfSteps(AutoTsit5(Rosenbrock23()))"
 DelayedDynamic = Callable[[Tensor, Any, tuple[Any, ...]], Any]
 
 
+@between_graphs
 def ddeint(
     func: DelayedDynamic,
     y0: State,

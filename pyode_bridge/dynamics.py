@@ -130,7 +130,7 @@ class Dynamics:
     def split_parameters(self, flat: Tensor) -> list[Tensor]:
         """Cut a flat vector over all parameters into pieces with the parameters' shapes and dtypes."""
         pieces = torch.split(flat, [real_size(parameter) for parameter in self.parameters])
-        return [_shaped_like(parameter, piece) for piece, parameter in zip(pieces, self.parameters, strict=True)]
+        return [shaped_like(parameter, piece) for piece, parameter in zip(pieces, self.parameters, strict=True)]
 
     def _evaluate(self, s: float, y: Tensor) -> Tensor:
         structure = self.structure
@@ -152,7 +152,8 @@ class Dynamics:
         return torch.tensor(self.sign * s, dtype=self.structure.dtype, device=self.structure.device)
 
 
-def _shaped_like(parameter: Tensor, flat: Tensor) -> Tensor:
+def shaped_like(parameter: Tensor, flat: Tensor) -> Tensor:
+    """A flat real vector as a tensor of the shape and dtype of ``parameter``."""
     if parameter.is_complex():
         flat = torch.view_as_complex(flat.view(-1, 2))
     return flat.view(parameter.shape).to(parameter.dtype)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge import checks
+from pyode_bridge.compilation import between_graphs
 from pyode_bridge.crossings import SIGNS, Located, locate, slope
 from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.odeint import run
@@ -81,6 +82,7 @@ class EventSolution:
     terminated: bool
 
 
+@between_graphs
 def solve_events(
     func: Callable[[Tensor, Any], Any],
     y0: State,
@@ -140,6 +142,7 @@ def solve_events(
         start, last = record.t, found.index
 
 
+@between_graphs
 def odeint_event(
     func: Callable[[Tensor, Any], Any],
     y0: State,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyode_bridge.compilation import between_graphs
 from pyode_bridge.odeint import odeint, solve
 from pyode_bridge.solution import Solution
 from pyode_bridge.state import State
@@ -34,10 +35,12 @@ class NeuralODE(torch.nn.Module):
         self.solver = solver
         self.register_buffer("t", torch.as_tensor(t))
 
+    @between_graphs
     def forward(self, y0: State, t: Tensor | None = None) -> State:
         """Values at ``t``, shape ``(T, *y0.shape)`` or a tuple or dict of such; the last is ``forward(y0)[-1]``."""
         return odeint(self.func, y0, self.t if t is None else t, **self.solver)
 
+    @between_graphs
     def solve(self, y0: State, t: Tensor | None = None) -> Solution:
         """The same with statistics, as `pyode_bridge.solve` returns it."""
         return solve(self.func, y0, self.t if t is None else t, **self.solver)

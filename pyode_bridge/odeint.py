@@ -8,8 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from pyode_bridge import levels, transforms
 from pyode_bridge import progress as progress_bar
 from pyode_bridge.autograd import OdeSolve
+from pyode_bridge.compilation import between_graphs
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.forms import Form
 from pyode_bridge.preparation import Dynamic as Dynamic
@@ -19,6 +21,7 @@ from pyode_bridge.solution import Solution
 from pyode_bridge.state import State
 
 
+@between_graphs
 def odeint(
     func: Dynamic,
     y0: State,
@@ -44,6 +47,10 @@ def odeint(
 
     A drop-in for ``torchdiffeq.odeint`` whose gradients come from an adjoint solve (Chen et al. 2018), with respect
     to ``y0``, ``t`` and every parameter that ``func`` uses.
+
+    ``torch.func`` and ``torch.vmap`` go through it: forward mode solves the forward sensitivities, with the settings of
+    the solve, and a batch is solved as one system, which shares its steps and its ``t``. ``torch.compile`` leaves the
+    solve between its graphs.
 
     Args:
         func: maps a scalar tensor ``t`` and the state to the state's derivative, of the same structure. It sees views
@@ -114,6 +121,7 @@ def odeint(
 odeint_adjoint = odeint
 
 
+@between_graphs
 def solve(
     func: Dynamic,
     y0: State,
@@ -159,6 +167,8 @@ def solve(
         progress=progress,
         dense=dense,
     )
+    if levels.active():
+        return transforms.solution(func, y0, t, settings)
     prepared = prepare(func, y0, t, settings)
     ys, trajectory = run(prepared)
     structure = prepared.structure

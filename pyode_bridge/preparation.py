@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge import checks
+from pyode_bridge import captures, checks, levels
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines import select_engine
-from pyode_bridge.errors import InputError
+from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.methods import as_method
 from pyode_bridge.options import StepOptions
 from pyode_bridge.parameters import listed_parameters, reachable_parameters
@@ -59,6 +59,7 @@ class Prepared:
 
 def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     """Check everything and evaluate the dynamics once; raises what `odeint` raises before a solve."""
+    _check_no_transform()
     structure = Structure.of(y0)
     times = checks.times(t, structure)
     sign = 1.0 if times[1] > times[0] else -1.0
@@ -100,6 +101,16 @@ def _named(sensealg: Any) -> str | None:
     if not isinstance(sensealg, str) or not sensealg.strip():
         raise InputError(f"sensealg is {sensealg!r}; expected a name such as 'GaussAdjoint', or 'auto'.")
     return sensealg
+
+
+def _check_no_transform() -> None:
+    if levels.active():
+        raise UnsupportedError(
+            "Of the equations and functions of pyode_bridge, odeint, solve and NeuralODE alone go through torch.func, "
+            "torch.vmap and forward-mode differentiation; call this one outside of them."
+        )
+    if captures.within_dynamics():
+        raise UnsupportedError("A solve within the dynamics of another does not go through function transforms.")
 
 
 def _sensitivity(settings: Settings, forward: Sensitivity) -> Sensitivity:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pyode_bridge.compilation import between_graphs
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.errors import InputError
 from pyode_bridge.forms import Noise
@@ -20,6 +21,7 @@ from pyode_bridge.state import State
 DEFAULT_METHODS = {"diagonal": "SOSRI", "scalar": "SOSRI", "general": "LambaEM"}
 
 
+@between_graphs
 def sdeint(
     drift: Dynamic,
     diffusion: Callable[[Tensor, Any], Any],

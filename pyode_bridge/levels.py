@@ -1,0 +1,35 @@
+"""Whether torch transforms functions (``torch.func``, ``torch.vmap``, forward mode), and what is in its wrappers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+_functorch: Any = torch._C._functorch  # torch has no public name for what follows
+
+
+def active() -> bool:
+    """Whether a transform of ``torch.func``, or a dual level of forward mode, is open around the caller."""
+    if _functorch.peek_interpreter_stack() is not None:
+        return True
+    # Within an autograd.Function, torch disables forward mode.
+    return forward_ad._current_level >= 0 and torch._C._is_fwd_grad_enabled()
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """The values of a tensor without whatever transforms wrapped around it; a batch shows its batch dimension."""
+    while _functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = _functorch.get_unwrapped(tensor)
+    return tensor.detach()
+
+
+def is_batched(tensor: Tensor) -> bool:
+    """Whether a ``torch.vmap`` around the caller maps over the tensor."""
+    while _functorch.is_functorch_wrapped_tensor(tensor):
+        if _functorch.is_batchedtensor(tensor):
+            return True
+        tensor = _functorch.get_unwrapped(tensor)
+    return False
