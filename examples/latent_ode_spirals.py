@@ -207,7 +207,7 @@ def print_table(numbers: dict[str, Any], counts: tuple[int, ...]) -> None:
 
 
 def main() -> None:
-    args = common.arguments(__doc__, name="latent_ode_spirals", method="midpoint", iterations=1000, quick_iterations=20)
+    args = common.arguments(__doc__, name="latent_ode_spirals", method="midpoint", iterations=700, quick_iterations=20)
     spirals = make_spirals(QUICK_SPIRALS if args.quick else SPIRALS, args.seed)
     counts = QUICK_COUNTS if args.quick else COUNTS
     fits = {name: {count: fit(name, count, spirals, args) for count in counts} for name in (RNN_BLIND, RNN, ODE)}
