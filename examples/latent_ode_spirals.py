@@ -91,8 +91,8 @@ class TurningDynamics(nn.Module):
     """``dz/dt = A z + net(z)``: rotations, which go on beyond what was seen, and what is not linear about them.
 
     ``A`` is learnt from a random antisymmetric matrix, which tells neither the frequency nor the sense of the turns;
-    the network starts small beside it. With the network alone the error beyond was three times as large (30 points, seed
-    100).
+    the network starts small beside it. With the network alone the error beyond was three times as large (30 points,
+    seed 100).
     """
 
     def __init__(self) -> None:
