@@ -239,7 +239,7 @@ def draw(path: Path, spirals: Spirals, fits: dict[str, dict[int, Fit]], numbers:
         draw_latent(row[2], spirals, fits[ODE][count])
         draw_errors(row[3], spirals, {name: by_count[count] for name, by_count in fits.items()})
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=80)
     plt.close(figure)
 
 
@@ -265,7 +265,8 @@ def draw_latent(axes: Any, spirals: Spirals, one: Fit, shown: int = 40) -> None:
             axes.plot(*path[STEPS - 1 :].T, color=color, lw=0.7, ls=":")
             axes.plot(*path[0], ".", ms=5, color=color)
     axes.set(title="Latent trajectories (dots: start)", xlabel="first principal component", ylabel="second")
-    axes.legend(loc="best")
+    axes.margins(0.2)  # room for the legend
+    axes.legend(loc="upper left")
 
 
 def draw_errors(axes: Any, spirals: Spirals, fits: dict[str, Fit]) -> None:
@@ -274,7 +275,7 @@ def draw_errors(axes: Any, spirals: Spirals, fits: dict[str, Fit]) -> None:
         axes.semilogy(spirals.t, error, color=COLORS[name], lw=1.8, label=name)
     axes.axvline(spirals.t[STEPS], color="k", lw=0.8, ls=":")
     axes.axhline(NOISE, color="k", lw=0.8, ls="--")
-    axes.text(0.1, NOISE * 0.97, "noise of the measurements", va="top", fontsize=8)
+    axes.text(spirals.t[-1], NOISE * 0.97, "noise of the measurements", va="top", ha="right", fontsize=8)
     axes.set(title="Error by time; right of the line is beyond", xlabel="t (radians swept)", ylabel="RMSE")
     axes.legend(loc="best")
 
