@@ -6,6 +6,11 @@ the angle swept, in radians. Of the first 100 times 30, 50 or all 100 are observ
 spiral. The models are trained on those alone and predict the next 100 times, which lie beyond all that was observed.
 The error is the root mean square over spirals, times and both coordinates, against the spirals without noise. The
 paper says neither the size of its spirals nor their noise, so its figures are for orientation, not for a match.
+
+The latent state and the hidden layer of the dynamics have the paper's sizes. The models depart from the paper where
+that helped on other spirals (seeds 100 and up): the recurrent networks of all have 50 units, not 25; the latent
+dynamics have a linear map beside the network, at first a random rotation; and the decoder is linear. The RNNs train for
+twice as many iterations as the latent ODE, at a learning rate of their own.
 """
 
 from __future__ import annotations
@@ -35,8 +40,11 @@ SLOPE = 0.3  # radius gained in a radian
 NOISE = 0.1  # standard deviation of each measured coordinate
 COUNTS = (30, 50, 100)
 BATCH = 200
-LATENT, HIDDEN, UNITS = 4, 25, 20  # the paper's sizes
-LEARNING_RATE = 1e-2
+SCALE = 3.0  # about the root mean square of the radius; models see positions divided by it
+LATENT, HIDDEN, UNITS = 4, 50, 20  # HIDDEN is of the encoder and of the RNNs alike, 25 in the paper
+RNN_ROUNDS = 2  # iterations of an RNN for one of the latent ODE
+LEARNING_RATE, RNN_LEARNING_RATE = 1e-2, 2e-2
+LARGEST_GRADIENT = 100.0  # norm
 KL_WARM_UP = 0.2  # of training, over which the KL divergence's weight rises from 0 to 1
 TOLERANCES = {"rtol": 1e-3, "atol": 1e-4}
 QUICK_SPIRALS, QUICK_COUNTS = 100, (30, 100)
@@ -76,28 +84,54 @@ def observe(spirals: Spirals, count: int, seed: int) -> Series:
     """``count`` of the first STEPS points of each spiral, drawn without replacement."""
     random = torch.Generator().manual_seed(seed)
     chosen = torch.rand((len(spirals.truth), STEPS), generator=random).argsort(dim=1)[:, :count].sort(dim=1).values
-    return Series.of(spirals.t[chosen], spirals.measured[torch.arange(len(chosen))[:, None], chosen])
+    return Series.of(spirals.t[chosen], spirals.measured[torch.arange(len(chosen))[:, None], chosen] / SCALE)
 
 
-def latent_ode(solver: dict[str, Any]) -> LatentODE:
-    decoder = nn.Sequential(nn.Linear(LATENT, UNITS), nn.ReLU(), nn.Linear(UNITS, 2))
-    noise = GaussianLikelihood(2, std=1.0, learned=True)
-    return LatentODE(GRUEncoder(2, HIDDEN), LatentDynamics(LATENT, UNITS), decoder, noise, latent=LATENT, **solver)
+class TurningDynamics(nn.Module):
+    """``dz/dt = A z + net(z)``: rotations, which go on beyond what was seen, and what is not linear about them.
+
+    ``A`` is learnt from a random antisymmetric matrix, which tells neither the frequency nor the sense of the turns;
+    the network starts small beside it. With the network alone the error beyond was three times as large (30 points,
+    seed 100).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(LATENT, LATENT, bias=False)
+        self.net = LatentDynamics(LATENT, UNITS)
+        random = torch.randn(LATENT, LATENT)
+        with torch.no_grad():
+            self.linear.weight.copy_((random - random.T) / math.sqrt(2 * LATENT))
+            self.net.net[-1].weight.mul_(0.1)
+            self.net.net[-1].bias.zero_()
+
+    def forward(self, t: Tensor, z: Tensor) -> Tensor:
+        return self.linear(z) + self.net(t, z)
+
+
+def make(name: str, solver: dict[str, Any]) -> nn.Module:
+    if name != ODE:
+        return AutoregressiveRNN(2, HIDDEN, time_gaps=name == RNN)
+    decoder = nn.Linear(LATENT, 2)
+    noise = GaussianLikelihood(2, std=0.5, learned=True)
+    return LatentODE(GRUEncoder(2, HIDDEN), TurningDynamics(), decoder, noise, latent=LATENT, **solver)
 
 
 def learn(model: nn.Module, series: Series, args: argparse.Namespace) -> dict[str, Any]:
     """Maximise the bound of a latent ODE, or the likelihood of an RNN, with mini-batches and Adam."""
     optimizer = torch.optim.Adam(model.parameters())
     batch = min(BATCH, len(series) // 2)
+    learning_rate = LEARNING_RATE if isinstance(model, LatentODE) else RNN_LEARNING_RATE
 
     def step(iteration: int) -> dict[str, float]:
         done = iteration / args.iterations
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * done))
+        optimizer.param_groups[0]["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * done))
         some = series[torch.randperm(len(series))[:batch]]
         objective, shown = bound(model, some, kl_weight=min(1.0, done / KL_WARM_UP))
         loss = -objective.mean()
         optimizer.zero_grad()
         loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)
         optimizer.step()
         return {"loss": loss.item(), **shown}
 
@@ -129,12 +163,10 @@ class Fit:
 def fit(name: str, count: int, spirals: Spirals, args: argparse.Namespace) -> Fit:
     print(f"{name}, {count} of {STEPS} points observed")
     own = common.part(args, f"{name.replace(' ', '_')}_{count}")
+    if name != ODE:
+        own.iterations *= RNN_ROUNDS
     series = observe(spirals, count, args.seed)
-    model: nn.Module
-    if name == ODE:
-        model = latent_ode({**common.solver_settings(args), **TOLERANCES})
-    else:
-        model = AutoregressiveRNN(2, HIDDEN, time_gaps=name == RNN)
+    model = make(name, {**common.solver_settings(args), **TOLERANCES})
     training = learn(model, series, own)
     with torch.no_grad():
         if name == ODE:  # fixed steps go from time to time, so the observed span is solved through as well
@@ -142,7 +174,7 @@ def fit(name: str, count: int, spirals: Spirals, args: argparse.Namespace) -> Fi
         else:  # it knows only the times after what it has read
             future = model.predict(series, spirals.t[STEPS:])
             prediction = torch.cat([torch.full_like(future, math.nan), future], dim=1)
-    return Fit(model, series, prediction, training)
+    return Fit(model, series, SCALE * prediction, training)
 
 
 def measure(fits: dict[str, dict[int, Fit]], spirals: Spirals) -> dict[str, Any]:
@@ -159,7 +191,7 @@ def measure(fits: dict[str, dict[int, Fit]], spirals: Spirals) -> dict[str, Any]
         "rmse_within_observed_span": {
             count: rms(one.all_times[:, :STEPS] - spirals.truth[:, :STEPS]) for count, one in fits[ODE].items()
         },
-        "learnt_noise": {count: one.model.likelihood.std.tolist() for count, one in fits[ODE].items()},
+        "learnt_noise": {count: (SCALE * one.model.likelihood.std).tolist() for count, one in fits[ODE].items()},
         "published": PUBLISHED,
         "trained": {
             name: {count: {key: one.training[key] for key in ("iteration", "seconds")} for count, one in row.items()}
@@ -176,7 +208,7 @@ def print_table(numbers: dict[str, Any], counts: tuple[int, ...]) -> None:
 
 
 def main() -> None:
-    args = common.arguments(__doc__, name="latent_ode_spirals", method="midpoint", iterations=1000, quick_iterations=20)
+    args = common.arguments(__doc__, name="latent_ode_spirals", method="midpoint", iterations=700, quick_iterations=20)
     spirals = make_spirals(QUICK_SPIRALS if args.quick else SPIRALS, args.seed)
     counts = QUICK_COUNTS if args.quick else COUNTS
     fits = {name: {count: fit(name, count, spirals, args) for count in counts} for name in (RNN_BLIND, RNN, ODE)}
@@ -207,7 +239,7 @@ def draw(path: Path, spirals: Spirals, fits: dict[str, dict[int, Fit]], numbers:
         draw_latent(row[2], spirals, fits[ODE][count])
         draw_errors(row[3], spirals, {name: by_count[count] for name, by_count in fits.items()})
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=80)
     plt.close(figure)
 
 
@@ -215,7 +247,7 @@ def draw_spiral(axes: Any, spirals: Spirals, fits: dict[str, Fit], which: int, c
     truth, ode = spirals.truth[which], fits[ODE].all_times[which]
     axes.plot(*truth[:STEPS].T, color="k", lw=1, label="truth, span observed")
     axes.plot(*truth[STEPS:].T, color="k", lw=1, ls=":", label="truth, beyond")
-    axes.plot(*fits[ODE].series.x[which].T, "o", ms=4, mec="k", mew=0.5, color="tab:green", label="observed")
+    axes.plot(*(SCALE * fits[ODE].series.x[which]).T, "o", ms=4, mec="k", mew=0.5, color="tab:green", label="observed")
     for name in (RNN_BLIND, RNN):
         axes.plot(*fits[name].all_times[which].T, color=COLORS[name], lw=1.2, label=f"{name}, prediction")
     axes.plot(*ode[: STEPS + 1].T, "--", color=COLORS[ODE], lw=2)
@@ -233,7 +265,8 @@ def draw_latent(axes: Any, spirals: Spirals, one: Fit, shown: int = 40) -> None:
             axes.plot(*path[STEPS - 1 :].T, color=color, lw=0.7, ls=":")
             axes.plot(*path[0], ".", ms=5, color=color)
     axes.set(title="Latent trajectories (dots: start)", xlabel="first principal component", ylabel="second")
-    axes.legend(loc="best")
+    axes.margins(0.2)  # room for the legend
+    axes.legend(loc="upper left")
 
 
 def draw_errors(axes: Any, spirals: Spirals, fits: dict[str, Fit]) -> None:
@@ -242,7 +275,7 @@ def draw_errors(axes: Any, spirals: Spirals, fits: dict[str, Fit]) -> None:
         axes.semilogy(spirals.t, error, color=COLORS[name], lw=1.8, label=name)
     axes.axvline(spirals.t[STEPS], color="k", lw=0.8, ls=":")
     axes.axhline(NOISE, color="k", lw=0.8, ls="--")
-    axes.text(0.1, NOISE * 0.97, "noise of the measurements", va="top", fontsize=8)
+    axes.text(spirals.t[-1], NOISE * 0.97, "noise of the measurements", va="top", ha="right", fontsize=8)
     axes.set(title="Error by time; right of the line is beyond", xlabel="t (radians swept)", ylabel="RMSE")
     axes.legend(loc="best")
 

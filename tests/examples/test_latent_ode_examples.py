@@ -52,6 +52,7 @@ def test_spirals_learn_and_print_the_papers_figures_beside_their_own(tmp_path, e
     assert (tmp_path / "latent_ode_spirals.png").stat().st_size > 10_000
     for part in ("RNN_30", "RNN_with_time_gaps_100", "latent_ODE_30", "latent_ODE_100"):
         assert learnt(history(tmp_path, part)), part
+    assert len(history(tmp_path, "RNN_30")) == 2 * len(history(tmp_path, "latent_ODE_30"))
     table = found["numbers"]["rmse_beyond_observed"]
     for count in ("30", "100"):
         for name in ("latent ODE", "RNN", "RNN with time gaps"):
