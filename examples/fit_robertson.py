@@ -4,9 +4,10 @@ Every species is measured at times spaced evenly on a logarithmic axis. The fit 
 by a factor of 3, in each combination of too large and too small, and takes their logarithms for parameters. L-BFGS
 and Adam see the same gradients, and the standard errors tell how well the measurements determine each constant.
 
-Gradients come from an adjoint solve, or from the sensitivities of the state, solved along with it (--gradients). The
-adjoint that solves the reaction backwards (BacksolveAdjoint, the only one of the embedded engine) is unstable here, so
-the adjoint's first gradient is held against that by sensitivities before anything is fitted.
+Gradients come from an adjoint solve, or from the sensitivities of the state, solved along with it (--gradients). Given
+both, the first start is fitted by either, and the others by the second. An adjoint that solves the reaction backwards
+(BacksolveAdjoint, the only one of the embedded engine) is unstable here, so an adjoint's first gradient is held against
+that by sensitivities before anything is fitted.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ BETAS = (0.7, 0.95)  # Adam's; gradients without noise need less averaging than 
 
 GRADIENTS = {"adjoint": solved_with_adjoint, "sensitivities": solved_with_sensitivities}
 DEFAULTS = {
-    "julia": {"method": "Rodas5P", "gradients": "adjoint", "sensealg": "GaussAdjoint"},
-    "embedded": {"method": "QNDF", "gradients": "sensitivities", "sensealg": None},
+    "julia": {"method": "Rodas5P", "gradients": ["adjoint", "sensitivities"], "sensealg": "GaussAdjoint"},
+    "embedded": {"method": "QNDF", "gradients": ["sensitivities"], "sensealg": None},
 }
 
 
@@ -78,6 +79,7 @@ class Fit:
     """An optimiser, where it started, and what became of it."""
 
     optimizer: str
+    gradients: str
     start: tuple[float, ...]  # each constant over the true one
     ratios: list[list[float]]  # the same after each iteration
     losses: list[float]
@@ -103,7 +105,9 @@ def worst(ratios: list[float]) -> float:
 
 def own_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(method=None)  # the engine's, which is not known yet
-    parser.add_argument("--gradients", choices=tuple(GRADIENTS), help="default: adjoint on Julia, else sensitivities")
+    parser.add_argument(
+        "--gradients", nargs="+", choices=tuple(GRADIENTS), help="default: both on Julia, else sensitivities"
+    )
     parser.add_argument("--starts", type=int, default=STARTS, help="combinations of too large and too small, up to 8")
     parser.add_argument("--noise", type=float, default=NOISE, help="relative to each species' largest value")
     parser.add_argument(
@@ -121,15 +125,14 @@ def main() -> None:
     engine = select_engine(args.engine).name
     for name, value in DEFAULTS[engine].items():
         setattr(args, name, getattr(args, name) or value)
-    gradients, solver = args.gradients, common.solver_settings(args)
-    print(f"{args.method} on the {engine} engine, gradients by {gradients}")
+    solver = common.solver_settings(args)
+    print(f"{args.method} on the {engine} engine, gradients by {' and '.join(args.gradients)}")
     data = measurements(args, solver)
     starts = [tuple(FACTOR**sign for sign in signs) for signs in combinations()][: args.starts]
-    checked = check_gradient(data, starts[0], solver) if gradients == "adjoint" else None
-    planned = [("L-BFGS", start) for start in starts] + [("Adam", starts[0])]
+    checked = check_gradient(data, starts[0], solver) if "adjoint" in args.gradients else None
     fits, trainings = [], []
-    for optimizer, start in planned[:1] if args.quick else planned:
-        fit, training = fitted(args, data, optimizer, start, GRADIENTS[gradients], solver)
+    for optimizer, gradients, start in planned(args, starts):
+        fit, training = fitted(args, data, optimizer, gradients, start, solver)
         fits.append(fit)
         trainings.append(training)
     best = min(fits, key=lambda fit: fit.losses[-1])
@@ -137,7 +140,7 @@ def main() -> None:
     expected = standard_errors(model, data.t, data.scale, data.noise, RTOL, solver) if data.noise else torch.zeros(3)
     report(fits, best, expected)
     fit_robertson_figures.draw(args.output / "fit_robertson", data, fits, best, expected, solver)
-    _, solution = GRADIENTS[gradients](model, data.t, RTOL, solver)
+    _, solution = GRADIENTS[args.gradients[0]](model, data.t, RTOL, solver)
     numbers = {
         "error": max(fit.error for fit in fits),
         "adjoint_differs_from_sensitivities_by": checked,
@@ -149,6 +152,15 @@ def main() -> None:
         "fits": [described(fit) for fit in fits],
     }
     common.write_results(args, solution, common.together(trainings), numbers)
+
+
+def planned(args: argparse.Namespace, starts: list[tuple[float, ...]]) -> list[tuple[str, str, tuple[float, ...]]]:
+    """Optimiser, gradients and start of each fit."""
+    compared = [("L-BFGS", gradients, starts[0]) for gradients in args.gradients]
+    if args.quick:
+        return compared[:1]
+    last = args.gradients[-1]
+    return [*compared, *(("L-BFGS", last, start) for start in starts[1:]), ("Adam", last, starts[0])]
 
 
 def combinations() -> list[tuple[int, ...]]:
@@ -202,12 +214,12 @@ def fitted(
     args: argparse.Namespace,
     data: Measurements,
     optimizer: str,
+    gradients: str,
     start: tuple[float, ...],
-    solved: Callable[..., tuple[Tensor, pb.Solution]],
     solver: dict[str, Any],
 ) -> tuple[Fit, dict[str, Any]]:
     """Fit from ``start``, in a folder and with a checkpoint of its own."""
-    name = optimizer + "".join("+" if ratio > 1 else "-" for ratio in start)
+    name = f"{optimizer}-{gradients}" + "".join("+" if ratio > 1 else "-" for ratio in start)
     part = common.part(args, name)
     model = at_ratios(start)
     if optimizer == "Adam":
@@ -228,7 +240,7 @@ def fitted(
             nonlocal solves
             solves += 1
             minimizer.zero_grad()
-            y, _ = solved(model, data.t, RTOL, solver)
+            y, _ = GRADIENTS[gradients](model, data.t, RTOL, solver)
             loss = data.loss(y)
             loss.backward()
             return loss
@@ -238,11 +250,12 @@ def fitted(
         named = {f"k{position}/true": ratio for position, ratio in enumerate(ratios.tolist(), start=1)}
         return {"loss before": before, "solves": solves, **named}
 
-    print(f"{optimizer} from constants off by {', '.join(f'{ratio:.3g}' for ratio in start)}")
+    print(f"{optimizer} by {gradients} from constants off by {', '.join(f'{ratio:.3g}' for ratio in start)}")
     training = common.train(step, {"model": model, "optimizer": minimizer}, part, every=1)
     rows = training["history"]
     fit = Fit(
         optimizer,
+        gradients,
         start,
         [list(start)] + [[row[f"k{position}/true"] for position in (1, 2, 3)] for row in rows],
         [row["loss before"] for row in rows],
@@ -258,8 +271,10 @@ def report(fits: list[Fit], best: Fit, expected: Tensor) -> None:
         off = ", ".join(f"{ratio:.2g}" for ratio in fit.start)
         errors = (f"{100 * (ratio - 1):+.3f}" for ratio in fit.ratios[-1])
         until = "never" if fit.solves_until_close is None else str(fit.solves_until_close)
-        rows.append((fit.optimizer, off, *errors, str(fit.solves[-1]), until, f"{fit.seconds:.0f}"))
-    print_table(("optimiser", "start over truth", "k1 %", "k2 %", "k3 %", "solves", "until 1 %", "s"), rows)
+        rows.append((fit.optimizer, fit.gradients, off, *errors, str(fit.solves[-1]), until, f"{fit.seconds:.0f}"))
+    print_table(
+        ("optimiser", "gradients", "start over truth", "k1 %", "k2 %", "k3 %", "solves", "until 1 %", "s"), rows
+    )
     for position, (true, error) in enumerate(zip(RATES.tolist(), expected.tolist(), strict=True)):
         found = true * best.ratios[-1][position]
         print(f"k{position + 1}: {found:.6g}, standard error {100 * error:.3f} %, true {true:g}")
@@ -268,6 +283,7 @@ def report(fits: list[Fit], best: Fit, expected: Tensor) -> None:
 def described(fit: Fit) -> dict[str, Any]:
     return {
         "optimizer": fit.optimizer,
+        "gradients": fit.gradients,
         "start_over_truth": list(fit.start),
         "constants": (RATES * torch.tensor(fit.ratios[-1])).tolist(),
         "relative_errors": [ratio - 1 for ratio in fit.ratios[-1]],

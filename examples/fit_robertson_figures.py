@@ -58,14 +58,19 @@ def over_time(panel: Axes, data: Measurements, best: Fit, solver: dict[str, Any]
     )
 
 
+def looks(fits: list[Fit]) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """Colour, marker and line of each combination of optimiser and gradients."""
+    kinds = dict.fromkeys((fit.optimizer, fit.gradients) for fit in fits)
+    return dict(zip(kinds, zip(COLORS, MARKERS, ("--", "-", "-."), strict=False), strict=False))
+
+
 def convergence(panel: Axes, fits: list[Fit]) -> None:
     """The largest relative error of a constant, over the solves made."""
-    looks = {"L-BFGS": (COLORS[0], "-"), "Adam": (COLORS[1], "--")}
-    for optimizer, (color, line) in looks.items():
-        label: str | None = f"{optimizer}, a line a start"
-        for fit in (fit for fit in fits if fit.optimizer == optimizer):
+    for (optimizer, gradients), (color, _, line) in looks(fits).items():
+        label: str | None = f"{optimizer} by {gradients}"
+        for fit in (fit for fit in fits if (fit.optimizer, fit.gradients) == (optimizer, gradients)):
             errors = [max(abs(ratio - 1) for ratio in ratios) for ratios in fit.ratios]
-            panel.loglog([1 + solves for solves in fit.solves], errors, line, color=color, lw=1, label=label)
+            panel.loglog([1 + solves for solves in fit.solves], errors, line, color=color, lw=1.2, label=label)
             label = None
     panel.axhline(0.01, color="0.5", ls=":", label="1 %")
     panel.set(title="Convergence", xlabel="solves with gradients, plus one", ylabel="largest relative error")
@@ -74,15 +79,14 @@ def convergence(panel: Axes, fits: list[Fit]) -> None:
 
 def recovered(panel: Axes, fits: list[Fit], expected: Tensor) -> None:
     """Where each fit ended, beside the standard errors."""
-    looks = {"L-BFGS": (COLORS[0], MARKERS[0], -0.1), "Adam": (COLORS[1], MARKERS[1], 0.1)}
     places = torch.arange(len(RATES))
     error = 200 * expected
     panel.bar(places, 2 * error, bottom=-error, width=0.6, color="0.88", label="two standard errors")
-    for optimizer, (color, marker, shift) in looks.items():
-        label: str | None = optimizer
-        for fit in (fit for fit in fits if fit.optimizer == optimizer):
+    for position, ((optimizer, gradients), (color, marker, _)) in enumerate(looks(fits).items()):
+        label: str | None = f"{optimizer} by {gradients}"
+        for fit in (fit for fit in fits if (fit.optimizer, fit.gradients) == (optimizer, gradients)):
             misses = [100 * (ratio - 1) for ratio in fit.ratios[-1]]
-            panel.plot(places + shift, misses, marker, color=color, ms=6, alpha=0.7, label=label)
+            panel.plot(places + 0.15 * (position - 1), misses, marker, color=color, ms=6, alpha=0.7, label=label)
             label = None
     panel.axhline(0, color="k", lw=0.8)
     panel.set_xticks(places, [f"k{position + 1} = {rate:g}" for position, rate in enumerate(RATES.tolist())])
