@@ -26,7 +26,7 @@ import pyode_bridge as pb
 
 BIRTHS, EATEN, GAINED, DEATHS = 1.3, 0.9, 0.8, 1.8
 START = torch.tensor([1.2, 1.0], dtype=torch.float64)
-LAST, BEYOND = 5.0, 15.0  # the measurements end, and the forecasts; a cycle takes about 4.2
+LAST, BEYOND = 5.0, 15.0  # the measurements end, and the forecasts; a cycle takes 4.3
 MEASUREMENTS = 25
 NOISE = 0.02  # standard deviation of a count, relative to its species' mean
 HIDDEN = 24
