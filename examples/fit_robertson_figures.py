@@ -88,6 +88,7 @@ def recovered(panel: Axes, fits: list[Fit], expected: Tensor) -> None:
             misses = [100 * (ratio - 1) for ratio in fit.ratios[-1]]
             panel.plot(places + 0.15 * (position - 1), misses, marker, color=color, ms=6, alpha=0.7, label=label)
             label = None
+    panel.use_sticky_edges = False  # a margin below the bars too
     panel.axhline(0, color="k", lw=0.8)
     panel.set_xticks(places, [f"k{position + 1} = {rate:g}" for position, rate in enumerate(RATES.tolist())])
     panel.set(title="Recovered constants", ylabel="distance from the truth (%)")

@@ -53,7 +53,7 @@ def forces(panel: Axes, curves: Sequence[Curve], title: str, end: float) -> None
         panel.plot(t, curve.forces, LINES[position], color=COLORS[position], lw=1.5, label=curve.name)
     panel.set(title=title, xlabel="t", ylabel="force")
     if curves:
-        panel.legend(fontsize="small", loc="upper right" if curves[0].optimum.forces[0] < -5 else "lower right")
+        panel.legend(fontsize="small", loc="lower right")
 
 
 def states(panel: Axes, curves: Sequence[Curve], end: float) -> None:
@@ -74,5 +74,6 @@ def training(panel: Axes, curves: Sequence[Curve]) -> None:
         shown = [100 * max(excess, 1e-8) for excess in curve.excess]
         style: dict[str, Any] = {"color": COLORS[position], "ls": ("-", "--", "-.", ":")[position]}
         panel.semilogy(range(len(shown)), shown, label=curve.name, **style)
+    panel.xaxis.get_major_locator().set_params(integer=True)
     panel.set(title="Training", xlabel="iterations of L-BFGS, four steps each", ylabel="mean cost over the best (%)")
     panel.legend(fontsize="small", loc="upper right")

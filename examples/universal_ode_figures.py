@@ -70,7 +70,7 @@ def along_the_cycle(panel: Axes, t: Tensor, learnt: Tensor, true: Tensor) -> Non
         panel.plot(t, true[:, column], color=("0.6", "0.8")[column], lw=4, label=label)
         panel.plot(t, learnt[:, column], color=COLORS[0], lw=1.3, label="learnt" if column else None)
     panel.set(title="Missing part of the rates", xlabel="t", ylabel="rate")
-    panel.margins(y=0.35)
+    panel.margins(y=0.6)  # room for the legend
     panel.legend(fontsize="small", loc="upper right")
 
 
@@ -80,12 +80,12 @@ def over_the_plane(panel: Axes, visited: Tensor, u: Tensor, v: Tensor, error: Te
     )
     panel.plot(*visited.T, color="w", lw=1.5)
     panel.set(title="Error of the missing part; line: visited", xlabel="u", ylabel="v")
-    panel.figure.colorbar(shown, ax=panel, label="% of its root mean square there", extend="both")
+    panel.figure.colorbar(shown, ax=panel, label="% of its root mean square", extend="both")
 
 
 def training(panel: Axes, trainings: Mapping[str, dict[str, Any]]) -> None:
     for model, found in trainings.items():
         color, line = LOOKS[model]
         panel.semilogy([row["loss"] for row in found["history"]], line, color=color, lw=1, label=model)
-    panel.set(title="Training: Adam, then L-BFGS", xlabel="iteration", ylabel="mean square over the species' mean²")
+    panel.set(title="Training: Adam, then L-BFGS", xlabel="iteration", ylabel="mean square of scaled misses")
     panel.legend(fontsize="small")
