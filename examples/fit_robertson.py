@@ -198,7 +198,7 @@ def check_gradient(data: Measurements, start: tuple[float, ...], solver: dict[st
     remedy = "Fit with --gradients sensitivities, or on Julia with --sensealg GaussAdjoint."
     try:
         found = gradient(data, start, solved_with_adjoint, RTOL, solver)
-    except pb.SolverError as error:
+    except (pb.SolverError, ValueError) as error:  # SciPy's solvers raise ValueError where values overflow
         raise SystemExit(f"The adjoint of this stiff reaction cannot be solved: {error} {remedy}") from None
     distance = ((found - expected).norm() / expected.norm()).item()
     print(f"The adjoint's gradient at the start differs from that by sensitivities by {distance:.1e}, relatively")

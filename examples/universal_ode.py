@@ -27,6 +27,7 @@ import pyode_bridge as pb
 BIRTHS, EATEN, GAINED, DEATHS = 1.3, 0.9, 0.8, 1.8
 START = torch.tensor([1.2, 1.0], dtype=torch.float64)
 LAST, BEYOND = 5.0, 15.0  # the measurements end, and the forecasts; a cycle takes 4.3
+OTHER = torch.tensor([0.6, 1.0], dtype=torch.float64)  # a start whose wider cycle was not measured
 MEASUREMENTS = 25
 NOISE = 0.02  # standard deviation of a count, relative to its species' mean
 HIDDEN = 24
@@ -124,9 +125,12 @@ def main() -> None:
     models["with the terms found"] = Universal(functools.partial(from_library, terms))
 
     t = torch.linspace(0, BEYOND, 601)
-    truth = solved(Universal(interaction), t, {**solver, **FINE})
+    truth, elsewhere = (solved(Universal(interaction), t, {**solver, **FINE}, start) for start in (START, OTHER))
     forecasts = {name: forecast(name, model, t, solver) for name, model in models.items()}
     errors = {name: errors_of(values, truth, t, data) for name, values in forecasts.items()}
+    for name, model in models.items():
+        others = forecast(name, model, t, solver, OTHER)
+        errors[name]["from another start"] = error_of(others - elsewhere, data)
     missing = {
         "relative_error": rms(learnt - true) / rms(true),
         "coefficients": dict(zip(LIBRARY, terms.tolist(), strict=True)),
@@ -148,16 +152,16 @@ def measured(noise: float, solver: dict[str, Any]) -> Data:
     return Data(t, torch.cat([truth[:1], truth[1:] + noise * scale * torch.randn_like(truth[1:])]), scale)
 
 
-def solved(model: nn.Module, t: Tensor, solver: dict[str, Any]) -> Tensor:
+def solved(model: nn.Module, t: Tensor, solver: dict[str, Any], start: Tensor = START) -> Tensor:
     """Counts at ``t``, ``(T, 2)``, without autograd."""
     with torch.no_grad():
-        return pb.odeint(model, START, t, **solver)
+        return pb.odeint(model, start, t, **solver)
 
 
-def forecast(name: str, model: nn.Module, t: Tensor, solver: dict[str, Any]) -> Tensor:
+def forecast(name: str, model: nn.Module, t: Tensor, solver: dict[str, Any], start: Tensor = START) -> Tensor:
     """As `solved`, with NaN throughout where the learnt equation has no solution until the end."""
     try:
-        return solved(model, t, solver)
+        return solved(model, t, solver, start)
     except pb.SolverError as error:
         print(f"{name}: {error}")
         return torch.full((len(t), 2), math.nan)
@@ -206,10 +210,16 @@ def rms(values: Tensor) -> float:
     return values.square().mean().sqrt().item()
 
 
-def errors_of(forecast: Tensor, truth: Tensor, t: Tensor, data: Data) -> dict[str, float]:
-    """Root mean squares of the misses of the truth, over each species' mean, before the data end and after."""
-    miss = (forecast - truth) / data.scale
-    return {"within": rms(miss[t <= LAST]), "beyond": rms(miss[t > LAST])}
+def error_of(miss: Tensor, data: Data) -> float | None:
+    """The root mean square of misses over each species' mean; None where there was no solution."""
+    error = rms(miss / data.scale)
+    return error if math.isfinite(error) else None
+
+
+def errors_of(values: Tensor, truth: Tensor, t: Tensor, data: Data) -> dict[str, float | None]:
+    """Of the misses of the truth, before the data end and after."""
+    miss = values - truth
+    return {"within": error_of(miss[t <= LAST], data), "beyond": error_of(miss[t > LAST], data)}
 
 
 def candidates(y: Tensor) -> Tensor:
@@ -240,10 +250,15 @@ def sparse_terms(y: Tensor, values: Tensor) -> Tensor:
     return coefficients
 
 
-def report(errors: dict[str, dict[str, float]], missing: dict[str, Any]) -> None:
-    print(f"RMSE over each species' mean, until the data end at {LAST:g} and from there to {BEYOND:g}:")
-    rows = [(name, f"{row['within']:.4f}", f"{row['beyond']:.4f}") for name, row in errors.items()]
-    print_table(("model", "within", "beyond"), rows)
+def report(errors: dict[str, dict[str, float | None]], missing: dict[str, Any]) -> None:
+    print(f"RMSE over each species' mean, within the data until {LAST:g} and beyond until {BEYOND:g}, where one from")
+    print(f"another start, ({OTHER[0]:g}, {OTHER[1]:g}) in place of ({START[0]:g}, {START[1]:g}), is over all times:")
+    columns = ("within", "beyond", "from another start")
+    rows = [
+        (name, *("none" if row[column] is None else f"{row[column]:.4f}" for column in columns))
+        for name, row in errors.items()
+    ]
+    print_table(("model", *columns), rows)
     print(f"The network differs from the true interaction by {100 * missing['relative_error']:.1f} % along the cycle.")
     for column, (name, true) in enumerate((("prey", -EATEN), ("predators", GAINED))):
         terms = [f"{row[column]:+.4f} {term}" for term, row in missing["coefficients"].items() if row[column]]
