@@ -37,6 +37,8 @@ class Views:
         self._views: dict[int, Tensor] = {}
 
     def __call__(self, address: int) -> Tensor:
+        if not ctypes.sizeof(self._array):
+            return torch.empty(0, dtype=self._dtype)  # of no memory there is no view
         view = self._views.get(address)
         if view is None:
             if len(self._views) >= MAX_VIEWS:

@@ -1,0 +1,180 @@
+"""The examples that estimate parameters and controls find what is known to be true, on each engine."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.examples.interruption import interrupt_when
+
+pytest.importorskip("matplotlib")
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 580  # seconds for one script, on a machine that others use too, where Julia compiles each solver
+pytestmark = pytest.mark.timeout(LIMIT + 20)
+
+
+def command(name: str, output: Path, *extra: str) -> list[str]:
+    return [sys.executable, str(ROOT / "examples" / f"{name}.py"), "--quick", "--output", str(output), *extra]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+
+def run(name: str, output: Path, *extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(name, output, *extra), env=environment(), capture_output=True, text=True, timeout=LIMIT
+    )
+
+
+def results(output: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((output / "results.json").read_text())
+    return found
+
+
+def has_figure(output: Path, name: str) -> bool:
+    return all((output / f"{name}.{kind}").stat().st_size > 10_000 for kind in ("png", "svg"))
+
+
+@pytest.fixture
+def examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+
+
+@pytest.fixture
+def float64() -> Any:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def test_rate_constants_are_recovered_over_six_decades(engine: str, tmp_path: Path) -> None:
+    ended = run("fit_robertson", tmp_path, "--engine", engine)
+    assert ended.returncode == 0, ended.stderr
+    assert has_figure(tmp_path, "fit_robertson")
+    found = results(tmp_path)
+    assert found["ran"]["engine"] == engine
+    numbers = found["numbers"]
+    assert numbers["decades"] == [-2, 4]
+    (fit,) = numbers["fits"]
+    assert fit["start_over_truth"] == [3.0, 3.0, 3.0]
+    for constant, true, standard_error in zip(
+        fit["constants"], (0.04, 3e7, 1e4), numbers["relative_standard_errors"], strict=True
+    ):
+        assert constant == pytest.approx(true, rel=0.01)
+        assert constant == pytest.approx(true, rel=4 * standard_error), "as exact as the measurements allow"
+    assert fit["gradients"] == {"embedded": "sensitivities", "julia": "adjoint"}[engine]
+    if engine == "julia":
+        assert numbers["adjoint_differs_from_sensitivities_by"] < 1e-4
+
+
+def test_an_unstable_adjoint_is_not_fitted_with(tmp_path: Path) -> None:
+    """The embedded engine's adjoint solves the stiff reaction backwards."""
+    ended = run("fit_robertson", tmp_path, "--engine", "embedded", "--gradients", "adjoint")
+    assert ended.returncode == 1
+    assert re.search("adjoint.*Fit with --gradients sensitivities", ended.stderr, re.DOTALL), ended.stderr
+    assert not (tmp_path / "results.json").exists()
+
+
+@pytest.mark.usefixtures("examples", "float64")
+def test_gradients_of_the_reaction_agree_with_differences_of_its_solves(engine: str) -> None:
+    import fit_robertson_model as model
+
+    solver = {
+        "embedded": {"method": "RadauIIA5", "engine": engine},
+        "julia": {"method": "Rodas5P", "engine": engine, "sensealg": "GaussAdjoint"},
+    }[engine]
+    ways = [model.solved_with_sensitivities] + ([model.solved_with_adjoint] if engine == "julia" else [])
+    t = torch.tensor([0.0, 1e-3, 1.0, 10.0])
+    weights = torch.tensor([1.0, 3e4, 2.0])
+    point = (model.RATES * torch.tensor([3.0, 1 / 3, 3.0])).log()
+
+    def loss(log_rates: torch.Tensor, solved: Any, rtol: float) -> tuple[torch.Tensor, Any]:
+        reaction = model.Robertson(log_rates.exp())
+        y, _ = solved(reaction, t, rtol, solver)
+        return (weights * y[1:]).square().sum(), reaction.log_rates
+
+    step = 3e-3
+    expected = []
+    for shift in step * torch.eye(3):
+        with torch.no_grad():
+            above, below = (loss(point + sign * shift, model.solved_with_adjoint, 1e-8)[0] for sign in (1, -1))
+        expected.append((above - below) / (2 * step))
+    for solved in ways:
+        value, log_rates = loss(point, solved, 1e-7)
+        (found,) = torch.autograd.grad(value, log_rates)
+        torch.testing.assert_close(found, torch.stack(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_the_missing_part_of_a_model_is_recovered(engine: str, tmp_path: Path) -> None:
+    ended = run("universal_ode", tmp_path, "--engine", engine)
+    assert ended.returncode == 0, ended.stderr
+    assert has_figure(tmp_path, "universal_ode")
+    found = results(tmp_path)
+    assert found["ran"]["engine"] == engine
+    numbers = found["numbers"]
+    assert numbers["missing_part"]["relative_error"] < 0.25, "one that learnt nothing is off by 1"
+    assert numbers["rmse"]["universal ODE"]["within"] < 0.1
+
+
+def test_controls_come_near_the_optimum(engine: str, tmp_path: Path) -> None:
+    ended = run("optimal_control", tmp_path, "--engine", engine, "--cases", "1", "2")
+    assert ended.returncode == 0, ended.stderr
+    assert has_figure(tmp_path, "optimal_control")
+    found = results(tmp_path)
+    assert found["ran"]["engine"] == engine
+    free, bounded = found["numbers"]["cases"]
+    assert bounded["optimum"] > free["optimum"]
+    for case in (free, bounded):
+        assert -1e-5 < case["gap"] < 0.02, "no control is better than the best"
+
+
+@pytest.mark.usefixtures("examples")
+def test_both_optima_agree_where_the_bound_does_not_matter() -> None:
+    import optimal_control as example
+
+    start = torch.tensor([0.1, -0.05], dtype=torch.float64)
+    free, bounded = example.riccati(start), example.pontryagin(start)
+    assert abs(free.forces).max() < example.BOUND
+    assert bounded.cost == pytest.approx(free.cost, rel=1e-6)
+    assert bounded.states == pytest.approx(free.states, abs=1e-5)
+
+
+@pytest.mark.usefixtures("examples")
+def test_riccati_cost_is_that_of_its_path() -> None:
+    import optimal_control as example
+
+    best = example.riccati(example.START)
+    rate = (
+        example.POSITION * best.states[:, 0] ** 2
+        + example.SPEED * best.states[:, 1] ** 2
+        + example.FORCE * best.forces**2
+    ) / 2
+    step = example.END / (len(rate) - 1)
+    simpson = step / 3 * (rate[0] + 4 * rate[1:-1:2].sum() + 2 * rate[2:-1:2].sum() + rate[-1])
+    assert best.cost == pytest.approx(simpson, rel=1e-6)
+    assert math.isclose(best.forces[-1], 0, abs_tol=1e-9), "a force at the very end would only cost"
+
+
+def test_resumed_control_continues_as_if_never_interrupted(tmp_path: Path) -> None:
+    asked = ("--engine", "embedded", "--cases", "1")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert run("optimal_control", whole, *asked).returncode == 0
+    interrupt_when(
+        lambda seen: re.search(r"\| [1-3]/5 \[", seen), command("optimal_control", broken, *asked), environment()
+    )
+    assert not (broken / "results.json").exists()
+    ended = run("optimal_control", broken, *asked, "--resume")
+    assert ended.returncode == 0, ended.stderr
+    assert results(broken)["numbers"]["error"] == pytest.approx(results(whole)["numbers"]["error"], rel=1e-9)
