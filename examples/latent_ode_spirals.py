@@ -275,7 +275,7 @@ def draw_errors(axes: Any, spirals: Spirals, fits: dict[str, Fit]) -> None:
         axes.semilogy(spirals.t, error, color=COLORS[name], lw=1.8, label=name)
     axes.axvline(spirals.t[STEPS], color="k", lw=0.8, ls=":")
     axes.axhline(NOISE, color="k", lw=0.8, ls="--")
-    axes.text(spirals.t[-1], NOISE * 0.97, "noise of the measurements", va="top", ha="right", fontsize=8)
+    axes.text(spirals.t[-1], NOISE * 0.97, "measurement noise", va="top", ha="right", fontsize=8)
     axes.set(title="Error by time; right of the line is beyond", xlabel="t (radians swept)", ylabel="RMSE")
     axes.legend(loc="best")
 
