@@ -51,7 +51,7 @@ def test_quick_run_learns_and_resumes(engine, tmp_path):
     resumed = run(tmp_path, "--task", "u1", "--resume", engine=engine)
     assert resumed.returncode == 0, resumed.stderr
     again = results(tmp_path)
-    assert again["training"]["resumed_from"] == planar["samples"] // 256
+    assert again["training"]["resumed_from"] == planar["samples"] // 512
     assert again["numbers"]["table"][0]["planar"] == pytest.approx(row["planar"], rel=1e-6)
     assert again["numbers"]["table"][0]["continuous"] == pytest.approx(row["continuous"], rel=1e-6)
 
@@ -62,7 +62,7 @@ def test_table_of_measurements_has_no_picture_of_a_plane(tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert [path.name for path in tmp_path.glob("*.png")] == ["density_comparison.png"]
     planar, continuous = results(tmp_path)["numbers"]["cells"]
-    assert planar["samples"] == 3 * continuous["samples"]
+    assert planar["samples"] == 2 * continuous["samples"]
 
 
 def test_resume_without_a_checkpoint_says_so(tmp_path):
