@@ -43,7 +43,7 @@ TEMPERED = 0.9  # share of the iterations in which the target is flattened
 KINETIC = 0.1  # weight of the kinetic energy at first; it falls to zero, so that the density has the last word
 REGULARISED = 0.5  # share of the iterations after which it is zero
 STEP = 0.25  # of a fixed-step method in training; an adaptive one's first step
-REFINED = 0.6  # share of the iterations after which the steps are half as long: the density has become detailed
+REFINED = 0.7  # share of the iterations after which the steps are half as long: the density has become detailed
 TOLERANCES = {"rtol": 1e-4, "atol": 1e-5}
 FINE = {"method": "dopri5", "rtol": 1e-5, "atol": 1e-6}  # for what is measured and drawn
 
@@ -176,7 +176,7 @@ def print_table(rows: list[dict[str, Any]], tasks: dict[str, Task]) -> None:
 
 
 def main() -> None:
-    args = common.arguments(__doc__, name="density", method="rk4", iterations=700, quick_iterations=60, own=options)
+    args = common.arguments(__doc__, name="density", method="rk4", iterations=500, quick_iterations=60, own=options)
     names = args.task or (["u1", "moons"] if args.quick else list(TASKS))
     widths = args.widths or ([8] if args.quick else [8, 16, 32])
     seeds = range(args.seed, args.seed + (args.seeds or (1 if args.quick else 3)))

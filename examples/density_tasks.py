@@ -15,8 +15,8 @@ MEASURED = 10_000  # samples behind a reported KL divergence or likelihood of a 
 WALL = 4.0  # U2 to U4 do not decay in z1, so beyond this they are given a wall
 BOX = 6.0  # half-width of the square that holds the toy densities' mass
 GRID = 1201  # points a side of the grid that normalises a potential
-FAR = 8.0  # half-width of the square over which a learnt density is integrated, tails and all
-SIDE = 401  # points a side of the grid for that
+FAR = 7.0  # half-width of the square over which a learnt density is integrated, tails and all
+SIDE = 281  # points a side of the grid for that
 COLUMNS = (0, 1, 4, 5, 8, 9)  # mean radius, texture, smoothness, compactness, symmetry, fractal dimension
 
 
