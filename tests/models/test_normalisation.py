@@ -106,9 +106,9 @@ def test_learnt_planar_flow_the_other_way_is_a_density():
 
 @pytest.mark.parametrize("noise", ["rademacher", "gaussian"])
 def test_estimated_log_determinant_of_a_learnt_flow_is_unbiased(noise):
-    count = 2000
+    count = 1000
     flow = CNF(ConcatSquash(2, hidden=(16,)), **TRAINING)
-    learn(flow, 20)
+    learn(flow, 10)
     flow.solver = MEASURING
     x = ring(1)
     exact = flow.inverse(x)[1].item()
