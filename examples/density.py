@@ -175,6 +175,13 @@ def print_table(rows: list[dict[str, Any]], tasks: dict[str, Task]) -> None:
     print(f"The continuous flow is better (*) in {wins} of {len(rows)} rows")
 
 
+def print_integrals(trained: list[Trained]) -> None:
+    integrals = [item.integral for item in trained if item.integral is not None]
+    if integrals:
+        worst = max(abs(value - 1) for value in integrals)
+        print(f"The {len(integrals)} densities over the plane integrate to 1 within {worst:.1e}")
+
+
 def main() -> None:
     args = common.arguments(__doc__, name="density", method="rk4", iterations=500, quick_iterations=60, own=options)
     names = args.task or (["u1", "moons"] if args.quick else list(TASKS))
@@ -188,14 +195,15 @@ def main() -> None:
         trained.append(train(cell, tasks[cell.task], args))
     rows = compare(trained)
     print_table(rows, tasks)
+    print_integrals(trained)
     density_figures.comparison(args.output / "density_comparison.png", rows, tasks)
-    shown = {
-        (item.cell.task, item.cell.model): item.flow for item in reversed(trained) if item.cell.width == widths[-1]
-    }
     planes = {name: task for name, task in tasks.items() if task.dim == 2}
     if planes:
-        density_figures.densities(args.output / "density.png", planes, shown, widths[-1])
-        density_figures.over_time(args.output / "density_flow.png", {n: shown[n, "continuous"] for n in planes})
+        shown = [item for item in reversed(trained) if item.cell.width == widths[-1]]  # the first seed is the last here
+        flows = {(item.cell.task, item.cell.model): item.flow for item in shown}
+        scores = {(item.cell.task, item.cell.model): item.score for item in shown}
+        density_figures.densities(args.output / "density.png", planes, flows, scores, widths[-1])
+        density_figures.over_time(args.output / "density_flow.png", planes, flows)
     finish(args, trained, rows)
 
 
