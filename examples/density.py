@@ -2,7 +2,7 @@
 
 A planar flow of K layers and a continuous flow of M = K hidden units learn the same densities: four potentials by
 minimising the KL divergence, two circles, two moons and a table of real measurements by maximum likelihood. The planar
-flow is given several times as many training samples. What is printed is the KL divergence in nats, or the negative
+flow is given twice as many training samples. What is printed is the KL divergence in nats, or the negative
 log likelihood of held-out samples, with the continuous flow solved by an adaptive method at a tight tolerance.
 """
 
