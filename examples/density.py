@@ -2,7 +2,7 @@
 
 A planar flow of K layers and a continuous flow of M = K hidden units learn the same densities: four potentials by
 minimising the KL divergence, two circles, two moons and a table of real measurements by maximum likelihood. The planar
-flow is given several times as many training samples. What is printed is the KL divergence in nats, or the negative
+flow is given twice as many training samples. What is printed is the KL divergence in nats, or the negative
 log likelihood of held-out samples, with the continuous flow solved by an adaptive method at a tight tolerance.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import common
 import density_figures
 import torch
-from density_tasks import TASKS, Matching, Task
+from density_tasks import TASKS, Matching, Task, plane_integral
 from torch import Tensor
 
 from pyode_bridge.models import (
@@ -31,16 +31,19 @@ from pyode_bridge.models import (
     Transport,
 )
 
-BATCH = 256
+# Chosen for each kind of flow by its scores at K = M = 8 over seeds 100 to 102, which are not the reported ones.
+BATCH = 512  # costs a continuous flow hardly more than 256
 MODELS = ("planar", "continuous")
-LEARNING_RATES = {"planar": 1e-1, "continuous": 5e-2}  # at 0.1 continuous flows of 8 units sometimes diverge
-PLANAR_ITERATIONS = 3  # for each iteration of a continuous flow
+LEARNING_RATE = 1e-1
+CLIP = 10.0  # largest norm of a gradient
+PLANAR_ITERATIONS = 2  # for each iteration of a continuous flow
 WARM_UP = 0.05  # share of the iterations
-TEMPERED = 0.5  # share of the iterations in which the target is flattened
+TEMPERED = 0.9  # share of the iterations in which the target is flattened
 # Without it the continuous flow learns dynamics so rough that the few steps of training no longer solve them.
-KINETIC = 0.05  # weight of the kinetic energy at first; it falls to zero, so that the density has the last word
-CLIP = 1.0  # largest norm of a gradient
+KINETIC = 0.1  # weight of the kinetic energy at first; it falls to zero, so that the density has the last word
+REGULARISED = 0.5  # share of the iterations after which it is zero
 STEP = 0.25  # of a fixed-step method in training; an adaptive one's first step
+REFINED = 0.7  # share of the iterations after which the steps are half as long: the density has become detailed
 TOLERANCES = {"rtol": 1e-4, "atol": 1e-5}
 FINE = {"method": "dopri5", "rtol": 1e-5, "atol": 1e-6}  # for what is measured and drawn
 
@@ -65,13 +68,14 @@ class Trained:
     cell: Cell
     flow: FlowDistribution
     score: float
+    integral: float | None  # of the density over the plane; None in other dimensions
     parameters: int
     training: dict[str, Any]
 
     def row(self) -> dict[str, Any]:
-        numbers = {"score": self.score, "parameters": self.parameters, "seconds": self.training["seconds"]}
-        last = self.training["history"][-1]
-        return {**asdict(self.cell), **numbers, "samples": self.training["iteration"] * BATCH, **last}
+        numbers = {"score": self.score, "integral": self.integral, "parameters": self.parameters}
+        work = {"seconds": self.training["seconds"], "samples": self.training["iteration"] * BATCH}
+        return {**asdict(self.cell), **numbers, **work, **self.training["history"][-1]}
 
 
 class RecordingCNF(CNF):
@@ -110,19 +114,21 @@ def train(cell: Cell, task: Task, args: argparse.Namespace) -> Trained:
     iterations = args.iterations * (PLANAR_ITERATIONS if cell.model == "planar" else 1)
     args = common.part(argparse.Namespace(**{**vars(args), "seed": cell.seed, "iterations": iterations}), str(cell))
     solver = common.solver_settings(args)
-    flow = build(cell, task, {**solver, **TOLERANCES, "options": {"dt": STEP}})
+    flow = build(cell, task, {**solver, **TOLERANCES})
     module = flow.flow
     optimizer = torch.optim.Adam(module.parameters())
 
     def step(iteration: int) -> dict[str, float]:
         done = iteration / iterations
         warm = min(1.0, (done + 1 / iterations) / WARM_UP)
-        optimizer.param_groups[0]["lr"] = LEARNING_RATES[cell.model] * warm * cosine(done)
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * warm * cosine(done)
+        if isinstance(module, CNF):
+            module.solver["options"] = {"dt": STEP if done < REFINED else STEP / 2}
         loss = task.loss(flow, BATCH, temper=min(1.0, 0.05 + done / TEMPERED))
         numbers = {"loss": loss.item()}
         if isinstance(module, CNF):
             numbers["nfe"] = module.stats.nfe
-            loss = loss + KINETIC * (1 - done) * module.energies[0].mean()
+            loss = loss + KINETIC * max(0.0, 1 - done / REGULARISED) * module.energies[0].mean()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP)
@@ -133,8 +139,10 @@ def train(cell: Cell, task: Task, args: argparse.Namespace) -> Trained:
     if isinstance(module, CNF):
         module.solver, module.regularisers, module.energies = {**solver, **FINE}, (), ()
     score = task.score(flow)
-    print(f"{task.measure} {score:.4f}")
-    return Trained(cell, flow, score, sum(parameter.numel() for parameter in module.parameters()), training)
+    integral = plane_integral(flow) if task.dim == 2 else None
+    print(f"{task.measure} {score:.4f}" + (f"; the density integrates to {integral:.5f}" if integral else ""))
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    return Trained(cell, flow, score, integral, parameters, training)
 
 
 def cosine(done: float) -> float:
@@ -167,8 +175,15 @@ def print_table(rows: list[dict[str, Any]], tasks: dict[str, Task]) -> None:
     print(f"The continuous flow is better (*) in {wins} of {len(rows)} rows")
 
 
+def print_integrals(trained: list[Trained]) -> None:
+    integrals = [item.integral for item in trained if item.integral is not None]
+    if integrals:
+        worst = max(abs(value - 1) for value in integrals)
+        print(f"The {len(integrals)} densities over the plane integrate to 1 within {worst:.1e}")
+
+
 def main() -> None:
-    args = common.arguments(__doc__, name="density", method="rk4", iterations=800, quick_iterations=60, own=options)
+    args = common.arguments(__doc__, name="density", method="rk4", iterations=500, quick_iterations=60, own=options)
     names = args.task or (["u1", "moons"] if args.quick else list(TASKS))
     widths = args.widths or ([8] if args.quick else [8, 16, 32])
     seeds = range(args.seed, args.seed + (args.seeds or (1 if args.quick else 3)))
@@ -180,14 +195,15 @@ def main() -> None:
         trained.append(train(cell, tasks[cell.task], args))
     rows = compare(trained)
     print_table(rows, tasks)
+    print_integrals(trained)
     density_figures.comparison(args.output / "density_comparison.png", rows, tasks)
-    shown = {
-        (item.cell.task, item.cell.model): item.flow for item in reversed(trained) if item.cell.width == widths[-1]
-    }
     planes = {name: task for name, task in tasks.items() if task.dim == 2}
     if planes:
-        density_figures.densities(args.output / "density.png", planes, shown, widths[-1])
-        density_figures.over_time(args.output / "density_flow.png", {n: shown[n, "continuous"] for n in planes})
+        shown = [item for item in reversed(trained) if item.cell.width == widths[-1]]  # the first seed is the last here
+        flows = {(item.cell.task, item.cell.model): item.flow for item in shown}
+        scores = {(item.cell.task, item.cell.model): item.score for item in shown}
+        density_figures.densities(args.output / "density.png", planes, flows, scores, widths[-1])
+        density_figures.over_time(args.output / "density_flow.png", planes, flows)
     finish(args, trained, rows)
 
 

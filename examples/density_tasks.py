@@ -15,6 +15,8 @@ MEASURED = 10_000  # samples behind a reported KL divergence or likelihood of a 
 WALL = 4.0  # U2 to U4 do not decay in z1, so beyond this they are given a wall
 BOX = 6.0  # half-width of the square that holds the toy densities' mass
 GRID = 1201  # points a side of the grid that normalises a potential
+FAR = 7.0  # half-width of the square over which a learnt density is integrated, tails and all
+SIDE = 281  # points a side of the grid for that
 COLUMNS = (0, 1, 4, 5, 8, 9)  # mean radius, texture, smoothness, compactness, symmetry, fractal dimension
 
 
@@ -76,6 +78,14 @@ def plane_grid(side: int, box: float = BOX) -> tuple[Tensor, float]:
     axis = torch.linspace(-box, box, side, dtype=torch.float64)
     points = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).reshape(-1, 2)
     return points, (axis[1] - axis[0]).item() ** 2
+
+
+def plane_integral(flow: FlowDistribution, side: int = SIDE, box: float = FAR) -> float:
+    """The integral of a flow's density by the trapezoidal rule: 1 if its log determinants are right."""
+    points, area = plane_grid(side, box)
+    dtype = next(flow.flow.parameters()).dtype
+    with torch.no_grad():
+        return (flow.log_prob(points.to(dtype)).double().exp().sum() * area).item()
 
 
 # The potentials of Rezende & Mohamed 2015, table 1.

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from pyode_bridge.models import FlowDistribution, InverseFlow, PlanarFlow
+
 pytest.importorskip("matplotlib")
 
 ROOT = Path(__file__).parents[2]
@@ -45,13 +47,15 @@ def test_quick_run_learns_and_resumes(engine, tmp_path):
     assert 0 < row["continuous"] < UNLEARNT_KL
     planar, continuous = found["numbers"]["cells"]
     assert planar["samples"] > continuous["samples"] > 0
+    assert [cell["integral"] for cell in (planar, continuous)] == pytest.approx([1.0, 1.0], abs=1e-3)
+    assert "densities over the plane integrate to 1 within" in ended.stdout
 
     # One training is lost; the other is read from its checkpoint, and both come out as before.
     (tmp_path / "u1-continuous-8-seed0" / "checkpoint.pt").unlink()
     resumed = run(tmp_path, "--task", "u1", "--resume", engine=engine)
     assert resumed.returncode == 0, resumed.stderr
     again = results(tmp_path)
-    assert again["training"]["resumed_from"] == planar["samples"] // 256
+    assert again["training"]["resumed_from"] == planar["samples"] // 512
     assert again["numbers"]["table"][0]["planar"] == pytest.approx(row["planar"], rel=1e-6)
     assert again["numbers"]["table"][0]["continuous"] == pytest.approx(row["continuous"], rel=1e-6)
 
@@ -62,7 +66,8 @@ def test_table_of_measurements_has_no_picture_of_a_plane(tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert [path.name for path in tmp_path.glob("*.png")] == ["density_comparison.png"]
     planar, continuous = results(tmp_path)["numbers"]["cells"]
-    assert planar["samples"] == 3 * continuous["samples"]
+    assert planar["samples"] == 2 * continuous["samples"]
+    assert planar["integral"] is None
 
 
 def test_resume_without_a_checkpoint_says_so(tmp_path):
@@ -77,6 +82,31 @@ def tasks(monkeypatch):
     import density_tasks
 
     return density_tasks
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import density_figures
+
+    return density_figures
+
+
+@pytest.mark.parametrize("wrap", [lambda flow: flow, InverseFlow], ids=["planar", "inverse-planar"])
+def test_planar_flow_in_parts_leads_from_the_base_to_the_model(figures, tasks, wrap):
+    base = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
+    planar = PlanarFlow(2, 4)
+    with torch.no_grad():
+        planar.u.add_(0.5 * torch.randn_like(planar.u))
+    distribution = FlowDistribution(wrap(planar), base)
+    points, area = tasks.plane_grid(201, box=8.0)
+    points = points.float()
+    stages = [figures.density_after(distribution, points, part) for part in (0.0, 0.5, 1.0)]
+    torch.testing.assert_close(stages[0], base.log_prob(points).exp())
+    torch.testing.assert_close(stages[2], distribution.log_prob(points).exp())
+    assert (stages[1] - stages[0]).abs().max() > 0.01
+    assert (stages[2] - stages[1]).abs().max() > 0.01
+    assert [stage.sum().item() * area for stage in stages] == pytest.approx([1.0] * 3, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ["u1", "u2", "u3", "u4"])
