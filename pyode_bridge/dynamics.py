@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.parameters import graph_leaves
 from pyode_bridge.sparsity import Sparsity
 from pyode_bridge.state import Structure, flat_real, real_size
 
@@ -62,6 +64,17 @@ class Dynamics:
     def trial(self, s: float, y: Tensor) -> Tensor:
         """One evaluation under the caller's grad mode, before any solver runs; ``y`` itself needs no gradient."""
         return self._evaluate(s, y.clone())
+
+    def check_still_uses(self, leaves: Sequence[Tensor], s: float, y: Tensor) -> None:
+        """Raise UnsupportedError where ``func`` no longer uses a tensor of which the solve's gradient is wanted."""
+        with torch.enable_grad():
+            now = {id(leaf) for leaf in graph_leaves(self.trial(s, y))}
+        if any(id(leaf) not in now for leaf in leaves):
+            raise UnsupportedError(
+                "func uses other tensors now, in the backward pass, than it did in the solve: its module was under "
+                "torch.func.functional_call, and is no longer. Call functional_call within func, or differentiate by "
+                "torch.func.grad."
+            )
 
     def recorded(self, s: float, y: Tensor) -> Tensor:
         """The right-hand side as `__call__` gives it, under the caller's grad mode."""

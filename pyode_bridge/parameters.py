@@ -30,10 +30,11 @@ def reachable_parameters(func: Callable[..., Any], value: Tensor) -> list[Tensor
     a closure uses, which a list of a module's parameters would miss.
     """
     own = func.parameters() if isinstance(func, torch.nn.Module) else ()
-    return _unique([parameter for parameter in own if parameter.requires_grad] + _graph_leaves(value))
+    return _unique([parameter for parameter in own if parameter.requires_grad] + graph_leaves(value))
 
 
-def _graph_leaves(value: Tensor) -> list[Tensor]:
+def graph_leaves(value: Tensor) -> list[Tensor]:
+    """The leaf tensors that ``value`` depends on and that require a gradient."""
     leaves: list[Tensor] = []
     pending = [value.grad_fn] if value.grad_fn is not None else []
     seen = set(pending)

@@ -15,7 +15,7 @@ from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.methods import as_method
 from pyode_bridge.options import StepOptions
-from pyode_bridge.parameters import listed_parameters, reachable_parameters
+from pyode_bridge.parameters import graph_leaves, listed_parameters, reachable_parameters
 from pyode_bridge.parts import check_parts, flat_parts
 from pyode_bridge.problem import Engine, Problem, Sensitivity, Tolerances
 from pyode_bridge.sparsity import Sparsity
@@ -74,7 +74,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     check_parts(func, structure)
     flat_y0 = structure.pack(y0)
     checks.finite(flat_y0, "y0")
-    dynamics = _probe(func, structure, sign * times[0].item(), flat_y0.detach(), sign, settings.adjoint_params)
+    dynamics, leaves = _probe(func, structure, sign * times[0].item(), flat_y0.detach(), sign, settings.adjoint_params)
     differentiable = (flat_y0, times, *dynamics.parameters)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
     problem = Problem(
@@ -90,6 +90,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
         sparsity=_sparsity(settings.jac_sparsity, dynamics, sign * times[0].item(), flat_y0.detach()),
         dense=settings.dense,
         progress=settings.progress,
+        leaves=leaves if wants_grad else (),
     )
     return Prepared(engine, problem, flat_y0, times, structure)
 
@@ -152,13 +153,13 @@ def _probe(
     y0: Tensor,
     sign: float,
     adjoint_params: Iterable[Tensor] | None,
-) -> Dynamics:
-    """The dynamics after one trial evaluation, which checks the output and finds the parameters in use."""
+) -> tuple[Dynamics, tuple[Tensor, ...]]:
+    """The dynamics after one trial evaluation, which checks the output and finds the leaf tensors in use."""
     trial = Dynamics(func, structure, (), sign)
     value = trial.trial(s0, y0)
     checks.finite(value, f"func(t, y) at t = {sign * s0:.6g}, y = y0,")
     if not torch.is_grad_enabled():
-        return trial
+        return trial, ()
     if adjoint_params is not None:
-        return Dynamics(func, structure, listed_parameters(adjoint_params), sign)
-    return Dynamics(func, structure, reachable_parameters(func, value), sign)
+        return Dynamics(func, structure, listed_parameters(adjoint_params), sign), ()
+    return Dynamics(func, structure, reachable_parameters(func, value), sign), tuple(graph_leaves(value))

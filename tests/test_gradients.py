@@ -238,3 +238,12 @@ def test_the_discrete_adjoint_is_exact_for_the_numbers_computed() -> None:
     (found,) = torch.autograd.grad(y[-1].sum(), rate)
     (exact,) = torch.autograd.grad((y0 * (1 - rate / 3) ** 3).sum(), rate)
     assert found.item() == pytest.approx(exact.item(), rel=1e-12)
+
+
+def test_a_module_given_other_tensors_for_the_solve_alone_is_refused(engine: str) -> None:
+    """Its own are back in the backward pass, which would silently differentiate these."""
+    model = pb.NeuralODE(Linear(SPIRAL), torch.tensor([0.0, 1.0], dtype=DOUBLE), engine=engine)
+    other = {name: parameter.detach().clone().requires_grad_() for name, parameter in model.named_parameters()}
+    y = torch.func.functional_call(model, other, (torch.ones(2, dtype=DOUBLE),))
+    with pytest.raises(pb.UnsupportedError, match="functional_call"):
+        y.sum().backward()
