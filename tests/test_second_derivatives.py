@@ -35,6 +35,7 @@ def test_hessian_products_match_the_closed_form(engine: str, name: str, backward
         torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradgradcheck_of_a_small_network(engine: str) -> None:
     network = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Tanh()).double()
     names = [name for name, _ in network.named_parameters()]

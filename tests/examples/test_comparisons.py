@@ -163,6 +163,7 @@ def test_backsolve_fails_on_chaos_where_the_example_says(engine: str, tmp_path: 
     assert all(one["error"] < 1e-4 and not one["warned"] for one in others)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads the peak of memory as Linux gives it")
 def test_memory_grows_with_the_steps_only_where_they_are_kept(tmp_path: Path) -> None:
     ended = run("adjoint_memory", tmp_path, "--engine", "embedded")

@@ -75,6 +75,7 @@ def test_two_processes_agree_with_one_learn_and_continue_after_ctrl_c(engine: st
     assert "Averaged gradient against one process's: relative difference" in ended.stdout
 
 
+@pytest.mark.slow
 def test_resume_without_a_checkpoint_is_said_once(tmp_path: Path) -> None:
     ended = run(tmp_path, "embedded", "--resume")
     assert ended.returncode == 1

@@ -59,6 +59,7 @@ def float64() -> Any:
     torch.set_default_dtype(before)
 
 
+@pytest.mark.slow
 def test_rate_constants_are_recovered_over_six_decades(engine: str, tmp_path: Path) -> None:
     ended = run("fit_robertson", tmp_path, "--engine", engine)
     assert ended.returncode == 0, ended.stderr
@@ -79,6 +80,7 @@ def test_rate_constants_are_recovered_over_six_decades(engine: str, tmp_path: Pa
         assert numbers["adjoint_differs_from_sensitivities_by"] < 1e-4
 
 
+@pytest.mark.slow
 def test_an_unstable_adjoint_is_not_fitted_with(tmp_path: Path) -> None:
     """The embedded engine's adjoint solves the stiff reaction backwards."""
     ended = run("fit_robertson", tmp_path, "--engine", "embedded", "--gradients", "adjoint")
@@ -87,6 +89,7 @@ def test_an_unstable_adjoint_is_not_fitted_with(tmp_path: Path) -> None:
     assert not (tmp_path / "results.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("examples", "float64")
 def test_gradients_of_the_reaction_agree_with_differences_of_its_solves(engine: str) -> None:
     import fit_robertson_model as model
@@ -117,6 +120,7 @@ def test_gradients_of_the_reaction_agree_with_differences_of_its_solves(engine: 
         torch.testing.assert_close(found, torch.stack(expected), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_missing_part_of_a_model_is_recovered(engine: str, tmp_path: Path) -> None:
     ended = run("universal_ode", tmp_path, "--engine", engine)
     assert ended.returncode == 0, ended.stderr
@@ -167,6 +171,7 @@ def test_riccati_cost_is_that_of_its_path() -> None:
     assert math.isclose(best.forces[-1], 0, abs_tol=1e-9), "a force at the very end would only cost"
 
 
+@pytest.mark.slow
 def test_resumed_control_continues_as_if_never_interrupted(tmp_path: Path) -> None:
     asked = ("--engine", "embedded", "--cases", "1")
     whole, broken = tmp_path / "whole", tmp_path / "broken"

@@ -83,6 +83,7 @@ def test_learnt_continuous_flow_is_a_density():
         assert integral(flow, side=121, box=7.2) == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_learnt_flow_of_a_network_is_a_density():
     flow = CNF(ConcatSquash(2, hidden=(16,)), **TRAINING)
     assert learn(flow, 40) > 0.2
