@@ -8,18 +8,10 @@ from torch import Tensor, nn
 
 import pyode_bridge as pb
 from tests.problems import DOUBLE
+from tests.sensealgs import SENSEALGS
 
 # Every pair compiles for ten seconds or more.
 FAMILIES = ["Tsit5", "Vern7", "DP8", "VCABM", "ROCK4", "Rodas5P", "KenCarp4", "FBDF", "QNDF", "RadauIIA5"]
-SENSEALGS = [
-    "InterpolatingAdjoint",
-    "InterpolatingAdjoint(checkpointing=true)",
-    "GaussAdjoint",
-    "GaussKronrodAdjoint",
-    "QuadratureAdjoint",
-    "BacksolveAdjoint",
-    "ForwardSensitivity",
-]
 TOLERANCES = {"rtol": 1e-9, "atol": 1e-9}
 
 

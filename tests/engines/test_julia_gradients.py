@@ -8,19 +8,11 @@ from torch import Tensor, nn
 
 import pyode_bridge as pb
 from tests.problems import DOUBLE, SPIRAL, Driven, Linear, Logistic
+from tests.sensealgs import SENSEALGS
 from tests.test_gradients import gradients, relative_error
 
 pytestmark = pytest.mark.julia
 
-SENSEALGS = [
-    "InterpolatingAdjoint",
-    "InterpolatingAdjoint(checkpointing=true)",
-    "BacksolveAdjoint",
-    "QuadratureAdjoint",
-    "GaussKronrodAdjoint",
-    "GaussAdjoint",
-    "ForwardSensitivity",
-]
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
 BOUND = 1e-6
 

@@ -3,46 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-import torch
 
+from tests.examples import running
 from tests.examples.interruption import interrupt_when
+from tests.examples.running import ROOT, history, results
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
-ROOT = Path(__file__).parents[2]
 LIMIT = 240  # seconds for one run, on a machine that others use too
 CHANCE = 0.9  # error of a guess among ten digits
 METHODS = {"embedded": "dopri5", "julia": "Tsit5"}
 
 
-def command(output, *extra):
-    script = str(ROOT / "examples" / "classify_digits.py")
-    return [sys.executable, script, "--quick", "--output", str(output), *extra]
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-
-
 def run(output, *extra):
-    return subprocess.run(command(output, *extra), env=environment(), capture_output=True, text=True, timeout=LIMIT)
-
-
-def results(output):
-    return json.loads((output / "results.json").read_text())
-
-
-def history(output, folder):
-    return torch.load(output / folder / "checkpoint.pt", weights_only=True)["history"]
+    return running.run("classify_digits", output, *extra, limit=LIMIT)
 
 
 def test_quick_run_learns_and_writes_its_files(engine, tmp_path):
@@ -73,12 +51,12 @@ SHORT = ("--engine", "embedded", "--iterations", "12", "--models")
 def test_resumed_run_continues_as_if_never_interrupted(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run(whole, *SHORT).returncode == 0
-    interrupt_when(lambda seen: re.search(r"\| [3-9]/12 \[", seen), command(broken, *SHORT), environment())
+    interrupt_when(lambda seen: re.search(r"\| [3-9]/12 \[", seen), "classify_digits", broken, *SHORT)
     assert not (broken / "results.json").exists()
-    assert 3 <= len(history(broken, "ode-net-0")) < 12
+    assert 3 <= len(history(broken / "ode-net-0")) < 12
     ended = run(broken, *SHORT, "--resume")
     assert ended.returncode == 0, ended.stderr
-    assert history(broken, "ode-net-0") == history(whole, "ode-net-0")
+    assert history(broken / "ode-net-0") == history(whole / "ode-net-0")
     assert results(broken)["numbers"]["error"] == pytest.approx(results(whole)["numbers"]["error"], rel=1e-9)
 
 

@@ -4,47 +4,26 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.examples import running
 from tests.examples.interruption import interrupt_when
+from tests.examples.running import has_figures, results
 
 pytest.importorskip("matplotlib")
 
-ROOT = Path(__file__).parents[2]
 LIMIT = 580  # seconds for one script, on a machine that others use too, where Julia compiles each solver
 pytestmark = pytest.mark.timeout(LIMIT + 20)
 SOLVERS = {"embedded": ["DP5", "RK4", "lsoda"], "julia": ["Tsit5", "rk4", "KenCarp4(linsolve=KrylovJL_GMRES())"]}
 SENSEALGS = {"embedded": ["BacksolveAdjoint"], "julia": ["GaussAdjoint", "InterpolatingAdjoint(checkpointing=true)"]}
 
 
-def command(name: str, output: Path, *extra: str) -> list[str]:
-    return [sys.executable, str(ROOT / "examples" / f"{name}.py"), "--quick", "--output", str(output), *extra]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-
-
 def run(name: str, output: Path, *extra: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(name, output, *extra), env=environment(), capture_output=True, text=True, timeout=LIMIT
-    )
-
-
-def results(output: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((output / "results.json").read_text())
-    return found
-
-
-def has_figures(output: Path, *names: str) -> bool:
-    return all((output / f"{name}.{kind}").stat().st_size > 10_000 for name in names for kind in ("png", "svg"))
+    return running.run(name, output, *extra, limit=LIMIT)
 
 
 def test_solvers_are_compared(engine: str, tmp_path: Path) -> None:
@@ -85,11 +64,6 @@ def test_solvers_are_compared(engine: str, tmp_path: Path) -> None:
     assert all(0 < max(row["drift"]) < 1e-2 and len(row["drift"]) == 10 for row in found["numbers"]["energy_drift"])
 
 
-@pytest.fixture
-def examples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
-
-
 @pytest.mark.usefixtures("examples")
 def test_default_solvers_are_those_of_the_engine() -> None:
     from compare_solvers import default_methods
@@ -109,9 +83,7 @@ def test_unknown_solver_is_refused_before_anything_runs(tmp_path: Path) -> None:
 
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     asked = ("--engine", "embedded", "--problem", "Pleiades", "Kepler", "--methods", "RK4", "BS3", "DP5")
-    interrupt_when(
-        lambda seen: re.search(r"\| [1-3]/6 \[", seen), command("compare_solvers", tmp_path, *asked), environment()
-    )
+    interrupt_when(lambda seen: re.search(r"\| [1-3]/6 \[", seen), "compare_solvers", tmp_path, *asked)
     found = results(tmp_path)
     assert not found["complete"]
     assert 2 <= len(found["numbers"]["work_precision"]) < 12

@@ -1,19 +1,14 @@
 """The density example runs to its end, learns, and continues where it was interrupted."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from pyode_bridge.models import FlowDistribution, InverseFlow, PlanarFlow
+from tests.examples import running
+from tests.examples.running import ROOT, results
 
 pytest.importorskip("matplotlib")
 
-ROOT = Path(__file__).parents[2]
 LIMIT = 280  # seconds for one run, on a machine that others use too
 FIGURES = ("density.png", "density_comparison.png", "density_flow.png")
 # E_q[log q + U] + log Z of the base, a standard normal, which a model that learnt nothing stays near or above.
@@ -21,19 +16,7 @@ UNLEARNT_KL = 1.2
 
 
 def run(output, *extra, engine="embedded"):
-    script = ROOT / "examples" / "density.py"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    return subprocess.run(
-        [sys.executable, str(script), "--quick", "--engine", engine, "--output", str(output), *extra],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-    )
-
-
-def results(output):
-    return json.loads((output / "results.json").read_text())
+    return running.run("density", output, "--engine", engine, *extra, limit=LIMIT)
 
 
 def test_quick_run_learns_and_resumes(engine, tmp_path):

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
+from tests.examples import running
 from tests.examples.interruption import interrupt_when
+from tests.examples.running import history, results
 
 pytest.importorskip("matplotlib")
-ROOT = Path(__file__).parents[2]
 LIMIT = 280  # seconds for one run, on a machine that others use too
 GLOO = torch.distributed.is_available() and torch.distributed.is_gloo_available()
 pytestmark = [pytest.mark.skipif(not GLOO, reason="torch has no gloo"), pytest.mark.timeout(2 * LIMIT)]
@@ -24,30 +21,12 @@ UNLEARNT = 1.0  # RMSE of motions whose amplitude is about 1.5, if the learnt on
 METHODS = {"embedded": "dopri5", "julia": "Tsit5"}
 
 
-def command(output: Path, engine: str, *extra: str) -> list[str]:
-    script = str(ROOT / "examples" / "distributed.py")
-    settings = ("--quick", "--engine", engine, "--method", METHODS[engine], "--output", str(output))
-    return [sys.executable, script, *settings, *extra]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+def settings(engine: str) -> tuple[str, ...]:
+    return "--engine", engine, "--method", METHODS[engine]
 
 
 def run(output: Path, engine: str, *extra: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(output, engine, *extra), env=environment(), capture_output=True, text=True, timeout=LIMIT
-    )
-
-
-def results(output: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((output / "results.json").read_text())
-    return found
-
-
-def history(output: Path) -> list[dict[str, float]]:
-    rows: list[dict[str, float]] = torch.load(output / "checkpoint.pt", weights_only=True)["history"]
-    return rows
+    return running.run("distributed", output, *settings(engine), *extra, limit=LIMIT)
 
 
 def test_two_processes_agree_with_one_learn_and_continue_after_ctrl_c(engine: str, tmp_path: Path) -> None:
@@ -55,7 +34,8 @@ def test_two_processes_agree_with_one_learn_and_continue_after_ctrl_c(engine: st
     done, extra = None, ()
     if engine == "embedded":  # once is enough: what follows Ctrl-C does not depend on the engine
         # The pipe that is read to its end is every process's: none is left behind.
-        interrupt_when(lambda seen: re.search(r"\| [3-9]/40 \[", seen), command(tmp_path, engine), environment())
+        third = re.compile(r"\| [3-9]/40 \[")
+        interrupt_when(third.search, "distributed", tmp_path, *settings(engine))
         assert not (tmp_path / "results.json").exists()
         rows = history(tmp_path)
         done, extra = len(rows), ("--resume",)

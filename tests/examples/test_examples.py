@@ -1,22 +1,18 @@
 """Every example runs to its end, fits, and continues where it was interrupted."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import torch
 
+from tests.examples import running
 from tests.examples.interruption import interrupt_when
+from tests.examples.running import results
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("statsmodels")
 
-ROOT = Path(__file__).parents[2]
 LIMIT = 240  # seconds for one script, on a machine that others use too
 
 
@@ -37,23 +33,8 @@ EXAMPLES = [
 ]
 
 
-def command(example, output, *extra):
-    script = ROOT / "examples" / f"{example.name}.py"
-    return [sys.executable, str(script), "--quick", "--engine", "embedded", "--output", str(output), *extra]
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-
-
 def run(example, output, *extra):
-    return subprocess.run(
-        command(example, output, *extra), env=environment(), capture_output=True, text=True, timeout=LIMIT
-    )
-
-
-def results(output):
-    return json.loads((output / "results.json").read_text())
+    return running.run(example.name, output, "--engine", "embedded", *extra, limit=LIMIT)
 
 
 def checkpoint(output):
@@ -107,7 +88,8 @@ def test_resumed_run_continues_as_if_never_interrupted(finished, tmp_path):
 
 def interrupt(example, output):
     """Start the example, press Ctrl-C when some iterations are done, and return the checkpoint's iteration."""
-    interrupt_when(lambda seen: done(seen) >= example.stop_after, command(example, output), environment())
+    enough = lambda seen: done(seen) >= example.stop_after  # noqa: E731
+    interrupt_when(enough, example.name, output, "--engine", "embedded")
     return checkpoint(output)["iteration"]
 
 

@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.examples import running
 from tests.examples.interruption import interrupt_when
+from tests.examples.running import has_figures, results
 
 pytest.importorskip("matplotlib")
 
-ROOT = Path(__file__).parents[2]
 LIMIT = 580  # seconds for one script, on a machine that others use too, where Julia compiles each solver
 pytestmark = pytest.mark.timeout(LIMIT + 20)
 
 
-def command(name: str, output: Path, *extra: str) -> list[str]:
-    return [sys.executable, str(ROOT / "examples" / f"{name}.py"), "--quick", "--output", str(output), *extra]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-
-
 def run(name: str, output: Path, *extra: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(name, output, *extra), env=environment(), capture_output=True, text=True, timeout=LIMIT
-    )
-
-
-def results(output: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((output / "results.json").read_text())
-    return found
-
-
-def has_figure(output: Path, name: str) -> bool:
-    return all((output / f"{name}.{kind}").stat().st_size > 10_000 for kind in ("png", "svg"))
-
-
-@pytest.fixture
-def examples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    return running.run(name, output, *extra, limit=LIMIT)
 
 
 @pytest.fixture
@@ -63,7 +37,7 @@ def float64() -> Any:
 def test_rate_constants_are_recovered_over_six_decades(engine: str, tmp_path: Path) -> None:
     ended = run("fit_robertson", tmp_path, "--engine", engine)
     assert ended.returncode == 0, ended.stderr
-    assert has_figure(tmp_path, "fit_robertson")
+    assert has_figures(tmp_path, "fit_robertson")
     found = results(tmp_path)
     assert found["ran"]["engine"] == engine
     numbers = found["numbers"]
@@ -124,7 +98,7 @@ def test_gradients_of_the_reaction_agree_with_differences_of_its_solves(engine: 
 def test_the_missing_part_of_a_model_is_recovered(engine: str, tmp_path: Path) -> None:
     ended = run("universal_ode", tmp_path, "--engine", engine)
     assert ended.returncode == 0, ended.stderr
-    assert has_figure(tmp_path, "universal_ode")
+    assert has_figures(tmp_path, "universal_ode")
     found = results(tmp_path)
     assert found["ran"]["engine"] == engine
     numbers = found["numbers"]
@@ -135,7 +109,7 @@ def test_the_missing_part_of_a_model_is_recovered(engine: str, tmp_path: Path) -
 def test_controls_come_near_the_optimum(engine: str, tmp_path: Path) -> None:
     ended = run("optimal_control", tmp_path, "--engine", engine, "--cases", "1", "2")
     assert ended.returncode == 0, ended.stderr
-    assert has_figure(tmp_path, "optimal_control")
+    assert has_figures(tmp_path, "optimal_control")
     found = results(tmp_path)
     assert found["ran"]["engine"] == engine
     free, bounded = found["numbers"]["cases"]
@@ -176,9 +150,7 @@ def test_resumed_control_continues_as_if_never_interrupted(tmp_path: Path) -> No
     asked = ("--engine", "embedded", "--cases", "1")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run("optimal_control", whole, *asked).returncode == 0
-    interrupt_when(
-        lambda seen: re.search(r"\| [1-3]/5 \[", seen), command("optimal_control", broken, *asked), environment()
-    )
+    interrupt_when(lambda seen: re.search(r"\| [1-3]/5 \[", seen), "optimal_control", broken, *asked)
     assert not (broken / "results.json").exists()
     ended = run("optimal_control", broken, *asked, "--resume")
     assert ended.returncode == 0, ended.stderr

@@ -1,43 +1,24 @@
 """The latent ODE examples run to their end on each engine, learn, and continue in the part that was interrupted."""
 
-import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-import torch
 
+from tests.examples import running
 from tests.examples.interruption import interrupt_when
+from tests.examples.running import history, results
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("statsmodels")
 
-ROOT = Path(__file__).parents[2]
 LIMIT = 280  # seconds for one script, on a machine that others use too
 TASKS = {"fill", "one year ahead", "five years ahead"}
 
 
-def command(name, output, *extra):
-    return [sys.executable, str(ROOT / "examples" / f"{name}.py"), "--quick", "--output", str(output), *extra]
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-
-
 def run(name, output, *extra):
-    ended = subprocess.run(
-        command(name, output, *extra), env=environment(), capture_output=True, text=True, timeout=LIMIT
-    )
+    ended = running.run(name, output, *extra, limit=LIMIT)
     assert ended.returncode == 0, ended.stderr
-    return json.loads((output / "results.json").read_text()), ended.stdout
-
-
-def history(output, part):
-    return torch.load(output / part / "checkpoint.pt", weights_only=True)["history"]
+    return results(output), ended.stdout
 
 
 def learnt(losses):
@@ -51,8 +32,8 @@ def test_spirals_learn_and_print_the_papers_figures_beside_their_own(tmp_path, e
     assert found["ran"]["engine"] == engine
     assert (tmp_path / "latent_ode_spirals.png").stat().st_size > 10_000
     for part in ("RNN_30", "RNN_with_time_gaps_100", "latent_ODE_30", "latent_ODE_100"):
-        assert learnt(history(tmp_path, part)), part
-    assert len(history(tmp_path, "RNN_30")) == 2 * len(history(tmp_path, "latent_ODE_30"))
+        assert learnt(history(tmp_path / part)), part
+    assert len(history(tmp_path / "RNN_30")) == 2 * len(history(tmp_path / "latent_ODE_30"))
     table = found["numbers"]["rmse_beyond_observed"]
     for count in ("30", "100"):
         for name in ("latent ODE", "RNN", "RNN with time gaps"):
@@ -65,8 +46,8 @@ def test_co2_learns_and_compares_with_its_baselines(tmp_path, engine):
     found, printed = run("latent_ode_co2", tmp_path, "--engine", engine)
     assert found["ran"]["engine"] == engine
     assert (tmp_path / "latent_ode_co2.png").stat().st_size > 10_000
-    assert learnt(history(tmp_path, "RNN"))
-    assert learnt(history(tmp_path, "latent_ODE"))
+    assert learnt(history(tmp_path / "RNN"))
+    assert learnt(history(tmp_path / "latent_ODE"))
     table = found["numbers"]["rmse_ppm"]
     assert set(table) == TASKS
     # A trend and seasons are known to describe the record to about a ppm; the wrong weeks would give several.
@@ -80,10 +61,10 @@ def test_an_interrupted_part_continues_and_finished_ones_are_kept(tmp_path):
     few = ("--engine", "embedded", "--iterations", "8")
     whole, _ = run("latent_ode_co2", tmp_path / "whole", *few)
     interrupt("latent_ode_co2", tmp_path / "cut", *few)
-    assert len(history(tmp_path / "cut", "RNN")) == 8
-    assert 2 <= len(history(tmp_path / "cut", "latent_ODE")) < 8
+    assert len(history(tmp_path / "cut" / "RNN")) == 8
+    assert 2 <= len(history(tmp_path / "cut" / "latent_ODE")) < 8
     resumed, _ = run("latent_ode_co2", tmp_path / "cut", *few, "--resume")
-    assert history(tmp_path / "cut", "latent_ODE") == history(tmp_path / "whole", "latent_ODE")
+    assert history(tmp_path / "cut" / "latent_ODE") == history(tmp_path / "whole" / "latent_ODE")
     for task in TASKS:
         assert resumed["numbers"]["rmse_ppm"][task] == pytest.approx(whole["numbers"]["rmse_ppm"][task], rel=1e-9)
 
@@ -91,16 +72,10 @@ def test_an_interrupted_part_continues_and_finished_ones_are_kept(tmp_path):
 def interrupt(name, output, *extra):
     """Press Ctrl-C when the second training has done some iterations."""
     second = re.compile(r"8/8 \[.*\| [2-6]/8 \[", re.DOTALL)
-    interrupt_when(second.search, command(name, output, *extra), environment())
+    interrupt_when(second.search, name, output, *extra)
 
 
 def test_resume_without_a_checkpoint_says_so(tmp_path):
-    ended = subprocess.run(
-        command("latent_ode_co2", tmp_path, "--engine", "embedded", "--resume"),
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-    )
+    ended = running.run("latent_ode_co2", tmp_path, "--engine", "embedded", "--resume", limit=LIMIT)
     assert ended.returncode == 1
     assert "there is no checkpoint" in ended.stderr
