@@ -8,7 +8,6 @@ engine, so that its adjoint is once more the engine's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +16,7 @@ from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.forms import Noise
 from pyode_bridge.problem import Problem, Sensitivity
-from pyode_bridge.state import Structure, flat_real, real_size
+from pyode_bridge.state import Structure, flat_gradients
 
 
 class Augmented:
@@ -47,10 +46,7 @@ class Augmented:
             grads = torch.autograd.grad(
                 value, inputs, a, allow_unused=True, retain_graph=True, create_graph=differentiable
             )
-        flat = [
-            y.new_zeros(real_size(tensor)) if grad is None else -flat_real(grad).to(y.dtype)
-            for grad, tensor in zip(grads, inputs, strict=True)
-        ]
+        flat = [-part for part in flat_gradients(grads, inputs, y)]
         return [flat[0], torch.cat(flat[1:])] if len(flat) > 1 else flat
 
 
@@ -85,25 +81,23 @@ def sensitivity(problem: Problem) -> Sensitivity:
     return problem.sensitivity
 
 
-def time_gradients(problem: Problem, ys: Tensor, t: Tensor, grad_ys: Tensor, grad_y0: Tensor) -> Tensor:
-    """``dL/dt_i = <dL/dy_i, f(t_i, y_i)>``; for the first time, minus that of what flows through the solve.
+def time_gradients(grad_ys: Tensor, grad_y0: Tensor, velocities: Tensor) -> Tensor:
+    """``dL/dt_i = <dL/dy_i, dy/dt(t_i)>``; for the first time, minus that of what flows through the solve."""
+    flows = torch.cat([(grad_ys[0] - grad_y0)[None], grad_ys[1:]])
+    return (flows * velocities).sum(-1)
 
-    Differentiable under the caller's grad mode.
+
+def velocities(problem: Problem, ys: Tensor, t: Tensor) -> Tensor:
+    """``dy/dt`` at the times, shape ``(T, n)``; differentiable under the caller's grad mode.
 
     Raises:
         UnsupportedError: the mass matrix is singular.
     """
-    flows = torch.cat([(grad_ys[0] - grad_y0)[None], grad_ys[1:]])
-    slopes: Any = [problem.dynamics.differentiable(time, y) for time, y in zip(t, ys, strict=True)]
-    return (flows * _velocities(problem.mass_matrix, torch.stack(slopes))).sum(-1)
-
-
-def _velocities(mass_matrix: Tensor | None, slopes: Tensor) -> Tensor:
-    """``dy/dt`` from ``M dy/dt``, one a row."""
-    if mass_matrix is None:
+    slopes = torch.stack([problem.dynamics.differentiable(time, y) for time, y in zip(t, ys, strict=True)])
+    if problem.mass_matrix is None:
         return slopes
     solved: Tensor
-    solved, singular = torch.linalg.solve_ex(mass_matrix, slopes.mT)
+    solved, singular = torch.linalg.solve_ex(problem.mass_matrix, slopes.mT)
     if singular:
         raise UnsupportedError(
             "Gradients with respect to t are not available where the mass matrix is singular; call it with a t that "

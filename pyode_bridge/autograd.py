@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pyode_bridge import adjoint_system, progress
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
+from pyode_bridge.mismatch import Mismatch, warn_of_worst
 from pyode_bridge.problem import Engine, Gradients, Problem, Pullback, Trajectory
 
 
@@ -42,7 +42,8 @@ class OdeSolve(torch.autograd.Function):
     def backward(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients with respect to ``y0``, ``t`` and each parameter; with ``create_graph``, differentiable."""
         problem: Problem = ctx.problem
-        problem.dynamics.check_still_uses(problem.leaves, problem.t[0].item(), problem.y0)
+        if problem.leaves:
+            problem.dynamics.check_still_uses(problem.leaves, problem.t[0].item(), problem.y0)
         wants_t = ctx.needs_input_grad[4]
         gradients = OdeAdjoint.apply(  # type: ignore[no-untyped-call]
             ctx.engine, ctx.problem, ctx.pullback, wants_t, grad_ys.contiguous(), *ctx.saved_tensors
@@ -107,7 +108,10 @@ class Final(torch.autograd.Function):
 def _outputs(
     problem: Problem, wants_t: bool, ys: Tensor, t: Tensor, grad_ys: Tensor, gradients: Gradients
 ) -> tuple[Tensor | None, ...]:
-    grad_t = adjoint_system.time_gradients(problem, ys, t, grad_ys, gradients.y0).to(t) if wants_t else None
+    grad_t = None
+    if wants_t:
+        velocities = adjoint_system.velocities(problem, ys, t)
+        grad_t = adjoint_system.time_gradients(grad_ys, gradients.y0, velocities).to(t)
     return gradients.y0, grad_t, *problem.dynamics.split_parameters(gradients.parameters)
 
 
@@ -122,7 +126,5 @@ def _solved_back(engine: Engine, problem: Problem, grad_ys: Tensor, ys: Tensor, 
         y, adjoint, *rest = structure.unpack(flat[-1])
         mismatches.append(Mismatch.between(t[i - 1].item(), y.detach(), ys[i - 1].detach()))
         adjoint, parameters = adjoint + grad_ys[i - 1], rest[0] if rest else parameters
-    sensitivity = adjoint_system.sensitivity(problem)
-    worst = max(mismatches, key=lambda mismatch: mismatch.excess(sensitivity))
-    warn_of_mismatch(worst, sensitivity, "The second derivative")
+    warn_of_worst(mismatches, adjoint_system.sensitivity(problem), "The second derivative")
     return Gradients(adjoint, parameters)

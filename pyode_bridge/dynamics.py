@@ -11,7 +11,7 @@ from torch import Tensor
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.parameters import graph_leaves
 from pyode_bridge.sparsity import Sparsity
-from pyode_bridge.state import Structure, flat_real, real_size
+from pyode_bridge.state import Structure, flat_gradients, real_size
 
 # Above this many rows one batched backward pass beats a loop over rows.
 BATCHED_JACOBIAN_ROWS = 16
@@ -103,10 +103,7 @@ class Dynamics:
                 grads = torch.autograd.grad(value, inputs, v, allow_unused=True, retain_graph=True)
             else:
                 grads = ()
-        filled = [
-            torch.zeros(real_size(tensor), dtype=y.dtype) if grad is None else flat_real(grad).to(y.dtype)
-            for grad, tensor in zip(grads, inputs, strict=True)
-        ]
+        filled = flat_gradients(grads, inputs, y)
         empty = y.new_empty(0)
         state_part = filled[0] if state else empty
         parameter_part = torch.cat(filled[int(state) :]) if wanted else empty

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -36,6 +37,11 @@ class Mismatch:
         tolerances = sensitivity.tolerances
         by_tolerance = 0.0 if fixed else TOLERANCES * float(tolerances.atol + tolerances.rtol * self.size)
         return self.error / max(by_tolerance, (SHARE_OF_FIXED_STEPS if fixed else SHARE) * self.size, 1e-300)
+
+
+def warn_of_worst(mismatches: Sequence[Mismatch], sensitivity: Sensitivity, sensealg: str) -> None:
+    """`warn_of_mismatch` for the one that exceeds most what is tolerable."""
+    warn_of_mismatch(max(mismatches, key=lambda mismatch: mismatch.excess(sensitivity)), sensitivity, sensealg)
 
 
 def warn_of_mismatch(mismatch: Mismatch, sensitivity: Sensitivity, sensealg: str) -> None:

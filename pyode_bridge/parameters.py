@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -23,14 +23,14 @@ def listed_parameters(adjoint_params: Iterable[Tensor]) -> list[Tensor]:
     return _unique(parameter for parameter in parameters if parameter.requires_grad)
 
 
-def reachable_parameters(func: Callable[..., Any], value: Tensor) -> list[Tensor]:
-    """The module's parameters that require a gradient, then other leaf tensors that ``value`` depends on.
+def reachable_parameters(func: Callable[..., Any], leaves: Sequence[Tensor]) -> list[Tensor]:
+    """The module's parameters that require a gradient, then the other ``leaves``.
 
-    ``value`` is the right-hand side evaluated once under autograd; walking its graph finds what a plain function or
-    a closure uses, which a list of a module's parameters would miss.
+    These are the `graph_leaves` of the right-hand side evaluated once under autograd: what a plain function or a
+    closure uses, which a list of a module's parameters would miss.
     """
     own = func.parameters() if isinstance(func, torch.nn.Module) else ()
-    return _unique([parameter for parameter in own if parameter.requires_grad] + graph_leaves(value))
+    return _unique([parameter for parameter in own if parameter.requires_grad] + list(leaves))
 
 
 def graph_leaves(value: Tensor) -> list[Tensor]:

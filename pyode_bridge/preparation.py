@@ -162,4 +162,5 @@ def _probe(
         return trial, ()
     if adjoint_params is not None:
         return Dynamics(func, structure, listed_parameters(adjoint_params), sign), ()
-    return Dynamics(func, structure, reachable_parameters(func, value), sign), tuple(graph_leaves(value))
+    leaves = graph_leaves(value)
+    return Dynamics(func, structure, reachable_parameters(func, leaves), sign), tuple(leaves)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -131,6 +131,14 @@ class Structure:
 def flat_real(tensor: Tensor) -> Tensor:
     """The elements as one real vector; a complex element becomes its real and its imaginary part."""
     return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).reshape(-1)
+
+
+def flat_gradients(grads: Sequence[Tensor | None], tensors: Sequence[Tensor], like: Tensor) -> list[Tensor]:
+    """`flat_real` of the gradient of each tensor, zeros where there is none; of the dtype of ``like``."""
+    return [
+        like.new_zeros(real_size(tensor)) if grad is None else flat_real(grad).to(like.dtype)
+        for grad, tensor in zip(grads, tensors, strict=True)
+    ]
 
 
 def real_size(tensor: Tensor) -> int:

@@ -17,11 +17,12 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from pyode_bridge import checks, flow, levels
+from pyode_bridge.adjoint_system import time_gradients
 from pyode_bridge.captures import Captured
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.flow import Flow
 from pyode_bridge.methods import as_method
-from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
+from pyode_bridge.mismatch import Mismatch, warn_of_worst
 from pyode_bridge.options import StepOptions
 from pyode_bridge.parts import Partitioned, Quasilinear, Split
 from pyode_bridge.preparation import Dynamic, Settings
@@ -68,8 +69,7 @@ class Solve(torch.autograd.Function):
         grad_y0, *grads = Adjoint.apply(made, wanted, grad_ys, ys, t, *tensors)  # type: ignore[no-untyped-call]
         grad_t = None
         if ctx.needs_input_grad[2]:
-            flows = torch.cat([(grad_ys[0] - grad_y0)[None], grad_ys[1:]])
-            grad_t = (flows * _slopes(made, ys, t, tensors)).sum(-1).to(t)
+            grad_t = time_gradients(grad_ys, grad_y0, _slopes(made, ys, t, tensors)).to(t)
         found = iter(grads)
         return None, grad_y0, grad_t, *(next(found) if wants else None for wants in wanted)
 
@@ -192,7 +192,7 @@ def _solved_back(
         y, a, g = Solve.apply(augmented, start, times, *tensors)[-1].tensor_split([n, 2 * n])  # type: ignore[no-untyped-call]
         mismatches.append(_mismatch(t[i - 1], y, ys[i - 1]))
         a = a + grad_ys[i - 1]
-    _warn_of_worst(mismatches, augmented.settings)
+    warn_of_worst(mismatches, _sensitivity(augmented.settings), "The derivative of a gradient")
     return a, *flow.split(g, of)
 
 
@@ -201,15 +201,13 @@ def _mismatch(t: Tensor, found: Tensor, true: Tensor) -> Mismatch:
     return Mismatch(levels.plain(t).item(), error, size)
 
 
-def _warn_of_worst(mismatches: Sequence[Mismatch], settings: Settings) -> None:
-    sensitivity = Sensitivity(
+def _sensitivity(settings: Settings) -> Sensitivity:
+    return Sensitivity(
         settings.sensealg,
         as_method(settings.method, settings.kind),
         Tolerances(settings.rtol, settings.atol),
         StepOptions.of(settings.options),
     )
-    worst = max(mismatches, key=lambda mismatch: mismatch.excess(sensitivity))
-    warn_of_mismatch(worst, sensitivity, "The derivative of a gradient")
 
 
 def _slopes(made: Flow, ys: Tensor, t: Tensor, tensors: Sequence[Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration
-from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
+from pyode_bridge.mismatch import Mismatch, warn_of_worst
 from pyode_bridge.problem import AS_ASKED, AdjointStats, Gradients, Problem, Sensitivity
 from pyode_bridge.retcodes import raise_for_retcode
 
@@ -48,8 +48,7 @@ class PaperAdjoint:
             mismatches.append(Mismatch.between(dynamics.sign * t[i - 1].item(), end[:n], self._ys[i - 1]))
             adjoint = end[n : 2 * n] + grad_ys[i - 1]
             parameter_grad = end[2 * n :]
-        worst = max(mismatches, key=lambda mismatch: mismatch.excess(self._sensitivity))
-        warn_of_mismatch(worst, self._sensitivity, self.sensealg)
+        warn_of_worst(mismatches, self._sensitivity, self.sensealg)
         self.stats = AdjointStats(dynamics.nfe - nfe, dynamics.nvjp - nvjp)
         return Gradients(adjoint, parameter_grad)
 

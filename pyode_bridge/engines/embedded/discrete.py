@@ -11,7 +11,7 @@ from torch import Tensor
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem
 from pyode_bridge.problem import AS_ASKED, AdjointStats, Gradients
-from pyode_bridge.state import flat_real, real_size
+from pyode_bridge.state import flat_gradients
 
 
 class TorchAdjoint:
@@ -34,10 +34,7 @@ class TorchAdjoint:
         """Gradients for loss gradients ``grad_ys`` of shape ``(T, n)``."""
         # Kept for another backward pass over a retained graph; freed with the solution.
         grads = torch.autograd.grad(self._ys, self._inputs, grad_ys, retain_graph=True, allow_unused=True)
-        flat = [
-            grad_ys.new_zeros(real_size(tensor)) if grad is None else flat_real(grad).to(grad_ys.dtype)
-            for grad, tensor in zip(grads, self._inputs, strict=True)
-        ]
+        flat = flat_gradients(grads, self._inputs, grad_ys)
         self.stats = AdjointStats(nfe=0, nvjp=self._evaluations)
         return Gradients(flat[0], torch.cat(flat[1:]) if len(flat) > 1 else grad_ys.new_empty(0))
 

@@ -59,7 +59,8 @@ class JuliaEngine:
         algorithm = self._algorithm(problem.method, problem.tolerances, dense=dense)
         callbacks = Callbacks(problem.dynamics)
         equation = julia_equation(self._bridge, problem, callbacks)
-        sensitivity, reason = self._sensitivity(problem, equation, algorithm)
+        backward = None if problem.sensitivity is None else self._backward(problem.sensitivity)
+        sensitivity, reason = self._sensitivity(problem, equation, algorithm, backward)
         sensealg = None if sensitivity is None else self._sensealg(sensitivity)
         ys = torch.empty(len(problem.t), len(problem.y0), dtype=problem.y0.dtype)
         y0, t = problem.y0.contiguous(), problem.t.contiguous()
@@ -86,7 +87,7 @@ class JuliaEngine:
         raise_for_retcode(solved.retcode, t=sign * solved.t_reached, t_end=sign * t[-1].item(), algorithm=name)
         pullback = None
         if sensitivity is not None:
-            call = self._call(problem, sensitivity, sensealg, callbacks, solved)
+            call = self._call(problem, sensitivity, sensealg, backward, callbacks, solved)
             pullback = JuliaPullback(str(sensitivity.sensealg), reason, problem, call)
         stats = _stats(solved, problem.dynamics.nfe - evaluated)
         interpolant = JuliaInterpolant(self._bridge, problem, callbacks, solved) if problem.dense else None
@@ -163,12 +164,13 @@ class JuliaEngine:
                 lambda: self._bridge.sensitivity_algorithm(name, abstol=tolerances.atol, reltol=tolerances.rtol),
             )
 
-    def _sensitivity(self, problem: Problem, equation: Any, algorithm: Any) -> tuple[Sensitivity | None, str]:
+    def _sensitivity(
+        self, problem: Problem, equation: Any, algorithm: Any, backward: Any
+    ) -> tuple[Sensitivity | None, str]:
         """The problem's, with the sensitivity algorithm that suits it where none is named, and why that one."""
         sensitivity = problem.sensitivity
         if sensitivity is None:
             return None, ""
-        backward = self._backward(sensitivity)
         with julia_errors(str(sensitivity.method), argument="adjoint_method"):
             self._bridge.backward_algorithm(equation, backward)  # refused now or after the solve
         if sensitivity.sensealg is not None:
@@ -206,10 +208,15 @@ class JuliaEngine:
             )
 
     def _call(
-        self, problem: Problem, sensitivity: Sensitivity, sensealg: Any, callbacks: Callbacks, solved: Any
+        self,
+        problem: Problem,
+        sensitivity: Sensitivity,
+        sensealg: Any,
+        backward: Any,
+        callbacks: Callbacks,
+        solved: Any,
     ) -> Callable[[Tensor, Tensor, Tensor], None]:
         """What writes the gradients for given loss gradients into two tensors."""
-        algorithm = self._backward(sensitivity)
         control = self._step_control(sensitivity.options, sensitivity.method)
         name = str(sensitivity.sensealg)
         callbacks.joint_products = self._bridge.joint_products(sensealg)
@@ -222,7 +229,7 @@ class JuliaEngine:
                     dy0.data_ptr(),
                     len(dy0),
                     dp.data_ptr(),
-                    algorithm,
+                    backward,
                     sensealg,
                     sensitivity.tolerances.atol,
                     sensitivity.tolerances.rtol,
