@@ -41,10 +41,10 @@ for that with respect to the initial state: `Mᵀ λ`.
 by_state(::UniformScaling, λ) = λ
 by_state(mass_matrix, λ) = mass_matrix' * λ
 
-"""`BacksolveAdjoint` as `adjoint_sensitivities` runs it, with a look at the state before each checkpoint restores it."""
+"""`BacksolveAdjoint` as `adjoint_sensitivities` runs it, with a look at the state before a checkpoint restores it."""
 function solve_back!(dy0::Vector{T}, dp, sol, grads, t, alg, sensealg; abstol, reltol, control) where {T}
     found = Mismatch{T}(sol, t, abstol, reltol)
-    looking = DiscreteCallback((u, t, integrator) -> t in found.times, found; save_positions = (false, false))
+    looking = DiscreteCallback((u, t, integrator) -> insorted(t, found.times), found; save_positions = (false, false))
     back = quietly() do
         made = ODEAdjointProblem(sol, sensealg, alg, t[2:end], LossGradients(grads); abstol, reltol)
         callback = CallbackSet(looking, made.kwargs[:callback])

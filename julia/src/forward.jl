@@ -32,7 +32,17 @@ function solved(equation::Equation, u0, p, t, alg; keywords...)
         return sol, Float64(integrator.t)
     end
     made, told = posed(equation, u0, p, t, alg; keywords...)
-    sol = SciMLBase.solve(made, alg; told...)
+    return run_to_end(made, alg; told...)
+end
+
+"""The solution, and the time that was reached: what the solution holds may end before, at the last time saved."""
+function run_to_end(made, alg, args...; keywords...)
+    if has_integrator(alg)
+        integrator = SciMLBase.init(made, alg, args...; keywords...)
+        sol = SciMLBase.solve!(integrator)
+        return sol, Float64(integrator.t)
+    end
+    sol = SciMLBase.solve(made, alg, args...; keywords...)
     return sol, Float64(sol.t[end])
 end
 

@@ -16,14 +16,14 @@ end
 
 """No mismatch yet with a solution at all of its times `t` but the last, where the backward solve starts."""
 function Mismatch{T}(sol, t::Vector{Float64}, abstol, reltol) where {T}
-    values = [Vector{T}(state_at(sol, t, i)) for i in 1:(length(t) - 1)]
+    values = Vector{T}[state_at(sol, t, i) for i in 1:(length(t) - 1)]
     return Mismatch{T}(t[1:(end - 1)], values, abstol, reltol, t[1], 0, 0)
 end
 
 allowed(found::Mismatch, size) = found.abstol + found.reltol * size
 
 function (found::Mismatch)(integrator)
-    value = found.values[findfirst(==(integrator.t), found.times)]
+    value = found.values[searchsortedfirst(found.times, integrator.t)]
     u = integrator.u # the state comes last in it
     error = maximum(abs, view(u, (length(u) - length(value) + 1):length(u)) - value)
     size = maximum(abs, value)

@@ -91,7 +91,7 @@ end
 
 const PARTS_SENSEALG = "InterpolatingAdjoint(checkpointing=true)"
 
-"""From so many parameters on, their gradient is better integrated apart from the adjoint than as a part of its state."""
+"""From so many parameters on, their gradient is better integrated apart from the adjoint than within its state."""
 const MANY_PARAMETERS = 100
 
 """
@@ -112,7 +112,8 @@ function chosen_sensealg(equation, alg, backward, np)
 end
 
 """Whether it, or one that it may switch to, solves equations in its steps."""
-is_implicit(alg) = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && trait(OrdinaryDiffEqCore.isimplicit, alg, false)
+is_implicit(alg) = false
+is_implicit(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) = trait(OrdinaryDiffEqCore.isimplicit, alg, false)
 is_implicit(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(is_implicit, alg.algs)
 
 eager(alg) = hasproperty(alg, :lazy) ? SciMLBase.remake(alg; lazy = Val(false)) : alg

@@ -22,7 +22,7 @@ function (f::ParameterJacobian)(pJ, u, p, t)
     return nothing
 end
 
-"""`backward!` by forward sensitivities; the initial state's are those of further parameters, which it alone depends on."""
+"""`backward!` by forward sensitivities; the initial state's are those of further parameters that it alone depends on."""
 function backward!(
         dy0::Vector{T}, dp::Vector{T}, sol, grads::Matrix{T}, t::Vector{Float64}, alg, sensealg::ForwardSensitivity;
         abstol, reltol, control::StepControl

@@ -10,8 +10,8 @@ end
 
 function SciMLBase.__solve(prob::ODEProblem, watched::Watched, args...; keywords...)
     bare = ODEProblem(prob.f, prob.u0, prob.tspan, prob.p) # its own keywords are among these already
-    sol = SciMLBase.solve(bare, watched.alg, args...; keywords...)
-    SciMLBase.successful_retcode(sol) || throw(EndedEarly(string(sol.retcode), sol.t[end]))
+    sol, t_reached = run_to_end(bare, watched.alg, args...; keywords...)
+    SciMLBase.successful_retcode(sol) || throw(EndedEarly(string(sol.retcode), t_reached))
     return sol
 end
 
