@@ -42,8 +42,7 @@ class OdeSolve(torch.autograd.Function):
     def backward(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients with respect to ``y0``, ``t`` and each parameter; with ``create_graph``, differentiable."""
         problem: Problem = ctx.problem
-        if problem.leaves:
-            problem.dynamics.check_still_uses(problem.leaves, problem.t[0].item(), problem.y0)
+        problem.dynamics.check_still_uses_leaves(problem.t[0].item(), problem.y0)
         wants_t = ctx.needs_input_grad[4]
         gradients = OdeAdjoint.apply(  # type: ignore[no-untyped-call]
             ctx.engine, ctx.problem, ctx.pullback, wants_t, grad_ys.contiguous(), *ctx.saved_tensors

@@ -34,9 +34,11 @@ class Dynamics:
         parameters: Sequence[Tensor],
         sign: float,
         name: str = "func(t, y)",  # in messages
+        leaves: Sequence[Tensor] = (),  # seen in use before the solve
     ) -> None:
         self._func = func
         self._name = name
+        self._leaves = leaves
         self.structure = structure
         self.parameters = tuple(parameters)
         self.sign = sign
@@ -65,11 +67,13 @@ class Dynamics:
         """One evaluation under the caller's grad mode, before any solver runs; ``y`` itself needs no gradient."""
         return self._evaluate(s, y.clone())
 
-    def check_still_uses(self, leaves: Sequence[Tensor], s: float, y: Tensor) -> None:
+    def check_still_uses_leaves(self, s: float, y: Tensor) -> None:
         """Raise UnsupportedError where ``func`` no longer uses a tensor of which the solve's gradient is wanted."""
+        if not self._leaves:
+            return
         with torch.enable_grad():
             now = {id(leaf) for leaf in graph_leaves(self.trial(s, y))}
-        if any(id(leaf) not in now for leaf in leaves):
+        if any(id(leaf) not in now for leaf in self._leaves):
             raise UnsupportedError(
                 "func uses other tensors now, in the backward pass, than it did in the solve: its module was under "
                 "torch.func.functional_call, and is no longer. Call functional_call within func, or differentiate by "

@@ -74,7 +74,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     check_parts(func, structure)
     flat_y0 = structure.pack(y0)
     checks.finite(flat_y0, "y0")
-    dynamics, leaves = _probe(func, structure, sign * times[0].item(), flat_y0.detach(), sign, settings.adjoint_params)
+    dynamics = _probe(func, structure, sign * times[0].item(), flat_y0.detach(), sign, settings.adjoint_params)
     differentiable = (flat_y0, times, *dynamics.parameters)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
     problem = Problem(
@@ -90,7 +90,6 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
         sparsity=_sparsity(settings.jac_sparsity, dynamics, sign * times[0].item(), flat_y0.detach()),
         dense=settings.dense,
         progress=settings.progress,
-        leaves=leaves if wants_grad else (),
     )
     return Prepared(engine, problem, flat_y0, times, structure)
 
@@ -153,14 +152,14 @@ def _probe(
     y0: Tensor,
     sign: float,
     adjoint_params: Iterable[Tensor] | None,
-) -> tuple[Dynamics, tuple[Tensor, ...]]:
+) -> Dynamics:
     """The dynamics after one trial evaluation, which checks the output and finds the leaf tensors in use."""
     trial = Dynamics(func, structure, (), sign)
     value = trial.trial(s0, y0)
     checks.finite(value, f"func(t, y) at t = {sign * s0:.6g}, y = y0,")
     if not torch.is_grad_enabled():
-        return trial, ()
+        return trial
     if adjoint_params is not None:
-        return Dynamics(func, structure, listed_parameters(adjoint_params), sign), ()
+        return Dynamics(func, structure, listed_parameters(adjoint_params), sign)
     leaves = graph_leaves(value)
-    return Dynamics(func, structure, reachable_parameters(func, leaves), sign), tuple(leaves)
+    return Dynamics(func, structure, reachable_parameters(func, leaves), sign, leaves=leaves)

@@ -57,7 +57,6 @@ class Problem:
         sparsity: pattern of the Jacobian; None for a full one.
         dense: whether values between the times will be wanted.
         progress: whether to show a progress bar.
-        leaves: leaf tensors that the dynamics were seen to use, where gradients are wanted.
     """
 
     dynamics: Dynamics
@@ -72,7 +71,6 @@ class Problem:
     sparsity: Sparsity | None = None
     dense: bool = False
     progress: bool = False
-    leaves: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
