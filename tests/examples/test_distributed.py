@@ -29,6 +29,7 @@ def run(output: Path, engine: str, *extra: str) -> subprocess.CompletedProcess[s
     return running.run("distributed", output, *settings(engine), *extra, limit=LIMIT)
 
 
+@pytest.mark.slow
 def test_two_processes_agree_with_one_learn_and_continue_after_ctrl_c(engine: str, tmp_path: Path) -> None:
     rows: list[dict[str, float]] = []
     done, extra = None, ()

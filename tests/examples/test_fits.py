@@ -106,6 +106,7 @@ def test_the_missing_part_of_a_model_is_recovered(engine: str, tmp_path: Path) -
     assert numbers["rmse"]["universal ODE"]["within"] < 0.1
 
 
+@pytest.mark.slow
 def test_controls_come_near_the_optimum(engine: str, tmp_path: Path) -> None:
     ended = run("optimal_control", tmp_path, "--engine", engine, "--cases", "1", "2")
     assert ended.returncode == 0, ended.stderr
