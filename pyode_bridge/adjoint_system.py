@@ -62,6 +62,7 @@ def segment(problem: Problem, start: tuple[Tensor, ...], times: Tensor) -> tuple
     wanted, structure = sensitivity(problem), Structure.of(start)
     sign = -problem.dynamics.sign
     made = Problem(
+        lane="callback",
         dynamics=Dynamics(
             Augmented(problem.dynamics), structure, problem.dynamics.parameters, sign, "the adjoint of func(t, y)"
         ),

@@ -11,6 +11,8 @@ from torch import Tensor
 from pyode_bridge.errors import InputError
 from pyode_bridge.state import Structure
 
+LANES = ("auto", "compiled", "callback")
+
 
 def times(given: Any, structure: Structure) -> Tensor:
     """``given`` as a floating tensor of shape ``(T,)``, strictly monotone, ``T >= 2``."""
@@ -125,3 +127,10 @@ def _bound(value: Any, shape: torch.Size, name: str) -> Tensor:
     if not (torch.isfinite(bound).all() and (bound >= 0).all()):
         raise InputError(f"{name} is {value!r}; expected a finite number that is not negative.")
     return bound
+
+
+def lane(given: Any) -> str:
+    """A lane by name."""
+    if given not in LANES:
+        raise InputError(f"lane is {given!r}; expected one of {', '.join(map(repr, LANES))}.")
+    return str(given)

@@ -25,6 +25,8 @@ class Dynamics:
     Attributes:
         nfe, nvjp, njac: evaluations so far of the dynamics, of vector-Jacobian products and of Jacobians.
         on_time: told each time ``s`` at which the dynamics are evaluated; None for nobody.
+        func: the user's function.
+        start: the right-hand side at the solve's start, shape ``(n,)``, detached; None where nobody looked.
     """
 
     def __init__(
@@ -35,10 +37,12 @@ class Dynamics:
         sign: float,
         name: str = "func(t, y)",  # in messages
         leaves: Sequence[Tensor] = (),  # seen in use before the solve
+        start: Tensor | None = None,
     ) -> None:
-        self._func = func
+        self.func = func
         self._name = name
         self._leaves = leaves
+        self.start = start
         self.structure = structure
         self.parameters = tuple(parameters)
         self.sign = sign
@@ -89,7 +93,7 @@ class Dynamics:
         """``func`` at the user's time, a scalar tensor, and flat state ``y``, under the caller's grad mode."""
         self.nfe += 1
         structure = self.structure
-        value = self._func(t.to(structure.device, structure.dtype), structure.unpack(y))
+        value = self.func(t.to(structure.device, structure.dtype), structure.unpack(y))
         return structure.pack_returned(value, self._name, t.item())
 
     def vjp(self, s: float, y: Tensor, v: Tensor, *, state: bool, parameters: bool) -> tuple[Tensor, Tensor]:
@@ -149,7 +153,7 @@ class Dynamics:
     def _evaluate(self, s: float, y: Tensor) -> Tensor:
         structure = self.structure
         self.visit(s)
-        flat = self._flat(s, self._func(self.time(s), structure.unpack(y)))
+        flat = self._flat(s, self.func(self.time(s), structure.unpack(y)))
         return flat if self.sign > 0 else -flat
 
     def _flat(self, s: float, value: Any) -> Tensor:

@@ -42,6 +42,7 @@ def odeint(
     mass_matrix: Tensor | None = None,
     jac_sparsity: Tensor | None = None,
     progress: bool = False,
+    lane: str = "auto",
 ) -> State:
     """Solve ``dy/dt = func(t, y)``, ``y(t[0]) = y0``, and return the values at ``t``, with autograd.
 
@@ -81,6 +82,9 @@ def odeint(
             component of ``func`` (row) depends on one of the state (column). Implicit solvers then work with sparse
             matrices, which torch fills by a few vector-Jacobian products.
         progress: whether to show a progress bar.
+        lane: ``"compiled"`` translates ``func`` to Julia, once for each shape and each Python value that it uses, and
+            no Python runs within the solve; ``"callback"`` has Julia call Python, which any ``func`` allows; ``"auto"``
+            (the default) compiles where it can, and `Solution.lane_reason` says why it did not.
 
     Returns:
         Values at ``t``: shape ``(T, *y0.shape)``, or a tuple or dict of such; the first row is ``y0``.
@@ -114,6 +118,7 @@ def odeint(
         mass_matrix=mass_matrix,
         jac_sparsity=jac_sparsity,
         progress=progress,
+        lane=lane,
     )
     return solution.y
 
@@ -143,6 +148,7 @@ def solve(
     jac_sparsity: Tensor | None = None,
     progress: bool = False,
     dense: bool = False,
+    lane: str = "auto",
 ) -> Solution:
     """Solve as `odeint` does, and return a `Solution`: values, statistics, retcode, engine, algorithm and lane.
 
@@ -166,6 +172,7 @@ def solve(
         jac_sparsity=jac_sparsity,
         progress=progress,
         dense=dense,
+        lane=lane,
     )
     if levels.active():
         return transforms.solution(func, y0, t, settings)

@@ -43,6 +43,7 @@ class Settings:
     jac_sparsity: Tensor | None = None
     progress: bool = False
     dense: bool = False
+    lane: str = "auto"
     kind: str = "ODE"
 
 
@@ -90,6 +91,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
         sparsity=_sparsity(settings.jac_sparsity, dynamics, sign * times[0].item(), flat_y0.detach()),
         dense=settings.dense,
         progress=settings.progress,
+        lane=checks.lane(settings.lane),
     )
     return Prepared(engine, problem, flat_y0, times, structure)
 
@@ -157,9 +159,10 @@ def _probe(
     trial = Dynamics(func, structure, (), sign)
     value = trial.trial(s0, y0)
     checks.finite(value, f"func(t, y) at t = {sign * s0:.6g}, y = y0,")
+    start = value.detach()
     if not torch.is_grad_enabled():
-        return trial
+        return Dynamics(func, structure, (), sign, start=start)
     if adjoint_params is not None:
-        return Dynamics(func, structure, listed_parameters(adjoint_params), sign)
+        return Dynamics(func, structure, listed_parameters(adjoint_params), sign, start=start)
     leaves = graph_leaves(value)
-    return Dynamics(func, structure, reachable_parameters(func, leaves), sign, leaves=leaves)
+    return Dynamics(func, structure, reachable_parameters(func, leaves), sign, leaves=leaves, start=start)

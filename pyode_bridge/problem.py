@@ -57,6 +57,7 @@ class Problem:
         sparsity: pattern of the Jacobian; None for a full one.
         dense: whether values between the times will be wanted.
         progress: whether to show a progress bar.
+        lane: how the dynamics are to be evaluated: ``"callback"``, ``"compiled"``, or ``"auto"`` for what can be had.
     """
 
     dynamics: Dynamics
@@ -71,6 +72,7 @@ class Problem:
     sparsity: Sparsity | None = None
     dense: bool = False
     progress: bool = False
+    lane: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,14 @@ class SolverStats:
         njac: Jacobians.
         accepted: accepted steps.
         rejected: rejected steps.
+        compile_seconds: spent on translating and compiling the dynamics; 0 where that was done before.
     """
 
     nfe: int
     njac: int | None = None
     accepted: int | None = None
     rejected: int | None = None
+    compile_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,8 @@ class Trajectory:
         retcode: SciMLBase's return code.
         engine: name of the engine that ran.
         algorithm: the algorithm that ran, as the engine names it.
-        lane: how the dynamics were evaluated, ``"callback"`` or ``"native"``.
+        lane: how the dynamics were evaluated, ``"compiled"``, ``"callback"`` or ``"native"``.
+        lane_reason: why in this way.
         pullback: present if the problem asked for sensitivities.
         interpolant: present if the problem asked for dense output.
     """
@@ -157,6 +162,7 @@ class Trajectory:
     lane: str
     pullback: Pullback | None = field(default=None, repr=False)
     interpolant: Interpolant | None = field(default=None, repr=False)
+    lane_reason: str = ""
 
 
 # Functions whose crossing of zero is looked for: time ``s`` and the flat state to values of shape ``(k,)``, float64.

@@ -96,8 +96,16 @@ class Solution:
 
     @property
     def lane(self) -> str:
-        """How the dynamics were evaluated: ``"callback"`` (Julia calls Python) or ``"native"`` (Python alone)."""
+        """How the dynamics were evaluated.
+
+        ``"compiled"``: translated to Julia; ``"callback"``: Julia calls Python; ``"native"``: Python alone.
+        """
         return self.trajectory.lane
+
+    @property
+    def lane_reason(self) -> str:
+        """Why in this way, in words."""
+        return self.trajectory.lane_reason
 
     @property
     def sensealg(self) -> str | None:

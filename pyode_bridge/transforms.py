@@ -244,6 +244,8 @@ def _check(func: Dynamic, settings: Settings) -> None:
             "Under torch's function transforms, derivatives reach every tensor that func uses; leave adjoint_params "
             "out, and detach the others within func."
         )
+    if settings.lane == "compiled":
+        raise UnsupportedError("lane='compiled' is not available under torch's function transforms; leave it out.")
     if settings.dense:
         raise UnsupportedError("dense=True is not available under torch's function transforms; put the times into t.")
 
@@ -273,6 +275,7 @@ def _flat(settings: Settings, structure: Structure) -> Settings:
 
     return replace(
         settings,
+        lane="callback",
         rtol=checks.tolerance(settings.rtol, structure, "rtol"),
         atol=checks.tolerance(settings.atol, structure, "atol"),
         options={key: flat(value) for key, value in (settings.options or {}).items()},

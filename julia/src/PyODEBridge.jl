@@ -28,6 +28,8 @@ using TOML: TOML
 using Zygote: Buffer
 
 include("errors.jl")
+include("kernels.jl")
+include("compiled.jl")
 include("callbacks.jl")
 include("equations.jl")
 include("stochastic.jl")

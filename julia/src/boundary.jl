@@ -4,6 +4,8 @@ array(::Type{T}, address::Integer, dims...) where {T} = unsafe_wrap(Array, Ptr{T
 
 pointer_at(address) = Ptr{Cvoid}(UInt(address))
 
+c_function(address, env = 0) = CFunction(pointer_at(address), pointer_at(env))
+
 float_type(name::AbstractString) = name == "float32" ? Float32 : Float64
 
 tolerance(::Type{T}, value::Real) where {T} = T(value)
@@ -11,10 +13,13 @@ tolerance(::Type{T}, value) where {T} = T[x for x in value]
 
 # Equations, from the addresses of their C functions.
 
-"""`M y' = f`: four callbacks, and the addresses of a mass matrix and of a Jacobian's pattern, or 0; see `pattern`."""
-function ordinary_equation(pointers, type, n, mass, columns, rows)
+"""
+`M y' = f`: four C functions, each with its environment or 0, and the addresses of a mass matrix and of a Jacobian's
+pattern, or 0; see `pattern`.
+"""
+function ordinary_equation(pointers, envs, type, n, mass, columns, rows)
     T = float_type(type)
-    callbacks = Callbacks(map(pointer_at, Tuple(pointers))...)
+    callbacks = Callbacks(map(c_function, Tuple(pointers), Tuple(envs))...)
     mass_matrix = iszero(mass) ? I : copy(array(T, mass, n, n))
     return Ordinary(callbacks, mass_matrix; jac_prototype = iszero(columns) ? nothing : pattern(T, n, columns, rows))
 end
@@ -29,31 +34,31 @@ end
 """Two halves; a velocity of 0 is `q' = v`."""
 function partitioned_equation(force, velocity, ordinary)
     return Partitioned(
-        Half(pointer_at(force)), iszero(velocity) ? nothing : Half(pointer_at(velocity)), ordinary
+        Half(c_function(force)), iszero(velocity) ? nothing : Half(c_function(velocity)), ordinary
     )
 end
 
 """An implicit part with its Jacobian, and an explicit part."""
 function split_equation(implicit, jacobian, explicit, ordinary)
     f = ODEFunction{true, SciMLBase.FullSpecialize}(
-        RightHandSide(pointer_at(implicit)); jac = Jacobian(pointer_at(jacobian))
+        RightHandSide(c_function(implicit)); jac = Jacobian(c_function(jacobian))
     )
-    return Split(f, RightHandSide(pointer_at(explicit)), ordinary)
+    return Split(f, RightHandSide(c_function(explicit)), ordinary)
 end
 
 """A linear part by its matrix, and the rest."""
 function semilinear_equation(matrix, type, n, explicit, ordinary)
     linear = MatrixOperator(copy(array(float_type(type), matrix, n, n)))
-    return Split(linear, RightHandSide(pointer_at(explicit)), ordinary)
+    return Split(linear, RightHandSide(c_function(explicit)), ordinary)
 end
 
-quasilinear_equation(matrix, ordinary) = Quasilinear(Jacobian(pointer_at(matrix)), ordinary)
+quasilinear_equation(matrix, ordinary) = Quasilinear(Jacobian(c_function(matrix)), ordinary)
 
 """Four callbacks of the drift, three of the diffusion, and what `Stochastic` says."""
 function stochastic_equation(drift, diffusion, noise, processes, seed, keep_paths)
-    value, vjp, vjp_p, jacobian = map(pointer_at, Tuple(drift))
+    value, vjp, vjp_p, jacobian = map(c_function, Tuple(drift))
     return Stochastic(
-        Differentiable(value, vjp, vjp_p), Jacobian(jacobian), Differentiable(map(pointer_at, Tuple(diffusion))...),
+        Differentiable(value, vjp, vjp_p), Jacobian(jacobian), Differentiable(map(c_function, Tuple(diffusion))...),
         String(noise), Int(processes), UInt64(seed), keep_paths
     )
 end
@@ -61,15 +66,15 @@ end
 function delayed_equation(rhs, type, n, lags, history)
     T = float_type(type)
     return Delayed(
-        DelayedRightHandSide(pointer_at(rhs), T[lag for lag in lags], zeros(T, n, length(lags))),
-        History{T}(pointer_at(history), n)
+        DelayedRightHandSide(c_function(rhs), T[lag for lag in lags], zeros(T, n, length(lags))),
+        History{T}(c_function(history), n)
     )
 end
 
 function residual_equation(residual, jacobian, type, n, dy0, differential)
     T = float_type(type)
     return Residual(
-        ResidualFunction(pointer_at(residual)), ResidualJacobian(pointer_at(jacobian), zeros(T, n, n, 2)),
+        ResidualFunction(c_function(residual)), ResidualJacobian(c_function(jacobian), zeros(T, n, n, 2)),
         copy(array(T, dy0, n)), Bool[flag for flag in differential]
     )
 end

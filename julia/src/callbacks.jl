@@ -2,9 +2,20 @@
 # anew for another model; arrays cross the border as pointers, without copies.
 
 """
+A C function that takes `env` last: a Python callback, which makes nothing of it, or a translation of the dynamics, which
+finds its parameters there.
+"""
+struct CFunction
+    address::Ptr{Cvoid}
+    env::Ptr{Cvoid}
+end
+
+CFunction(address::Ptr{Cvoid}) = CFunction(address, C_NULL)
+
+"""
     Callbacks(rhs, vjp, vjp_p, jacobian)
 
-Pointers to C functions that return 0 on success:
+C functions that return 0 on success:
 
   - `rhs(du, u, t)` writes the derivative,
   - `vjp(out, v, u, t)` writes `vᵀ ∂f/∂u`,
@@ -12,34 +23,36 @@ Pointers to C functions that return 0 on success:
   - `jacobian(J, u, t)` writes `∂f/∂u` in column-major order; of a sparse one, the entries of its pattern.
 """
 struct Callbacks
-    c_rhs::Ptr{Cvoid}
-    c_vjp::Ptr{Cvoid}
-    c_vjp_p::Ptr{Cvoid}
-    c_jacobian::Ptr{Cvoid}
+    c_rhs::CFunction
+    c_vjp::CFunction
+    c_vjp_p::CFunction
+    c_jacobian::CFunction
 end
+
+Callbacks(addresses::Vararg{Ptr{Cvoid}, 4}) = Callbacks(map(CFunction, addresses)...)
 
 # Arrays whose elements lie one after another in memory may cross as pointers.
 const Dense{T} = Union{Array{T}, SubArray{T, 1, <:Array{T}, <:Tuple{AbstractUnitRange}, true}}
 
 struct RightHandSide
-    c_rhs::Ptr{Cvoid}
+    c_rhs::CFunction
 end
 
 """Half of a partitioned right-hand side: a C function `(out, v, q, t)`."""
 struct Half
-    c_half::Ptr{Cvoid}
+    c_half::CFunction
 end
 
 struct VJP
-    c_vjp::Ptr{Cvoid}
+    c_vjp::CFunction
 end
 
 struct ParameterVJP
-    c_vjp_p::Ptr{Cvoid}
+    c_vjp_p::CFunction
 end
 
 struct Jacobian
-    c_jacobian::Ptr{Cvoid}
+    c_jacobian::CFunction
 end
 
 (f::RightHandSide)(du, u, p, t) = call!(f.c_rhs, du, u, t)
@@ -75,32 +88,35 @@ end
 
 (f::UnstableCheck)(dt, u, p, t) = f.predicate(u, p, t)
 
-function call!(callback::Ptr{Cvoid}, out::Dense{T}, u::Dense{T}, t::Real) where {T <: Union{Float32, Float64}}
-    status = GC.@preserve out u ccall(callback, Cint, (Ptr{T}, Ptr{T}, Cdouble), pointer(out), pointer(u), t)
+function call!(f::CFunction, out::Dense{T}, u::Dense{T}, t::Real) where {T <: Union{Float32, Float64}}
+    status = GC.@preserve out u ccall(
+        f.address, Cint, (Ptr{T}, Ptr{T}, Cdouble, Ptr{Cvoid}), pointer(out), pointer(u), t, f.env
+    )
     iszero(status) || throw(CallbackError())
     return nothing
 end
 
 function call!(
-        callback::Ptr{Cvoid}, out::Dense{T}, v::Dense{T}, u::Dense{T}, t::Real
+        f::CFunction, out::Dense{T}, v::Dense{T}, u::Dense{T}, t::Real
     ) where {T <: Union{Float32, Float64}}
     status = GC.@preserve out v u ccall(
-        callback, Cint, (Ptr{T}, Ptr{T}, Ptr{T}, Cdouble), pointer(out), pointer(v), pointer(u), t
+        f.address, Cint, (Ptr{T}, Ptr{T}, Ptr{T}, Cdouble, Ptr{Cvoid}),
+        pointer(out), pointer(v), pointer(u), t, f.env
     )
     iszero(status) || throw(CallbackError())
     return nothing
 end
 
 # Any other real array is copied across.
-function call!(callback::Ptr{Cvoid}, out::AbstractArray{T}, inputs_and_time...) where {T <: Union{Float32, Float64}}
+function call!(f::CFunction, out::AbstractArray{T}, inputs_and_time...) where {T <: Union{Float32, Float64}}
     dense = Array{T}(undef, size(out))
     inputs = map(x -> x isa AbstractArray ? convert(Array{T}, x) : x, inputs_and_time)
-    call!(callback, dense, inputs...)
+    call!(f, dense, inputs...)
     copyto!(out, dense)
     return nothing
 end
 
-function call!(::Ptr{Cvoid}, out::AbstractArray, inputs_and_time...)
+function call!(::CFunction, out::AbstractArray, inputs_and_time...)
     throw(
         UnsupportedError(
             "The dynamics are a Python callback, which takes real numbers, but were called with " *

@@ -5,12 +5,14 @@
 # of vector-Jacobian products, which the bridge never uses, with types of ReverseDiff; and a package image that holds
 # these ends the process when it is loaded, at times (JuliaLang/julia#62047).
 
-function workload_rhs(du::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble)::Cint
+function workload_rhs(du::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble, env::Ptr{Cvoid})::Cint
     unsafe_store!(du, -unsafe_load(u))
     return 0
 end
 
-function workload_product(out::Ptr{Float64}, v::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble)::Cint
+function workload_product(
+        out::Ptr{Float64}, v::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble, env::Ptr{Cvoid}
+    )::Cint
     unsafe_store!(out, -unsafe_load(v))
     return 0
 end
@@ -29,14 +31,16 @@ end
 
 function workload()
     u0, t, ys, grads = [1.0], [0.0, 0.5, 1.0], zeros(1, 3), ones(1, 3)
-    rhs = @cfunction(workload_rhs, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble))
-    product = @cfunction(workload_product, Cint, (Ptr{Float64}, Ptr{Float64}, Ptr{Float64}, Cdouble))
+    rhs = @cfunction(workload_rhs, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid}))
+    product = @cfunction(
+        workload_product, Cint, (Ptr{Float64}, Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid})
+    )
     pointers = map(UInt, (rhs, product, product, rhs))
     for name in ("Tsit5", "DP5"), sense in ("InterpolatingAdjoint", "BacksolveAdjoint", "GaussAdjoint")
         alg = algorithm(name)
         sensealg = sensitivity_algorithm(sense; abstol = 1.0e-6, reltol = 1.0e-6)
         solved = GC.@preserve u0 t ys solve_equation(
-            ordinary_equation(pointers, "float64", 1, 0, 0, 0), "float64", UInt(pointer(u0)), 1, 1, UInt(pointer(t)), 3,
+            ordinary_equation(pointers, (0, 0, 0, 0), "float64", 1, 0, 0, 0), "float64", UInt(pointer(u0)), 1, 1, UInt(pointer(t)), 3,
             UInt(pointer(ys)), alg, 1.0e-6, 1.0e-6, step_control(; maxiters = 1000), sensealg, false
         )
         GC.@preserve u0 t ys pull_back_workload(solved.sol, sensealg, alg, grads, t)

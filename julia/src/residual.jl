@@ -2,14 +2,14 @@
 
 """A residual computed by a C function `(out, du, u, t)`."""
 struct ResidualFunction
-    c_residual::Ptr{Cvoid}
+    c_residual::CFunction
 end
 
 (f::ResidualFunction)(out, du, u, p, t) = call!(f.c_residual, out, du, u, t)
 
 """Both Jacobians of a residual, side by side, by a C function `(out, du, u, t)`: `∂F/∂u`, then `∂F/∂u'`."""
 struct ResidualJacobian{T}
-    c_jacobian::Ptr{Cvoid}
+    c_jacobian::CFunction
     both::Array{T, 3}
 end
 

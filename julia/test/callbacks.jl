@@ -9,32 +9,30 @@ function c_rhs(du::Ptr{T}, u::Ptr{T}, n::Int)::Cint where {T}
     return 0
 end
 
-rhs64(du::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble)::Cint = c_rhs(du, u, 2)
-rhs32(du::Ptr{Float32}, u::Ptr{Float32}, t::Cdouble)::Cint = c_rhs(du, u, 2)
-vjp64(out::Ptr{Float64}, v::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble)::Cint = c_rhs(out, v, 2)
+rhs64(du::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble, env::Ptr{Cvoid})::Cint = c_rhs(du, u, 2)
+rhs32(du::Ptr{Float32}, u::Ptr{Float32}, t::Cdouble, env::Ptr{Cvoid})::Cint = c_rhs(du, u, 2)
+vjp64(out::Ptr{Float64}, v::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble, env::Ptr{Cvoid})::Cint = c_rhs(out, v, 2)
 
 # One parameter, the rate: vᵀ ∂f/∂rate = -v'u.
-function vjp_p64(out::Ptr{Float64}, v::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble)::Cint
+function vjp_p64(out::Ptr{Float64}, v::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble, env::Ptr{Cvoid})::Cint
     unsafe_store!(out, -sum(unsafe_load(v, i) * unsafe_load(u, i) for i in 1:2))
     return 0
 end
 
-function jacobian64(J::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble)::Cint
+function jacobian64(J::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble, env::Ptr{Cvoid})::Cint
     for (i, value) in enumerate((-RATE, 0.0, 0.0, -RATE))
         unsafe_store!(J, value, i)
     end
     return 0
 end
 
-failing(du::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble)::Cint = 1
-
-const ONE_INPUT = (Ptr{Float64}, Ptr{Float64}, Cdouble)
+failing(du::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble, env::Ptr{Cvoid})::Cint = 1
 
 c_functions() = (
-    @cfunction(rhs64, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble)),
-    @cfunction(vjp64, Cint, (Ptr{Float64}, Ptr{Float64}, Ptr{Float64}, Cdouble)),
-    @cfunction(vjp_p64, Cint, (Ptr{Float64}, Ptr{Float64}, Ptr{Float64}, Cdouble)),
-    @cfunction(jacobian64, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble)),
+    @cfunction(rhs64, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid})),
+    @cfunction(vjp64, Cint, (Ptr{Float64}, Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid})),
+    @cfunction(vjp_p64, Cint, (Ptr{Float64}, Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid})),
+    @cfunction(jacobian64, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid})),
 )
 
 callbacks() = PyODEBridge.Callbacks(c_functions()...)
@@ -62,16 +60,16 @@ end
     end
 
     @testset "float32" begin
-        pointer32 = @cfunction(rhs32, Cint, (Ptr{Float32}, Ptr{Float32}, Cdouble))
-        f32 = PyODEBridge.RightHandSide(pointer32)
+        pointer32 = @cfunction(rhs32, Cint, (Ptr{Float32}, Ptr{Float32}, Cdouble, Ptr{Cvoid}))
+        f32 = PyODEBridge.RightHandSide(PyODEBridge.CFunction(pointer32))
         du32 = zeros(Float32, 2)
         f32(du32, Float32[1, 3], nothing, 0.0)
         @test du32 == Float32[-2, -6]
     end
 
     @testset "a failing callback is an error" begin
-        pointer = @cfunction(failing, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble))
-        broken = PyODEBridge.RightHandSide(pointer)
+        pointer = @cfunction(failing, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid}))
+        broken = PyODEBridge.RightHandSide(PyODEBridge.CFunction(pointer))
         @test_throws PyODEBridge.CallbackError broken(du, u, nothing, 0.0)
     end
 

@@ -52,6 +52,8 @@ class EmbeddedEngine:
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
         _check(problem)
+        if problem.lane == "compiled":
+            raise UnsupportedError(f"lane='compiled' is not served by the embedded engine. {GET_JULIA}")
         name, sensitivity, dynamics = _name(problem.method), problem.sensitivity, problem.dynamics
         ivp = _forward(problem)
         discrete = sensitivity is not None and sensitivity.sensealg in DISCRETE
@@ -72,7 +74,10 @@ class EmbeddedEngine:
             pullback = TorchAdjoint(dynamics.parameters, ivp.y0, ys, stats.nfe)
         elif sensitivity is not None:
             pullback = PaperAdjoint(problem, sensitivity, ys, _backward)
-        return Trajectory(ys.detach(), stats, integration.retcode, self.name, name, "native", pullback)
+        reason = "the embedded engine runs in Python"
+        return Trajectory(
+            ys.detach(), stats, integration.retcode, self.name, name, "native", pullback, lane_reason=reason
+        )
 
     def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
         """The first crossing of the conditions in the problem's span, or None."""

@@ -12,14 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.lane import Lane
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.forms import OneInput, TwoInputs
 from pyode_bridge.sparsity import Sparsity
 
 _POINTER = ctypes.c_void_p
-_ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double)
+# The last argument is for functions that were compiled; see `pyode_bridge.compiled.lane`.
+_ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double, _POINTER)
 _PREDICATE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_double)
-_TWO_INPUTS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double)
+_TWO_INPUTS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double, _POINTER)
 _C_TYPES = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 
 # A solver works in a fixed set of buffers, so views are kept by address; an adjoint solve may allocate more of them.
@@ -49,41 +51,67 @@ class Views:
 
 
 class Callbacks:
-    """C callbacks for one problem; keep it alive as long as Julia may call.
+    """C functions for one problem; keep it alive as long as Julia may call.
+
+    Those of the dynamics are Python callbacks, or, in a ``lane``, compiled.
 
     An exception in a callback is kept in ``error`` and Julia is told to stop; `raised` raises it again, unchanged.
     """
 
-    def __init__(self, dynamics: Dynamics) -> None:
+    def __init__(self, dynamics: Dynamics, lane: Lane | None = None) -> None:
         dtype = dynamics.structure.dtype
+        self.lane = lane
+        if lane is not None:
+            lane.on_tick = self._guarded(dynamics.visit)
         self._dynamics = dynamics
         self._dtype = dtype
         self._state = Views(dynamics.size, dtype)
         self._parameters = Views(dynamics.parameter_size, dtype)
         self._remembered: _Product | None = None
-        self.joint_products = False
+        self._joint_products = False
         self.error: BaseException | None = None
         self._thunks: list[Any] = []
 
-    def pointers(self, sparsity: Sparsity | None = None) -> list[int]:
-        """Addresses of the dynamics, both vector-Jacobian products and the Jacobian, which ``sparsity`` may thin."""
+    @property
+    def joint_products(self) -> bool:
+        """Whether both vector-Jacobian products are computed at once, the second to be asked for at the same point."""
+        return self._joint_products
+
+    @joint_products.setter
+    def joint_products(self, joint: bool) -> None:
+        self._joint_products = joint
+        if self.lane is not None:
+            self.lane.joint_products = joint
+
+    def functions(self, sparsity: Sparsity | None = None) -> tuple[list[int], list[int]]:
+        """Addresses and environments of the dynamics, both their vector-Jacobian products and their Jacobian.
+
+        ``sparsity`` thins the Jacobian, which is never compiled then.
+        """
         dynamics = self._dynamics
-        if sparsity is None:  # Julia's matrices are column-major
-            jacobian = self.one_input(lambda s, y: dynamics.jacobian(s, y).mT.reshape(-1), dynamics.size**2)
-        else:
-            jacobian = self.one_input(lambda s, y: dynamics.sparse_jacobian(s, y, sparsity), len(sparsity.rows))
-        return [
-            self.one_input(dynamics, dynamics.size),
-            self._pointer(_TWO_INPUTS(self._guarded(self._vjp))),
-            self._pointer(_TWO_INPUTS(self._guarded(self._vjp_p))),
-            jacobian,
-        ]
+        jacobian, size = (lambda s, y: dynamics.jacobian(s, y).mT.reshape(-1)), dynamics.size**2  # column by column
+        if sparsity is not None:
+            jacobian, size = (lambda s, y: dynamics.sparse_jacobian(s, y, sparsity)), len(sparsity.rows)
+        callbacks: dict[str, Callable[[], int]] = {
+            "rhs": lambda: self.one_input(dynamics, dynamics.size),
+            "vjp": lambda: self._pointer(_TWO_INPUTS(self._guarded(self._vjp))),
+            "vjp_p": lambda: self._pointer(_TWO_INPUTS(self._guarded(self._vjp_p))),
+            "jacobian": lambda: self.one_input(jacobian, size),
+        }
+        found = [self._compiled(name, sparsity) or (make(), 0) for name, make in callbacks.items()]
+        return [address for address, _ in found], [env for _, env in found]
+
+    def _compiled(self, name: str, sparsity: Sparsity | None) -> tuple[int, int] | None:
+        if self.lane is None or (name == "jacobian" and sparsity is not None):
+            return None
+        address = self.lane.address(name)
+        return None if address is None else (address, self.lane.env)
 
     def one_input(self, function: OneInput, size: int, dtype: torch.dtype | None = None) -> int:
         """Address of a C function that writes ``function(s, y)``, ``size`` values of the state's dtype or another."""
         values = Views(size, dtype or self._dtype)
 
-        def write(out: int, y: int, t: float) -> None:
+        def write(out: int, y: int, t: float, env: int) -> None:
             values(out).copy_(function(t, self._state(y)))
 
         return self._pointer(_ONE_INPUT(self._guarded(write)))
@@ -92,7 +120,7 @@ class Callbacks:
         """Address of a C function that writes ``size`` values of a function of vectors of two sizes."""
         values, firsts, seconds = (Views(length, self._dtype) for length in (size, first, second))
 
-        def write(out: int, a: int, b: int, t: float) -> None:
+        def write(out: int, a: int, b: int, t: float, env: int) -> None:
             values(out).copy_(function(t, firsts(a), seconds(b)))
 
         return self._pointer(_TWO_INPUTS(self._guarded(write)))
@@ -123,6 +151,9 @@ class Callbacks:
             except BaseException:
                 if self.error is None:
                     raise
+            finally:
+                if self.lane is not None:
+                    self.lane.count()
             if self.error is not None:
                 error, self.error = self.error, None
                 raise error
@@ -131,14 +162,14 @@ class Callbacks:
         self._thunks.append(thunk)
         return int(ctypes.cast(thunk, _POINTER).value or 0)
 
-    def _vjp(self, out: int, v: int, y: int, t: float) -> None:
+    def _vjp(self, out: int, v: int, y: int, t: float, env: int) -> None:
         state, cotangent = self._state(y), self._state(v)
         to_state, to_parameters = self._dynamics.vjp(t, state, cotangent, state=True, parameters=self.joint_products)
         self._state(out).copy_(to_state)
         if self.joint_products:
             self._remembered = _Product(t, state.clone(), cotangent.clone(), to_parameters)
 
-    def _vjp_p(self, out: int, v: int, y: int, t: float) -> None:
+    def _vjp_p(self, out: int, v: int, y: int, t: float, env: int) -> None:
         state, cotangent = self._state(y), self._state(v)
         remembered, self._remembered = self._remembered, None
         if remembered is not None and remembered.is_at(t, state, cotangent):

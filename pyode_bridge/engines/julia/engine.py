@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.lane import Lane, enter
+from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.equation import julia_equation, type_name
 from pyode_bridge.engines.julia.limits import LIMITED, warn_of_wrong_values
@@ -57,9 +59,10 @@ class JuliaEngine:
         warn_of_wrong_values(problem.method, problem.options)
         dense = problem.dense or problem.sensitivity is not None
         algorithm = self._algorithm(problem.method, problem.tolerances, dense=dense)
-        callbacks = Callbacks(problem.dynamics)
-        equation = julia_equation(self._bridge, problem, callbacks)
         backward = None if problem.sensitivity is None else self._backward(problem.sensitivity)
+        lane, lane_reason = self._lane(problem, algorithm, backward)
+        callbacks = Callbacks(problem.dynamics, lane)
+        equation = julia_equation(self._bridge, problem, callbacks)
         sensitivity, reason = self._sensitivity(problem, equation, algorithm, backward)
         sensealg = None if sensitivity is None else self._sensealg(sensitivity)
         ys = torch.empty(len(problem.t), len(problem.y0), dtype=problem.y0.dtype)
@@ -89,15 +92,17 @@ class JuliaEngine:
         if sensitivity is not None:
             call = self._call(problem, sensitivity, sensealg, backward, callbacks, solved)
             pullback = JuliaPullback(str(sensitivity.sensealg), reason, problem, call)
-        stats = _stats(solved, problem.dynamics.nfe - evaluated)
+        stats = _stats(solved, problem.dynamics.nfe - evaluated, lane)
         interpolant = JuliaInterpolant(self._bridge, problem, callbacks, solved) if problem.dense else None
-        return Trajectory(ys, stats, solved.retcode, self.name, name, "callback", pullback, interpolant)
+        kind = "callback" if lane is None else "compiled"
+        return Trajectory(ys, stats, solved.retcode, self.name, name, kind, pullback, interpolant, lane_reason)
 
     def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
         """The first crossing of ``count`` conditions in the problem's span, or None."""
         _on_cpu(problem)
         algorithm = self._algorithm(problem.method, problem.tolerances, dense=False)
-        callbacks = Callbacks(problem.dynamics)
+        lane, _ = self._lane(problem, algorithm, None)
+        callbacks = Callbacks(problem.dynamics, lane)
         y0, y = problem.y0.contiguous(), torch.empty_like(problem.y0)
         start, end = problem.t[0].item(), problem.t[-1].item()
         with callbacks.raised(), julia_errors(str(problem.method)):
@@ -180,6 +185,34 @@ class JuliaEngine:
                 equation, algorithm, backward, problem.dynamics.parameter_size
             )
         return replace(sensitivity, sensealg=str(chosen)), str(reason)
+
+    def _lane(self, problem: Problem, algorithm: Any, backward: Any) -> tuple[Lane | None, str]:
+        """The compiled dynamics, or None for callbacks, and why."""
+        if problem.lane == "callback":
+            return None, "as asked for"
+        try:
+            return self._compiled(problem, algorithm, backward), "func was translated to Julia"
+        except UntranslatableError as refusal:
+            if problem.lane == "compiled":
+                raise UnsupportedError(
+                    f"lane='compiled' cannot serve these dynamics, because {refusal}. lane='auto' would call Python."
+                ) from refusal
+            return None, f"not compiled, because {refusal}"
+
+    def _compiled(self, problem: Problem, algorithm: Any, backward: Any) -> Lane:
+        if problem.form is not None:
+            raise UntranslatableError("the equation has parts of its own")
+        return enter(
+            problem.dynamics,
+            problem.y0,
+            problem.t[0].item(),
+            products=problem.sensitivity is not None,
+            jacobian=problem.sparsity is None and any(map(self._needs_jacobian, (algorithm, backward))),
+            compile_=self._bridge.compile,
+        )
+
+    def _needs_jacobian(self, algorithm: Any) -> bool:
+        return algorithm is not None and bool(self._bridge.is_implicit(algorithm))
 
     def _backward(self, sensitivity: Sensitivity) -> Any:
         return self._algorithm(sensitivity.method, sensitivity.tolerances, dense=True)
@@ -293,11 +326,12 @@ class JuliaPullback:
         return Gradients(dy0, dp)
 
 
-def _stats(solved: Any, evaluated: int) -> SolverStats:
+def _stats(solved: Any, evaluated: int, lane: Lane | None) -> SolverStats:
     """What the solver counted, or, where it counts nothing, the evaluations that arrived here."""
+    seconds = 0.0 if lane is None else lane.seconds
     if solved.nfe < 0:
-        return SolverStats(evaluated)
-    return SolverStats(solved.nfe, solved.njac, solved.accepted, solved.rejected)
+        return SolverStats(evaluated, compile_seconds=seconds)
+    return SolverStats(solved.nfe, solved.njac, solved.accepted, solved.rejected, seconds)
 
 
 def _on_cpu(problem: Problem) -> None:

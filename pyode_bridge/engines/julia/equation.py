@@ -50,7 +50,7 @@ class Builder:
         mass, sparsity = self._problem.mass_matrix, self._problem.sparsity
         columns = None if mass is None else _columns(mass)
         return self._bridge.ordinary_equation(
-            self._callbacks.pointers(sparsity),
+            *self._callbacks.functions(sparsity),
             self._type,
             self._size,
             0 if columns is None else columns.data_ptr(),
@@ -87,7 +87,7 @@ class Builder:
     def stochastic(self, form: Noise) -> Any:
         """``dy = f dt + g dW``."""
         return self._bridge.stochastic_equation(
-            self._callbacks.pointers(),
+            self._callbacks.functions()[0],
             self._diffusion(form),
             form.kind,
             form.processes,

@@ -1,0 +1,22 @@
+# Dynamics that were translated to Julia, as C functions.
+
+"""
+    compile(source, type, names)
+
+The addresses of C functions that `source` defines under `names`: `(out, u, t, env)` for a function and its Jacobian,
+`(out, v, u, t, env)` for its vector-Jacobian products. They have a module of their own, which lasts as long as Julia.
+"""
+function compile(source::AbstractString, type::AbstractString, signatures)
+    home = Module(:Translated)
+    for name in names(Kernels)
+        name === :Kernels || Core.eval(home, :(const $name = $(getfield(Kernels, name))))
+    end
+    Core.eval(home, Meta.parseall(source))
+    return [address(home, Symbol(name), float_type(type), Int(vectors)) for (name, vectors) in signatures]
+end
+
+"""The address of a function of so many vectors in `home`."""
+function address(home::Module, name::Symbol, ::Type{T}, vectors::Int) where {T}
+    types = Expr(:tuple, fill(Ptr{T}, vectors)..., Cdouble, Ptr{Int})
+    return UInt(Core.eval(home, :(@cfunction($name, Cint, $types))))
+end

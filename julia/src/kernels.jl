@@ -1,0 +1,185 @@
+"""
+What translated dynamics call. Functions of a number follow torch where Base throws: outside of their domain they are
+NaN. Memory comes as pointers, row by row.
+"""
+module Kernels
+
+using Base.Math: libm
+using LinearAlgebra: BLAS
+
+export begin_call, product!, recalled, remember!, whole_power, truncated, exp, exp2, expm1, log, log2, log10, log1p,
+    sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, sqrt, erf, pow, sigmoid, softplus, relu,
+    sign, maximum, minimum, fmod, remainder, floor_divide, truncate_divide, logaddexp, clamp01, round
+
+const Floating = Union{Float32, Float64}
+
+# Functions of a number.
+
+for (name, domain) in (
+        :sqrt => :(x >= 0), :log => :(x >= 0), :log2 => :(x >= 0), :log10 => :(x >= 0), :log1p => :(x >= -1),
+        :asin => :(abs(x) <= 1), :acos => :(abs(x) <= 1), :acosh => :(x >= 1), :atanh => :(abs(x) <= 1),
+        :sin => :(isfinite(x)), :cos => :(isfinite(x)), :tan => :(isfinite(x)),
+    )
+    @eval @inline $name(x::T) where {T <: Floating} = $domain ? Base.$name(x) : T(NaN)
+end
+
+for name in (:exp, :exp2, :expm1, :sinh, :cosh, :tanh, :asinh)
+    @eval @inline $name(x::Floating) = Base.$name(x)
+end
+
+@inline atan(x::Floating) = Base.atan(x)
+@inline atan(y::T, x::T) where {T <: Floating} = Base.atan(y, x)
+@inline erf(x::Float64) = ccall((:erf, libm), Float64, (Float64,), x)
+@inline erf(x::Float32) = ccall((:erff, libm), Float32, (Float32,), x)
+@inline sigmoid(x::T) where {T <: Floating} = one(T) / (one(T) + exp(-x))
+@inline softplus(x::T) where {T <: Floating} = maximum(x, zero(T)) + log1p(exp(-abs(x)))
+@inline relu(x::T) where {T <: Floating} = ifelse(x > zero(T), x, ifelse(isnan(x), x, zero(T)))
+@inline sign(x) = ifelse(isnan(x), zero(x), Base.sign(x))
+@inline clamp01(x::T) where {T <: Floating} = min(max(x, zero(T)), one(T))
+@inline round(x::Floating) = Base.round(x)
+@inline round(x::Integer) = x
+
+# NaN wins.
+@inline maximum(x::T, y::T) where {T <: Floating} = ifelse(isnan(x) | (x > y), x, y)
+@inline minimum(x::T, y::T) where {T <: Floating} = ifelse(isnan(x) | (x < y), x, y)
+@inline maximum(x::Integer, y::Integer) = max(x, y)
+@inline minimum(x::Integer, y::Integer) = min(x, y)
+
+@inline function logaddexp(x::T, y::T) where {T <: Floating}
+    high, low = maximum(x, y), minimum(x, y)
+    return ifelse(isinf(high) & (high == low), high, high + log1p(exp(low - high)))
+end
+
+@inline function pow(x::T, y::T) where {T <: Floating}
+    (x < 0 && isfinite(x) && isfinite(y) && !isinteger(y)) && return T(NaN)
+    return x^y
+end
+
+@inline pow(x::Integer, y::Integer) = y < 0 ? (abs(x) == 1 ? x^(-y) : zero(x)) : x^y
+
+@inline whole_power(x, ::Val{0}) = one(x)
+@inline whole_power(x, ::Val{1}) = x
+@inline function whole_power(x, ::Val{N}) where {N}
+    N < 0 && return one(x) / whole_power(x, Val(-N))
+    half = whole_power(x, Val(N ÷ 2))
+    return iseven(N) ? half * half : half * half * x
+end
+
+@inline fmod(x::T, y::T) where {T <: Floating} = isfinite(x) && y != 0 ? rem(x, y) : T(NaN)
+@inline fmod(x::Integer, y::Integer) = rem(x, y)
+@inline remainder(x::T, y::T) where {T <: Floating} = isfinite(x) && y != 0 ? mod(x, y) : T(NaN)
+@inline remainder(x::Integer, y::Integer) = mod(x, y)
+@inline floor_divide(x::T, y::T) where {T <: Floating} = y == 0 ? x / y : floor(x / y)
+@inline floor_divide(x::Integer, y::Integer) = fld(x, y)
+@inline truncate_divide(x::T, y::T) where {T <: Floating} = trunc(x / y)
+@inline truncate_divide(x::Integer, y::Integer) = div(x, y)
+
+"""As C casts: towards zero."""
+@inline truncated(::Type{I}, x::Floating) where {I <: Integer} = unsafe_trunc(I, x)
+
+# The environment of a call: integers in memory, which the Python half writes; see its `lane.py`.
+
+const LEFT, TICK, MEMORY = 1, 2, 4
+
+"""
+Count a call in `slot`, and now and then tell Python the time. Returns whether to go on.
+"""
+@inline function begin_call(env::Ptr{Int}, slot::Int, t::Float64)
+    unsafe_store!(env, unsafe_load(env, slot) + 1, slot)
+    left = unsafe_load(env, LEFT) - 1
+    unsafe_store!(env, left, LEFT)
+    return left > 0 || tick(env, t)
+end
+
+@noinline function tick(env::Ptr{Int}, t::Float64)
+    return iszero(ccall(Ptr{Cvoid}(unsafe_load(env, TICK)), Cint, (Cdouble,), t))
+end
+
+"""
+Keep at which point a product with the parameters was computed: `memory` holds the time, `v`, `u`, then the product.
+"""
+function remember!(memory::Ptr{T}, v::Ptr{T}, u::Ptr{T}, t::Float64, n::Int) where {T}
+    unsafe_store!(Ptr{Float64}(memory), t)
+    unsafe_copyto!(memory + 8, v, n)
+    unsafe_copyto!(memory + 8 + n * sizeof(T), u, n)
+    return nothing
+end
+
+"""Whether the product in `memory` is that for this point."""
+function recalled(memory::Ptr{T}, v::Ptr{T}, u::Ptr{T}, t::Float64, n::Int) where {T}
+    unsafe_load(Ptr{Float64}(memory)) == t || return false
+    same = true
+    for i in 1:n
+        same &= unsafe_load(memory + 8, i) == unsafe_load(v, i)
+        same &= unsafe_load(memory + 8, n + i) == unsafe_load(u, i)
+    end
+    return same
+end
+
+# Products of matrices.
+
+"""Multiplications from which on BLAS is faster than loops."""
+const LARGE_PRODUCT = 20_000
+
+"""
+    product!(c, a, b, m, n, k, am, ak, bk, bn)
+
+`c = a * b`, of `(m, k)` by `(k, n)`, with the strides of `a` and `b`; `c` lies row by row.
+"""
+@inline function product!(c::Ptr{T}, a::Ptr{T}, b::Ptr{T}, m, n, k, am, ak, bk, bn) where {T}
+    regular = (am == 1 || ak == 1) && (bk == 1 || bn == 1)
+    if regular && m * n * k >= LARGE_PRODUCT
+        gemm!(c, a, b, m, n, k, am, ak, bk, bn)
+    elseif ak == 1 && bk == 1 && k >= 8
+        by_dots!(c, a, b, m, n, k, am, bn)
+    else
+        by_rows!(c, a, b, m, n, k, am, ak, bk, bn)
+    end
+    return nothing
+end
+
+@inline function by_dots!(c::Ptr{T}, a, b, m, n, k, am, bn) where {T}
+    for i in 0:(m - 1), j in 0:(n - 1)
+        total = zero(T)
+        @simd for l in 1:k
+            total = muladd(unsafe_load(a, i * am + l), unsafe_load(b, j * bn + l), total)
+        end
+        unsafe_store!(c, total, i * n + j + 1)
+    end
+    return nothing
+end
+
+@inline function by_rows!(c::Ptr{T}, a, b, m, n, k, am, ak, bk, bn) where {T}
+    for i in 0:(m - 1)
+        @simd ivdep for j in 0:(n - 1)
+            unsafe_store!(c, zero(T), i * n + j + 1)
+        end
+        for l in 0:(k - 1)
+            factor = unsafe_load(a, i * am + l * ak + 1)
+            @simd ivdep for j in 0:(n - 1)
+                total = unsafe_load(c, i * n + j + 1)
+                unsafe_store!(c, muladd(factor, unsafe_load(b, l * bk + j * bn + 1), total), i * n + j + 1)
+            end
+        end
+    end
+    return nothing
+end
+
+# What lies row by row is, to BLAS, the transpose column by column.
+for (T, gemm) in ((Float64, :dgemm_), (Float32, :sgemm_))
+    @eval function gemm!(c::Ptr{$T}, a::Ptr{$T}, b::Ptr{$T}, m, n, k, am, ak, bk, bn)
+        first, b_apart = bn == 1 ? (UInt8('N'), bk) : (UInt8('T'), bn)
+        second, a_apart = ak == 1 ? (UInt8('N'), am) : (UInt8('T'), ak)
+        ccall(
+            (BLAS.@blasfunc($gemm), BLAS.libblastrampoline), Cvoid,
+            (
+                Ref{UInt8}, Ref{UInt8}, Ref{BLAS.BlasInt}, Ref{BLAS.BlasInt}, Ref{BLAS.BlasInt}, Ref{$T}, Ptr{$T},
+                Ref{BLAS.BlasInt}, Ptr{$T}, Ref{BLAS.BlasInt}, Ref{$T}, Ptr{$T}, Ref{BLAS.BlasInt}, Clong, Clong,
+            ),
+            first, second, n, m, k, one($T), b, max(b_apart, 1), a, max(a_apart, 1), zero($T), c, n, 1, 1
+        )
+        return nothing
+    end
+end
+
+end

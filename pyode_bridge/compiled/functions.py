@@ -1,0 +1,107 @@
+"""The functions of dynamics that solvers call, as graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.source import function
+from pyode_bridge.compiled.tracing import Graph, trace
+from pyode_bridge.compiled.translation import Code, Names, Output, translate
+from pyode_bridge.dynamics import Dynamics
+
+LARGEST_JACOBIAN = 1000  # rows; beyond, the products for all of them at once would fill the memory
+
+
+class Functions:
+    """The functions of one dynamics.
+
+    Args:
+        dynamics: which they are of.
+        tensors: that may have other values at each solve.
+        constants: of the functions so far; see `Names`.
+
+    Attributes:
+        work_size: bytes of memory that the largest works in.
+    """
+
+    def __init__(self, dynamics: Dynamics, tensors: Sequence[Tensor], constants: list[Tensor]) -> None:
+        self._dynamics = dynamics
+        self._tensors = tensors
+        self._constants = constants
+        self.work_size = 0
+
+    def text(self, name: str) -> str:
+        """The Julia text of ``"rhs"``, ``"vjp"``, ``"vjp_p"``, ``"joint"`` or ``"jacobian"``."""
+        return getattr(self, f"_{name}")()  # type: ignore[no-any-return]
+
+    def _rhs(self) -> str:
+        return self._made("rhs", self._trace(self._value), ["y"], [self._output("out")])
+
+    def _vjp(self) -> str:
+        return self._product("vjp", state=True, parameters=False)
+
+    def _vjp_p(self) -> str:
+        return self._product("vjp_p", state=False, parameters=True)
+
+    def _joint(self) -> str:
+        return self._product("joint", state=True, parameters=True)
+
+    def _jacobian(self) -> str:
+        size = self._dynamics.size
+        if size > LARGEST_JACOBIAN:
+            raise UntranslatableError(f"its Jacobian has more than {LARGEST_JACOBIAN} rows")
+
+        def columns(t: Tensor, y: Tensor) -> Tensor:
+            with torch.no_grad():
+                found: Tensor = torch.func.jacrev(self._value, argnums=1)(t, y)
+            return found.mT
+
+        return self._made("jacobian", self._trace(columns), ["y"], [self._output("out")])
+
+    def _value(self, t: Tensor, y: Tensor) -> Tensor:
+        """The right-hand side at the user's time."""
+        dynamics = self._dynamics
+        structure = dynamics.structure
+        value = structure.pack_returned(dynamics.func(t, structure.unpack(y)), "func(t, y)", 0.0)
+        return value if dynamics.sign > 0 else -value
+
+    def _product(self, name: str, *, state: bool, parameters: bool) -> str:
+        wanted = self._dynamics.parameters if parameters else ()
+
+        def products(t: Tensor, v: Tensor, y: Tensor) -> list[Tensor]:
+            with torch.enable_grad():
+                y = y.detach().requires_grad_(state)
+                inputs = [*([y] if state else []), *wanted]
+                value = self._value(t, y)
+                found: Sequence[Tensor | None] = [None] * len(inputs)
+                if value.requires_grad:
+                    found = torch.autograd.grad(value, inputs, v, allow_unused=True)
+            return [
+                torch.zeros_like(of) if grad is None else grad.detach() for grad, of in zip(found, inputs, strict=True)
+            ]
+
+        to_parameters = "dp" if state else "out"
+        outputs = [*([self._output("out")] if state else []), *[self._output(to_parameters)] * len(wanted)]
+        return self._made(name, self._trace(products, vectors=2), ["v", "y"], outputs)
+
+    def _output(self, pointer: str) -> Output:
+        return Output(pointer, self._dynamics.structure.dtype)
+
+    def _trace(self, function: Callable[..., object], vectors: int = 1) -> Graph:
+        dtype = self._dynamics.structure.dtype
+        # Values play no part, but vectors must be different tensors to be told apart.
+        inputs = [torch.ones(self._dynamics.size, dtype=dtype) for _ in range(vectors)]
+        with torch.no_grad():
+            return trace(function, (torch.zeros((), dtype=dtype), *inputs))
+
+    def _made(self, name: str, graph: Graph, pointers: Sequence[str], outputs: Sequence[Output]) -> str:
+        dynamics = self._dynamics
+        names = Names(self._tensors, self._constants)
+        code: Code = translate(graph, [("t",), *pointers], outputs, names)
+        self.work_size = max(self.work_size, code.work_size)
+        size, parameters = dynamics.size, dynamics.parameter_size
+        return function(name, code, dynamics.structure.dtype, dynamics.sign, names, size, parameters)

@@ -1,0 +1,280 @@
+"""Dynamics as compiled C functions, with what these read and write at one solve."""
+
+from __future__ import annotations
+
+import collections
+import ctypes
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyode_bridge.compiled.functions import Functions
+from pyode_bridge.compiled.reach import reach
+from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.source import (
+    JACOBIAN_CALLS,
+    JOINT,
+    LEFT,
+    MEMORY,
+    PRODUCTS,
+    RHS_CALLS,
+    TENSORS,
+    TICK,
+    VJP_CALLS,
+    WORK,
+    memory_size,
+)
+from pyode_bridge.dynamics import Dynamics
+
+MOST_TRANSLATIONS = 256  # Julia keeps what it compiled, so no session collects without bound
+MOST_OF_ONE_CODE = 16  # translations of the same code, which compiling anew each time would slow down
+TICK_SECONDS = 0.02  # about how often Python is told the time, and sees an interrupt
+FIRST_TICK = 2000  # calls before the first
+
+# Source text, dtype, and the functions' names with their numbers of vectors, to their addresses.
+Compile = Callable[[str, str, list[tuple[str, int]]], Sequence[int]]
+
+_POINTER = ctypes.c_void_p
+_RHS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double, _POINTER)
+_PRODUCT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double, _POINTER)
+_TICK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_double)
+# How far apart a function and its translation may be, relative to the largest element, beside rounding.
+_AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-3}
+
+
+class Translation:
+    """What was made of dynamics, for all that are traced to the same graphs.
+
+    Attributes:
+        addresses: of the C functions so far, by name.
+        constants: tensors that they read, beside those from outside.
+        checked: names of the functions that were compared with torch.
+        refusal: why the callbacks are used after all, or None.
+    """
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, int] = {}
+        self.constants: list[Tensor] = []
+        self.work_size = 0
+        self.checked: set[str] = set()
+        self.refusal: str | None = None
+
+    def add(self, names: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], compile_: Compile) -> None:
+        """Compile the functions of those names that are missing."""
+        missing = [name for name in names if name not in self.addresses]
+        if not missing:
+            return
+        functions = Functions(dynamics, tensors, self.constants)
+        text = "\n".join(functions.text(name) for name in missing)
+        signatures = [(name, 3 if name in PRODUCTS else 2) for name in missing]
+        found = compile_(text, str(dynamics.structure.dtype).removeprefix("torch."), signatures)
+        self.addresses.update({name: int(address) for name, address in zip(missing, found, strict=True)})
+        self.work_size = max(self.work_size, functions.work_size)
+
+
+_translations: dict[Any, Translation] = {}
+_of_one_code: collections.Counter[Any] = collections.Counter()
+
+
+def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian: bool, compile_: Compile) -> Lane:
+    """The lane for dynamics: translated now, or before.
+
+    Args:
+        dynamics: with the value of the right-hand side at the start in ``start``.
+        y0: the flat state at the start.
+        s0: the time there.
+        products: whether vector-Jacobian products are wanted too.
+        jacobian: whether a Jacobian is wanted; it may be missing all the same.
+        compile_: makes addresses of source.
+
+    Raises:
+        UntranslatableError: the dynamics must stay with the callbacks; says why.
+    """
+    _check(dynamics)
+    began = time.perf_counter()
+    found = reach(dynamics.func)
+    places = _places(dynamics.parameters, found.tensors)
+    key = (found.key, dynamics.structure, dynamics.sign, places)
+    translation = _translations.get(key)
+    if translation is None:
+        translation = _new_translation(key, dynamics.func)
+    if translation.refusal is not None:
+        raise UntranslatableError(translation.refusal)
+    names = ["rhs"]
+    if products:
+        names += ["joint", "vjp", "vjp_p"] if places else ["vjp"]
+    before = len(translation.addresses)
+    try:
+        translation.add(names, dynamics, found.tensors, compile_)
+        if reach(dynamics.func).key != found.key:
+            raise UntranslatableError("func changes what it reads (an attribute that counts its calls, for example)")
+        if jacobian:
+            _add_jacobian(translation, dynamics, found.tensors, compile_)
+        seconds = time.perf_counter() - began if len(translation.addresses) > before else 0.0
+        lane = Lane(translation, dynamics, found.tensors, seconds)
+        lane.check(y0, s0)
+    except UntranslatableError as refusal:
+        translation.refusal = str(refusal)
+        raise
+    return lane
+
+
+def _new_translation(key: Any, func: Any) -> Translation:
+    code = getattr(func, "__code__", type(func))
+    if len(_translations) >= MOST_TRANSLATIONS:
+        raise UntranslatableError(f"{MOST_TRANSLATIONS} dynamics were compiled in this session, and no more are")
+    if _of_one_code[code] >= MOST_OF_ONE_CODE:
+        raise UntranslatableError(
+            f"func was compiled {MOST_OF_ONE_CODE} times for different shapes or Python values; make tensors of "
+            "values that change"
+        )
+    _of_one_code[code] += 1
+    _translations[key] = Translation()
+    return _translations[key]
+
+
+def _check(dynamics: Dynamics) -> None:
+    structure = dynamics.structure
+    if structure.is_complex:
+        raise UntranslatableError("its state is complex")
+    if dynamics.start is None:
+        raise UntranslatableError("it was not evaluated at the start")
+
+
+def _places(parameters: Sequence[Tensor], tensors: Sequence[Tensor]) -> tuple[int, ...]:
+    """Where each parameter is among the tensors that ``func`` reaches."""
+    by_identity = {id(tensor): place for place, tensor in enumerate(tensors)}
+    for tensor in tensors:
+        if tensor.grad_fn is not None:
+            raise UntranslatableError("func uses a tensor that was computed from others that require a gradient")
+    try:
+        return tuple(by_identity[id(parameter)] for parameter in parameters)
+    except KeyError:
+        raise UntranslatableError(
+            "a parameter is not among what func reaches by its attributes, its closure or global variables"
+        ) from None
+
+
+def _add_jacobian(translation: Translation, dynamics: Dynamics, tensors: Sequence[Tensor], compile_: Compile) -> None:
+    """Without one, the solver calls Python for it."""
+    if "jacobian" in translation.checked:
+        return
+    try:
+        translation.add(["jacobian"], dynamics, tensors, compile_)
+    except UntranslatableError:
+        translation.checked.add("jacobian")
+
+
+class Lane:
+    """The compiled functions of dynamics, for one solve and its gradient; keep it alive as long as Julia may call.
+
+    Attributes:
+        env: the address that the functions take last.
+        seconds: that were spent on translating and compiling.
+        on_tick: told the time now and then while the functions run; what is not 0 ends the solve.
+    """
+
+    def __init__(self, translation: Translation, dynamics: Dynamics, tensors: Sequence[Tensor], seconds: float) -> None:
+        self._translation = translation
+        self._dynamics = dynamics
+        self._dtype = dynamics.structure.dtype
+        self.seconds = seconds
+        self.on_tick: Callable[[float], int] = lambda s: 0
+        read = [*(tensor.detach() for tensor in tensors), *translation.constants]
+        self._work = np.empty(translation.work_size, dtype=np.uint8)
+        self._memory = np.empty(memory_size(dynamics.size, dynamics.parameter_size, self._dtype), dtype=np.uint8)
+        self._memory[:8] = np.array([np.nan]).view(np.uint8)  # no time is equal to this one
+        self._tick = _TICK(self._ticked)
+        values = np.zeros(TENSORS - 1 + len(read), dtype=np.int64)
+        values[LEFT - 1] = FIRST_TICK
+        values[TICK - 1] = ctypes.cast(self._tick, _POINTER).value or 0
+        values[WORK - 1] = self._work.ctypes.data
+        values[MEMORY - 1] = self._memory.ctypes.data
+        values[TENSORS - 1 :] = [tensor.data_ptr() for tensor in read]
+        self._values, self._read = values, read
+        self._calls, self._when = FIRST_TICK, time.perf_counter()
+        self.env = values.ctypes.data
+
+    def address(self, name: str) -> int | None:
+        """Of a C function, or None where there is none."""
+        return self._translation.addresses.get(name)
+
+    @property
+    def joint_products(self) -> bool:
+        """Whether both vector-Jacobian products are computed at once."""
+        return bool(self._values[JOINT - 1])
+
+    @joint_products.setter
+    def joint_products(self, joint: bool) -> None:
+        self._values[JOINT - 1] = int(joint and "joint" in self._translation.addresses)
+
+    def count(self) -> None:
+        """Add the calls since the last time to the counts of the dynamics."""
+        values, dynamics = self._values, self._dynamics
+        dynamics.nfe += int(values[RHS_CALLS - 1])
+        dynamics.nvjp += int(values[VJP_CALLS - 1])
+        dynamics.njac += int(values[JACOBIAN_CALLS - 1])
+        values[RHS_CALLS - 1 : JACOBIAN_CALLS] = 0
+
+    def check(self, y0: Tensor, s0: float) -> None:
+        """Compare with torch: the right-hand side at every solve, the rest once.
+
+        Raises UntranslatableError where they differ.
+        """
+        start: Any = self._dynamics.start
+        self._compare("the right-hand side", self._called("rhs", start, y0, s0), start)
+        checked = self._translation.checked
+        for name in self._translation.addresses:
+            if name not in checked and name != "rhs":
+                checked.add(name)
+                self._compare_derivative(name, y0, s0)
+        self._values[RHS_CALLS - 1 : JACOBIAN_CALLS] = 0
+
+    def _compare_derivative(self, name: str, y0: Tensor, s0: float) -> None:
+        dynamics = self._dynamics
+        if name == "joint":
+            return  # the code of the two others, which are compared
+        if name == "jacobian":
+            true = dynamics.jacobian(s0, y0).mT.reshape(-1)
+            self._compare("the Jacobian", self._called(name, true, y0, s0), true)
+            return
+        v = torch.linspace(0.5, 1.5, len(y0), dtype=y0.dtype)
+        to_state, to_parameters = dynamics.vjp(s0, y0, v, state=True, parameters=True)
+        true = to_state if name == "vjp" else to_parameters
+        self._compare("the vector-Jacobian product", self._called(name, true, y0, s0, v), true)
+
+    def _called(self, name: str, like: Tensor, y0: Tensor, s0: float, v: Tensor | None = None) -> Tensor:
+        out = torch.empty_like(like)
+        y0 = y0.contiguous()
+        address = self._translation.addresses[name]
+        if v is None:
+            _RHS(address)(out.data_ptr(), y0.data_ptr(), s0, self.env)
+        else:
+            _PRODUCT(address)(out.data_ptr(), v.data_ptr(), y0.data_ptr(), s0, self.env)
+        return out
+
+    def _compare(self, what: str, found: Tensor, true: Tensor) -> None:
+        if torch.equal(found, true) or not len(true):
+            return
+        size = float(true.abs().max())
+        error = float((found - true).abs().max())
+        if not error <= _AGREEMENT[self._dtype] * size + torch.finfo(self._dtype).tiny:
+            raise UntranslatableError(
+                f"{what} at the start is off by {error:.2g} of {size:.2g} when compiled: func may depend on something "
+                "that changes from call to call"
+            )
+
+    def _ticked(self, s: float) -> int:
+        """Called by the functions now and then; not 0 ends the solve."""
+        status = self.on_tick(s)
+        if status:
+            return status
+        now = time.perf_counter()
+        self._calls = int(self._calls * min(4.0, max(0.25, TICK_SECONDS / max(now - self._when, 1e-9)))) + 1
+        self._when = now
+        self._values[LEFT - 1] = self._calls
+        return 0

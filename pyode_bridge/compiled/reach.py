@@ -1,0 +1,259 @@
+"""What a function depends on: a key of all that it can reach, and the tensors on the way.
+
+A translation holds for as long as the function would be traced to the same graph. Everything that tracing reads is
+either in the key (code, attributes, closures, global variables, shapes) or handed over anew at each solve (the values
+of tensors), so a changed attribute gives another key and changed weights do not.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pyode_bridge.compiled.refusals import UntranslatableError
+
+# Their code is taken as given: what they do may depend on their arguments and attributes alone.
+LIBRARIES = frozenset({"torch", "numpy", "math", "cmath", "builtins", "functools", "operator", "itertools", "typing"})
+LARGEST_ARRAY = 4096  # elements of a NumPy array that is part of a key
+LARGEST_REACH = 20_000  # parts of a key
+
+_PLAIN = frozenset(
+    {int, bool, str, bytes, complex, type(None), torch.dtype, torch.device, torch.Size, range, type(...)}
+)
+_BY_IDENTITY = (enum.Enum, type, types.ModuleType, types.BuiltinFunctionType)
+_EMPTY_MODULE = frozenset(vars(nn.Module()))
+_MODULE_PARTS = (
+    "training",
+    "_parameters",
+    "_buffers",
+    "_modules",
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What was found.
+
+    Attributes:
+        key: hashable; equal for functions that are traced to the same graph.
+        tensors: those of floating-point numbers, in the order of the walk, each once.
+    """
+
+    key: tuple[Any, ...]
+    tensors: tuple[Tensor, ...]
+
+
+def reach(func: Callable[..., Any]) -> Reach:
+    """Walk ``func``; raises UntranslatableError where it reaches something that no key can hold."""
+    walk = _Walk()
+    walk.visit(func)
+    return Reach(tuple(walk.key), tuple(walk.tensors))
+
+
+class _Identity:
+    """An object as itself, kept alive so that no other takes its place."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, held: Any) -> None:
+        self._held = held
+
+    def __hash__(self) -> int:
+        return id(self._held)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other._held is self._held
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.key: list[Any] = []
+        self.tensors: list[Tensor] = []
+        self._seen: dict[int, int] = {}
+        self._kept: list[Any] = []  # so that no identity is given away during the walk
+
+    def visit(self, value: Any) -> None:
+        kind = type(value)
+        key = self.key
+        if kind in _PLAIN:
+            key.append(kind)
+            key.append(value)
+            return
+        if kind is float:
+            key.append(kind)
+            key.append(value if value == value else "nan")
+            return
+        place = self._seen.get(id(value))
+        if place is not None:
+            key.append(("again", place))
+            return
+        self._seen[id(value)] = len(self._seen)
+        self._kept.append(value)
+        if len(key) > LARGEST_REACH:
+            raise UntranslatableError(f"func reaches more than {LARGEST_REACH} objects")
+        if isinstance(value, Tensor):
+            self._tensor(value)
+        else:
+            self._object(value, kind)
+
+    def _tensor(self, tensor: Tensor) -> None:
+        if type(tensor) not in (Tensor, nn.Parameter, nn.Buffer):
+            raise UntranslatableError(f"func uses a {type(tensor).__name__}, a tensor of a kind of its own")
+        self.key += (Tensor, tensor.shape, tensor.stride(), tensor.dtype, tensor.device.type)
+        if tensor.is_floating_point():
+            self.tensors.append(tensor)
+        elif tensor.numel() > LARGEST_ARRAY:
+            raise UntranslatableError(f"func uses a tensor of {tensor.numel()} whole numbers")
+        else:  # an index or a mask: which operations follow may depend on it
+            self.key.append(tensor.detach().numpy().tobytes())
+
+    def _object(self, value: Any, kind: type) -> None:
+        visit, key = self.visit, self.key
+        key.append(kind)
+        if isinstance(value, nn.Module):
+            self._module(value)
+        elif isinstance(value, types.FunctionType):
+            self._function(value)
+        elif isinstance(value, types.MethodType):
+            visit(value.__self__)
+            visit(value.__func__)
+        elif isinstance(value, functools.partial):
+            visit(value.func)
+            visit(value.args)
+            visit(value.keywords)
+        elif isinstance(value, (tuple, list)):
+            key.append(len(value))
+            for item in value:
+                visit(item)
+        elif isinstance(value, dict):
+            self._mapping(value)
+        elif isinstance(value, (set, frozenset)):
+            key.append(len(value))
+            for item in sorted(value, key=repr):
+                visit(item)
+        elif isinstance(value, np.ndarray):
+            if value.size > LARGEST_ARRAY:
+                raise UntranslatableError(f"func uses a NumPy array of {value.size} elements; make it a tensor")
+            key += (value.shape, value.dtype.str, value.tobytes())
+        elif isinstance(value, np.generic):
+            key.append(value.tobytes())
+        elif isinstance(value, _BY_IDENTITY) or not hasattr(value, "__dict__"):
+            key.append(_Identity(value))
+        else:
+            self._instance(value, kind)
+
+    def _mapping(self, mapping: Any) -> None:
+        self.key.append(len(mapping))
+        for name, item in mapping.items():
+            self.visit(name)
+            self.visit(item)
+
+    def _module(self, module: nn.Module) -> None:
+        own = vars(module)
+        for name in _MODULE_PARTS:
+            part = own[name]
+            if part or part is False:
+                self.key.append(name)
+                self._mapping(part) if isinstance(part, dict) else self.key.append(part)
+        for name, item in own.items():
+            if name not in _EMPTY_MODULE:
+                self.key.append(name)
+                self.visit(item)
+        self._methods(type(module))
+
+    def _instance(self, value: Any, kind: type) -> None:
+        self._mapping(vars(value))
+        self._methods(kind)
+
+    def _methods(self, kind: type) -> None:
+        """The code of a class, and what it uses; once in a walk."""
+        if id(kind) in self._seen:
+            return
+        self._seen[id(kind)] = len(self._seen)
+        for method in _functions(kind):
+            self.visit(method)
+
+    def _function(self, function: types.FunctionType) -> None:
+        key, visit = self.key, self.visit
+        names = function.__globals__
+        if str(names.get("__name__")).partition(".")[0] in LIBRARIES:
+            key.append(_Identity(function))
+            return
+        code = function.__code__
+        key.append(_Identity(code))
+        for value in (function.__defaults__, function.__kwdefaults__):
+            if value:
+                visit(value)
+        for cell in function.__closure__ or ():
+            try:
+                content = cell.cell_contents
+            except ValueError:  # not assigned yet
+                continue
+            visit(content)
+        if vars(function):
+            self._mapping(vars(function))
+        used = _names(code)
+        for name in used:
+            if name in names:
+                key.append(name)
+                self._named(names[name], used)
+
+    def _named(self, value: Any, used: tuple[str, ...]) -> None:
+        """A global variable: of a module or class, what the code names of it."""
+        if not isinstance(value, (types.ModuleType, type)):
+            self.visit(value)
+            return
+        self.key.append(_Identity(value))
+        if _is_library(value):
+            return
+        for name in used:
+            if name in vars(value):
+                self.key.append(name)
+                self.visit(vars(value)[name])
+
+
+def _is_library(value: types.ModuleType | type) -> bool:
+    name = value.__name__ if isinstance(value, types.ModuleType) else value.__module__
+    return str(name).partition(".")[0] in LIBRARIES
+
+
+@functools.lru_cache(maxsize=1024)
+def _functions(kind: type) -> tuple[types.FunctionType, ...]:
+    """Methods and properties of a class and of its bases, but for those of libraries and what only makes an object."""
+    found = []
+    for base in kind.__mro__:
+        if _is_library(base) or base is object:
+            continue
+        for name, value in vars(base).items():
+            if isinstance(value, property):
+                value = value.fget
+            elif isinstance(value, (staticmethod, classmethod)):
+                value = value.__func__
+            if isinstance(value, types.FunctionType) and name not in ("__init__", "__repr__", "extra_repr"):
+                found.append(value)
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=4096)
+def _names(code: types.CodeType) -> tuple[str, ...]:
+    """Names that a function, or one within it, looks up outside of itself."""
+    return tuple(dict.fromkeys(_all_names(code)))
+
+
+def _all_names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _all_names(constant)

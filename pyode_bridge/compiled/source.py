@@ -1,0 +1,65 @@
+"""The Julia functions of one translation."""
+
+from __future__ import annotations
+
+import torch
+
+from pyode_bridge.compiled.scalars import julia_type
+from pyode_bridge.compiled.translation import Code, Names
+
+# The environment of a call: integers in memory. Julia's half knows the first ones too; see `kernels.jl`.
+LEFT, TICK, WORK, MEMORY, JOINT, RHS_CALLS, VJP_CALLS, JACOBIAN_CALLS, TENSORS = range(1, 10)
+
+COUNTED = {"rhs": RHS_CALLS, "vjp": VJP_CALLS, "vjp_p": VJP_CALLS, "jacobian": JACOBIAN_CALLS}
+PRODUCTS = ("vjp", "vjp_p", "joint")
+
+
+def function(name: str, code: Code, dtype: torch.dtype, sign: float, names: Names, size: int, parameters: int) -> str:
+    """The text of one function: ``name`` is that of the C function, or ``"joint"`` for both products at once."""
+    kind = julia_type(dtype)
+    vectors = ("out", "v", "y") if name in PRODUCTS else ("out", "y")
+    signature = ", ".join([*(f"{vector}::Ptr{{{kind}}}" for vector in vectors), "s::Float64", "env::Ptr{Int}"])
+    body = [*_beginning(name, size, parameters, kind), f"t = {kind}({'' if sign > 0 else '-'}s)"]
+    if code.work_size:
+        body.append(f"work = unsafe_load(env, {WORK})")
+    body += [
+        f"p{place} = Ptr{{{julia_type(own)}}}(unsafe_load(env, {TENSORS + place - 1}))"
+        for place, own in sorted(names.used.items())
+    ]
+    lines = [*body, *code.lines, "return Cint(0)"]
+    return "\n".join([f"function {name}({signature})::Cint", *lines, "end", ""])
+
+
+def _beginning(name: str, size: int, parameters: int, kind: str) -> list[str]:
+    if name == "joint":
+        product = f"Ptr{{{kind}}}(unsafe_load(env, {MEMORY}))"
+        return [
+            f"memory = {product}",
+            f"remember!(memory, v, y, s, {size})",
+            f"dp = memory + {remembered_at(size, kind)}",
+        ]
+    counted = [f"begin_call(env, {COUNTED[name]}, s) || return Cint(-1)"]
+    if name == "vjp" and parameters:
+        return [*counted, f"unsafe_load(env, {JOINT}) == 0 || return joint(out, v, y, s, env)"]
+    if name == "vjp_p":
+        return [
+            f"if unsafe_load(env, {JOINT}) != 0",
+            f"memory = Ptr{{{kind}}}(unsafe_load(env, {MEMORY}))",
+            f"if recalled(memory, v, y, s, {size})",
+            f"unsafe_copyto!(out, memory + {remembered_at(size, kind)}, {parameters})",
+            "return Cint(0)",
+            "end",
+            "end",
+            *counted,
+        ]
+    return counted
+
+
+def remembered_at(size: int, kind: str) -> int:
+    """Where in the memory of products the parameters' part begins, in bytes."""
+    return 8 + 2 * size * (8 if kind == "Float64" else 4)
+
+
+def memory_size(size: int, parameters: int, dtype: torch.dtype) -> int:
+    """Bytes of the memory of products."""
+    return remembered_at(size, julia_type(dtype)) + parameters * dtype.itemsize

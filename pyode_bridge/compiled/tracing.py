@@ -1,0 +1,126 @@
+"""From a function of tensors to a graph of ATen operations."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch._decomp import core_aten_decompositions, get_decompositions
+from torch._functorch.compile_utils import fx_graph_cse
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from pyode_bridge.compiled.refusals import UntranslatableError
+
+aten = torch.ops.aten
+
+# Translated as they are: their decompositions would only hide what they do.
+_KEPT = (
+    aten.select_scatter.default,
+    aten.slice_scatter.default,
+    aten.diagonal_scatter.default,
+    aten.as_strided_scatter.default,
+    aten.constant_pad_nd.default,
+    aten.addmm.default,
+    aten.addmv.default,
+    aten.baddbmm.default,
+    aten.t.default,
+    aten.transpose.int,
+    aten.stack.default,
+    aten.softplus.default,
+    aten.leaky_relu.default,
+    aten.silu.default,
+    aten.elu.default,
+    aten.logaddexp.default,
+    aten.flip.default,
+    aten.roll.default,
+    aten.clamp.default,
+)
+_FURTHER = (
+    aten.native_layer_norm,
+    aten.native_group_norm,
+    aten.var,
+    aten.std,
+    aten.var_mean,
+    aten.std_mean,
+    aten.mean,
+    aten.logsumexp,
+    aten._softmax,
+    aten._log_softmax,
+    aten.addcmul,
+    aten.addcdiv,
+    aten.dot,
+    aten.vdot,
+    aten.lerp,
+    aten.softplus_backward,
+    aten.elu_backward,
+    aten.silu_backward,
+    aten.leaky_relu_backward,
+    aten.gelu_backward,
+    aten.sigmoid_backward,
+    aten.tanh_backward,
+    aten.hardtanh_backward,
+    aten.threshold_backward,
+    aten.index_select,
+    aten.linalg_vector_norm,
+    aten.frobenius_norm,
+)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A traced function.
+
+    Attributes:
+        graph: its nodes; each has the result's shape and dtype in ``meta["val"]``.
+        inputs: how many arguments the function has.
+        tensors: by the name of a ``get_attr`` node, the tensor from outside or the constant that it stands for.
+    """
+
+    graph: fx.Graph
+    inputs: int
+    tensors: dict[str, Tensor]
+
+
+def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
+    """Trace ``function``; raises UntranslatableError where its operations cannot be known beforehand.
+
+    Writing in place is turned into operations that make new tensors.
+    """
+    try:
+        module = make_fx(function)(*inputs)
+        if any(_writes(node) for node in module.graph.nodes):
+            module = make_fx(torch.func.functionalize(module))(*inputs)
+        module = make_fx(module, decomposition_table=_table())(*inputs)
+    except UntranslatableError:
+        raise
+    except Exception as error:
+        raise UntranslatableError(f"it could not be traced ({_first_line(error)})") from error
+    module.graph.eliminate_dead_code()
+    graph = fx_graph_cse(module.graph)
+    graph.eliminate_dead_code()
+    attributes = {node.target: getattr(module, node.target) for node in graph.nodes if node.op == "get_attr"}
+    return Graph(graph, len(inputs), attributes)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    if lines and "data-dependent control flow" in str(error):
+        return "it takes a Python value out of a tensor, as in a condition, so its operations depend on the data"
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+
+
+def _writes(node: fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
+
+
+@functools.cache
+def _table() -> dict[Any, Any]:
+    table = {**core_aten_decompositions(), **get_decompositions(_FURTHER)}
+    for operation in _KEPT:
+        table.pop(operation, None)
+    return table
