@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.functions import Functions
 from pyode_bridge.compiled.reach import reach
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.compiled.source import (
@@ -68,6 +67,8 @@ class Translation:
         missing = [name for name in names if name not in self.addresses]
         if not missing:
             return
+        from pyode_bridge.compiled.functions import Functions  # torch's tracing takes a while to load
+
         functions = Functions(dynamics, tensors, self.constants)
         text = "\n".join(functions.text(name) for name in missing)
         signatures = [(name, 3 if name in PRODUCTS else 2) for name in missing]

@@ -20,7 +20,7 @@ from pyode_bridge.compiled.scalars import ADD, COPY, Lines, Scalar, literal
 MOST_LINES = 600  # beyond, loops are shorter to compile and faster to run
 
 
-class TooLarge(UntranslatableError):
+class TooLargeError(UntranslatableError):
     """The graph has too many numbers."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ def _array(values: Sequence[Scalar], shape: Sequence[int]) -> np.ndarray[Any, An
 
 
 class ByNumber:
-    """Writes a graph number by number; raises TooLarge when that gets long."""
+    """Writes a graph number by number; raises TooLargeError when that gets long."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -58,7 +58,7 @@ class ByNumber:
     def _fresh(self) -> str:
         self._count += 1
         if self._count > MOST_LINES:
-            raise TooLarge
+            raise TooLargeError
         return f"x{self._count}"
 
     def lines(self) -> list[str]:
@@ -72,7 +72,7 @@ class ByNumber:
     def input(self, name: str, layout: Tensor) -> Numbers:
         """An array in memory at the pointer ``name``, laid out as a tensor is."""
         if layout.numel() > MOST_LINES:
-            raise TooLarge
+            raise TooLargeError
         places = torch.arange(_extent(layout)).as_strided(layout.shape, layout.stride()).ravel().tolist()
         values = [self._code.named(f"unsafe_load({name}, {place + 1})") for place in places]
         return Numbers(_array(values, layout.shape), layout.dtype)
@@ -84,7 +84,7 @@ class ByNumber:
     def constant(self, tensor: Tensor) -> Numbers:
         """Numbers that are known."""
         if tensor.numel() > MOST_LINES:
-            raise TooLarge
+            raise TooLargeError
         return Numbers(_array(tensor.ravel().tolist(), tensor.shape), tensor.dtype)
 
     def pointwise(
@@ -153,7 +153,7 @@ class ByNumber:
         """Matrix products of ``(..., m, k)`` and ``(..., k, n)``."""
         rows, columns = a.values, b.values
         if rows.size * columns.shape[-1] > MOST_LINES:
-            raise TooLarge
+            raise TooLargeError
         shape = (*rows.shape[:-1], columns.shape[-1])
         made = np.empty(shape, dtype=object)
         for place in np.ndindex(shape):

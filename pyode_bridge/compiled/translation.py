@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from pyode_bridge.compiled.loops import ByLoops
-from pyode_bridge.compiled.numbers import ByNumber, TooLarge
+from pyode_bridge.compiled.numbers import ByNumber, TooLargeError
 from pyode_bridge.compiled.operations import LOWERINGS, Call
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.compiled.tracing import Graph
@@ -81,7 +81,7 @@ def translate(graph: Graph, inputs: Sequence[str | tuple[str]], outputs: Sequenc
     if not _long_products(graph):
         try:
             return _translated(ByNumber(), graph, inputs, outputs, names)
-        except TooLarge:
+        except TooLargeError:
             pass
     return _translated(ByLoops(names.constant), graph, inputs, outputs, names)
 

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, fx
 
@@ -59,7 +60,7 @@ class Call:
     def within(self, template: str, *operands: Any) -> Any:
         """The same for a value on the way to the result, of a shape of its own."""
         arrays = [self.array(operand) for operand in operands]
-        shape = torch.broadcast_tensors(*(torch.empty(array.shape, device="meta") for array in arrays))[0].shape
+        shape = np.broadcast_shapes(*(array.shape for array in arrays))
         return self.builder.pointwise(template, self.dtype, self.dtype, shape, arrays)
 
     def promoted(self) -> torch.dtype:
