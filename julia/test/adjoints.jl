@@ -8,7 +8,7 @@ function gradients(name, sense; tolerance = 1.0e-10)
     address(x) = UInt(pointer(x))
     GC.@preserve u0 t ys grads dy0 dp begin
         solved = solve_equation(
-            ordinary_equation(map(UInt, c_functions()), (0, 0, 0, 0), "float64", 2, 0, 0, 0), "float64", address(u0), 2, 1,
+            decay(), "float64", address(u0), 2, 1,
             address(t), 3, address(ys), alg, tolerance, tolerance, control, sensealg, false
         )
         ended = pull_back(
@@ -46,7 +46,7 @@ end
         address(x) = UInt(pointer(x))
         GC.@preserve u0 t ys dy0 dp begin
             solved = solve_equation(
-                ordinary_equation(map(UInt, c_functions()), (0, 0, 0, 0), "float64", 2, 0, 0, 0), "float64", address(u0), 2, 1,
+                decay(), "float64", address(u0), 2, 1,
                 address(t), 2, address(ys), alg, 1.0e-8, 1.0e-8, step_control(; maxiters = 1000), sensealg, false
             )
             few = step_control(; maxiters = 3)
@@ -56,7 +56,7 @@ end
         @test 0 < ended.t < 3
     end
     @testset "the choice" begin
-        equation = ordinary_equation(map(UInt, c_functions()), (0, 0, 0, 0), "float64", 2, 0, 0, 0)
+        equation = decay()
         choice(name, np) = first(PyODEBridge.chosen_sensealg(equation, algorithm(name), algorithm(name), np))
         @test choice("Tsit5", 10) == "InterpolatingAdjoint"
         @test choice("Tsit5", 1000) == "GaussAdjoint"

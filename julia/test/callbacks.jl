@@ -35,6 +35,8 @@ c_functions() = (
     @cfunction(jacobian64, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid})),
 )
 
+decay() = ordinary_equation(map(UInt, c_functions()), (0, 0, 0, 0), "float64", 2, 0, 0, 0)
+
 callbacks() = PyODEBridge.Callbacks(c_functions()...)
 
 function allocations(f, du, u)

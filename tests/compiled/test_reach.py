@@ -1,0 +1,156 @@
+"""What a translation depends on is in its key; what may change from solve to solve is not."""
+
+import functools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pyode_bridge.compiled.reach import reach
+from pyode_bridge.compiled.refusals import UntranslatableError
+
+RATE = 2.0
+WEIGHT = torch.ones(2)
+
+
+class Settings:
+    rate = 2.0
+
+
+def by_global(t, y):
+    return RATE * y
+
+
+def by_helper(t, y):
+    return by_global(t, y) * math.pi
+
+
+def by_class(t, y):
+    return Settings.rate * y
+
+
+def by_tensor(t, y):
+    return WEIGHT * y
+
+
+class Scaled(torch.nn.Module):
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2))
+        self.scale = scale
+
+    def forward(self, t, y):
+        return self.scaled(self.net(y))
+
+    def scaled(self, value):
+        return self.scale * value * RATE
+
+
+class Plain:
+    def __init__(self, rate):
+        self.rate = rate
+        self.matrix = torch.eye(2)
+
+    def __call__(self, t, y):
+        return self.rate * (self.matrix @ y)
+
+
+def test_the_same_function_has_the_same_key_and_tensors():
+    module = Scaled()
+    first, second = reach(module), reach(module)
+    assert first.key == second.key
+    assert hash(first.key) == hash(second.key)
+    assert {id(tensor) for tensor in first.tensors} == {id(parameter) for parameter in module.parameters()}
+
+
+def test_another_module_of_the_same_shape_has_the_same_key():
+    assert reach(Scaled()).key == reach(Scaled()).key
+
+
+def test_new_values_of_tensors_leave_the_key():
+    module = Scaled()
+    before = reach(module).key
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += 1
+    assert reach(module).key == before
+
+
+@pytest.mark.parametrize("function", [by_global, by_helper])
+def test_a_global_number_is_in_the_key(monkeypatch, function):
+    before = reach(function).key
+    monkeypatch.setitem(globals(), "RATE", 3.0)
+    assert reach(function).key != before
+
+
+def test_attributes_of_classes_are_in_the_key(monkeypatch):
+    before = reach(by_class).key
+    monkeypatch.setattr(Settings, "rate", 3.0)
+    assert reach(by_class).key != before
+
+
+def test_attributes_of_modules_and_what_their_methods_use_are_in_the_key(monkeypatch):
+    module = Scaled()
+    before = reach(module).key
+    module.scale = 2.0
+    changed = reach(module).key
+    assert changed != before
+    monkeypatch.setitem(globals(), "RATE", 3.0)
+    assert reach(module).key != changed
+
+
+def test_modes_and_hooks_of_modules_are_in_the_key():
+    module = Scaled()
+    before = reach(module).key
+    module.net.eval()
+    evaluating = reach(module).key
+    assert evaluating != before
+    module.net[1].register_forward_hook(lambda module, inputs, output: 2 * output)
+    assert reach(module).key != evaluating
+
+
+def test_closures_defaults_and_partials():
+    def make(rate):
+        return lambda t, y, shift=0.0: rate * y + shift
+
+    assert reach(make(1.0)).key == reach(make(1.0)).key
+    assert reach(make(1.0)).key != reach(make(1)).key
+    assert reach(functools.partial(make(1.0), shift=1.0)).key != reach(functools.partial(make(1.0), shift=2.0)).key
+
+
+def test_attributes_of_plain_objects_and_bound_methods():
+    first, second = Plain(1.0), Plain(2.0)
+    assert reach(first).key != reach(second).key
+    assert reach(first.__call__).key != reach(second.__call__).key
+    assert reach(first).tensors[0] is first.matrix
+
+
+def test_global_tensors_are_found():
+    assert reach(by_tensor).tensors == (WEIGHT,)
+
+
+def test_shapes_are_in_the_key_and_tied_tensors_are_told_from_equal_ones():
+    a, b = torch.ones(2), torch.ones(2)
+    assert reach(lambda t, y: a + a).key != reach(lambda t, y: a + b).key
+
+    def closed(x, z):
+        return lambda t, y: x + z
+
+    assert reach(closed(a, a)).key != reach(closed(a, b)).key
+    assert reach(closed(a, b)).key != reach(closed(torch.ones(3), b)).key
+
+
+def test_whole_numbers_are_in_the_key_by_value():
+    def closed(index):
+        return lambda t, y: y[index]
+
+    assert reach(closed(torch.tensor([0, 1]))).key == reach(closed(torch.tensor([0, 1]))).key
+    assert reach(closed(torch.tensor([0, 1]))).key != reach(closed(torch.tensor([1, 0]))).key
+    assert reach(closed(np.array([0, 1]))).key != reach(closed(np.array([1, 0]))).key
+
+
+def test_a_large_array_is_refused():
+    large = np.zeros(10_000)
+    with pytest.raises(UntranslatableError, match="NumPy array of 10000 elements"):
+        reach(lambda t, y: y * torch.as_tensor(large).sum())
