@@ -31,6 +31,7 @@ from pyode_bridge.dynamics import Dynamics
 
 MOST_TRANSLATIONS = 256  # Julia keeps what it compiled, so no session collects without bound
 MOST_OF_ONE_CODE = 16  # translations of the same code, which compiling anew each time would slow down
+CHANGING = "func changes what it reads (an attribute that counts its calls, for example)"
 TICK_SECONDS = 0.02  # about how often Python is told the time, and sees an interrupt
 FIRST_TICK = 2000  # calls before the first
 
@@ -79,6 +80,7 @@ class Translation:
 
 _translations: dict[Any, Translation] = {}
 _of_one_code: collections.Counter[Any] = collections.Counter()
+_changing: set[Any] = set()  # code that was seen to change what it reads
 
 
 def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian: bool, compile_: Compile) -> Lane:
@@ -102,7 +104,7 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
     key = (found.key, dynamics.structure, dynamics.sign, places)
     translation = _translations.get(key)
     if translation is None:
-        translation = _new_translation(key, dynamics.func)
+        translation = _new_translation(key, _code(dynamics.func))
     if translation.refusal is not None:
         raise UntranslatableError(translation.refusal)
     names = ["rhs"]
@@ -111,8 +113,9 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
     before = len(translation.addresses)
     try:
         translation.add(names, dynamics, found.tensors, compile_)
-        if reach(dynamics.func).key != found.key:
-            raise UntranslatableError("func changes what it reads (an attribute that counts its calls, for example)")
+        if len(translation.addresses) > before and reach(dynamics.func).key != found.key:
+            _changing.add(_code(dynamics.func))
+            raise UntranslatableError(CHANGING)
         if jacobian:
             _add_jacobian(translation, dynamics, found.tensors, compile_)
         seconds = time.perf_counter() - began if len(translation.addresses) > before else 0.0
@@ -124,8 +127,13 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
     return lane
 
 
-def _new_translation(key: Any, func: Any) -> Translation:
-    code = getattr(func, "__code__", type(func))
+def _code(func: Any) -> Any:
+    return getattr(func, "__code__", type(func))
+
+
+def _new_translation(key: Any, code: Any) -> Translation:
+    if code in _changing:
+        raise UntranslatableError(CHANGING)
     if len(_translations) >= MOST_TRANSLATIONS:
         raise UntranslatableError(f"{MOST_TRANSLATIONS} dynamics were compiled in this session, and no more are")
     if _of_one_code[code] >= MOST_OF_ONE_CODE:
@@ -237,16 +245,16 @@ class Lane:
 
     def _compare_derivative(self, name: str, y0: Tensor, s0: float) -> None:
         dynamics = self._dynamics
-        if name == "joint":
-            return  # the code of the two others, which are compared
         if name == "jacobian":
             true = dynamics.jacobian(s0, y0).mT.reshape(-1)
             self._compare("the Jacobian", self._called(name, true, y0, s0), true)
             return
         v = torch.linspace(0.5, 1.5, len(y0), dtype=y0.dtype)
-        to_state, to_parameters = dynamics.vjp(s0, y0, v, state=True, parameters=True)
-        true = to_state if name == "vjp" else to_parameters
-        self._compare("the vector-Jacobian product", self._called(name, true, y0, s0, v), true)
+        true = dict(zip(("vjp", "vjp_p"), dynamics.vjp(s0, y0, v, state=True, parameters=True), strict=True))
+        self.joint_products = name == "joint"
+        for part in ("vjp", "vjp_p") if name == "joint" else (name,):
+            self._compare("the vector-Jacobian product", self._called(part, true[part], y0, s0, v), true[part])
+        self.joint_products = False
 
     def _called(self, name: str, like: Tensor, y0: Tensor, s0: float, v: Tensor | None = None) -> Tensor:
         out = torch.empty_like(like)
