@@ -3,6 +3,7 @@
 from pyode_bridge.catalogue import solvers
 from pyode_bridge.daeint import daeint
 from pyode_bridge.ddeint import ddeint
+from pyode_bridge.ensemble import EnsembleSolution, solve_ensemble
 from pyode_bridge.errors import (
     BridgeError,
     EngineUnavailableError,
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BridgeError",
     "EngineUnavailableError",
+    "EnsembleSolution",
     "Event",
     "EventRecord",
     "EventSolution",
@@ -49,6 +51,7 @@ __all__ = [
     "odeint_event",
     "sdeint",
     "solve",
+    "solve_ensemble",
     "solve_events",
     "solvers",
 ]

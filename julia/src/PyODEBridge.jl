@@ -9,7 +9,7 @@ module PyODEBridge
 
 using ADTypes: ADTypes, AutoFiniteDiff
 using ChainRulesCore: ChainRulesCore
-using LinearAlgebra: I, UniformScaling
+using LinearAlgebra: BLAS, I, UniformScaling
 using LinearSolve: LinearSolve
 using Logging: NullLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
@@ -47,6 +47,7 @@ include("mismatch.jl")
 include("watched.jl")
 include("boundary.jl")
 include("backward.jl")
+include("ensembles.jl")
 include("sensitivities.jl")
 include("precompile.jl")
 

@@ -79,7 +79,7 @@ end
 
 # The environment of a call: integers in memory, which the Python half writes; see its `lane.py`.
 
-const LEFT, TICK, MEMORY = 1, 2, 4
+const LEFT, TICK, WORK, MEMORY, JOINT = 1, 2, 3, 4, 5
 
 """
 Count a call in `slot`, and now and then tell Python the time. Returns whether to go on.

@@ -183,6 +183,7 @@ class Lane:
 
     Attributes:
         env: the address that the functions take last.
+        env_size, work_size, memory_size: of what lies there, in integers, and of the memory it points to, in bytes.
         seconds: that were spent on translating and compiling.
         on_tick: told the time now and then while the functions run; what is not 0 ends the solve.
     """
@@ -193,6 +194,7 @@ class Lane:
         self._dtype = dynamics.structure.dtype
         self.seconds = seconds
         self.on_tick: Callable[[float], int] = lambda s: 0
+        self._outside = tensors
         read = [*(tensor.detach() for tensor in tensors), *translation.constants]
         self._work = np.empty(translation.work_size, dtype=np.uint8)
         self._memory = np.empty(memory_size(dynamics.size, dynamics.parameter_size, self._dtype), dtype=np.uint8)
@@ -206,11 +208,24 @@ class Lane:
         values[TENSORS - 1 :] = [tensor.data_ptr() for tensor in read]
         self._values, self._read = values, read
         self._calls, self._when = FIRST_TICK, time.perf_counter()
-        self.env = values.ctypes.data
+        self.env, self.env_size = values.ctypes.data, len(values)
+        self.work_size, self.memory_size = len(self._work), len(self._memory)
 
     def address(self, name: str) -> int | None:
         """Of a C function, or None where there is none."""
         return self._translation.addresses.get(name)
+
+    def moving(self, first: Tensor, everything: Tensor) -> tuple[int, int, int]:
+        """For trajectories that each have one of ``everything``, shape ``(B, ...)``, where the dynamics use ``first``.
+
+        Where in the environment its address stands, counted from 1, the first address, and bytes from one to the next.
+
+        Raises UntranslatableError where the dynamics do not use it.
+        """
+        for place, tensor in enumerate(self._outside, TENSORS):
+            if tensor is first:
+                return place, everything.data_ptr(), everything.stride(0) * everything.element_size()
+        raise UntranslatableError("func does not use a tensor of params")
 
     @property
     def joint_products(self) -> bool:
@@ -250,10 +265,11 @@ class Lane:
             self._compare("the Jacobian", self._called(name, true, y0, s0), true)
             return
         v = torch.linspace(0.5, 1.5, len(y0), dtype=y0.dtype)
-        true = dict(zip(("vjp", "vjp_p"), dynamics.vjp(s0, y0, v, state=True, parameters=True), strict=True))
+        to_state, to_parameters = dynamics.vjp(s0, y0, v, state=True, parameters=True)
+        products = {"vjp": to_state, "vjp_p": to_parameters}
         self.joint_products = name == "joint"
         for part in ("vjp", "vjp_p") if name == "joint" else (name,):
-            self._compare("the vector-Jacobian product", self._called(part, true[part], y0, s0, v), true[part])
+            self._compare("the vector-Jacobian product", self._called(part, products[part], y0, s0, v), products[part])
         self.joint_products = False
 
     def _called(self, name: str, like: Tensor, y0: Tensor, s0: float, v: Tensor | None = None) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from pyode_bridge.compiled.lane import Lane, enter
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.engines.julia.callbacks import Callbacks
+from pyode_bridge.engines.julia.ensemble import Ensemble, Settings
 from pyode_bridge.engines.julia.equation import julia_equation, type_name
 from pyode_bridge.engines.julia.limits import LIMITED, warn_of_wrong_values
 from pyode_bridge.engines.julia.translation import julia_errors
@@ -124,6 +125,31 @@ class JuliaEngine:
         sign = problem.dynamics.sign
         raise_for_retcode(retcode, t=sign * s, t_end=sign * end, algorithm=str(problem.method))
         return Crossing(s, index - 1, y) if index else None
+
+    def ensemble(self, problem: Problem, notify: Callable[[int], None]) -> Ensemble:
+        """Many solves like ``problem`` on Julia's threads; raises UntranslatableError where it does not compile."""
+        _on_cpu(problem)
+        sensitivity = problem.sensitivity
+        backward = None if sensitivity is None else self._backward(sensitivity)
+        algorithm = self._algorithm(problem.method, problem.tolerances, dense=sensitivity is not None)
+        lane = self._compiled(problem, algorithm, backward)
+        callbacks = Callbacks(problem.dynamics, lane)
+        equation = julia_equation(self._bridge, problem, callbacks)
+        chosen, _ = self._sensitivity(problem, equation, algorithm, backward)
+        return Ensemble(
+            self._bridge,
+            problem,
+            callbacks,
+            notify,
+            Settings(
+                algorithm,
+                self._control(problem, callbacks),
+                chosen,
+                None if chosen is None else self._sensealg(chosen),
+                backward,
+                None if chosen is None else self._step_control(chosen.options, chosen.method),
+            ),
+        )
 
     def solvers(self) -> Sequence[SolverInfo]:
         """Every solver that the solver packages of the running Julia export."""

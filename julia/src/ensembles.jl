@@ -1,0 +1,124 @@
+# Many solves of one equation on Julia's threads. Its functions are compiled, so no thread needs Python.
+
+"""Whether the solves in progress are to end; told to compiled functions in place of Python's tick."""
+const STOPPING = Threads.Atomic{Bool}(false)
+
+stopping(::Cdouble)::Cint = STOPPING[] ? Cint(-1) : Cint(0)
+
+"""
+The equation with memory of its own, for `trajectories` that are solved one after another: `env` is as the Python half
+made it for the first of all, but for the places that are `moving`.
+"""
+struct Lane{E <: Equation}
+    equation::E
+    env::Vector{Int}
+    work::Vector{UInt8}
+    memory::Vector{UInt8}
+    moving::Vector{NTuple{3, Int}} # place in env, address for the first trajectory, bytes from one to the next
+    trajectories::UnitRange{Int}
+end
+
+function Lane(pointers, env::Vector{Int}, work_size, memory_size, moving, type, n, trajectories)
+    work, memory, own = zeros(UInt8, work_size), zeros(UInt8, memory_size), copy(env)
+    own[Kernels.TICK] = Int(@cfunction(stopping, Cint, (Cdouble,)))
+    own[Kernels.WORK], own[Kernels.MEMORY] = Int(pointer(work)), Int(pointer(memory))
+    equation = ordinary_equation(pointers, map(_ -> UInt(pointer(own)), pointers), type, n, 0, 0, 0)
+    return Lane(equation, own, work, memory, moving, trajectories)
+end
+
+"""Let the compiled functions work for a trajectory, counted from 1."""
+function turn_to!(lane::Lane, trajectory)
+    for (place, first, step) in lane.moving
+        lane.env[place] = first + (trajectory - 1) * step
+    end
+    lane.env[Kernels.LEFT] = CALLS_UNWATCHED
+    unsafe_store!(Ptr{Float64}(pointer(lane.memory)), NaN) # a product remembered belongs to another trajectory
+    return lane
+end
+
+const CALLS_UNWATCHED = 1000 # of a function, between looks at whether to stop
+const LANES_A_THREAD = 8 # so that threads end at about the same time
+
+"""Shares of the numbers from 1 to `count`, alike in size."""
+function shares(count)
+    parts = min(count, LANES_A_THREAD * Threads.nthreads())
+    ends = [count * part ÷ parts for part in 0:parts]
+    return [(ends[part] + 1):ends[part + 1] for part in 1:parts]
+end
+
+"""Trajectories, and the lanes that solved them, whose memory their backward solves need."""
+struct SolvedEnsemble
+    lanes::Vector{Lane}
+    solved::Vector{Any}
+end
+
+retcodes(ensemble::SolvedEnsemble) = String[one.retcode for one in ensemble.solved]
+times_reached(ensemble::SolvedEnsemble) = Float64[one.t_reached for one in ensemble.solved]
+total(ensemble::SolvedEnsemble, name) = sum(getproperty(one, Symbol(name))::Int for one in ensemble.solved)
+
+"""
+Solve `count` trajectories from the states at `y0s`, and write their values at the times to the memory at `ys`, one
+trajectory after another; see `solve_equation`. `notify(done)` is told how many are done, and ends all with `false`.
+"""
+function solve_ensemble(
+        pointers, env, env_size, work_size, memory_size, moving, type, y0s, n, count, np, times, nt, ys, alg,
+        abstol, reltol, control, sensealg, notify
+    )
+    bytes = sizeof(float_type(type))
+    template = copy(array(Int, env, env_size))
+    addresses, shifts = map(UInt, Tuple(pointers)), NTuple{3, Int}[Tuple(shift) for shift in moving]
+    lanes = Lane[Lane(addresses, template, work_size, memory_size, shifts, type, n, share) for share in shares(count)]
+    solved = Vector{Any}(undef, count)
+    each_trajectory(lanes, notify) do lane, k
+        solved[k] = solve_equation(
+            lane.equation, type, y0s + (k - 1) * n * bytes, n, np, times, nt, ys + (k - 1) * n * nt * bytes, alg,
+            abstol, reltol, control, sensealg, false
+        )
+    end
+    return SolvedEnsemble(lanes, solved)
+end
+
+"""Write the gradients of each trajectory; see `pull_back`. Returns how the backward solves ended."""
+function pull_back_ensemble(
+        ensemble, type, grads, dy0s, n, nt, dps, np, alg, sensealg, abstol, reltol, control, notify
+    )
+    bytes = sizeof(float_type(type))
+    joint = Int(joint_products(sensealg) && np > 0)
+    ended = Vector{PulledBack}(undef, length(ensemble.solved))
+    each_trajectory(ensemble.lanes, notify) do lane, k
+        lane.env[Kernels.JOINT] = joint
+        ended[k] = pull_back(
+            ensemble.solved[k], grads + (k - 1) * n * nt * bytes, dy0s + (k - 1) * n * bytes, n,
+            dps + (k - 1) * np * bytes, alg, sensealg, abstol, reltol, control
+        )
+    end
+    return ended
+end
+
+"""Call `work(lane, k)` for every trajectory `k`, the lanes side by side on threads."""
+function each_trajectory(work, lanes, notify)
+    STOPPING[] = false
+    done = Threads.Atomic{Int}(0)
+    blas_threads = BLAS.get_num_threads()
+    BLAS.set_num_threads(1)
+    try
+        tasks = [Threads.@spawn share(work, lane, done) for lane in lanes]
+        while timedwait(() -> all(istaskdone, tasks), 0.1; pollint = 0.001) === :timed_out
+            notify(done[]) || (STOPPING[] = true)
+        end
+        foreach(fetch, tasks)
+    finally
+        BLAS.set_num_threads(blas_threads)
+    end
+    return nothing
+end
+
+function share(work, lane, done)
+    for k in lane.trajectories
+        STOPPING[] && throw(CallbackError())
+        work(turn_to!(lane, k), k)
+        Threads.atomic_add!(done, 1)
+        yield() # to the task that tells how many are done
+    end
+    return nothing
+end

@@ -1,0 +1,159 @@
+"""Many solves of compiled dynamics on Julia's threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from pyode_bridge.engines.julia.callbacks import Callbacks
+from pyode_bridge.engines.julia.equation import type_name
+from pyode_bridge.engines.julia.translation import julia_errors
+from pyode_bridge.problem import Problem, Sensitivity, SolverStats
+from pyode_bridge.retcodes import raise_for_retcode
+
+
+@dataclass(frozen=True)
+class Moving:
+    """A tensor that differs between trajectories: that of the first, which the dynamics use, and all, ``(B, ...)``."""
+
+    first: Tensor
+    all: Tensor
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What Julia is told: solvers and step control of both directions, and the sensitivity algorithm, or None."""
+
+    algorithm: Any
+    control: Any
+    sensitivity: Sensitivity | None
+    sensealg: Any
+    backward: Any
+    backward_control: Any
+
+
+class Ensemble:
+    """Solves like one problem, but for the states at the start and the tensors that move.
+
+    Args:
+        bridge: the Julia package.
+        problem: the first.
+        callbacks: of its dynamics, which are compiled.
+        notify: told now and then how many solves are done; what it raises ends them all.
+        settings: for Julia.
+    """
+
+    def __init__(
+        self, bridge: Any, problem: Problem, callbacks: Callbacks, notify: Callable[[int], None], settings: Settings
+    ) -> None:
+        assert callbacks.lane is not None
+        self._bridge, self._problem, self._callbacks, self._settings = bridge, problem, callbacks, settings
+        self._lane = callbacks.lane
+        self._notify = notify
+
+    @property
+    def reason(self) -> str:
+        """Why these dynamics are compiled."""
+        return "func was translated to Julia"
+
+    def solve(self, y0s: Tensor, moving: Sequence[Moving]) -> Solved:
+        """Solve from each row of ``y0s``, shape ``(B, n)``."""
+        problem, lane, settings = self._problem, self._lane, self._settings
+        y0s, t = y0s.contiguous(), problem.t.contiguous()
+        kept = [(item.first, item.all.detach().contiguous()) for item in moving]
+        ys = y0s.new_empty(len(y0s), len(t), y0s.shape[1])
+        addresses, _ = self._callbacks.functions()
+        with self._callbacks.raised(), julia_errors(str(problem.method)):
+            solved = self._bridge.solve_ensemble(
+                addresses,
+                lane.env,
+                lane.env_size,
+                lane.work_size,
+                lane.memory_size,
+                [lane.moving(first, everything) for first, everything in kept],
+                type_name(y0s),
+                y0s.data_ptr(),
+                y0s.shape[1],
+                len(y0s),
+                0 if settings.sensitivity is None else problem.dynamics.parameter_size,
+                t.data_ptr(),
+                len(t),
+                ys.data_ptr(),
+                settings.algorithm,
+                problem.tolerances.atol,
+                problem.tolerances.rtol,
+                settings.control,
+                settings.sensealg,
+                self._told,
+            )
+        for place, (retcode, reached) in enumerate(
+            zip(self._bridge.retcodes(solved), self._bridge.times_reached(solved), strict=True)
+        ):
+            raise_for_retcode(
+                str(retcode),
+                t=problem.dynamics.sign * float(reached),
+                t_end=problem.dynamics.sign * t[-1].item(),
+                algorithm=f"Trajectory {place} of {len(y0s)}: {problem.method}",
+            )
+        nfe, njac, accepted, rejected = (
+            int(self._bridge.total(solved, name)) for name in ("nfe", "njac", "accepted", "rejected")
+        )
+        return Solved(ys, SolverStats(nfe, njac, accepted, rejected, lane.seconds), solved, kept)
+
+    def pull_back(self, solved: Solved, grads: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients with respect to each state, ``(B, n)``, and to all parameters, ``(B, p)``, for ``(B, T, n)``."""
+        problem, settings = self._problem, self._settings
+        sensitivity = settings.sensitivity
+        assert sensitivity is not None
+        name = str(sensitivity.sensealg)
+        grads = grads.contiguous()
+        count, times, n = grads.shape
+        dy0s, dps = grads.new_empty(count, n), grads.new_empty(count, problem.dynamics.parameter_size)
+        with self._callbacks.raised(), julia_errors(name):
+            ended = self._bridge.pull_back_ensemble(
+                solved.julia,
+                type_name(grads),
+                grads.data_ptr(),
+                dy0s.data_ptr(),
+                n,
+                times,
+                dps.data_ptr(),
+                dps.shape[1],
+                settings.backward,
+                settings.sensealg,
+                sensitivity.tolerances.atol,
+                sensitivity.tolerances.rtol,
+                settings.backward_control,
+                self._told,
+            )
+        sign = problem.dynamics.sign
+        for place, one in enumerate(ended):
+            raise_for_retcode(
+                one.retcode,
+                t=sign * one.t,
+                t_end=sign * problem.t[0].item(),
+                algorithm=f"trajectory {place} of {count}: {sensitivity.method}",
+                sensealg=name,
+            )
+        return dy0s, dps
+
+    def _told(self, done: int) -> bool:
+        """Called by Julia while threads work: False ends them."""
+        try:
+            self._notify(int(done))
+        except BaseException as error:
+            self._callbacks.error = error
+        return self._callbacks.error is None
+
+
+@dataclass(frozen=True)
+class Solved:
+    """Values, shape ``(B, T, n)``, the work of all, and what the backward solves need."""
+
+    ys: Tensor
+    stats: SolverStats
+    julia: Any
+    kept: Sequence[tuple[Tensor, Tensor]]

@@ -1,0 +1,273 @@
+"""`solve_ensemble`: many initial states and parameter sets, each with steps of its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from tqdm import tqdm
+
+from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.dynamics import shaped_like
+from pyode_bridge.engines.julia.engine import JuliaEngine
+from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
+from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.odeint import solve
+from pyode_bridge.preparation import Prepared, Settings, prepare
+from pyode_bridge.problem import SolverStats
+from pyode_bridge.state import State, Structure, real_size
+
+
+@dataclass(frozen=True)
+class EnsembleSolution:
+    """The solutions of an ensemble.
+
+    Attributes:
+        t: the times asked for, shape ``(T,)``.
+        y: the values there, shape ``(T, B, *state)``, or a tuple or dict of such, with autograd.
+        stats: work of all trajectories together.
+        engine, algorithm: what ran.
+        lane, lane_reason: how the dynamics were evaluated, and why; compiled ones run on Julia's threads, others one
+            trajectory after another.
+    """
+
+    t: Tensor
+    y: State
+    stats: SolverStats
+    engine: str
+    algorithm: str
+    lane: str
+    lane_reason: str
+
+
+def solve_ensemble(
+    func: Callable[..., Any],
+    y0: State,
+    t: Tensor,
+    params: State | None = None,
+    *,
+    progress: bool = False,
+    lane: str = "auto",
+    **solver: Any,
+) -> EnsembleSolution:
+    """Solve ``dy/dt = func(t, y)`` for many initial states, each by a solve with steps of its own.
+
+    Dynamics that translate to Julia run on all of Julia's threads, with no Python in between (SciML's
+    ``EnsembleThreads``); others are solved one after another. Gradients reach ``y0``, ``params`` and the parameters of
+    ``func``. For a batch that may share its steps, `odeint` of the whole batch as one system is another choice.
+
+    Args:
+        func: dynamics of one trajectory: ``func(t, y)``, or ``func(t, y, p)`` where ``params`` are given.
+        y0: initial states with a leading dimension ``B``: a tensor ``(B, *state)``, or a tuple or dict of such.
+        t: times, shape ``(T,)``, the same for all.
+        params: what ``func`` takes as its third argument, with a leading dimension ``B``: a tensor, or a tuple or dict
+            of such.
+        progress: whether to show a bar.
+        lane: ``"compiled"``, ``"callback"`` or ``"auto"``; see `odeint`.
+        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``engine``, ...
+
+    Raises:
+        InputError: leading dimensions differ, or what `odeint` calls unusable.
+        SolverError: a trajectory ended early; the message says which.
+        UnsupportedError: ``lane="compiled"``, and the dynamics do not translate; says why.
+
+    Example:
+        >>> import torch, pyode_bridge as pb
+        >>> rates = torch.linspace(0.5, 1.5, 100)[:, None]
+        >>> sol = pb.solve_ensemble(lambda t, y, p: -p * y, torch.ones(100, 1), torch.tensor([0.0, 1.0]), rates)
+    """
+    states, parameters = _Stack.of(y0, "y0"), None if params is None else _Stack.of(params, "params")
+    count = states.count
+    if parameters is not None and parameters.count != count:
+        raise InputError(f"params has {parameters.count} sets, but y0 has {count} states; expected as many of both.")
+    settings = {**solver, "lane": lane}
+    with _bar(count, progress) as notify:
+        if lane == "callback":
+            return _one_by_one(func, states, t, parameters, settings, notify)
+        try:
+            return _on_threads(func, states, t, parameters, settings, notify)
+        except UntranslatableError as refusal:
+            if lane == "compiled":
+                raise UnsupportedError(f"lane='compiled' cannot serve this ensemble, because {refusal}.") from refusal
+            return _one_by_one(func, states, t, parameters, {**settings, "lane": "auto"}, notify)
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Tensors that share a leading dimension ``B``, in the form that the user gave them."""
+
+    tensors: tuple[Tensor, ...]
+    rebuild: Callable[[Sequence[Any]], Any]
+
+    @classmethod
+    def of(cls, given: Any, name: str) -> _Stack:
+        if isinstance(given, Tensor):
+            made = cls((given,), lambda parts: parts[0])
+        elif isinstance(given, Mapping):
+            keys = tuple(given)
+            made = cls(tuple(given.values()), lambda parts: dict(zip(keys, parts, strict=True)))
+        elif isinstance(given, (tuple, list)):
+            made = cls(tuple(given), tuple)
+        else:
+            raise InputError(f"{name} is a {type(given).__name__}; expected a tensor, or a tuple or dict of tensors.")
+        counts = {tensor.shape[:1] for tensor in made.tensors}
+        if len(counts) != 1 or not next(iter(counts)) or not next(iter(counts))[0]:
+            shapes = [tuple(tensor.shape) for tensor in made.tensors]
+            raise InputError(f"{name} has shapes {shapes}; expected one leading dimension, of all trajectories.")
+        return made
+
+    @property
+    def count(self) -> int:
+        return len(self.tensors[0])
+
+    def row(self, place: int) -> Any:
+        return self.rebuild([tensor[place] for tensor in self.tensors])
+
+
+def _one_by_one(
+    func: Callable[..., Any], states: _Stack, t: Tensor, parameters: _Stack | None, settings: Any, notify: Any
+) -> EnsembleSolution:
+    solutions = []
+    for place in range(states.count):
+        one = func if parameters is None else _with(func, parameters.row(place))
+        solutions.append(solve(one, states.row(place), t, **settings))
+        notify(place + 1)
+    first = solutions[0]
+    return EnsembleSolution(
+        first.t,
+        _stacked([solution.y for solution in solutions]),
+        _summed([solution.stats for solution in solutions]),
+        first.engine,
+        first.algorithm,
+        first.lane,
+        first.lane_reason,
+    )
+
+
+def _with(func: Callable[..., Any], p: Any) -> Callable[[Tensor, Any], Any]:
+    return lambda t, y: func(t, y, p)
+
+
+def _stacked(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, Tensor):
+        return torch.stack(list(values), dim=1)
+    if isinstance(first, dict):
+        return {key: _stacked([value[key] for value in values]) for key in first}
+    return tuple(_stacked(parts) for parts in zip(*values, strict=True))
+
+
+def _summed(stats: Sequence[SolverStats]) -> SolverStats:
+    def total(name: str) -> Any:
+        counts = [getattr(one, name) for one in stats]
+        return None if None in counts else sum(counts)
+
+    return SolverStats(*map(total, ("nfe", "njac", "accepted", "rejected", "compile_seconds")))
+
+
+def _on_threads(
+    func: Callable[..., Any], states: _Stack, t: Tensor, parameters: _Stack | None, settings: Any, notify: Any
+) -> EnsembleSolution:
+    moving: list[Moving] = []
+    one = func
+    if parameters is not None:
+        moving = [Moving(_own(tensor), tensor) for tensor in parameters.tensors]
+        one = _with(func, parameters.rebuild([item.first for item in moving]))
+    prepared = prepare(one, states.row(0), t, Settings(**settings))
+    if not isinstance(prepared.engine, JuliaEngine):
+        raise UntranslatableError("the embedded engine has no compiled lane")
+    ensemble = prepared.engine.ensemble(prepared.problem, notify)
+    structure = prepared.structure
+    y0s = torch.stack([structure.pack(states.row(place)) for place in range(states.count)])
+    run = _Run(ensemble, prepared, moving)
+    if prepared.problem.sensitivity is None:
+        ys = run.forward(y0s.detach())
+    else:
+        ys = _Solve.apply(run, y0s, *(item.all for item in moving), *run.shared)  # type: ignore[no-untyped-call]
+    assert run.solved is not None
+    method = prepared.problem.method.algorithm
+    return EnsembleSolution(
+        prepared.t,
+        _unpacked(structure, ys),
+        run.solved.stats,
+        prepared.engine.name,
+        str(method),
+        "compiled",
+        ensemble.reason,
+    )
+
+
+class _Run:
+    """One solve of an ensemble, and its adjoint.
+
+    Attributes:
+        shared: the parameters that all trajectories have in common.
+        solved: what came of the solve.
+    """
+
+    def __init__(self, ensemble: Ensemble, prepared: Prepared, moving: Sequence[Moving]) -> None:
+        self._ensemble, self._dynamics, self._moving = ensemble, prepared.problem.dynamics, moving
+        own = {id(item.first) for item in moving}
+        self.shared = [parameter for parameter in self._dynamics.parameters if id(parameter) not in own]
+        self.solved: Solved | None = None
+
+    def forward(self, y0s: Tensor) -> Tensor:
+        """Values, shape ``(B, T, n)``, from states of shape ``(B, n)``."""
+        self.solved = self._ensemble.solve(y0s, self._moving)
+        return self.solved.ys
+
+    def backward(self, grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients with respect to the states, to each tensor that moves, and to each that is shared."""
+        assert self.solved is not None
+        dy0s, dps = self._ensemble.pull_back(self.solved, grads)
+        parameters = self._dynamics.parameters
+        columns = torch.split(dps, [real_size(parameter) for parameter in parameters], dim=1)
+        found = {id(parameter): column for parameter, column in zip(parameters, columns, strict=True)}
+        moving = [
+            found[id(item.first)].view(item.all.shape).to(item.all.dtype) if id(item.first) in found else None
+            for item in self._moving
+        ]
+        shared = [shaped_like(parameter, found[id(parameter)].sum(0)) for parameter in self.shared]
+        return dy0s, *moving, *shared
+
+
+class _Solve(torch.autograd.Function):
+    """An ensemble as a node of autograd's graph."""
+
+    @staticmethod
+    def forward(ctx: Any, run: _Run, y0s: Tensor, *tensors: Tensor) -> Tensor:
+        ctx.run = run
+        ctx.save_for_backward(*tensors)  # so that torch refuses a backward pass after they were changed in place
+        return run.forward(y0s.detach())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grads: Tensor) -> tuple[Tensor | None, ...]:
+        _ = ctx.saved_tensors
+        return None, *ctx.run.backward(grads)
+
+
+@contextlib.contextmanager
+def _bar(count: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    """What notes how many trajectories are done."""
+    if not shown:
+        yield lambda done: None
+        return
+    with tqdm(total=count, desc="ensemble", unit="solve") as bar:
+        yield lambda done: bar.update(done - bar.n) and None
+        bar.update(count - bar.n)
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """The first row as a leaf of its own, laid out as each row of the contiguous whole."""
+    first = tensor[0].detach().clone(memory_format=torch.contiguous_format)
+    return first.requires_grad_(tensor.requires_grad and torch.is_grad_enabled())
+
+
+def _unpacked(structure: Structure, ys: Tensor) -> State:
+    return structure.unpack(ys.movedim(0, 1))

@@ -1,0 +1,82 @@
+"""Many trajectories at once: each as it would be alone, with gradients, on threads where the dynamics compile."""
+
+import pytest
+import torch
+
+import pyode_bridge as pb
+from pyode_bridge.errors import InputError, SolverError
+from tests.problems import DOUBLE, Logistic
+
+T = torch.linspace(0, 2, 5, dtype=DOUBLE)
+METHODS = {"julia": "Tsit5", "embedded": "dopri5"}
+TIGHT = {"rtol": 1e-9, "atol": 1e-11}
+
+
+def states(count):
+    return torch.linspace(0.2, 2.0, 2 * count, dtype=DOUBLE).view(count, 2)
+
+
+def test_each_trajectory_is_that_of_its_own_solve(engine):
+    func, y0 = Logistic(), states(7)
+    sol = pb.solve_ensemble(func, y0, T, method=METHODS[engine], engine=engine, **TIGHT)
+    assert sol.y.shape == (5, 7, 2)
+    assert sol.lane == ("compiled" if engine == "julia" else "native")
+    torch.testing.assert_close(sol.y, func.exact(y0, T), rtol=1e-7, atol=1e-8)
+
+
+def test_gradients_reach_states_sets_of_parameters_and_shared_ones(engine):
+    shared = torch.tensor(0.7, dtype=DOUBLE, requires_grad=True)
+    rates = torch.linspace(0.5, 1.5, 4, dtype=DOUBLE)[:, None].requires_grad_()
+    y0 = states(4).requires_grad_()
+
+    def func(t, y, p):
+        return -p * shared * y
+
+    sol = pb.solve_ensemble(func, y0, T, rates, method=METHODS[engine], engine=engine, **TIGHT)
+    exact = y0 * torch.exp(-rates * shared * T[:, None, None])
+    weights = torch.linspace(1, 2, exact.numel(), dtype=DOUBLE).view(exact.shape)
+    found = torch.autograd.grad((sol.y * weights).sum(), (y0, rates, shared))
+    true = torch.autograd.grad((exact * weights).sum(), (y0, rates, shared))
+    for grad, expected in zip(found, true, strict=True):
+        torch.testing.assert_close(grad, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_structured_states_and_parameters(engine):
+    y0 = {"q": torch.ones(3, 2, dtype=DOUBLE), "v": torch.zeros(3, 2, dtype=DOUBLE)}
+    params = {"k": torch.tensor([1.0, 2.0, 4.0], dtype=DOUBLE)}
+
+    def func(t, y, p):
+        return {"q": y["v"], "v": -p["k"] * y["q"]}
+
+    sol = pb.solve_ensemble(func, y0, T, params, method=METHODS[engine], engine=engine, **TIGHT)
+    exact = torch.cos(params["k"].sqrt() * T[:, None])[..., None].expand(5, 3, 2)
+    torch.testing.assert_close(sol.y["q"], exact, rtol=1e-7, atol=1e-7)
+
+
+def test_a_trajectory_that_fails_is_named(engine):
+    y0 = torch.tensor([[0.1], [5.0]], dtype=DOUBLE)
+    with pytest.raises(SolverError):
+        pb.solve_ensemble(lambda t, y: y**2, y0, T, method=METHODS[engine], engine=engine)
+
+
+def test_unequal_leading_dimensions_are_refused():
+    with pytest.raises(InputError, match="params has 3 sets, but y0 has 2"):
+        pb.solve_ensemble(lambda t, y, p: y, torch.ones(2, 1), T, torch.ones(3, 1))
+
+
+@pytest.mark.julia
+def test_dynamics_that_do_not_compile_are_solved_one_after_another():
+    def func(t, y):
+        return -y if y.sum() > 0 else y
+
+    sol = pb.solve_ensemble(func, states(2), T, method="Tsit5", engine="julia", **TIGHT)
+    assert sol.lane == "callback"
+    torch.testing.assert_close(sol.y, states(2) * torch.exp(-T)[:, None, None], rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["Rodas5P", "AutoTsit5(Rosenbrock23())"])
+def test_implicit_solvers_and_many_trajectories(method):
+    func, y0 = Logistic(), states(100)
+    sol = pb.solve_ensemble(func, y0, T, method=method, engine="julia", lane="compiled", progress=True, **TIGHT)
+    torch.testing.assert_close(sol.y, func.exact(y0, T), rtol=1e-5, atol=1e-6)
