@@ -101,7 +101,7 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
     began = time.perf_counter()
     found = reach(dynamics.func)
     places = _places(dynamics.parameters, found.tensors)
-    key = (found.key, dynamics.structure, dynamics.sign, places)
+    key = (found.key, dynamics.structure, dynamics.sign, places, torch.get_default_dtype())
     translation = _translations.get(key)
     if translation is None:
         translation = _new_translation(key, _code(dynamics.func))
