@@ -39,7 +39,7 @@ class Functions:
         return getattr(self, f"_{name}")()  # type: ignore[no-any-return]
 
     def _rhs(self) -> str:
-        return self._made("rhs", self._trace(self._value), ["y"], [self._output("out")])
+        return self._made("rhs", self._trace(lambda t, y: self._value(t, y)), ["y"], [self._output("out")])
 
     def _vjp(self) -> str:
         return self._product("vjp", state=True, parameters=False)
