@@ -15,7 +15,6 @@ aten, prims = torch.ops.aten, torch.ops.prims
 OF_ONE = (
     aten.view.default,
     aten._unsafe_view.default,
-    aten.reshape.default,
     aten.expand.default,
     aten.permute.default,
     aten.t.default,
@@ -43,10 +42,8 @@ SAME = (
     aten.alias.default,
     aten.detach.default,
     aten.clone.default,
-    aten.lift_fresh.default,
     aten.lift_fresh_copy.default,
-    aten.contiguous.default,
-    aten.view_of.default if hasattr(aten, "view_of") else prims.view_of.default,
+    prims.view_of.default,
 )
 
 
