@@ -160,23 +160,23 @@ class ByLoops:
         result = move(*places)
         target = self._buffer(result.shape, dtype)
         sources = result.ravel()
-        statement = []
+        statement: list[str] = []
         if bool((sources == 0).any()):
             statement += self._filling(Known(target.layout, 0), target)
         for array, own in zip(arrays, places, strict=True):
-            statement += self._pasted(array, own.ravel(), sources, target)
+            statement += self._pasted(array, own.ravel(), sources, target, first=not statement)
         self._statements.append(statement)
         return target
 
-    def _pasted(self, array: Expression, own: Tensor, sources: Tensor, target: Memory) -> list[str]:
-        """Code that writes those elements of an array to memory that belong there."""
+    def _pasted(self, array: Expression, own: Tensor, sources: Tensor, target: Memory, *, first: bool) -> list[str]:
+        """Code that writes those elements of an array to memory that belong there, after which others are written."""
         if not len(own):
             return []
         mine = (sources >= own[0]) & (sources <= own[-1])
         to = torch.nonzero(mine).ravel()
         of = sources[to] - own[0]
-        if tuple(array.shape) == target.shape and torch.equal(to, of):
-            return self._filling(array, target)  # what others overwrite is written all the same
+        if tuple(array.shape) == target.shape and torch.equal(to, of) and (first or len(to) == len(own)):
+            return self._filling(array, target)  # with what others overwrite
         if len(to) == len(own) and bool((of.sort().values == torch.arange(len(own))).all()):
             regular = _regular(to[of.argsort()].reshape(array.shape))
             if regular is not None:

@@ -13,32 +13,11 @@ from torch._decomp import core_aten_decompositions, get_decompositions
 from torch._functorch.compile_utils import fx_graph_cse
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pyode_bridge.compiled.operations import LOWERINGS
 from pyode_bridge.compiled.refusals import UntranslatableError
 
 aten = torch.ops.aten
 
-# Translated as they are: their decompositions would only hide what they do.
-_KEPT = (
-    aten.select_scatter.default,
-    aten.slice_scatter.default,
-    aten.diagonal_scatter.default,
-    aten.as_strided_scatter.default,
-    aten.constant_pad_nd.default,
-    aten.addmm.default,
-    aten.addmv.default,
-    aten.baddbmm.default,
-    aten.t.default,
-    aten.transpose.int,
-    aten.stack.default,
-    aten.softplus.default,
-    aten.leaky_relu.default,
-    aten.silu.default,
-    aten.elu.default,
-    aten.logaddexp.default,
-    aten.flip.default,
-    aten.roll.default,
-    aten.clamp.default,
-)
 _FURTHER = (
     aten.native_layer_norm,
     aten.native_group_norm,
@@ -91,10 +70,9 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
     Writing in place is turned into operations that make new tensors.
     """
     try:
-        module = make_fx(function)(*inputs)
+        module = make_fx(function, decomposition_table=_table())(*inputs)
         if any(_writes(node) for node in module.graph.nodes):
-            module = make_fx(torch.func.functionalize(module))(*inputs)
-        module = make_fx(module, decomposition_table=_table())(*inputs)
+            module = make_fx(torch.func.functionalize(module), decomposition_table=_table())(*inputs)
     except UntranslatableError:
         raise
     except Exception as error:
@@ -121,6 +99,6 @@ def _writes(node: fx.Node) -> bool:
 @functools.cache
 def _table() -> dict[Any, Any]:
     table = {**core_aten_decompositions(), **get_decompositions(_FURTHER)}
-    for operation in _KEPT:
+    for operation in LOWERINGS:  # its decomposition would only hide what it does
         table.pop(operation, None)
     return table

@@ -12,6 +12,7 @@ from torch import Tensor, fx
 from pyode_bridge.compiled.loops import ByLoops
 from pyode_bridge.compiled.numbers import ByNumber, TooLargeError
 from pyode_bridge.compiled.operations import LOWERINGS, Call
+from pyode_bridge.compiled.operations.creation import EMPTY
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.compiled.tracing import Graph
 
@@ -80,10 +81,10 @@ def translate(graph: Graph, inputs: Sequence[str | tuple[str]], outputs: Sequenc
     """
     if not _long_products(graph):
         try:
-            return _translated(ByNumber(), graph, inputs, outputs, names)
+            return written(ByNumber(), graph, inputs, outputs, names)
         except TooLargeError:
             pass
-    return _translated(ByLoops(names.constant), graph, inputs, outputs, names)
+    return written(ByLoops(names.constant), graph, inputs, outputs, names)
 
 
 def _long_products(graph: Graph) -> bool:
@@ -92,9 +93,10 @@ def _long_products(graph: Graph) -> bool:
     return any(node.meta["val"].shape[-2] > LONGEST_PRODUCT for node in second)
 
 
-def _translated(
+def written(
     builder: Any, graph: Graph, inputs: Sequence[str | tuple[str]], outputs: Sequence[Output], names: Names
 ) -> Code:
+    """The code that one builder makes of a graph; the rest is as for `translate`."""
     values: dict[fx.Node, Any] = {}
     given = iter(inputs)
     for node in graph.graph.nodes:
@@ -125,7 +127,7 @@ def _called(builder: Any, node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
         return args[0][args[1]]
     _check(target)
     arrays = [value for value in _flat((args, kwargs)) if not _is_known(value)]
-    if not arrays:
+    if not arrays and target not in EMPTY:
         return target(*args, **kwargs)
     if target not in LOWERINGS:
         raise UntranslatableError(f"the operation {_name(target)} has no translation")

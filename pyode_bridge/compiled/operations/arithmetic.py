@@ -108,7 +108,7 @@ for table, compute in ((BINARY, "result"), (COMPARISONS, "promoted"), (LOGICAL, 
         _enter(template, operations, compute)
 
 
-@lowers(aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf, aten.where.Scalar, prims.where.default)
+@lowers(aten.where.self, prims.where.default)
 def where(call: Call, condition: Any, yes: Any, no: Any) -> Any:
     parts = (call.array(part) for part in (condition, yes, no))
     return call.builder.choose(*parts, call.dtype, call.shape)

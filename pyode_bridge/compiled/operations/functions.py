@@ -16,7 +16,6 @@ ONE_ARGUMENT = {
     "abs({0})": (aten.abs.default, prims.abs.default),
     "sign({0})": (aten.sign.default, aten.sgn.default, prims.sign.default),
     "{T}(1) / {0}": (aten.reciprocal.default, prims.reciprocal.default),
-    "{0} * {0}": (aten.square.default,),
     "sqrt({0})": (aten.sqrt.default, prims.sqrt.default),
     "{T}(1) / sqrt({0})": (aten.rsqrt.default, prims.rsqrt.default),
     "exp({0})": (aten.exp.default, prims.exp.default),
@@ -49,14 +48,12 @@ ONE_ARGUMENT = {
     "relu({0})": (aten.relu.default,),
     "{0} * sigmoid({0})": (aten.silu.default,),
     "{0} * tanh(softplus({0}))": (aten.mish.default,),
-    "-softplus(-{0})": (aten.log_sigmoid.default,),
     "{0} * clamp01({0} / {T}(6) + {T}(0.5))": (aten.hardswish.default,),
     "clamp01({0} / {T}(6) + {T}(0.5))": (aten.hardsigmoid.default,),
 }
 TESTS = {
     "isnan({0})": (aten.isnan.default,),
     "isinf({0})": (aten.isinf.default,),
-    "isfinite({0})": (aten.isfinite.default,),
 }
 
 

@@ -14,8 +14,6 @@ aten, prims = torch.ops.aten, torch.ops.prims
 
 OF_ONE = (
     aten.view.default,
-    aten._unsafe_view.default,
-    aten.reshape.default,
     aten.expand.default,
     aten.permute.default,
     aten.t.default,
@@ -43,10 +41,8 @@ SAME = (
     aten.alias.default,
     aten.detach.default,
     aten.clone.default,
-    aten.lift_fresh.default,
     aten.lift_fresh_copy.default,
-    aten.contiguous.default,
-    aten.view_of.default if hasattr(aten, "view_of") else prims.view_of.default,
+    prims.view_of.default,
 )
 
 
@@ -64,6 +60,11 @@ def _known(args: tuple[Any, ...]) -> tuple[Any, ...]:
     return args
 
 
+@lowers(aten._unsafe_view.default)
+def unsafe_view(call: Call, a: Any, shape: Any) -> Any:
+    return call.reshaped(a, shape)
+
+
 @lowers(*SAME)
 def same(call: Call, a: Any, *args: Any, **kwargs: Any) -> Any:
     return a
@@ -71,20 +72,29 @@ def same(call: Call, a: Any, *args: Any, **kwargs: Any) -> Any:
 
 @lowers(aten.as_strided.default)
 def as_strided(call: Call, a: Any, size: Any, stride: Any, offset: int | None = None) -> Any:
-    _check_rows(call, 0)
-    return call.moved(lambda places: places.contiguous().as_strided(size, stride, offset or 0), a)
+    further = _further(call, offset)
+
+    def move(places: Tensor) -> Tensor:
+        if not places.is_contiguous():
+            raise RuntimeError("not row by row")
+        return places.as_strided(size, stride, places.storage_offset() + further)
+
+    return call.moved(move, a)
 
 
 @lowers(aten.as_strided_scatter.default)
 def as_strided_scatter(call: Call, a: Any, part: Any, size: Any, stride: Any, offset: int | None = None) -> Any:
-    _check_rows(call, 0)
-    return call.moved(lambda places, others: aten.as_strided_scatter(places, others, size, stride, offset), a, part)
+    further = _further(call, offset)
+    return call.moved(lambda places, others: aten.as_strided_scatter(places, others, size, stride, further), a, part)
 
 
-def _check_rows(call: Call, argument: int) -> None:
-    value = call.node.args[argument].meta["val"]  # type: ignore[union-attr]
-    if not value.is_contiguous():
-        raise UntranslatableError("it uses as_strided on a tensor that does not lie row by row")
+def _further(call: Call, offset: int | None) -> int:
+    """How far behind the first element of the operand as_strided begins; torch counts from where its storage begins."""
+    value = call.node.args[0].meta["val"]  # type: ignore[union-attr]
+    further = 0 if offset is None else offset - value.storage_offset()
+    if further < 0 or not value.is_contiguous():
+        raise UntranslatableError("it uses as_strided on a tensor that does not lie row by row from there on")
+    return int(further)
 
 
 @lowers(aten.select_scatter.default, aten.slice_scatter.default, aten.diagonal_scatter.default)
@@ -101,9 +111,11 @@ def join(call: Call, parts: Any, dim: int = 0) -> Any:
 
 @lowers(aten.constant_pad_nd.default)
 def pad(call: Call, a: Any, pad: Any, value: float = 0) -> Any:
-    if value != 0:
-        raise UntranslatableError(f"it pads with {value}")
-    return call.moved(lambda places: aten.constant_pad_nd(places, pad, 0), a)
+    padded = call.moved(lambda places: aten.constant_pad_nd(places, pad, 0), a)
+    if value == 0:
+        return padded
+    inside = aten.constant_pad_nd(torch.ones(call.array(a).shape, dtype=torch.bool), pad, False)
+    return call.builder.choose(call.array(inside), padded, call.array(value), call.dtype, call.shape)
 
 
 @lowers(aten.split.Tensor, aten.split_with_sizes.default, aten.unbind.int)

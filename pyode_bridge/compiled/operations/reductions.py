@@ -72,7 +72,7 @@ def all_(call: Call, a: Any, dims: Any = None, keepdim: bool = False) -> Any:
     return _reduced(call, a, dims, "{0} & {1}", True, keepdim)
 
 
-@lowers(aten.var.correction, aten.var.dim, aten.var.default)
+@lowers(aten.var.correction)
 def var(call: Call, a: Any, dims: Any = None, *, correction: float = 1, keepdim: bool = False) -> Any:
     return _variance(call, a, dims, 1 if correction is None else correction, keepdim)
 
