@@ -70,9 +70,10 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
     Writing in place is turned into operations that make new tensors.
     """
     try:
-        module = make_fx(function, decomposition_table=_table())(*inputs)
-        if any(_writes(node) for node in module.graph.nodes):
-            module = make_fx(torch.func.functionalize(module), decomposition_table=_table())(*inputs)
+        module = make_fx(function)(*inputs)
+        if any(_writes(node) for node in module.graph.nodes):  # before the decompositions, which this cannot follow
+            module = make_fx(torch.func.functionalize(module))(*inputs)
+        module = make_fx(module, decomposition_table=_table())(*inputs)
     except UntranslatableError:
         raise
     except Exception as error:
