@@ -14,14 +14,14 @@ from pyode_bridge.compiled.operations.creation import EMPTY
 from pyode_bridge.compiled.tracing import Graph
 from tests.compiled.cases import CASES
 from tests.compiled.operands import as_function, state
-from tests.compiled.running import BUILDERS, TIME, Function, Translated, compiled, traced, translated
+from tests.compiled.running import TIME, Function, Translated, compiled, traced, translated
 
-DTYPES = {torch.float64: 1e-12, torch.float32: 1e-5}
+TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5}
 OPERATIONS = sorted(CASES, key=str)
 
 
 def of_operation(operation: Any, dtype: torch.dtype) -> tuple[Function, Tensor]:
-    calls = CASES[operation]
+    calls = CASES[operation] if dtype == torch.float64 else CASES[operation][:2]  # each takes a while to compile
     return as_function(operation, calls), state(calls, dtype, seed=OPERATIONS.index(operation))
 
 
@@ -57,8 +57,11 @@ def is_composite(name: str) -> bool:
 
 
 @pytest.mark.julia
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("builder", BUILDERS)
+@pytest.mark.parametrize(
+    ("builder", "dtype"),
+    [("by number", torch.float64), ("by loops", torch.float64), ("by loops", torch.float32)],
+    ids=str,
+)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_an_operation_gives_what_torch_gives(operation, builder, dtype):
     pieces, addresses = everything(builder, dtype)
@@ -68,4 +71,5 @@ def test_an_operation_gives_what_torch_gives(operation, builder, dtype):
     assert operation in {node.target for node in traced_operation(operation, dtype).graph.nodes}
     function, y = of_operation(operation, dtype)
     expected = function(torch.tensor(TIME, dtype=dtype), y)
-    torch.testing.assert_close(piece.run(addresses[piece.name]), expected, rtol=DTYPES[dtype], atol=DTYPES[dtype])
+    tolerance = TOLERANCES[dtype]
+    torch.testing.assert_close(piece.run(addresses[piece.name]), expected, rtol=tolerance, atol=tolerance)
