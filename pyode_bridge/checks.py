@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from pyode_bridge.errors import InputError
 from pyode_bridge.state import Structure
 
 LANES = ("auto", "compiled", "callback")
+LANE_VARIABLE = "PYODE_BRIDGE_LANE"
 
 
 def times(given: Any, structure: Structure) -> Tensor:
@@ -130,7 +132,10 @@ def _bound(value: Any, shape: torch.Size, name: str) -> Tensor:
 
 
 def lane(given: Any) -> str:
-    """A lane by name."""
-    if given not in LANES:
-        raise InputError(f"lane is {given!r}; expected one of {', '.join(map(repr, LANES))}.")
-    return str(given)
+    """A lane by name; for ``"auto"``, the one that the environment variable LANE_VARIABLE names."""
+    for name, value in (("lane", given), (LANE_VARIABLE, os.environ.get(LANE_VARIABLE, "auto"))):
+        if value not in LANES:
+            raise InputError(f"{name} is {value!r}; expected one of {', '.join(map(repr, LANES))}.")
+        if value != "auto":
+            return str(value)
+    return "auto"

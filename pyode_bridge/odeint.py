@@ -84,7 +84,8 @@ def odeint(
         progress: whether to show a progress bar.
         lane: ``"compiled"`` translates ``func`` to Julia, once for each shape and each Python value that it uses, and
             no Python runs within the solve; ``"callback"`` has Julia call Python, which any ``func`` allows; ``"auto"``
-            (the default) compiles where it can, and `Solution.lane_reason` says why it did not.
+            (the default; also the variable PYODE_BRIDGE_LANE) compiles where it can, and `Solution.lane_reason` says
+            why it did not.
 
     Returns:
         Values at ``t``: shape ``(T, *y0.shape)``, or a tuple or dict of such; the first row is ``y0``.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.compiled.source import function
+from pyode_bridge.compiled.source import function, parameter_product
 from pyode_bridge.compiled.tracing import Graph, trace
 from pyode_bridge.compiled.translation import Code, Names, Output, translate
 from pyode_bridge.dynamics import Dynamics
@@ -39,16 +39,17 @@ class Functions:
         return getattr(self, f"_{name}")()  # type: ignore[no-any-return]
 
     def _rhs(self) -> str:
-        return self._made("rhs", self._trace(self._value), ["y"], [self._output("out")])
+        return self._made("rhs", self._trace(lambda t, y: self._value(t, y)), ["y"], [self._output("out")])
 
     def _vjp(self) -> str:
-        return self._product("vjp", state=True, parameters=False)
+        return self._product("vjp", parameters=False)
 
     def _vjp_p(self) -> str:
-        return self._product("vjp_p", state=False, parameters=True)
+        dynamics = self._dynamics
+        return parameter_product(dynamics.structure.dtype, dynamics.size, dynamics.parameter_size)
 
     def _joint(self) -> str:
-        return self._product("joint", state=True, parameters=True)
+        return self._product("joint", parameters=True)
 
     def _jacobian(self) -> str:
         size = self._dynamics.size
@@ -69,13 +70,13 @@ class Functions:
         value = structure.pack_returned(dynamics.func(t, structure.unpack(y)), "func(t, y)", 0.0)
         return value if dynamics.sign > 0 else -value
 
-    def _product(self, name: str, *, state: bool, parameters: bool) -> str:
+    def _product(self, name: str, *, parameters: bool) -> str:
         wanted = self._dynamics.parameters if parameters else ()
 
         def products(t: Tensor, v: Tensor, y: Tensor) -> list[Tensor]:
             with torch.enable_grad():
-                y = y.detach().requires_grad_(state)
-                inputs = [*([y] if state else []), *wanted]
+                y = y.detach().requires_grad_()
+                inputs = [y, *wanted]
                 value = self._value(t, y)
                 found: Sequence[Tensor | None] = [None] * len(inputs)
                 if value.requires_grad:
@@ -84,8 +85,7 @@ class Functions:
                 torch.zeros_like(of) if grad is None else grad.detach() for grad, of in zip(found, inputs, strict=True)
             ]
 
-        to_parameters = "dp" if state else "out"
-        outputs = [*([self._output("out")] if state else []), *[self._output(to_parameters)] * len(wanted)]
+        outputs = [self._output("out"), *[self._output("dp")] * len(wanted)]
         return self._made(name, self._trace(products, vectors=2), ["v", "y"], outputs)
 
     def _output(self, pointer: str) -> Output:

@@ -10,7 +10,7 @@ from pyode_bridge.compiled.translation import Code, Names
 # The environment of a call: integers in memory. Julia's half knows the first ones too; see `kernels.jl`.
 LEFT, TICK, WORK, MEMORY, JOINT, RHS_CALLS, VJP_CALLS, JACOBIAN_CALLS, TENSORS = range(1, 10)
 
-COUNTED = {"rhs": RHS_CALLS, "vjp": VJP_CALLS, "vjp_p": VJP_CALLS, "jacobian": JACOBIAN_CALLS}
+COUNTED = {"rhs": RHS_CALLS, "vjp": VJP_CALLS, "jacobian": JACOBIAN_CALLS}
 PRODUCTS = ("vjp", "vjp_p", "joint")
 
 
@@ -41,18 +41,28 @@ def _beginning(name: str, size: int, parameters: int, kind: str) -> list[str]:
     counted = [f"begin_call(env, {COUNTED[name]}, s) || return Cint(-1)"]
     if name == "vjp" and parameters:
         return [*counted, f"unsafe_load(env, {JOINT}) == 0 || return joint(out, v, y, s, env)"]
-    if name == "vjp_p":
-        return [
-            f"if unsafe_load(env, {JOINT}) != 0",
-            f"memory = Ptr{{{kind}}}(unsafe_load(env, {MEMORY}))",
-            f"if recalled(memory, v, y, s, {size})",
-            f"unsafe_copyto!(out, memory + {remembered_at(size, kind)}, {parameters})",
-            "return Cint(0)",
-            "end",
-            "end",
-            *counted,
-        ]
     return counted
+
+
+def parameter_product(dtype: torch.dtype, size: int, parameters: int) -> str:
+    """The text of ``vjp_p``: what ``joint`` remembers, computed now where it was for another point.
+
+    The product with the state that comes along costs little: it is the last step of the way back to the parameters.
+    """
+    kind = julia_type(dtype)
+    pointer = f"Ptr{{{kind}}}"
+    at = remembered_at(size, kind)
+    lines = [
+        f"memory = {pointer}(unsafe_load(env, {MEMORY}))",
+        f"if !recalled(memory, v, y, s, {size})",
+        f"begin_call(env, {VJP_CALLS}, s) || return Cint(-1)",
+        f"joint(memory + {at + parameters * dtype.itemsize}, v, y, s, env)",
+        "end",
+        f"unsafe_copyto!(out, memory + {at}, {parameters})",
+        "return Cint(0)",
+    ]
+    signature = f"out::{pointer}, v::{pointer}, y::{pointer}, s::Float64, env::Ptr{{Int}}"
+    return "\n".join([f"function vjp_p({signature})::Cint", *lines, "end", ""])
 
 
 def remembered_at(size: int, kind: str) -> int:
@@ -61,5 +71,5 @@ def remembered_at(size: int, kind: str) -> int:
 
 
 def memory_size(size: int, parameters: int, dtype: torch.dtype) -> int:
-    """Bytes of the memory of products."""
-    return remembered_at(size, julia_type(dtype)) + parameters * dtype.itemsize
+    """Bytes of the memory of products: the point, the product with the parameters, that with the state."""
+    return remembered_at(size, julia_type(dtype)) + (parameters + size) * dtype.itemsize

@@ -35,10 +35,15 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
 
     Writing in place is turned into operations that make new tensors.
     """
+
+    def called(*given: Tensor) -> Any:  # whatever the function's own signature is
+        return function(*given)
+
     try:
-        module = make_fx(function, decomposition_table=table())(*inputs)
-        if any(_writes(node) for node in module.graph.nodes):
-            module = make_fx(torch.func.functionalize(module), decomposition_table=table())(*inputs)
+        module = make_fx(called, decomposition_table=table())(*inputs)
+        if any(_writes(node) for node in module.graph.nodes):  # which decompositions must not come before
+            module = make_fx(torch.func.functionalize(make_fx(called)(*inputs)))(*inputs)
+            module = make_fx(module, decomposition_table=table())(*inputs)
     except UntranslatableError:
         raise
     except Exception as error:

@@ -57,9 +57,8 @@ def check(module: torch.nn.Module, shape: tuple[int, ...], dtype: torch.dtype, s
     }  # fmt: skip
     for name, true in expected.items():
         size = float(true.abs().max()) + 1e-3
-        torch.testing.assert_close(
-            found[name], true, rtol=0, atol=TOLERANCES[dtype] * size, msg=lambda text: f"{name}: {text}"
-        )
+        error = float((found[name] - true).abs().max()) if len(true) else 0.0
+        assert error <= TOLERANCES[dtype] * size, name
 
 
 CHECKED = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
