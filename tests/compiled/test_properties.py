@@ -6,14 +6,15 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from pyode_bridge.compiled.functions import Functions
 from pyode_bridge.compiled.source import JOINT, PRODUCTS, memory_size
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.julia import session
+from pyode_bridge.models import ConcatSquash, ConvDynamics, GatedSum
 from pyode_bridge.state import Structure
-from tests.compiled.modules import modules
+from tests.compiled.modules import OfState, modules
 from tests.compiled.running import Environment, called
 
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5}
@@ -43,7 +44,7 @@ def run_all(dynamics: Dynamics, y: Tensor, v: Tensor) -> dict[str, Tensor]:
     return found
 
 
-def check(module: torch.nn.Module, shape: tuple[int, ...], dtype: torch.dtype, sign: float) -> None:
+def check(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, sign: float) -> None:
     module = module.to(dtype)
     y = torch.randn(shape, dtype=dtype)
     structure = Structure.of(y)
@@ -59,6 +60,56 @@ def check(module: torch.nn.Module, shape: tuple[int, ...], dtype: torch.dtype, s
         size = float(true.abs().max()) + 1e-3
         error = float((found[name] - true).abs().max()) if len(true) else 0.0
         assert error <= TOLERANCES[dtype] * size, name
+
+
+class Wide(nn.Module):
+    """With products that are left to BLAS."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(3, 70), nn.Tanh(), nn.Linear(70, 70), nn.ELU(inplace=True), nn.Linear(70, 3))
+
+    def forward(self, t, y):
+        return self.net(y) * t
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRUCell(1, 4)
+
+    def forward(self, t, y):
+        return self.cell(t.expand(len(y), 1), y) - y
+
+
+class Looked(nn.Module):
+    """Rows of the state and of a table by index."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(5, 3)
+
+    def forward(self, t, y):
+        places = torch.tensor([2, 0, 2, 4])
+        return y[[1, 0, 1, 0]][:2] * self.table(places)[1:3].cumsum(0) + y[torch.tensor([True, True])]
+
+
+FIXED = {
+    "convolutions": (lambda: ConvDynamics(2), (2, 2, 3, 3)),
+    "depthwise": (lambda: OfState(nn.Conv1d(4, 4, 3, stride=1, padding=2, dilation=2, groups=2)), (2, 4, 5)),
+    "gated sum": (lambda: GatedSum(2, 6), (3, 2)),
+    "concat-squash": (lambda: ConcatSquash(2, (8,)), (3, 2)),
+    "wide": (Wide, (8, 3)),
+    "recurrent": (Recurrent, (2, 4)),
+    "indices": (Looked, (2, 3)),
+}
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("case", FIXED)
+def test_some_modules(case):
+    make, shape = FIXED[case]
+    check(make(), shape, torch.float64, 1.0)
 
 
 CHECKED = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
