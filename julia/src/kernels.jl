@@ -51,7 +51,9 @@ end
 end
 
 @inline function pow(x::T, y::T) where {T <: Floating}
-    (x < 0 && isfinite(x) && isfinite(y) && !isinteger(y)) && return T(NaN)
+    if x < 0 && !isinteger(y)
+        return isnan(y) || (isfinite(x) && isfinite(y)) ? T(NaN) : abs(x)^y
+    end
     return x^y
 end
 
@@ -65,17 +67,29 @@ end
     return iseven(N) ? half * half : half * half * x
 end
 
+# Whole numbers by zero, which torch refuses, must not throw: no exception may leave a C function.
 @inline fmod(x::T, y::T) where {T <: Floating} = isfinite(x) && y != 0 ? rem(x, y) : T(NaN)
-@inline fmod(x::Integer, y::Integer) = rem(x, y)
+@inline fmod(x::Integer, y::Integer) = y == 0 ? zero(x) : rem(x, y)
 @inline remainder(x::T, y::T) where {T <: Floating} = isfinite(x) && y != 0 ? mod(x, y) : T(NaN)
-@inline remainder(x::Integer, y::Integer) = mod(x, y)
-@inline floor_divide(x::T, y::T) where {T <: Floating} = y == 0 ? x / y : floor(x / y)
-@inline floor_divide(x::Integer, y::Integer) = fld(x, y)
+@inline remainder(x::Integer, y::Integer) = y == 0 ? zero(x) : mod(x, y)
+# Rounded as if the quotient were exact.
+@inline function floor_divide(x::T, y::T) where {T <: Floating}
+    y == 0 && return x / y
+    rest = fmod(x, y)
+    quotient = (x - rest) / y
+    quotient -= rest != 0 && (y < 0) != (rest < 0)
+    quotient == 0 && return copysign(quotient, x / y)
+    whole = floor(quotient)
+    return whole + (quotient - whole > T(0.5))
+end
+
+@inline floor_divide(x::Integer, y::Integer) = y == 0 ? zero(x) : fld(x, y)
 @inline truncate_divide(x::T, y::T) where {T <: Floating} = trunc(x / y)
-@inline truncate_divide(x::Integer, y::Integer) = div(x, y)
+@inline truncate_divide(x::Integer, y::Integer) = y == 0 ? zero(x) : div(x, y)
 
 """As C casts: towards zero."""
 @inline truncated(::Type{I}, x::Floating) where {I <: Integer} = unsafe_trunc(I, x)
+@inline truncated(::Type{I}, x::Integer) where {I <: Integer} = x % I
 
 # The environment of a call: integers in memory, which the Python half writes; see its `lane.py`.
 

@@ -34,6 +34,16 @@ end
         @test isnan(Kernels.relu(NaN))
     end
 
+    @testset "powers of negative numbers and quotients by zero do not throw" begin
+        @test Kernels.pow(-2.0, Inf) == Inf && Kernels.pow(-0.5, Inf) == 0 && Kernels.pow(-Inf, 0.5) == Inf
+        @test isnan(Kernels.pow(-1.0, NaN))
+        for divide in (Kernels.fmod, Kernels.remainder, Kernels.floor_divide, Kernels.truncate_divide)
+            @test divide(3, 0) == 0
+        end
+        @test Kernels.floor_divide(1.0, 0.1) == 9
+        @test Kernels.floor_divide(-1.0, 0.0) == -Inf
+    end
+
     @testset "whole powers" begin
         @test Kernels.whole_power(3.0, Val(5)) == 243
         @test Kernels.whole_power(2.0, Val(-2)) == 0.25

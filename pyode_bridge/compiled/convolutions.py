@@ -91,7 +91,7 @@ def _convolved(
     """An output of those sizes."""
     windows = _windows(input, weight.shape[2:], sizes, stride, padding, dilation, groups)
     products = torch.bmm(weight.reshape(groups, len(weight) // groups, -1), windows)
-    return products.view(len(weight), len(input), *sizes).transpose(0, 1)
+    return products.view(len(weight), len(input), *sizes).transpose(0, 1).contiguous()
 
 
 def _windows(

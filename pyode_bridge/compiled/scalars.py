@@ -84,7 +84,7 @@ class Lines:
             return value
         if dtype == torch.bool:
             return self.named(f"!iszero({value})")
-        if own.is_floating_point and not dtype.is_floating_point:
+        if not dtype.is_floating_point:
             return self.named(f"truncated({julia_type(dtype)}, {value})")
         return self.named(f"{julia_type(dtype)}({value})")
 

@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._decomp import core_aten_decompositions, get_decompositions
 from torch._functorch.compile_utils import fx_graph_cse
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from pyode_bridge.compiled.operations import LOWERINGS
+from pyode_bridge.compiled.decompositions import table
 from pyode_bridge.compiled.refusals import UntranslatableError
-
-aten = torch.ops.aten
-
-_FURTHER = (
-    aten.native_layer_norm,
-    aten.native_group_norm,
-    aten.var,
-    aten.std,
-    aten.var_mean,
-    aten.std_mean,
-    aten.mean,
-    aten.logsumexp,
-    aten._softmax,
-    aten._log_softmax,
-    aten.addcmul,
-    aten.addcdiv,
-    aten.dot,
-    aten.vdot,
-    aten.lerp,
-    aten.softplus_backward,
-    aten.elu_backward,
-    aten.silu_backward,
-    aten.leaky_relu_backward,
-    aten.gelu_backward,
-    aten.sigmoid_backward,
-    aten.tanh_backward,
-    aten.hardtanh_backward,
-    aten.threshold_backward,
-    aten.index_select,
-    aten.linalg_vector_norm,
-    aten.frobenius_norm,
-)
 
 
 @dataclass(frozen=True)
@@ -69,11 +35,15 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
 
     Writing in place is turned into operations that make new tensors.
     """
+
+    def called(*given: Tensor) -> Any:  # whatever the function's own signature is
+        return function(*given)
+
     try:
-        module = make_fx(function)(*inputs)
-        if any(_writes(node) for node in module.graph.nodes):  # before the decompositions, which this cannot follow
-            module = make_fx(torch.func.functionalize(module))(*inputs)
-        module = make_fx(module, decomposition_table=_table())(*inputs)
+        module = make_fx(called, decomposition_table=table())(*inputs)
+        if any(_writes(node) for node in module.graph.nodes):  # which decompositions must not come before
+            module = make_fx(torch.func.functionalize(make_fx(called)(*inputs)))(*inputs)
+            module = make_fx(module, decomposition_table=table())(*inputs)
     except UntranslatableError:
         raise
     except Exception as error:
@@ -95,11 +65,3 @@ def _first_line(error: Exception) -> str:
 def _writes(node: fx.Node) -> bool:
     schema = getattr(node.target, "_schema", None)
     return schema is not None and schema.is_mutable
-
-
-@functools.cache
-def _table() -> dict[Any, Any]:
-    table = {**core_aten_decompositions(), **get_decompositions(_FURTHER)}
-    for operation in LOWERINGS:  # its decomposition would only hide what it does
-        table.pop(operation, None)
-    return table

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyode_bridge.compiled.loops import ByLoops
 from pyode_bridge.compiled.numbers import ByNumber
-from pyode_bridge.compiled.source import LEFT, TENSORS, WORK, function
+from pyode_bridge.compiled.source import LEFT, MEMORY, TENSORS, WORK, function
 from pyode_bridge.compiled.tracing import Graph, trace
 from pyode_bridge.compiled.translation import Names, Output, written
 from pyode_bridge.engines.julia import session
@@ -22,7 +22,38 @@ BUILDERS = {"by number": lambda names: ByNumber(), "by loops": lambda names: ByL
 TIME = 0.75
 
 _POINTER = ctypes.c_void_p
-_C_FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double, _POINTER)
+_FUNCTIONS = {
+    vectors: ctypes.CFUNCTYPE(ctypes.c_int, *[_POINTER] * (1 + vectors), ctypes.c_double, _POINTER)
+    for vectors in (1, 2)
+}
+
+
+class Environment:
+    """What compiled functions read and write beside their vectors.
+
+    Args:
+        tensors: that they read, in order.
+        work_size: bytes that they work in.
+        kept: bytes in which they keep products.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor], work_size: int, kept: int = 8) -> None:
+        self._tensors = [tensor.detach() for tensor in tensors]
+        self._work = np.full(work_size, 255, dtype=np.uint8)  # NaN, so that reading what nobody wrote shows
+        self._kept = np.full(kept, 255, dtype=np.uint8)
+        self.values = np.zeros(TENSORS - 1 + len(tensors), dtype=np.int64)
+        self.values[LEFT - 1] = 1000
+        self.values[WORK - 1] = self._work.ctypes.data
+        self.values[MEMORY - 1] = self._kept.ctypes.data
+        self.values[TENSORS - 1 :] = [tensor.data_ptr() for tensor in self._tensors]
+
+
+def called(address: int, size: int, vectors: Sequence[Tensor], s: float, env: Environment) -> Tensor:
+    """What a compiled function writes to ``size`` numbers."""
+    out = torch.full((size,), torch.nan, dtype=vectors[0].dtype)
+    pointers = [out.data_ptr(), *(vector.data_ptr() for vector in vectors)]
+    assert _FUNCTIONS[len(vectors)](address)(*pointers, s, env.values.ctypes.data) == 0
+    return out
 
 
 @dataclass(frozen=True)
@@ -38,14 +69,7 @@ class Translated:
 
     def run(self, address: int) -> Tensor:
         """What the compiled function makes of ``y``."""
-        work = np.full(self.work_size, 255, dtype=np.uint8)  # NaN, so that reading what nobody wrote shows
-        env = np.zeros(TENSORS - 1 + len(self.constants), dtype=np.int64)
-        env[LEFT - 1] = 1000
-        env[WORK - 1] = work.ctypes.data
-        env[TENSORS - 1 :] = [constant.data_ptr() for constant in self.constants]
-        out = torch.full((self.out_size,), torch.nan, dtype=self.y.dtype)
-        assert _C_FUNCTION(address)(out.data_ptr(), self.y.data_ptr(), TIME, env.ctypes.data) == 0
-        return out
+        return called(address, self.out_size, [self.y], TIME, Environment(self.constants, self.work_size))
 
 
 def traced(function_: Function, y: Tensor) -> Graph:
