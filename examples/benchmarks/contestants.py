@@ -1,0 +1,140 @@
+"""Who takes part: each makes an `Entry` of a case, or raises SkipError with the reason."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torchdiffeq
+from scipy.integrate import solve_ivp
+from torch import Tensor
+
+import pyode_bridge as pb
+
+from . import handwritten, others
+from .cases import Case
+from .entry import Entry, SkipError, training_step
+
+warnings.filterwarnings("ignore", message=".*no effect for a chosen solver")  # torchdiffeq's over SciPy's
+
+MAXITERS = 10_000_000
+METHODS = {"julia": ("Tsit5", "Rodas5P"), "embedded": ("DP5", "RadauIIA5")}  # for what is not stiff, and what is
+
+
+def bridge(case: Case, *, engine: str, lane: str = "auto", batched: bool = False) -> Entry:
+    """pyode_bridge itself; ``batched`` takes an ensemble as one system, whose trajectories share their steps."""
+    if batched and case.kind != "ensemble":
+        raise SkipError("it is for ensembles")
+    method = METHODS[engine][case.stiff]
+    settings: dict[str, Any] = {"method": method, "engine": engine, "lane": lane, "options": {"maxiters": MAXITERS}}
+    settings |= {"rtol": case.rtol, "atol": case.atol}
+    if case.kind == "ensemble":
+        return _ensemble(case, settings, batched)
+
+    def values() -> Tensor:
+        return pb.odeint(case.func, case.y0, case.t, **settings)
+
+    return _torch_entry(method, case, values)
+
+
+def _ensemble(case: Case, settings: dict[str, Any], batched: bool) -> Entry:
+    (p,) = case.weights
+    method = settings["method"]
+    if batched:
+        return _torch_entry(
+            f"{method}, one system", case, lambda: pb.odeint(_together(case), case.y0, case.t, **settings)
+        )
+    if settings["lane"] != "compiled":
+        raise SkipError("one trajectory after another takes minutes")
+    return _torch_entry(method, case, lambda: pb.solve_ensemble(case.func, case.y0, case.t, p, **settings).y)
+
+
+def _together(case: Case) -> Callable[[Tensor, Tensor], Tensor]:
+    (p,) = case.weights
+    return lambda t, y: case.func(t, y, p)
+
+
+def _torch_entry(method: str, case: Case, values: Callable[[], Tensor]) -> Entry:
+    """What torch's users do with the values at all times."""
+    if case.kind == "training":
+        parameters = tuple(case.func.parameters())  # type: ignore[attr-defined]
+        return Entry(method, lambda: training_step(values, case.loss, parameters))
+
+    def last() -> Tensor:
+        with torch.no_grad():
+            return values()[-1]
+
+    return Entry(method, last)
+
+
+def torchdiffeq_entry(case: Case, *, adjoint: bool = False) -> Entry:
+    if adjoint and case.kind != "training":
+        raise SkipError("it is for training")
+    solve = torchdiffeq.odeint_adjoint if adjoint else torchdiffeq.odeint
+    settings: dict[str, Any] = {"method": "dopri5", "rtol": case.rtol, "atol": case.atol}
+    if case.stiff:
+        settings |= {"method": "scipy_solver", "options": {"solver": "Radau"}}
+    func = _together(case) if case.kind == "ensemble" else case.func
+    method = "SciPy's Radau" if case.stiff else "dopri5, one system" if case.kind == "ensemble" else "dopri5"
+    return _torch_entry(method, case, lambda: solve(func, case.y0, case.t, **settings))
+
+
+def scipy_entry(case: Case, *, stiff_method: str) -> Entry:
+    if case.kind != "forward":
+        raise SkipError("it has no gradients" if case.kind == "training" else "one after another takes minutes")
+    if not case.stiff and stiff_method != "Radau":
+        raise SkipError("it is for stiff problems")
+    import numpy as np
+
+    method = stiff_method if case.stiff else "RK45"
+    start, weights = case.y0.numpy(), [weight.numpy() for weight in case.weights]
+    times = case.t.numpy()
+
+    def f(_t: float, y: Any) -> Any:
+        return case.side(np, y.astype(start.dtype, copy=False).reshape(start.shape), *weights).ravel()
+
+    def last() -> Any:
+        span = (times[0], times[-1])
+        found = solve_ivp(f, span, start.ravel(), method=method, t_eval=times, rtol=case.rtol, atol=case.atol)
+        if not found.success:
+            raise SkipError(found.message)
+        return found.y[:, -1]
+
+    return Entry(method, last)
+
+
+Contestant = Callable[[Case], Entry]
+
+EVERYWHERE: dict[str, Contestant] = {
+    "embedded": functools.partial(bridge, engine="embedded"),
+    "torchdiffeq": torchdiffeq_entry,
+    "torchdiffeq adjoint": functools.partial(torchdiffeq_entry, adjoint=True),
+    "torchode": others.torchode_entry,
+    "diffrax": others.diffrax_entry,
+    "SciPy": functools.partial(scipy_entry, stiff_method="Radau"),
+    "SciPy LSODA": functools.partial(scipy_entry, stiff_method="LSODA"),
+}
+WITH_JULIA: dict[str, Contestant] = {
+    "compiled": functools.partial(bridge, engine="julia", lane="compiled"),
+    "callback": functools.partial(bridge, engine="julia", lane="callback"),
+    "batched": functools.partial(bridge, engine="julia", lane="compiled", batched=True),
+    "handwritten": handwritten.entry,
+    "diffeqpy": others.diffeqpy_entry,
+}
+WHAT = {
+    "compiled": "pyode_bridge, dynamics translated to Julia",
+    "callback": "pyode_bridge, dynamics called back from Julia",
+    "batched": "pyode_bridge, an ensemble as one system, translated to Julia",
+    "embedded": "pyode_bridge without Julia",
+    "handwritten": "Julia written by hand, in place, timed inside Julia",
+    "diffeqpy": "diffeqpy, with dynamics in Python",
+    "torchdiffeq": "torchdiffeq's odeint",
+    "torchdiffeq adjoint": "torchdiffeq's odeint_adjoint",
+    "torchode": "torchode's AutoDiffAdjoint",
+    "diffrax": "diffrax under jax.jit",
+    "SciPy": "SciPy's solve_ivp over NumPy",
+    "SciPy LSODA": "the same with LSODA",
+}
