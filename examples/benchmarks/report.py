@@ -77,7 +77,7 @@ def draw(path: Path, rows: Sequence[Any]) -> None:
             panel.plot(
                 [1e3 * row.seconds for row in here], [cases.index(row.case) for row in here], label=name, **style
             )
-    panel.set(xscale="log", xlabel="median time (ms)", title="Time to solve, by equal tolerances; left is faster")
+    panel.set(xscale="log", xlabel="median time (ms)", title="Time to solve, at equal tolerances; left is faster")
     panel.set_yticks(range(len(cases)), cases)
     panel.invert_yaxis()
     panel.grid(alpha=0.3)

@@ -1,0 +1,122 @@
+"""The benchmarks run to their end and compare like with like; how fast anything is, they are asked elsewhere."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.examples import running
+from tests.examples.interruption import interrupt_when
+from tests.examples.running import has_figures, results
+
+pytest.importorskip("matplotlib")
+
+LIMIT = 280  # seconds for one run, on a machine that others use too
+NAME = "benchmarks/run"
+
+
+def rows(output: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = results(output)["numbers"]["rows"]
+    return found
+
+
+def test_contestants_solve_the_same_problems(tmp_path: Path) -> None:
+    contestants = ("embedded", "torchdiffeq", "torchdiffeq adjoint", "SciPy")
+    cases = ("Lotka-Volterra", "MLP")
+    ended = running.run(
+        NAME, tmp_path, "--engine", "embedded", "--cases", *cases, "--contestants", *contestants, limit=LIMIT
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert has_figures(tmp_path, "benchmarks")
+    done = {(row["case"], row["contestant"]): row for row in rows(tmp_path) if row["seconds"] is not None}
+    network = "MLP 64, batch 1"
+    assert {name for case, name in done if case == network} == {"embedded", "torchdiffeq", "SciPy"}
+    assert {name for case, name in done if case == f"{network}, training"} == set(contestants) - {"SciPy"}
+    assert ("Lotka-Volterra, ensemble of 100", "torchdiffeq") in done
+    for (case, _), row in done.items():
+        assert row["error"] < 1e-3, case
+        assert row["seconds"] == statistics.median(row["samples"]) > 0
+    assert all(row["reason"] for row in rows(tmp_path) if row["seconds"] is None)
+    assert "it has no gradients" in ended.stdout
+
+
+@pytest.mark.julia
+@pytest.mark.slow
+@pytest.mark.timeout(920)
+def test_lanes_beside_handwritten_julia(tmp_path: Path) -> None:
+    contestants = ("compiled", "callback", "batched", "handwritten")
+    asked = ("--engine", "julia", "--contestants", *contestants)
+    ended = running.run(NAME, tmp_path, *asked, limit=900)
+    assert ended.returncode == 0, ended.stderr
+    found = rows(tmp_path)
+    problems = ("Lotka-Volterra", "Lorenz", "ROBER", "HIRES", "Brusselator-16", "spiral", "MLP 64, batch 1")
+    for case in problems:
+        errors = {row["contestant"]: row["error"] for row in found if row["case"] == case and not row["reason"]}
+        assert set(errors) == {"compiled", "callback", "handwritten"}, case
+        assert max(errors.values()) < 1e-3, case
+        assert max(errors.values()) < 10 * min(errors.values()), "the same solver and tolerances"
+    ensemble = [row for row in found if "ensemble" in row["case"] and not row["reason"]]
+    assert {row["contestant"] for row in ensemble} == {"compiled", "batched", "handwritten"}
+    assert all(row["error"] < 1e-3 for row in ensemble)
+    names = [target["name"] for target in results(tmp_path)["numbers"]["targets"]]
+    for name in ("Lotka-Volterra", "Lorenz", "ROBER"):
+        assert f"{name}: bridge, us a call" in names
+    assert all(target["name"] in ended.stdout for target in results(tmp_path)["numbers"]["targets"])
+
+
+def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
+    asked = ("--engine", "embedded", "--contestants", "SciPy", "torchdiffeq")
+    interrupt_when(lambda seen: re.search(r"\| [1-4]/17 \[", seen), NAME, tmp_path, *asked)
+    assert not results(tmp_path)["complete"]
+    assert rows(tmp_path)
+
+
+def test_unknown_case_is_refused(tmp_path: Path) -> None:
+    ended = running.run(NAME, tmp_path, "--engine", "embedded", "--cases", "Pluto", limit=LIMIT)
+    assert ended.returncode == 1
+    assert "--cases: none of Lotka-Volterra, Lorenz" in ended.stderr
+
+
+@pytest.mark.usefixtures("examples")
+def test_targets_follow_from_the_times() -> None:
+    from benchmarks.scaling import Threads
+    from benchmarks.targets import targets
+
+    def row(case: str, contestant: str, seconds: float) -> SimpleNamespace:
+        return SimpleNamespace(case=case, contestant=contestant, seconds=seconds)
+
+    ends = {"Lorenz to t = 5": 1e-4, "Lorenz to t = 1000": 2e-2}
+    by_hand = [row(case, "handwritten", seconds) for case, seconds in ends.items()]
+    compiled = [row(case, "compiled", 100e-6 + 1.25 * seconds) for case, seconds in ends.items()]
+    training = [
+        row("spiral, training", name, seconds)
+        for name, seconds in (("compiled", 0.01), ("torchdiffeq", 0.5), ("torchdiffeq adjoint", 0.2))
+    ]
+    found = targets([*by_hand, *compiled, *training], Threads(2, 3.0, 1.5), quick=False)
+    assert [target.measured for target in found] == pytest.approx([1.25, 100.0, 20.0, 2.0])
+    assert [target.met for target in found] == [True, True, False, True]
+
+
+@pytest.mark.usefixtures("examples")
+def test_samples_are_taken_in_turns() -> None:
+    from benchmarks.contest import Effort, in_turns
+    from benchmarks.entry import Entry
+
+    taken: list[str] = []
+
+    def entry(name: str, seconds: float) -> Entry:
+        def clock(calls: int) -> float:
+            taken.append(name * calls)
+            return seconds
+
+        return Entry("", lambda: None, clock)
+
+    quick, slow = entry("q", 0.1), entry("s", 1.0)
+    samples = in_turns({"quick": (quick, 2), "slow": (slow, 1)}, Effort(rounds=4, fewest=1, budget=1.5))
+    assert taken == ["qq", "s", "s", "qq", "qq", "qq"]
+    assert samples == {"quick": [0.1] * 4, "slow": [1.0] * 2}
