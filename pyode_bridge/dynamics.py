@@ -167,7 +167,8 @@ class Dynamics:
 
     def time(self, s: float) -> Tensor:
         """The user's time at ``s``, a scalar tensor."""
-        return torch.tensor(self.sign * s, dtype=self.structure.dtype, device=self.structure.device)
+        # torch.tensor takes twice as long.
+        return torch.full((), self.sign * s, dtype=self.structure.dtype, device=self.structure.device)
 
 
 def shaped_like(parameter: Tensor, flat: Tensor) -> Tensor:

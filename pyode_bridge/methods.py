@@ -43,7 +43,8 @@ TORCHDIFFEQ_ALIASES = {
 
 def as_method(method: Any, kind: str = "ODE") -> Method:
     """The Method for a user's ``method`` argument, to solve a kind of equation."""
-    return replace(_named(method), kind=kind)
+    named = _named(method)
+    return named if named.kind == kind else replace(named, kind=kind)
 
 
 def _named(method: Any) -> Method:

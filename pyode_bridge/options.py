@@ -52,9 +52,11 @@ class StepOptions:
     @classmethod
     def of(cls, options: Mapping[str, Any] | None, name: str = "options") -> StepOptions:
         """Check a user's dictionary; torchdiffeq's ``step_size``, ``first_step`` and ``max_num_steps`` are known."""
+        if not options:
+            return cls()
         known = [field.name for field in fields(cls)]
         values: dict[str, Any] = {}
-        for key, value in (options or {}).items():
+        for key, value in options.items():
             option = TORCHDIFFEQ_OPTIONS.get(key, key)
             if option not in known:
                 raise InputError(
@@ -66,6 +68,8 @@ class StepOptions:
 
     def for_adjoint(self) -> StepOptions:
         """Those that mean the same in the adjoint solve, whose state is another."""
+        if not self.tstops and self.isoutofdomain is None and self.unstable_check is None:
+            return self
         return replace(self, tstops=(), isoutofdomain=None, unstable_check=None)
 
     def others_than(self, served: Iterable[str]) -> list[str]:

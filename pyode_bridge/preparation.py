@@ -63,7 +63,9 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     _check_no_transform()
     structure = Structure.of(y0)
     times = checks.times(t, structure)
-    sign = 1.0 if times[1] > times[0] else -1.0
+    first, second = times.detach()[:2].tolist()
+    sign = 1.0 if second > first else -1.0
+    s0 = sign * first
     method, options = as_method(settings.method, settings.kind), StepOptions.of(settings.options)
     tolerances = Tolerances(
         checks.tolerance(settings.rtol, structure, "rtol"), checks.tolerance(settings.atol, structure, "atol")
@@ -75,20 +77,21 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     check_parts(func, structure)
     flat_y0 = structure.pack(y0)
     checks.finite(flat_y0, "y0")
-    dynamics = _probe(func, structure, sign * times[0].item(), flat_y0.detach(), sign, settings.adjoint_params)
+    start = flat_y0.detach()
+    dynamics = _probe(func, structure, s0, start, sign, settings.adjoint_params)
     differentiable = (flat_y0, times, *dynamics.parameters)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
     problem = Problem(
         dynamics=dynamics,
-        y0=flat_y0.detach(),
-        t=(sign * times.detach()).to("cpu", torch.float64),
+        y0=start,
+        t=(times.detach() if sign > 0 else -times.detach()).to("cpu", torch.float64),
         method=method,
         tolerances=tolerances,
         options=options,
         sensitivity=sensitivity if wants_grad else None,
         mass_matrix=checks.mass_matrix(settings.mass_matrix, structure),
         form=flat_parts(func, dynamics),
-        sparsity=_sparsity(settings.jac_sparsity, dynamics, sign * times[0].item(), flat_y0.detach()),
+        sparsity=_sparsity(settings.jac_sparsity, dynamics, s0, start),
         dense=settings.dense,
         progress=settings.progress,
         lane=checks.lane(settings.lane),
