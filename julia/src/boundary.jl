@@ -114,6 +114,11 @@ function solve_equation(equation, type, y0, n, np, times, nt, ys, alg, abstol, r
     return Solved(form, sol, p, t, string(sol.retcode), t_reached, counts(sol.stats)...)
 end
 
+"""What Python reads of a solved problem, at once: a look at one field takes it as long."""
+report(solved::Solved) = (
+    solved.retcode, solved.t_reached, solved.nfe, solved.njac, solved.accepted, solved.rejected,
+)
+
 counts(stats) = (Int(stats.nf), Int(stats.njacs), Int(stats.naccept), Int(stats.nreject))
 counts(::Nothing) = (-1, -1, -1, -1) # a solver that counts nothing
 

@@ -84,7 +84,7 @@ class Callbacks:
         if self.lane is not None:
             self.lane.joint_products = joint
 
-    def functions(self, sparsity: Sparsity | None = None) -> tuple[list[int], list[int]]:
+    def functions(self, sparsity: Sparsity | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Addresses and environments of the dynamics, both their vector-Jacobian products and their Jacobian.
 
         ``sparsity`` thins the Jacobian, which is never compiled then.
@@ -100,7 +100,8 @@ class Callbacks:
             "jacobian": lambda: self.one_input(jacobian, size),
         }
         found = [self._compiled(name, sparsity) or (make(), 0) for name, make in callbacks.items()]
-        return [address for address, _ in found], [env for _, env in found]
+        # Tuples: they reach Julia with the types of their elements, as lists do not.
+        return tuple(address for address, _ in found), tuple(env for _, env in found)
 
     def _compiled(self, name: str, sparsity: Sparsity | None) -> tuple[int, int] | None:
         if self.lane is None or (name == "jacobian" and sparsity is not None):

@@ -43,7 +43,7 @@ class JuliaEngine:
     name = "julia"
 
     def __init__(self, bridge: Any) -> None:
-        self._bridge = bridge
+        self._bridge = Functions(bridge)
         self._made: dict[Any, Any] = {}  # by name: to look a name up, Julia reads what its packages export
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
@@ -88,15 +88,16 @@ class JuliaEngine:
             )
         name = self._algorithm_name(problem.method, solved)
         sign = problem.dynamics.sign
-        raise_for_retcode(solved.retcode, t=sign * solved.t_reached, t_end=sign * t[-1].item(), algorithm=name)
+        retcode, t_reached, *counts = self._bridge.report(solved)
+        raise_for_retcode(retcode, t=sign * t_reached, t_end=sign * t[-1].item(), algorithm=name)
         pullback = None
         if sensitivity is not None:
             call = self._call(problem, sensitivity, sensealg, backward, callbacks, solved)
             pullback = JuliaPullback(str(sensitivity.sensealg), reason, problem, call)
-        stats = _stats(solved, problem.dynamics.nfe - evaluated, lane)
+        stats = _stats(counts, problem.dynamics.nfe - evaluated, lane)
         interpolant = JuliaInterpolant(self._bridge, problem, callbacks, solved) if problem.dense else None
         kind = "callback" if lane is None else "compiled"
-        return Trajectory(ys, stats, solved.retcode, self.name, name, kind, pullback, interpolant, lane_reason)
+        return Trajectory(ys, stats, retcode, self.name, name, kind, pullback, interpolant, lane_reason)
 
     def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
         """The first crossing of ``count`` conditions in the problem's span, or None."""
@@ -233,18 +234,25 @@ class JuliaEngine:
             problem.y0,
             problem.t[0].item(),
             products=problem.sensitivity is not None,
-            jacobian=problem.sparsity is None and any(map(self._needs_jacobian, (algorithm, backward))),
+            jacobian=problem.sparsity is None
+            and (
+                self._is_implicit(problem.method, algorithm)
+                or (problem.sensitivity is not None and self._is_implicit(problem.sensitivity.method, backward))
+            ),
             compile_=self._bridge.compile,
         )
 
-    def _needs_jacobian(self, algorithm: Any) -> bool:
-        return algorithm is not None and bool(self._bridge.is_implicit(algorithm))
+    def _is_implicit(self, method: Method, algorithm: Any) -> bool:
+        key = ("implicit", method.algorithm) if isinstance(method.algorithm, str) else algorithm
+        return bool(self._once(key, lambda: self._bridge.is_implicit(algorithm)))
 
     def _backward(self, sensitivity: Sensitivity) -> Any:
         return self._algorithm(sensitivity.method, sensitivity.tolerances, dense=True)
 
     def _control(self, problem: Problem, callbacks: Callbacks) -> Any:
         options = problem.options
+        if options.for_adjoint() is options:  # it needs no callbacks
+            return self._step_control(options, problem.method)
         return self._step_control(
             options,
             problem.method,
@@ -254,7 +262,9 @@ class JuliaEngine:
         )
 
     def _step_control(self, options: StepOptions, method: Method, **forward_only: Any) -> Any:
-        with julia_errors(options.controller or "", argument="controller"):
+        key = ("control", options, method.fixed_step)
+
+        def made() -> Any:
             return self._bridge.step_control(
                 dt=options.dt,
                 dtmin=options.dtmin,
@@ -265,6 +275,9 @@ class JuliaEngine:
                 controller=options.controller,
                 **forward_only,
             )
+
+        with julia_errors(options.controller or "", argument="controller"):
+            return made() if forward_only else self._once(key, made)
 
     def _call(
         self,
@@ -305,6 +318,18 @@ class JuliaEngine:
             warn_of_mismatch(Mismatch(sign * ended.t, ended.error, ended.size), sensitivity, name)
 
         return call
+
+
+class Functions:
+    """The functions of a Julia module, each looked up once: a look takes as long as a call."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._module, name)
+        setattr(self, name, found)
+        return found
 
 
 class JuliaInterpolant:
@@ -352,12 +377,13 @@ class JuliaPullback:
         return Gradients(dy0, dp)
 
 
-def _stats(solved: Any, evaluated: int, lane: Lane | None) -> SolverStats:
+def _stats(counts: Sequence[int], evaluated: int, lane: Lane | None) -> SolverStats:
     """What the solver counted, or, where it counts nothing, the evaluations that arrived here."""
     seconds = 0.0 if lane is None else lane.seconds
-    if solved.nfe < 0:
+    nfe, njac, accepted, rejected = counts
+    if nfe < 0:
         return SolverStats(evaluated, compile_seconds=seconds)
-    return SolverStats(solved.nfe, solved.njac, solved.accepted, solved.rejected, seconds)
+    return SolverStats(nfe, njac, accepted, rejected, seconds)
 
 
 def _on_cpu(problem: Problem) -> None:
