@@ -158,7 +158,7 @@ def entry(case: Case) -> Entry:
     if case.kind == "training":
         raise SkipError("no gradient was written by hand")
     julia, times, tolerances = module(), case.t.numpy(), (case.rtol, case.atol)
-    arrays = [weight.numpy() for weight in case.weights]
+    arrays = tuple(weight.numpy() for weight in case.weights)  # a list would reach Julia as Python objects
     if case.kind == "ensemble":
         solve = julia.ensemble(case.y0.numpy(), arrays[0], times, *tolerances)
     else:

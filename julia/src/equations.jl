@@ -14,7 +14,7 @@ end
 Ordinary(callbacks::Callbacks, mass_matrix = I; jac_prototype = nothing) =
     Ordinary(ode_function(callbacks, mass_matrix, jac_prototype))
 
-problem(equation::Ordinary, u0, p, tspan) = ODEProblem{true, SciMLBase.FullSpecialize}(equation.f, u0, tspan, p)
+problem(equation::Ordinary, u0, p, tspan) = ODEProblem{true}(equation.f, u0, tspan, p)
 
 flatten!(flat, ::Equation, u) = copyto!(flat, u)
 
