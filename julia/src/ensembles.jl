@@ -58,7 +58,8 @@ total(ensemble::SolvedEnsemble, name) = sum(getproperty(one, Symbol(name))::Int 
 
 """
 Solve `count` trajectories from the states at `y0s`, and write their values at the times to the memory at `ys`, one
-trajectory after another; see `solve_equation`. `notify(done)` is told how many are done, and ends all with `false`.
+trajectory after another; see `solve_equation`. `notify` is a C function that is told how many are done; what
+is not 0 ends them all.
 """
 function solve_ensemble(
         pointers, env, env_size, work_size, memory_size, moving, type, y0s, n, count, np, times, nt, ys, alg,
@@ -104,7 +105,7 @@ function each_trajectory(work, lanes, notify)
     try
         tasks = [Threads.@spawn share(work, lane, done) for lane in lanes]
         while timedwait(() -> all(istaskdone, tasks), 0.1; pollint = 0.001) === :timed_out
-            notify(done[]) || (STOPPING[] = true)
+            iszero(ccall(pointer_at(notify), Cint, (Int,), done[])) || (STOPPING[] = true)
         end
         foreach(fetch, tasks)
     finally

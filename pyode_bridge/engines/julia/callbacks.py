@@ -20,6 +20,7 @@ from pyode_bridge.sparsity import Sparsity
 _POINTER = ctypes.c_void_p
 # The last argument is for functions that were compiled; see `pyode_bridge.compiled.lane`.
 _ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double, _POINTER)
+_COUNT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_ssize_t)
 _PREDICATE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_double)
 _TWO_INPUTS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double, _POINTER)
 _C_TYPES = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
@@ -124,6 +125,10 @@ class Callbacks:
             values(out).copy_(function(t, firsts(a), seconds(b)))
 
         return self._pointer(_TWO_INPUTS(self._guarded(write)))
+
+    def told(self, function: Callable[[int], None]) -> int:
+        """Address of a C function that passes a number on."""
+        return self._pointer(_COUNT(self._guarded(function)))
 
     def predicate(self, function: Callable[[Tensor, Any], Any] | None) -> int:
         """Address of a C function that says whether ``function(t, y)`` is true (1) or false (0); 0 for None."""

@@ -52,7 +52,7 @@ class Ensemble:
         assert callbacks.lane is not None
         self._bridge, self._problem, self._callbacks, self._settings = bridge, problem, callbacks, settings
         self._lane = callbacks.lane
-        self._notify = notify
+        self._told = callbacks.told(notify)
 
     @property
     def reason(self) -> str:
@@ -139,14 +139,6 @@ class Ensemble:
                 sensealg=name,
             )
         return dy0s, dps
-
-    def _told(self, done: int) -> bool:
-        """Called by Julia while threads work: False ends them."""
-        try:
-            self._notify(int(done))
-        except BaseException as error:
-            self._callbacks.error = error
-        return self._callbacks.error is None
 
 
 @dataclass(frozen=True)
