@@ -130,9 +130,8 @@ def test_one_autograd_pass_serves_both_products() -> None:
         passes += 1
         return original(*args, **kwargs)
 
-    solution = pb.solve(
-        problem, torch.ones(1, dtype=DOUBLE), t, method="Tsit5", engine="julia", sensealg="InterpolatingAdjoint"
-    )
+    settings = {"method": "Tsit5", "engine": "julia", "sensealg": "InterpolatingAdjoint", "lane": "callback"}
+    solution = pb.solve(problem, torch.ones(1, dtype=DOUBLE), t, **settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.autograd, "grad", counted)
         solution.y.sum().backward()
