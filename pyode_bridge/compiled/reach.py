@@ -22,6 +22,7 @@ from pyode_bridge.compiled.refusals import UntranslatableError
 
 # Their code is taken as given: what they do may depend on their arguments and attributes alone.
 LIBRARIES = frozenset({"torch", "numpy", "math", "cmath", "builtins", "functools", "operator", "itertools", "typing"})
+OWN = "pyode_bridge"  # its functions may close over the user's objects, but their global variables are its own
 LARGEST_ARRAY = 4096  # elements of a NumPy array that is part of a key
 LARGEST_REACH = 20_000  # parts of a key
 
@@ -188,7 +189,8 @@ class _Walk:
     def _function(self, function: types.FunctionType) -> None:
         key, visit = self.key, self.visit
         names = function.__globals__
-        if str(names.get("__name__")).partition(".")[0] in LIBRARIES:
+        home = str(names.get("__name__")).partition(".")[0]
+        if home in LIBRARIES:
             key.append(_Identity(function))
             return
         code = function.__code__
@@ -204,7 +206,7 @@ class _Walk:
             visit(content)
         if vars(function):
             self._mapping(vars(function))
-        used = _names(code)
+        used = () if home == OWN else _names(code)
         for name in used:
             if name in names:
                 key.append(name)
@@ -226,7 +228,7 @@ class _Walk:
 
 def _is_library(value: types.ModuleType | type) -> bool:
     name = value.__name__ if isinstance(value, types.ModuleType) else value.__module__
-    return str(name).partition(".")[0] in LIBRARIES
+    return str(name).partition(".")[0] in (*LIBRARIES, OWN)
 
 
 @functools.lru_cache(maxsize=1024)

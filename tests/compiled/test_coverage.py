@@ -92,7 +92,10 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("model", MODELS)
+SLOW = {"ODE-Net", "ODE-Net, augmented", "CNF, brute force", "FFJORD"}
+
+
+@pytest.mark.parametrize("model", [pytest.param(m, marks=pytest.mark.slow) if m in SLOW else m for m in MODELS])
 def test_the_models_of_the_project_translate(model, solved):
     MODELS[model]()
     assert solved()

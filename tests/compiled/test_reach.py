@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+import pyode_bridge as pb
 from pyode_bridge.compiled.reach import reach
 from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.models import ODERNNEncoder
 
 RATE = 2.0
 WEIGHT = torch.ones(2)
@@ -154,3 +156,9 @@ def test_a_large_array_is_refused():
     large = np.zeros(10_000)
     with pytest.raises(UntranslatableError, match="NumPy array of 10000 elements"):
         reach(lambda t, y: y * torch.as_tensor(large).sum())
+
+
+def test_functions_of_the_package_are_followed_into_their_closures_alone():
+    encoder = ODERNNEncoder(2, engine="embedded")
+    assert len(reach(pb.odeint).key) < 100  # and not all that the package holds
+    assert {id(tensor) for tensor in reach(encoder).tensors} == {id(parameter) for parameter in encoder.parameters()}
