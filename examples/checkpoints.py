@@ -35,7 +35,7 @@ def load(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
         raise SystemExit(f"--resume: there is no checkpoint {path}; start without --resume.")
     state: dict[str, Any] = torch.load(path, weights_only=True)
     was = {key: state["settings"].get(key) for key in settings}
-    differing = [f"--{key} was {was[key]}" for key, value in settings.items() if was[key] != value]
+    differing = [f"--{key.replace('_', '-')} was {was[key]}" for key, value in settings.items() if was[key] != value]
     if differing:
         raise SystemExit(f"--resume: {path} was made with other settings ({', '.join(differing)}); give the same ones.")
     return state

@@ -50,7 +50,7 @@ def over_time(panel: Axes, data: Measurements, best: Fit, solver: dict[str, Any]
         )
     handles, _ = panel.get_legend_handles_labels()
     handles += [Line2D([], [], color="0.3", ls=line, label=name) for name, (_, line) in styles.items()]
-    panel.legend(handles=handles, loc="center left", fontsize="small")
+    panel.legend(handles=handles, loc="center right", fontsize="small")  # left, the curves of B rise
     panel.set(
         title=f"Robertson's reaction, measured with noise of {100 * data.noise:g} % of each species' largest value",
         xlabel="t (s)",

@@ -10,7 +10,7 @@ from typing import Any
 import checkpoints
 import torch
 from checkpoints import CHECKPOINT
-from command_line import seed, solver_settings
+from command_line import seed
 from early_stopping import EarlyStopping
 from tqdm import tqdm
 
@@ -24,7 +24,8 @@ class _Run:
         self.parts = parts
         self.early_stopping = early_stopping
         patience = None if early_stopping is None else early_stopping.patience
-        self.settings = {**solver_settings(args), "quick": args.quick, "seed": args.seed, "patience": patience}
+        free = ("output", "resume", "iterations")  # what may differ when a training is resumed
+        self.settings = {key: value for key, value in vars(args).items() if key not in free} | {"patience": patience}
         self.path = args.output / CHECKPOINT
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] | None = None

@@ -98,6 +98,16 @@ class Dynamics:
 
     def vjp(self, s: float, y: Tensor, v: Tensor, *, state: bool, parameters: bool) -> tuple[Tensor, Tensor]:
         """``(vᵀ ∂f/∂y, vᵀ ∂f/∂θ)`` by one backward pass; a part not asked for comes back empty."""
+        return self._value_and_vjp(s, y, v, state=state, parameters=parameters)[1:]
+
+    def value_and_vjp(self, s: float, y: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``(f, vᵀ ∂f/∂y, vᵀ ∂f/∂θ)`` by one evaluation and one backward pass through it."""
+        self.nfe += 1
+        return self._value_and_vjp(s, y, v, state=True, parameters=True)
+
+    def _value_and_vjp(
+        self, s: float, y: Tensor, v: Tensor, *, state: bool, parameters: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
         self.nvjp += 1
         wanted = self.parameters if parameters else ()
         with torch.enable_grad():
@@ -115,7 +125,7 @@ class Dynamics:
         empty = y.new_empty(0)
         state_part = filled[0] if state else empty
         parameter_part = torch.cat(filled[int(state) :]) if wanted else empty
-        return state_part, parameter_part
+        return value.detach(), state_part, parameter_part
 
     def jacobian(self, s: float, y: Tensor) -> Tensor:
         """``∂f/∂y``, shape ``(n, n)``, rows are components of the right-hand side."""

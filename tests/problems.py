@@ -70,4 +70,17 @@ class Coupled(nn.Module):
         return torch.stack([torch.exp(sine), torch.exp(5 * sine), 1 + sine, cosine], dim=-1)
 
 
+class Robertson(nn.Module):
+    """Robertson's stiff reaction (1966), from ``(1, 0, 0)``; the logarithms of its rate constants are parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_rates = nn.Parameter(torch.tensor([0.04, 3e7, 1e4], dtype=DOUBLE).log())
+
+    def forward(self, _t: Tensor, y: Tensor) -> Tensor:
+        a, b, c = y
+        first, second, third = self.log_rates.exp() * torch.stack([a, b * b, b * c])
+        return torch.stack([third - first, first - second - third, second])
+
+
 SPIRAL = torch.tensor([[-0.1, 2.0], [-2.0, -0.1]], dtype=DOUBLE)

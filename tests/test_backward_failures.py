@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import pyode_bridge as pb
-from tests.problems import DOUBLE, SPIRAL, Coupled, Driven, Linear, Logistic
+from tests.problems import DOUBLE, SPIRAL, Coupled, Driven, Linear, Logistic, Robertson
 from tests.sensealgs import ADJOINTS
 
 EVERY_ADJOINT = [*ADJOINTS, "BacksolveAdjoint(checkpointing=false)"]
@@ -39,6 +39,15 @@ def test_a_backward_solve_that_ends_early_is_an_error_when_embedded() -> None:
     with pytest.raises(pb.SolverError, match="backward solve of BacksolveAdjoint") as caught:
         value.backward()
     assert 1 < caught.value.t < 3  # in the user's time, within the last interval
+
+
+@pytest.mark.parametrize("method", ["QNDF", "RadauIIA5"])
+def test_a_backward_solve_that_overflows_is_an_error_when_embedded(method: str) -> None:
+    y0, t = torch.tensor([1.0, 0.0, 0.0], dtype=DOUBLE), torch.tensor([0.0, 1000.0], dtype=DOUBLE)
+    y = pb.odeint(Robertson(), y0, t, engine="embedded", method=method, rtol=1e-5, atol=1e-9)
+    with pytest.raises(pb.SolverError, match="backward solve of BacksolveAdjoint") as caught:
+        y[-1, 0].backward()
+    assert caught.value.retcode == "Unstable"
 
 
 class Lorenz(nn.Module):

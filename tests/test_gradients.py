@@ -247,3 +247,17 @@ def test_a_module_given_other_tensors_for_the_solve_alone_is_refused(engine: str
     y = torch.func.functional_call(model, other, (torch.ones(2, dtype=DOUBLE),))
     with pytest.raises(pb.UnsupportedError, match="functional_call"):
         y.sum().backward()
+
+
+def test_one_evaluation_serves_the_state_and_the_products_when_embedded() -> None:
+    calls, rate = 0, torch.tensor(1.7, dtype=DOUBLE, requires_grad=True)
+
+    def f(t: Tensor, y: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return -rate * y
+
+    solution = pb.solve(f, torch.ones(1, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE), engine="embedded")
+    calls = 0
+    solution.y[-1].sum().backward()
+    assert calls - 2 <= solution.adjoint_stats.nvjp <= calls  # beside it, a look at what func uses

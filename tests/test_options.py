@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from typing import Any
 
@@ -59,6 +60,26 @@ def test_without_a_method_the_engine_chooses_and_says_what(engine: str) -> None:
     solution = pb.solve(Driven(), Y0, T, engine=engine, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(solution.y, Driven().exact(Y0, T), rtol=1e-6, atol=1e-6)
     assert solution.algorithm == {"julia": "CompositeAlgorithm(Vern7)", "embedded": "DP5"}[engine]
+
+
+@pytest.mark.parametrize("method", ["Euler", "RK4"])
+def test_fixed_steps_keep_no_tensor_for_each_step_when_embedded(method: str) -> None:
+    kept: list[int] = []
+
+    def f(t: Tensor, y: Tensor) -> Tensor:
+        if not kept and t > 0.5:
+            kept.append(tensors())
+        return -y
+
+    before, t = tensors(), torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    options = {"dt": 1 / 1000, "adaptive": False}
+    y = pb.odeint(f, torch.ones(1, dtype=DOUBLE), t, engine="embedded", method=method, options=options)
+    assert y[-1].item() == pytest.approx(math.exp(-1), rel=1e-3)
+    assert kept[0] - before < 500
+
+
+def tensors() -> int:
+    return sum(type(found) is Tensor for found in gc.get_objects())
 
 
 def jump(t: Tensor, y: Tensor) -> Tensor:

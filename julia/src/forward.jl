@@ -68,24 +68,33 @@ end
 
 """The problem, and what `solve` is told."""
 function posed(equation::Equation, u0, p, t, alg; abstol, reltol, control, further...)
-    check_reltol(alg, reltol)
+    check_tolerances(alg, abstol, reltol)
     made = problem(equation, u0, p, (t[1], t[end]))
     return made, (; abstol, reltol, options(equation)..., further..., solve_options(control, alg, t)...)
 end
 
-check_reltol(alg, reltol::Real) = nothing
-
-"""Rosenbrock methods hand the relative tolerance to a linear solver, which takes a number."""
-function check_reltol(alg, reltol)
+"""
+Refuse tolerances that differ between components where a solver takes a number: Rosenbrock methods hand the relative one
+to a linear solver, fully implicit ones compare either with numbers.
+"""
+function check_tolerances(alg, abstol, reltol)
     algs = alg isa OrdinaryDiffEqCore.CompositeAlgorithm ? alg.algs : (alg,)
-    refusing = filter(alg -> alg isa OrdinaryDiffEqCore.RosenbrockAlgorithm, algs)
-    isempty(refusing) && return nothing
-    throw(
-        UnsupportedError(
-            "$(nameof(typeof(first(refusing)))) takes one rtol for all components. Give one number (atol may differ " *
-                "between components), or name another solver, such as Tsit5 or KenCarp4."
-        )
+    reltol isa Real || refuse_tolerance(
+        filter(takes_one_reltol, algs), "rtol",
+        "Give one number (atol may differ between components), or name another solver, such as Tsit5 or KenCarp4."
     )
+    abstol isa Real || refuse_tolerance(
+        filter(takes_one_abstol, algs), "atol", "Give one number, or name another solver, such as Rodas5P or FBDF."
+    )
+    return nothing
+end
+
+takes_one_reltol(alg) = alg isa OrdinaryDiffEqCore.RosenbrockAlgorithm || takes_one_abstol(alg)
+takes_one_abstol(alg) = nameof(parentmodule(typeof(alg))) === :OrdinaryDiffEqFIRK
+
+function refuse_tolerance(refusing, name, advice)
+    isempty(refusing) && return nothing
+    throw(UnsupportedError("$(nameof(typeof(first(refusing)))) takes one $name for all components. $advice"))
 end
 
 function write_values!(ys::Matrix, equation::Equation, sol, t::Vector{Float64})

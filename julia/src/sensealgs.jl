@@ -104,6 +104,8 @@ function chosen_sensealg(equation, alg, backward, np)
     form = suited(equation, alg)
     form isa Ordinary || return PARTS_SENSEALG, "an equation in parts is known at the times of t alone"
     form.f.mass_matrix === I || return "InterpolatingAdjoint", "there is a mass matrix"
+    is_known_between_steps(backward) || return "InterpolatingAdjoint",
+        "GaussAdjoint would need values between the steps of the backward solve, which its solver lacks"
     is_implicit(backward) && return "GaussAdjoint",
         "the solver is implicit: the linear systems of its adjoint do not grow with the number of parameters"
     np >= MANY_PARAMETERS && return "GaussAdjoint",
@@ -115,6 +117,27 @@ end
 is_implicit(alg) = false
 is_implicit(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) = trait(OrdinaryDiffEqCore.isimplicit, alg, false)
 is_implicit(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(is_implicit, alg.algs)
+
+"""
+    is_known_between_steps(alg)
+
+Whether a backward solve by `alg` can be integrated from its values between the steps, as `ReadBetweenSteps` do. Of
+implicit solvers, Rosenbrock methods with an interpolant made for stiffness can. BDF methods have one too, but no fixed
+order, and say that it is 1: `GaussAdjoint` takes a rule of one node for that.
+"""
+function is_known_between_steps(alg)
+    is_implicit(alg) || return true
+    alg isa OrdinaryDiffEqCore.RosenbrockAlgorithm || return false
+    return trait(OrdinaryDiffEqCore.has_stiff_interpolation, alg, false)
+end
+
+is_known_between_steps(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = all(is_known_between_steps, alg.algs)
+
+"""Adjoints that integrate the parameters' gradient from values of the backward solution between its steps."""
+const ReadBetweenSteps = Union{GaussAdjoint, GaussKronrodAdjoint, QuadratureAdjoint}
+
+"""Whether `sensealg` may take a wrong gradient for right, without a word, from a backward solve by `alg`."""
+may_mislead(sensealg, alg) = sensealg isa ReadBetweenSteps && !is_known_between_steps(alg)
 
 eager(alg) = hasproperty(alg, :lazy) ? SciMLBase.remake(alg; lazy = Val(false)) : alg
 

@@ -60,6 +60,7 @@ end
         choice(name, np) = first(PyODEBridge.chosen_sensealg(equation, algorithm(name), algorithm(name), np))
         @test choice("Tsit5", 10) == "InterpolatingAdjoint"
         @test choice("Tsit5", 1000) == "GaussAdjoint"
-        @test choice("KenCarp4", 10) == "GaussAdjoint"
+        @test choice("Rodas5P", 10) == "GaussAdjoint"
+        @test choice("KenCarp4", 10) == "InterpolatingAdjoint"
     end
 end

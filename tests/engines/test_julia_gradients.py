@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 import pyode_bridge as pb
-from tests.problems import DOUBLE, SPIRAL, Driven, Linear, Logistic
+from tests.problems import DOUBLE, SPIRAL, Driven, Linear, Logistic, Robertson
 from tests.sensealgs import SENSEALGS
 from tests.test_gradients import gradients, relative_error
 
@@ -168,6 +170,8 @@ def chosen(method: str | None, parameters: int, **solver: object) -> pb.Solution
         ("Tsit5", 200, "GaussAdjoint", "200 parameters"),
         ("Rodas5P", 3, "GaussAdjoint", "implicit"),
         ("AutoTsit5(Rosenbrock23())", 3, "GaussAdjoint", "implicit"),
+        ("KenCarp4", 3, "InterpolatingAdjoint", "between the steps"),
+        ("AutoTsit5(TRBDF2())", 200, "InterpolatingAdjoint", "between the steps"),
     ],
 )
 def test_the_engine_chooses_and_says_why(method: str, parameters: int, sensealg: str, reason: str) -> None:
@@ -180,3 +184,62 @@ def test_the_engine_chooses_and_says_why(method: str, parameters: int, sensealg:
 def test_a_named_algorithm_is_not_second_guessed() -> None:
     solution = chosen("Rodas5P", 3, sensealg="QuadratureAdjoint")
     assert (solution.sensealg, solution.sensealg_reason) == ("QuadratureAdjoint", "as asked for")
+
+
+REACTION = {"t": [0.0, 1e-3, 1.0, 100.0], "weights": [1.0, 3e4, 2.0]}  # as large as each other
+
+
+def reaction_loss(reaction: Robertson, **solver: object) -> Tensor:
+    """Of Robertson's reaction until the fast component has long been in balance with the slow ones."""
+    y0, t, weights = (torch.tensor(value, dtype=DOUBLE) for value in ([1.0, 0.0, 0.0], *REACTION.values()))
+    return (weights * pb.odeint(reaction, y0, t, engine="julia", **solver)[1:]).square().sum()
+
+
+@pytest.fixture(scope="module")
+def reaction_gradient() -> Tensor:
+    """By differences of solves."""
+    step, found = 1e-3, []
+    with torch.no_grad():
+        for shift in step * torch.eye(3, dtype=DOUBLE):
+            above, below = Robertson(), Robertson()
+            above.log_rates += shift
+            below.log_rates -= shift
+            solver = {"method": "Rodas5P", "rtol": 1e-10, "atol": 1e-14}
+            found.append((reaction_loss(above, **solver) - reaction_loss(below, **solver)) / (2 * step))
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("method", ["Rodas5P", "KenCarp4", "FBDF"])
+def test_the_choice_is_right_for_stiff_dynamics(method: str, reaction_gradient: Tensor) -> None:
+    reaction = Robertson()
+    reaction_loss(reaction, method=method, rtol=1e-6, atol=1e-10).backward()
+    assert relative_error(reaction.log_rates.grad, reaction_gradient) <= 1e-3
+
+
+WARNED = [
+    {"method": "KenCarp4", "sensealg": "GaussAdjoint"},
+    {"method": "KenCarp4", "sensealg": "GaussKronrodAdjoint"},
+    {"method": "FBDF", "sensealg": "GaussAdjoint"},
+    {"method": "AutoTsit5(KenCarp4())", "sensealg": "GaussAdjoint"},
+    {"method": "Tsit5", "adjoint_method": "KenCarp4", "sensealg": "GaussAdjoint"},
+]
+SILENT = [
+    {"method": "Tsit5", "sensealg": "GaussAdjoint"},
+    {"method": "Rodas5P", "sensealg": "GaussAdjoint"},
+    {"method": "KenCarp4", "adjoint_method": "Rodas5P", "sensealg": "GaussAdjoint"},
+    {"method": "KenCarp4", "sensealg": "InterpolatingAdjoint"},
+    {"method": "KenCarp4"},
+]
+
+
+@pytest.mark.parametrize("solver", WARNED)
+def test_a_named_adjoint_that_would_mislead_warns(solver: dict[str, str]) -> None:
+    with pytest.warns(pb.GradientWarning, match="between the steps .* Choose sensealg='InterpolatingAdjoint'"):
+        chosen(parameters=3, **solver)
+
+
+@pytest.mark.parametrize("solver", SILENT)
+def test_an_adjoint_that_does_not_mislead_is_silent(solver: dict[str, str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pb.GradientWarning)
+        chosen(parameters=3, **solver)

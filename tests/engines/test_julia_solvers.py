@@ -142,6 +142,14 @@ def test_rosenbrock_methods_take_one_relative_tolerance(method: str | None) -> N
         pb.odeint(Logistic(), y0, t, method=method, engine="julia", rtol=torch.tensor([1e-3, 1e-6]))
 
 
+@pytest.mark.parametrize("tolerance", ["rtol", "atol"])
+def test_fully_implicit_methods_take_one_tolerance(tolerance: str) -> None:
+    y0, t = torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    given = {tolerance: torch.tensor([1e-3, 1e-6])}
+    with pytest.raises(pb.UnsupportedError, match=f"RadauIIA5 takes one {tolerance}"):
+        pb.odeint(Logistic(), y0, t, method="RadauIIA5", engine="julia", **given)
+
+
 def test_events_refuse_a_relative_tolerance_for_each_component_alike() -> None:
     y0, t = torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
     event = pb.Event(lambda t, y: y[0] - 1.5)

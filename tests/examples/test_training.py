@@ -101,6 +101,13 @@ def test_resuming_with_another_patience_is_refused(tmp_path: Path) -> None:
         train(model, arguments(tmp_path, resume=True), model.step(LOSSES), patience=2)
 
 
+def test_resuming_with_another_option_of_the_example_is_refused(tmp_path: Path) -> None:
+    model = Counter()
+    train(model, arguments(tmp_path, first_noise=0.1), model.step(LOSSES))
+    with pytest.raises(SystemExit, match=r"--first-noise was 0\.1"):
+        train(model, arguments(tmp_path, first_noise=0.2, resume=True), model.step(LOSSES))
+
+
 def test_measurements_count_and_nan_is_never_the_lowest() -> None:
     from early_stopping import EarlyStopping
 

@@ -85,5 +85,5 @@ def _augmented(dynamics: Dynamics, s: float, z: Tensor) -> Tensor:
     """``d[y, a, g]/dr`` with ``r = -s``: the signs of the paper's equations are reversed."""
     n = dynamics.size
     y, a = z[:n], z[n : 2 * n]
-    to_state, to_parameters = dynamics.vjp(s, y, a, state=True, parameters=True)
-    return torch.cat([-dynamics(s, y), to_state, to_parameters])
+    value, to_state, to_parameters = dynamics.value_and_vjp(s, y, a)
+    return torch.cat([-value, to_state, to_parameters])

@@ -16,6 +16,7 @@ Vector = npt.NDArray[np.float64]
 
 SOLVERS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "Radau": Radau, "BDF": BDF, "LSODA": LSODA}
 WITH_JACOBIAN = (Radau, BDF, LSODA)
+OVERFLOWN = "array must not contain infs or NaNs"  # how the factorisation of a Jacobian that is not finite begins
 
 
 def adaptive(name: str, problem: InitialValueProblem) -> Integration:
@@ -34,17 +35,27 @@ def adaptive(name: str, problem: InitialValueProblem) -> Integration:
         elif not np.isfinite(solver.y).all():
             retcode = "Unstable"
         else:
-            solver.step()
+            retcode = _stepped(solver)
             steps += 1
-            retcode = "DtLessThanMin" if solver.status == "failed" else retcode
             reached = int(np.searchsorted(times, solver.t, side="right"))
-            if solver.status != "failed" and reached > filled:
+            if retcode == "Success" and reached > filled:
                 ys[filled:reached] = solver.dense_output()(times[filled:reached]).T
                 filled = reached
     if retcode == "Success" and not np.isfinite(ys).all():
         retcode = "Unstable"
     values = torch.from_numpy(ys).to(dtype) if retcode == "Success" else None
     return Integration(values, SolverStats(int(solver.nfev), int(solver.njev), steps), retcode, float(solver.t))
+
+
+def _stepped(solver: OdeSolver) -> str:
+    """Step, and return how that went."""
+    try:
+        solver.step()
+    except ValueError as error:
+        if not str(error).startswith(OVERFLOWN):
+            raise
+        return "Unstable"
+    return "DtLessThanMin" if solver.status == "failed" else "Success"
 
 
 def _rhs(problem: InitialValueProblem) -> Any:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
+from pyode_bridge.errors import GradientWarning
 from pyode_bridge.methods import Method
 from pyode_bridge.options import StepOptions
+from pyode_bridge.problem import Sensitivity
 
 
 @dataclass(frozen=True)
@@ -105,3 +107,14 @@ def warn_of_wrong_values(method: Method, options: StepOptions) -> None:
     limit = LIMITED.get(str(method).split("(")[0])
     if limit is not None and limit.silent and options.adaptive is not False:
         warnings.warn(f"{method}: {limit} Pass options={{'adaptive': False, 'dt': ...}}.", RuntimeWarning, stacklevel=5)
+
+
+def warn_of_values_between_steps(sensitivity: Sensitivity) -> None:
+    """Warn where an adjoint reads a backward solution between the steps of a solver that does not know it there."""
+    warnings.warn(
+        f"{sensitivity.sensealg} integrates the gradient of the parameters from values between the steps of the "
+        f"backward solve, and those of {sensitivity.method} are wrong where the dynamics are stiff: so may be the "
+        "gradient, by any factor. Choose sensealg='InterpolatingAdjoint', or adjoint_method='Rodas5P'.",
+        GradientWarning,
+        stacklevel=6,
+    )
