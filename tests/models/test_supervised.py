@@ -143,7 +143,7 @@ def test_ode_net_counts_its_evaluations(calls):
     forward = len(calls)
     logits.sum().backward()
     again = 1  # the check that the same tensors are in use
-    assert model.nfe.backward == (len(calls) - forward - again) / 2  # each comes with a plain evaluation of the slope
+    assert model.nfe.backward == len(calls) - forward - again
 
 
 @pytest.mark.parametrize(("method", "stages"), [("Euler", 1), ("Midpoint", 2), ("RK4", 4)])
