@@ -125,15 +125,12 @@ end
 @inline tanh_limit(::Type{Float64}) = 20.0
 @inline tanh_limit(::Type{Float32}) = 10.0f0
 
-# From which on it is more than a half.
-const TANH_HALF = 0.55f0
-
 """`E / (E + 2)` where `E = e^(2|x|) - 1`; above a half `1 - 2 / (E + 2)`, in which the errors of `E` shrink."""
 @inline function tanh(x::T) where {T <: Floating}
     a = clamped(abs(x), zero(T), tanh_limit(T))
     n, q = reduced_expm1(2 * a)
     s = power_of_two(n)
-    low = a < T(TANH_HALF)
+    low = a < T(0.55)
     ratio = ifelse(low, muladd(s, q, s - one(T)), T(-2)) / muladd(s, q, s + one(T))
     return copysign(ifelse(low, ratio, one(T) + ratio), x)
 end
@@ -270,7 +267,10 @@ end
     )
 )
 
-@inline sin_reduced(r, t) = (z = r * r; r + muladd(z * r, sin_series(z), t * muladd(-0.5, z, 1.0)))
+@inline function sin_reduced(r, t)
+    z = r * r
+    return r + muladd(z * r, sin_series(z), t * muladd(-0.5, z, 1.0))
+end
 
 @inline function cos_reduced(r, t)
     z = r * r
@@ -281,18 +281,20 @@ end
 
 # Single precision is computed in double, where neither the tail nor as many terms are needed: degree 3, 2^-37;
 # degree 2, 2^-33.
-@inline sin_reduced(r) = (
-    z = r * r;
-    muladd(
-        z * r, evalpoly(z, (-0.16666666637340988, 0.00833332888966443, -0.00019839176072961257, 2.716809966575079e-6)), r
-    )
+@inline sin_series_short(z) = evalpoly(
+    z, (-0.16666666637340988, 0.00833332888966443, -0.00019839176072961257, 2.716809966575079e-6)
 )
-@inline cos_reduced(r) = (
-    z = r * r;
-    muladd(
-        z * z, evalpoly(z, (0.041666644383011306, -0.0013887242962220875, 2.4423911286367076e-5)), muladd(-0.5, z, 1.0)
-    )
-)
+@inline cos_series_short(z) = evalpoly(z, (0.041666644383011306, -0.0013887242962220875, 2.4423911286367076e-5))
+
+@inline function sin_reduced(r)
+    z = r * r
+    return muladd(z * r, sin_series_short(z), r)
+end
+
+@inline function cos_reduced(r)
+    z = r * r
+    return muladd(z * z, cos_series_short(z), muladd(-0.5, z, 1.0))
+end
 
 """`sin(r + n pi/2)`, and NaN of an `x` that was not reduced."""
 @inline function turned(n::UInt64, sine::Float64, cosine::Float64, x::Float64)
