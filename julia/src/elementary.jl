@@ -2,9 +2,9 @@
 Elementary functions that vectorise: without branches, tables or calls, so that a loop over them becomes SIMD
 instructions. They follow torch: outside of their domain they are NaN, and NaN stays NaN.
 
-Where a polynomial is given, the comment says on which range, of which degree, and how far it is from the function in
-exact arithmetic (minimax, by Remez's exchange). All are within 2.5 units in the last place. Arguments are reduced as Cody and Waite do (Software Manual for the
-Elementary Functions, 1980).
+All are within 2.5 units in the last place. Where a polynomial is given, the comment says on which range, of which
+degree, and how far it is from the function in exact arithmetic (minimax, by Remez's exchange). Arguments are reduced as
+Cody and Waite do (Software Manual for the Elementary Functions, 1980).
 """
 module Elementary
 
