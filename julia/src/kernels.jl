@@ -4,35 +4,30 @@ NaN. Memory comes as pointers, row by row.
 """
 module Kernels
 
-using Base.Math: libm
 using LinearAlgebra: BLAS
+
+include("elementary.jl")
+using .Elementary: Floating, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tanh, sigmoid, softplus, erf, sqrt
 
 export begin_call, product!, recalled, remember!, whole_power, truncated, exp, exp2, expm1, log, log2, log10, log1p,
     sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, sqrt, erf, pow, sigmoid, softplus, relu,
     sign, maximum, minimum, fmod, remainder, floor_divide, truncate_divide, logaddexp, clamp01, round
 
-const Floating = Union{Float32, Float64}
-
 # Functions of a number.
 
 for (name, domain) in (
-        :sqrt => :(x >= 0), :log => :(x >= 0), :log2 => :(x >= 0), :log10 => :(x >= 0), :log1p => :(x >= -1),
         :asin => :(abs(x) <= 1), :acos => :(abs(x) <= 1), :acosh => :(x >= 1), :atanh => :(abs(x) <= 1),
-        :sin => :(isfinite(x)), :cos => :(isfinite(x)), :tan => :(isfinite(x)),
+        :tan => :(isfinite(x)),
     )
     @eval @inline $name(x::T) where {T <: Floating} = $domain ? Base.$name(x) : T(NaN)
 end
 
-for name in (:exp, :exp2, :expm1, :sinh, :cosh, :tanh, :asinh)
+for name in (:sinh, :cosh, :asinh)
     @eval @inline $name(x::Floating) = Base.$name(x)
 end
 
 @inline atan(x::Floating) = Base.atan(x)
 @inline atan(y::T, x::T) where {T <: Floating} = Base.atan(y, x)
-@inline erf(x::Float64) = ccall((:erf, libm), Float64, (Float64,), x)
-@inline erf(x::Float32) = ccall((:erff, libm), Float32, (Float32,), x)
-@inline sigmoid(x::T) where {T <: Floating} = one(T) / (one(T) + exp(-x))
-@inline softplus(x::T) where {T <: Floating} = maximum(x, zero(T)) + log1p(exp(-abs(x)))
 @inline relu(x::T) where {T <: Floating} = ifelse(x > zero(T), x, ifelse(isnan(x), x, zero(T)))
 @inline sign(x) = ifelse(isnan(x), zero(x), Base.sign(x))
 @inline clamp01(x::T) where {T <: Floating} = min(max(x, zero(T)), one(T))

@@ -5,6 +5,7 @@ using Test
 
 @testset "PyODEBridge" begin
     include("callbacks.jl")
+    include("elementary.jl")
     include("kernels.jl")
     include("equations.jl")
     include("expressions.jl")
