@@ -41,7 +41,8 @@ function workload()
         sensealg = sensitivity_algorithm(sense; abstol = 1.0e-6, reltol = 1.0e-6)
         solved = GC.@preserve u0 t ys solve_equation(
             ordinary_equation(pointers, (0, 0, 0, 0), "float64", 1, 0, 0, 0),
-            "float64", UInt(pointer(u0)), 1, 1, UInt(pointer(t)), 3, UInt(pointer(ys)), alg, 1.0e-6, 1.0e-6, step_control(; maxiters = 1000), sensealg, false
+            "float64", UInt(pointer(u0)), 1, 1, UInt(pointer(t)), 3, UInt(pointer(ys)), alg, 1.0e-6, 1.0e-6,
+            step_control(; maxiters = 1000), sensealg, false
         )
         GC.@preserve u0 t ys pull_back_workload(solved.sol, sensealg, alg, grads, t)
     end
