@@ -14,13 +14,13 @@ from tqdm import tqdm
 
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.dynamics import shaped_like
-from pyode_bridge.engines.julia.engine import JuliaEngine
+from pyode_bridge.engines.julia.engine import TRANSLATED, JuliaEngine
 from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.odeint import solve
 from pyode_bridge.preparation import Prepared, Settings, prepare
 from pyode_bridge.problem import SolverStats
-from pyode_bridge.state import State, Structure, real_size
+from pyode_bridge.state import State, real_size
 
 
 @dataclass(frozen=True)
@@ -193,12 +193,12 @@ def _on_threads(
     method = prepared.problem.method.algorithm
     return EnsembleSolution(
         prepared.t,
-        _unpacked(structure, ys),
+        structure.unpack(ys.movedim(0, 1)),
         run.solved.stats,
         prepared.engine.name,
         str(method),
         "compiled",
-        ensemble.reason,
+        TRANSLATED,
     )
 
 
@@ -267,7 +267,3 @@ def _own(tensor: Tensor) -> Tensor:
     """The first row as a leaf of its own, laid out as each row of the contiguous whole."""
     first = tensor[0].detach().clone(memory_format=torch.contiguous_format)
     return first.requires_grad_(tensor.requires_grad and torch.is_grad_enabled())
-
-
-def _unpacked(structure: Structure, ys: Tensor) -> State:
-    return structure.unpack(ys.movedim(0, 1))

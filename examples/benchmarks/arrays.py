@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from problems.stiff import hires_rates
+
 
 def lotka_volterra(xp: Any, y: Any, p: Any = (1.5, 1.0, 1.0, 3.0)) -> Any:
     product = y[0] * y[1]
@@ -20,20 +22,7 @@ def rober(xp: Any, y: Any) -> Any:
 
 
 def hires(xp: Any, y: Any) -> Any:
-    y1, y2, y3, y4, y5, y6, y7, y8 = y
-    seventh = 280 * y6 * y8 - 1.81 * y7
-    return xp.array(
-        [
-            -1.71 * y1 + 0.43 * y2 + 8.32 * y3 + 0.0007,
-            1.71 * y1 - 8.75 * y2,
-            -10.03 * y3 + 0.43 * y4 + 0.035 * y5,
-            8.32 * y2 + 1.71 * y3 - 1.12 * y4,
-            -1.745 * y5 + 0.43 * (y6 + y7),
-            -280 * y6 * y8 + 0.69 * y4 + 1.71 * y5 - 0.43 * y6 + 0.69 * y7,
-            seventh,
-            -seventh,
-        ]
-    )
+    return xp.array(hires_rates(y))
 
 
 def brusselator(xp: Any, y: Any) -> Any:

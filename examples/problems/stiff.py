@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,21 +28,24 @@ def vdpol(_t: Tensor, y: Tensor) -> Tensor:
     return torch.stack([y2, ((1 - y1**2) * y2 - y1) / 1e-6])
 
 
-def hires(_t: Tensor, y: Tensor) -> Tensor:
+def hires_rates(y: Any) -> list[Any]:
+    """Of each component, for components of any library."""
     y1, y2, y3, y4, y5, y6, y7, y8 = y
     seventh = 280 * y6 * y8 - 1.81 * y7
-    return torch.stack(
-        [
-            -1.71 * y1 + 0.43 * y2 + 8.32 * y3 + 0.0007,
-            1.71 * y1 - 8.75 * y2,
-            -10.03 * y3 + 0.43 * y4 + 0.035 * y5,
-            8.32 * y2 + 1.71 * y3 - 1.12 * y4,
-            -1.745 * y5 + 0.43 * (y6 + y7),
-            -280 * y6 * y8 + 0.69 * y4 + 1.71 * y5 - 0.43 * y6 + 0.69 * y7,
-            seventh,
-            -seventh,
-        ]
-    )
+    return [
+        -1.71 * y1 + 0.43 * y2 + 8.32 * y3 + 0.0007,
+        1.71 * y1 - 8.75 * y2,
+        -10.03 * y3 + 0.43 * y4 + 0.035 * y5,
+        8.32 * y2 + 1.71 * y3 - 1.12 * y4,
+        -1.745 * y5 + 0.43 * (y6 + y7),
+        -280 * y6 * y8 + 0.69 * y4 + 1.71 * y5 - 0.43 * y6 + 0.69 * y7,
+        seventh,
+        -seventh,
+    ]
+
+
+def hires(_t: Tensor, y: Tensor) -> Tensor:
+    return torch.stack(hires_rates(y))
 
 
 HIRES_END = (

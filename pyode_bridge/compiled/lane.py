@@ -39,8 +39,9 @@ FIRST_TICK = 2000  # calls before the first
 Compile = Callable[[str, str, list[tuple[str, int]]], Sequence[int]]
 
 _POINTER = ctypes.c_void_p
-_RHS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double, _POINTER)
-_PRODUCT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double, _POINTER)
+# What Julia calls: where to write, one or two vectors, the time, and an environment, which callbacks leave alone.
+ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double, _POINTER)
+TWO_INPUTS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double, _POINTER)
 _TICK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_double)
 # How far apart a function and its translation may be, relative to the largest element, beside rounding.
 _AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-3}
@@ -277,9 +278,9 @@ class Lane:
         y0 = y0.contiguous()
         address = self._translation.addresses[name]
         if v is None:
-            _RHS(address)(out.data_ptr(), y0.data_ptr(), s0, self.env)
+            ONE_INPUT(address)(out.data_ptr(), y0.data_ptr(), s0, self.env)
         else:
-            _PRODUCT(address)(out.data_ptr(), v.data_ptr(), y0.data_ptr(), s0, self.env)
+            TWO_INPUTS(address)(out.data_ptr(), v.data_ptr(), y0.data_ptr(), s0, self.env)
         return out
 
     def _compare(self, what: str, found: Tensor, true: Tensor) -> None:

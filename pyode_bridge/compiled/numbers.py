@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.compiled.scalars import ADD, COPY, Lines, Scalar, literal
+from pyode_bridge.compiled.scalars import ADD, COPY, MULTIPLY, Lines, Scalar, literal
 
 MOST_LINES = 600  # beyond, loops are shorter to compile and faster to run
 
@@ -37,9 +37,6 @@ class Numbers:
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.values.shape)
-
-    def elements(self) -> list[tuple[Scalar, torch.dtype]]:
-        return [(value, self.dtype) for value in self.values.ravel()]
 
 
 def _array(values: Sequence[Scalar], shape: Sequence[int]) -> np.ndarray[Any, Any]:
@@ -125,9 +122,7 @@ class ByNumber:
         result = move(*places)
         return Numbers(_array([found[place] for place in result.ravel().tolist()], result.shape), dtype)
 
-    def reduced(
-        self, array: Numbers, dims: Sequence[int], template: str, start: float | None, dtype: torch.dtype
-    ) -> Numbers:
+    def reduced(self, array: Numbers, dims: Sequence[int], template: str, start: float, dtype: torch.dtype) -> Numbers:
         """Elements along dims combined by a template of two, beginning with ``start``; the dims are left out."""
         array = self.cast(array, dtype)
         kept = [dim for dim in range(array.values.ndim) if dim not in dims]
@@ -135,10 +130,9 @@ class ByNumber:
         rows = array.values.transpose(kept + list(dims)).reshape(int(np.prod(shape, dtype=int)), -1)
         return Numbers(_array([self._combined(row, template, start, dtype) for row in rows], shape), dtype)
 
-    def _combined(self, row: Any, template: str, start: float | None, dtype: torch.dtype) -> Scalar:
-        values = list(row) if start is None else [start, *row]
-        total: Scalar = values[0]
-        for value in values[1:]:
+    def _combined(self, row: Any, template: str, start: float, dtype: torch.dtype) -> Scalar:
+        total: Scalar = start
+        for value in row:
             total = self._code.apply(template, dtype, [(total, dtype), (value, dtype)])
         return total
 
@@ -167,7 +161,7 @@ class ByNumber:
             if isinstance(a, str) and isinstance(b, str) and isinstance(total, str):
                 total = self._code.named(f"muladd({a}, {b}, {total})")
                 continue
-            term = self._code.apply("{0} * {1}", dtype, [(a, dtype), (b, dtype)])
+            term = self._code.apply(MULTIPLY, dtype, [(a, dtype), (b, dtype)])
             total = self._code.apply(ADD, dtype, [(total, dtype), (term, dtype)])
         return total
 

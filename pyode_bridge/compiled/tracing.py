@@ -21,12 +21,10 @@ class Graph:
 
     Attributes:
         graph: its nodes; each has the result's shape and dtype in ``meta["val"]``.
-        inputs: how many arguments the function has.
         tensors: by the name of a ``get_attr`` node, the tensor from outside or the constant that it stands for.
     """
 
     graph: fx.Graph
-    inputs: int
     tensors: dict[str, Tensor]
 
 
@@ -52,7 +50,7 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
     graph = fx_graph_cse(module.graph)
     graph.eliminate_dead_code()
     attributes = {node.target: getattr(module, node.target) for node in graph.nodes if node.op == "get_attr"}
-    return Graph(graph, len(inputs), attributes)
+    return Graph(graph, attributes)
 
 
 def _first_line(error: Exception) -> str:

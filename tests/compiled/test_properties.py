@@ -115,24 +115,23 @@ def test_some_modules(case):
 CHECKED = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
 
 
-@pytest.mark.julia
-@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
-def test_random_modules(dtype):
-    @settings(max_examples=8, **CHECKED)
+def check_random_modules(dtype, count):
+    @settings(max_examples=count, **CHECKED)
     @given(modules(), st.sampled_from([1.0, -1.0]))
     def agrees(drawn, sign):
         check(*drawn, dtype, sign)
 
     agrees()
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
+def test_random_modules(dtype):
+    check_random_modules(dtype, 8)
 
 
 @pytest.mark.julia
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 def test_many_random_modules(dtype):
-    @settings(max_examples=200, **CHECKED)
-    @given(modules(), st.sampled_from([1.0, -1.0]))
-    def agrees(drawn, sign):
-        check(*drawn, dtype, sign)
-
-    agrees()
+    check_random_modules(dtype, 200)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.operations.table import Call, lowers, partial
+from pyode_bridge.compiled.operations.table import Call, lowers
 from pyode_bridge.compiled.refusals import UntranslatableError
 
 aten, prims = torch.ops.aten, torch.ops.prims
@@ -48,7 +48,8 @@ SAME = (
 
 @lowers(*OF_ONE)
 def of_one(call: Call, a: Any, *args: Any, **kwargs: Any) -> Any:
-    return call.moved(partial(call.operation, *_known(args), **kwargs), a, dtype=call.dtype)
+    operation, known = call.operation, _known(args)
+    return call.moved(lambda places: operation(places, *known, **kwargs), a)
 
 
 def _known(args: tuple[Any, ...]) -> tuple[Any, ...]:

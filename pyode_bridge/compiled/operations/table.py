@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -79,12 +78,3 @@ class Call:
     def product(self, a: Any, b: Any) -> Any:
         """Matrix product."""
         return self.builder.product(self.array(a), self.array(b), self.dtype)
-
-
-def partial(operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[[Tensor], Any]:
-    """An operation as a function of its first argument."""
-    return functools.partial(_with_rest, operation, args, kwargs)
-
-
-def _with_rest(operation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], first: Tensor) -> Any:
-    return operation(first, *args, **kwargs)

@@ -12,17 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.lane import Lane
+from pyode_bridge.compiled.lane import ONE_INPUT, TWO_INPUTS, Lane
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.forms import OneInput, TwoInputs
 from pyode_bridge.sparsity import Sparsity
 
 _POINTER = ctypes.c_void_p
-# The last argument is for functions that were compiled; see `pyode_bridge.compiled.lane`.
-_ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double, _POINTER)
 _COUNT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_ssize_t)
 _PREDICATE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_double)
-_TWO_INPUTS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double, _POINTER)
 _C_TYPES = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 
 # A solver works in a fixed set of buffers, so views are kept by address; an adjoint solve may allocate more of them.
@@ -95,8 +92,8 @@ class Callbacks:
             jacobian, size = (lambda s, y: dynamics.sparse_jacobian(s, y, sparsity)), len(sparsity.rows)
         callbacks: dict[str, Callable[[], int]] = {
             "rhs": lambda: self.one_input(dynamics, dynamics.size),
-            "vjp": lambda: self._pointer(_TWO_INPUTS(self._guarded(self._vjp))),
-            "vjp_p": lambda: self._pointer(_TWO_INPUTS(self._guarded(self._vjp_p))),
+            "vjp": lambda: self._pointer(TWO_INPUTS(self._guarded(self._vjp))),
+            "vjp_p": lambda: self._pointer(TWO_INPUTS(self._guarded(self._vjp_p))),
             "jacobian": lambda: self.one_input(jacobian, size),
         }
         found = [self._compiled(name, sparsity) or (make(), 0) for name, make in callbacks.items()]
@@ -116,7 +113,7 @@ class Callbacks:
         def write(out: int, y: int, t: float, env: int) -> None:
             values(out).copy_(function(t, self._state(y)))
 
-        return self._pointer(_ONE_INPUT(self._guarded(write)))
+        return self._pointer(ONE_INPUT(self._guarded(write)))
 
     def two_inputs(self, function: TwoInputs, size: int, first: int, second: int) -> int:
         """Address of a C function that writes ``size`` values of a function of vectors of two sizes."""
@@ -125,7 +122,7 @@ class Callbacks:
         def write(out: int, a: int, b: int, t: float, env: int) -> None:
             values(out).copy_(function(t, firsts(a), seconds(b)))
 
-        return self._pointer(_TWO_INPUTS(self._guarded(write)))
+        return self._pointer(TWO_INPUTS(self._guarded(write)))
 
     def told(self, function: Callable[[int], None]) -> int:
         """Address of a C function that passes a number on."""

@@ -36,6 +36,8 @@ from pyode_bridge.problem import (
 )
 from pyode_bridge.retcodes import raise_for_retcode
 
+TRANSLATED = "func was translated to Julia"
+
 
 class JuliaEngine:
     """Every solver of OrdinaryDiffEq, adjoints by SciMLSensitivity; computes on the CPU."""
@@ -220,7 +222,7 @@ class JuliaEngine:
         if problem.lane == "callback":
             return None, "as asked for"
         try:
-            return self._compiled(problem, algorithm, backward), "func was translated to Julia"
+            return self._compiled(problem, algorithm, backward), TRANSLATED
         except UntranslatableError as refusal:
             if problem.lane == "compiled":
                 raise UnsupportedError(

@@ -54,11 +54,6 @@ class Ensemble:
         self._lane = callbacks.lane
         self._told = callbacks.told(notify)
 
-    @property
-    def reason(self) -> str:
-        """Why these dynamics are compiled."""
-        return "func was translated to Julia"
-
     def solve(self, y0s: Tensor, moving: Sequence[Moving]) -> Solved:
         """Solve from each row of ``y0s``, shape ``(B, n)``."""
         problem, lane, settings = self._problem, self._lane, self._settings
