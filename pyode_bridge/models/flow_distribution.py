@@ -47,6 +47,8 @@ class FlowDistribution(Distribution):
     Args:
         flow: the map; its parameters are those of the distribution.
         base: a distribution over vectors, ``event_shape == (D,)``, such as a ``MultivariateNormal``.
+        validate_args: whether `log_prob` refuses values of the wrong shape and values that are not finite. On by
+            default here: torch's own default is one switch for the whole process, and `torch.compile` turns it off.
 
     Raises:
         InputError: the base's events are not vectors.
@@ -61,7 +63,7 @@ class FlowDistribution(Distribution):
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012, as torch declares it
     support = constraints.real_vector
 
-    def __init__(self, flow: Flow, base: Distribution, validate_args: bool | None = None) -> None:
+    def __init__(self, flow: Flow, base: Distribution, validate_args: bool = True) -> None:
         if len(base.event_shape) != 1:
             raise InputError(
                 f"base has event_shape {tuple(base.event_shape)}; expected one dimension. Wrap it, for example "

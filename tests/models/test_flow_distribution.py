@@ -98,6 +98,17 @@ def test_values_of_the_wrong_shape_or_not_finite_are_refused(distribution):
         distribution.log_prob(torch.full((4, 2), torch.nan, dtype=torch.float64))
 
 
+def test_values_are_checked_where_torch_has_switched_it_off():
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)  # as the import of torch._dynamo does
+    try:
+        distribution = FlowDistribution(PlanarFlow(2, 3).double(), base())
+        with pytest.raises(ValueError, match="support"):
+            distribution.log_prob(torch.full((4, 2), torch.nan, dtype=torch.float64))
+    finally:
+        Distribution.set_default_validate_args(before)
+
+
 def test_base_over_scalars_is_refused():
     with pytest.raises(pb.InputError, match="base has event_shape \\(\\); expected one dimension"):
         FlowDistribution(PlanarFlow(2, 1), Normal(torch.zeros(2), 1.0))
