@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from tqdm import tqdm
 
+from pyode_bridge import checks
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.dynamics import shaped_like
 from pyode_bridge.engines.julia.engine import TRANSLATED, JuliaEngine
@@ -68,7 +69,8 @@ def solve_ensemble(
         params: what ``func`` takes as its third argument, with a leading dimension ``B``: a tensor, or a tuple or dict
             of such.
         progress: whether to show a bar.
-        lane: ``"compiled"``, ``"callback"`` or ``"auto"``; see `odeint`.
+        lane: ``"compiled"``, ``"callback"`` or ``"auto"``, which is what the variable PYODE_BRIDGE_LANE says; see
+            `odeint`.
         **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``engine``, ...
 
     Raises:
@@ -85,6 +87,7 @@ def solve_ensemble(
     count = states.count
     if parameters is not None and parameters.count != count:
         raise InputError(f"params has {parameters.count} sets, but y0 has {count} states; expected as many of both.")
+    lane = checks.lane(lane)
     settings = {**solver, "lane": lane}
     with _bar(count, progress) as notify:
         if lane == "callback":

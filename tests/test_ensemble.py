@@ -59,6 +59,25 @@ def test_a_trajectory_that_fails_is_named(engine):
         pb.solve_ensemble(lambda t, y: y**2, y0, T, method=METHODS[engine], engine=engine)
 
 
+def test_tolerances_by_component(engine):
+    func, y0 = Logistic(), states(3)
+    bounds = {"rtol": torch.tensor([1e-9, 1e-8], dtype=DOUBLE), "atol": torch.tensor([1e-11, 1e-9], dtype=DOUBLE)}
+    sol = pb.solve_ensemble(func, y0, T, method=METHODS[engine], engine=engine, **bounds)
+    torch.testing.assert_close(sol.y, func.exact(y0, T), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.julia
+def test_the_lane_of_the_environment(monkeypatch):
+    monkeypatch.setenv("PYODE_BRIDGE_LANE", "callback")
+    sol = pb.solve_ensemble(Logistic(), states(2), T, method="Tsit5", engine="julia")
+    assert (sol.lane, sol.lane_reason) == ("callback", "as asked for")
+
+
+def test_a_lane_that_there_is_not_is_refused():
+    with pytest.raises(InputError, match="lane is 'fast'; expected one of"):
+        pb.solve_ensemble(Logistic(), states(2), T, lane="fast")
+
+
 def test_unequal_leading_dimensions_are_refused():
     with pytest.raises(InputError, match="params has 3 sets, but y0 has 2"):
         pb.solve_ensemble(lambda t, y, p: y, torch.ones(2, 1), T, torch.ones(3, 1))

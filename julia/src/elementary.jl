@@ -1,6 +1,6 @@
 """
 Elementary functions that vectorise: without branches, tables or calls, so that a loop over them becomes SIMD
-instructions. They follow torch: outside of their domain they are NaN, and NaN stays NaN.
+instructions. (`sin` and `cos` branch to Base's for large arguments; `quick_sin` and `quick_cos` do not.) They follow torch: outside of their domain they are NaN, and NaN stays NaN.
 
 All are within 2.5 units in the last place. Where a polynomial is given, the comment says on which range, of which
 degree, and how far it is from the function in exact arithmetic (minimax, by Remez's exchange). Arguments are reduced as
@@ -10,7 +10,8 @@ module Elementary
 
 using Core.Intrinsics: sqrt_llvm
 
-export exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tanh, sigmoid, softplus, erf, sqrt
+export exp, exp2, expm1, log, log2, log10, log1p, sin, cos, quick_sin, quick_cos, is_reducible, tanh, sigmoid, softplus,
+    erf, sqrt
 
 const Floating = Union{Float32, Float64}
 
@@ -296,35 +297,44 @@ end
     return muladd(z * z, cos_series_short(z), muladd(-0.5, z, 1.0))
 end
 
-"""`sin(r + n pi/2)`, and NaN of an `x` that was not reduced."""
-@inline function turned(n::UInt64, sine::Float64, cosine::Float64, x::Float64)
+"""`sin(r + n pi/2)`."""
+@inline function turned(n::UInt64, sine::Float64, cosine::Float64)
     value = ifelse(iszero(n & 1), sine, cosine)
-    return ifelse(abs(x) <= REDUCIBLE, number(bits(value) ⊻ ((n & 2) << 62)), NaN)
+    return number(bits(value) ⊻ ((n & 2) << 62))
 end
 
-"""NaN beyond `2^48`."""
-@inline function sin(x::Float64)
+"""Whether `quick_sin` and `quick_cos` serve `x`: up to `2^48`, and NaN."""
+@inline is_reducible(x::Floating) = !(abs(x) > REDUCIBLE)
+
+@inline function quick_sin(x::Float64)
     n, r, t = reduced_angle(x)
-    return ifelse(iszero(x), x, turned(n, sin_reduced(r, t), cos_reduced(r, t), x))
+    return ifelse(iszero(x), x, turned(n, sin_reduced(r, t), cos_reduced(r, t)))
 end
 
-"""NaN beyond `2^48`."""
-@inline function cos(x::Float64)
+@inline function quick_cos(x::Float64)
     n, r, t = reduced_angle(x)
-    return turned(n + 1, sin_reduced(r, t), cos_reduced(r, t), x)
+    return turned(n + 1, sin_reduced(r, t), cos_reduced(r, t))
 end
 
-@inline function sin(x::Float32)
-    wide = Float64(x)
-    n, r, _ = reduced_angle(wide)
-    return ifelse(iszero(x), x, Float32(turned(n, sin_reduced(r), cos_reduced(r), wide)))
+@inline function quick_sin(x::Float32)
+    n, r, _ = reduced_angle(Float64(x))
+    return ifelse(iszero(x), x, Float32(turned(n, sin_reduced(r), cos_reduced(r))))
 end
 
-@inline function cos(x::Float32)
-    wide = Float64(x)
-    n, r, _ = reduced_angle(wide)
-    return Float32(turned(n + 1, sin_reduced(r), cos_reduced(r), wide))
+@inline function quick_cos(x::Float32)
+    n, r, _ = reduced_angle(Float64(x))
+    return Float32(turned(n + 1, sin_reduced(r), cos_reduced(r)))
 end
+
+for (name, quick) in ((:sin, :quick_sin), (:cos, :quick_cos))
+    @eval begin
+        """Of any `x`, with a branch."""
+        @inline $name(x::Floating) = is_reducible(x) ? $quick(x) : far(Base.$name, x)
+    end
+end
+
+"""Where it is not finite, Base throws."""
+@noinline far(f::F, x::T) where {F, T} = isfinite(x) ? f(x) : T(NaN)
 
 # The error function: a polynomial below one, and 1 - e^(-x^2) erfcx(x) from there to where it rounds to one.
 

@@ -252,25 +252,26 @@ class Lane:
         """
         start: Any = self._dynamics.start
         self._compare("the right-hand side", self._called("rhs", start, y0, s0), start)
-        checked = self._translation.checked
-        for name in self._translation.addresses:
-            if name not in checked and name != "rhs":
-                checked.add(name)
-                self._compare_derivative(name, y0, s0)
+        translation = self._translation
+        unchecked = translation.addresses.keys() - translation.checked - {"rhs"}
+        translation.checked |= unchecked
+        if "jacobian" in unchecked:
+            true = self._dynamics.jacobian(s0, y0).mT.reshape(-1)
+            self._compare("the Jacobian", self._called("jacobian", true, y0, s0), true)
+        products = [name for name in ("joint", "vjp", "vjp_p") if name in unchecked]
+        if products:
+            self._compare_products(products, y0, s0)
         self._values[RHS_CALLS - 1 : JACOBIAN_CALLS] = 0
 
-    def _compare_derivative(self, name: str, y0: Tensor, s0: float) -> None:
-        dynamics = self._dynamics
-        if name == "jacobian":
-            true = dynamics.jacobian(s0, y0).mT.reshape(-1)
-            self._compare("the Jacobian", self._called(name, true, y0, s0), true)
-            return
+    def _compare_products(self, names: Sequence[str], y0: Tensor, s0: float) -> None:
         v = torch.linspace(0.5, 1.5, len(y0), dtype=y0.dtype)
-        to_state, to_parameters = dynamics.vjp(s0, y0, v, state=True, parameters=True)
-        products = {"vjp": to_state, "vjp_p": to_parameters}
-        self.joint_products = name == "joint"
-        for part in ("vjp", "vjp_p") if name == "joint" else (name,):
-            self._compare("the vector-Jacobian product", self._called(part, products[part], y0, s0, v), products[part])
+        to_state, to_parameters = self._dynamics.vjp(s0, y0, v, state=True, parameters=True)
+        true = {"vjp": to_state, "vjp_p": to_parameters}
+        for name in names:
+            self.joint_products = name == "joint"
+            for part in ("vjp", "vjp_p") if name == "joint" else (name,):
+                found = self._called(part, true[part], y0, s0, v)
+                self._compare("the vector-Jacobian product", found, true[part])
         self.joint_products = False
 
     def _called(self, name: str, like: Tensor, y0: Tensor, s0: float, v: Tensor | None = None) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.angles import quick_angles
 from pyode_bridge.compiled.expressions import Computed, Expression, Known, Memory, Move, laid_out
 from pyode_bridge.compiled.nests import Nest, loops, nest
 from pyode_bridge.compiled.scalars import COPY, Lines, julia_type, literal
@@ -37,7 +38,7 @@ class ByLoops:
         placed = [
             f"{name} = Ptr{{{self._buffers[name][1]}}}(work + {offset})" for name, offset in sorted(offsets.items())
         ]
-        return placed + [line for statement in self._statements for line in statement]
+        return placed + [line for statement in self._statements for line in quick_angles(statement)]
 
     def work_size(self) -> int:
         """Bytes of memory that the code works in."""

@@ -36,6 +36,8 @@ _enter(
     *(prims.neg.default, prims.abs.default, prims.sign.default, prims.exp.default, prims.sin.default),
     *(prims.cos.default, prims.tanh.default),
 )
+for _operation in (aten.sin.default, aten.cos.default):
+    CASES[_operation] = [*CASES[_operation], given(floats(9, low=-1e16, high=1e16)), given(floats(low=1e17, high=1e18))]
 CASES[aten.neg.default] = [*CASES[aten.neg.default], given(whole(3))]
 CASES[aten.abs.default] = [*CASES[aten.abs.default], given(whole(3))]
 CASES[aten.sign.default] = [*CASES[aten.sign.default], given(whole(3))]

@@ -16,7 +16,7 @@ from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.ensemble import Ensemble, Settings
 from pyode_bridge.engines.julia.equation import julia_equation, type_name
 from pyode_bridge.engines.julia.limits import LIMITED, warn_of_values_between_steps, warn_of_wrong_values
-from pyode_bridge.engines.julia.translation import julia_errors
+from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.methods import Method
 from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
@@ -82,8 +82,8 @@ class JuliaEngine:
                 len(t),
                 ys.data_ptr(),
                 algorithm,
-                _tolerance(problem.tolerances.atol),
-                _tolerance(problem.tolerances.rtol),
+                julia_tolerance(problem.tolerances.atol),
+                julia_tolerance(problem.tolerances.rtol),
                 self._control(problem, callbacks),
                 sensealg,
                 problem.dense,
@@ -121,8 +121,8 @@ class JuliaEngine:
                 count,
                 y.data_ptr(),
                 algorithm,
-                _tolerance(problem.tolerances.atol),
-                _tolerance(problem.tolerances.rtol),
+                julia_tolerance(problem.tolerances.atol),
+                julia_tolerance(problem.tolerances.rtol),
                 self._control(problem, callbacks),
             )
         sign = problem.dynamics.sign
@@ -399,7 +399,3 @@ def _on_cpu(problem: Problem) -> None:
 
 def _tightest(tolerance: float | Tensor) -> float:
     return tolerance.min().item() if isinstance(tolerance, Tensor) else tolerance
-
-
-def _tolerance(tolerance: float | Tensor) -> float | list[float]:
-    return tolerance.tolist() if isinstance(tolerance, Tensor) else tolerance

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.equation import type_name
-from pyode_bridge.engines.julia.translation import julia_errors
+from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
 from pyode_bridge.problem import Problem, Sensitivity, SolverStats
 from pyode_bridge.retcodes import raise_for_retcode
 
@@ -78,8 +78,8 @@ class Ensemble:
                 len(t),
                 ys.data_ptr(),
                 settings.algorithm,
-                problem.tolerances.atol,
-                problem.tolerances.rtol,
+                julia_tolerance(problem.tolerances.atol),
+                julia_tolerance(problem.tolerances.rtol),
                 settings.control,
                 settings.sensealg,
                 self._told,

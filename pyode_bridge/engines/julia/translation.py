@@ -1,10 +1,12 @@
-"""Julia's errors as this package's exceptions, in one place."""
+"""What crosses between the languages, in one place: tolerances, and Julia's errors as this package's exceptions."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from typing import Any
+
+from torch import Tensor
 
 from pyode_bridge.errors import (
     BridgeError,
@@ -17,6 +19,11 @@ from pyode_bridge.errors import (
 
 FIRST_LINES = 3
 UNKNOWN: dict[str, type[BridgeError]] = {"method": UnknownSolverError, "sensealg": UnknownSensealgError}
+
+
+def julia_tolerance(tolerance: float | Tensor) -> float | list[float]:
+    """One number, or one a component as Julia takes them."""
+    return tolerance.tolist() if isinstance(tolerance, Tensor) else tolerance
 
 
 @contextlib.contextmanager
