@@ -8,18 +8,21 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from pyode_bridge import levels
 from pyode_bridge.errors import InputError
 from pyode_bridge.state import Structure
 
+FEW = 100  # numbers that Python adds up faster than torch
 LANES = ("auto", "compiled", "callback")
 LANE_VARIABLE = "PYODE_BRIDGE_LANE"
 
 
-def times(given: Any, structure: Structure) -> Tensor:
-    """``given`` as a floating tensor of shape ``(T,)``, strictly monotone, ``T >= 2``."""
+def times(given: Any, structure: Structure) -> tuple[Tensor, np.ndarray[Any, np.dtype[np.float64]]]:
+    """``given`` as a floating tensor of shape ``(T,)``, strictly monotone, ``T >= 2``, and its values."""
     t = _as_tensor(given, "t", "a 1-D tensor of times")
     if t.ndim != 1 or len(t) < 2:
         raise InputError(
@@ -30,16 +33,18 @@ def times(given: Any, structure: Structure) -> Tensor:
         raise InputError(f"t has dtype {t.dtype}; expected a real floating-point dtype.")
     if not t.is_floating_point():
         t = t.to(structure.dtype)
-    finite(t, "t")
-    steps = t.detach().diff()
-    least, most = steps.aminmax()
-    if not (least.item() > 0 or most.item() < 0):
-        wrong = int(torch.nonzero(steps.sign() != steps[0].sign())[0]) if steps[0] != 0 else 0
+    values = np.array(levels.plain(t).tolist(), dtype=np.float64)
+    if not math.isfinite(values[0] + values[-1]):
+        finite(t, "t")
+    if not (values[1:] > values[:-1]).all() and not (values[1:] < values[:-1]).all():
+        finite(t, "t")
+        directions = np.sign(np.diff(values))
+        wrong = int(np.argmax(directions != directions[0])) if directions[0] else 0
         raise InputError(
             "t must be strictly increasing or strictly decreasing, but "
-            f"t[{wrong}] = {t[wrong].item():g} is followed by t[{wrong + 1}] = {t[wrong + 1].item():g}."
+            f"t[{wrong}] = {values[wrong]:g} is followed by t[{wrong + 1}] = {values[wrong + 1]:g}."
         )
-    return t
+    return t, values
 
 
 def finite_time(given: Any, name: str, structure: Structure) -> Tensor:
@@ -53,9 +58,11 @@ def finite_time(given: Any, name: str, structure: Structure) -> Tensor:
 
 def finite(tensor: Tensor, name: str) -> None:
     """Raise if ``tensor`` holds NaN or Inf."""
-    if cmath.isfinite(tensor.detach().sum().item()):  # one that overflows is looked at number by number
+    values = levels.plain(tensor)
+    total = sum(values.reshape(-1).tolist()) if values.numel() <= FEW else values.sum().item()
+    if cmath.isfinite(total):  # one that overflows is looked at number by number
         return
-    bad = ~torch.isfinite(tensor.detach())
+    bad = ~torch.isfinite(values)
     if bad.any():
         raise InputError(f"{name} holds {int(bad.sum())} NaN or Inf among {tensor.numel()} values; expected finite.")
 
@@ -140,9 +147,9 @@ def _bound(value: Any, shape: torch.Size, name: str) -> Tensor:
 
 def lane(given: Any) -> str:
     """A lane by name; for ``"auto"``, the one that the environment variable LANE_VARIABLE names."""
-    for name, value in (("lane", given), (LANE_VARIABLE, os.environ.get(LANE_VARIABLE, "auto"))):
-        if value not in LANES:
-            raise InputError(f"{name} is {value!r}; expected one of {', '.join(map(repr, LANES))}.")
-        if value != "auto":
-            return str(value)
-    return "auto"
+    name, value = "lane", given
+    if value == "auto":
+        name, value = LANE_VARIABLE, os.environ.get(LANE_VARIABLE, "auto")
+    if value not in LANES:
+        raise InputError(f"{name} is {value!r}; expected one of {', '.join(map(repr, LANES))}.")
+    return str(value)

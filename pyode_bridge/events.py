@@ -113,7 +113,7 @@ def solve_events(
     if not events:
         raise InputError("events is empty; expected at least one Event. Without events, use odeint.")
     structure = Structure.of(y0)
-    times = checks.times(t, structure)
+    times, _ = checks.times(t, structure)
     sign = 1.0 if times[1] > times[0] else -1.0
     start, state, left = times[0], y0, times[1:]
     records: list[EventRecord] = []

@@ -62,15 +62,11 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     """Check everything and evaluate the dynamics once; raises what `odeint` raises before a solve."""
     _check_no_transform()
     structure = Structure.of(y0)
-    times = checks.times(t, structure)
-    first, second = times.detach()[:2].tolist()
-    sign = 1.0 if second > first else -1.0
-    s0 = sign * first
-    method, options = as_method(settings.method, settings.kind), StepOptions.of(settings.options)
-    tolerances = Tolerances(
-        checks.tolerance(settings.rtol, structure, "rtol"), checks.tolerance(settings.atol, structure, "atol")
-    )
-    sensitivity = _sensitivity(settings, Sensitivity(_named(settings.sensealg), method, tolerances, options))
+    times, values = checks.times(t, structure)
+    sign = 1.0 if values[1] > values[0] else -1.0
+    s0 = sign * float(values[0])
+    forward, sensitivity = _solvers(settings, structure)
+    method, tolerances, options = forward.method, forward.tolerances, forward.options
     engine = select_engine(settings.engine)
     engine.check(method, sensitivity)
     checks.device(structure, func)
@@ -84,7 +80,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     problem = Problem(
         dynamics=dynamics,
         y0=start,
-        t=(times.detach() if sign > 0 else -times.detach()).to("cpu", torch.float64),
+        t=torch.from_numpy(sign * values),
         method=method,
         tolerances=tolerances,
         options=options,
@@ -97,6 +93,36 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
         lane=checks.lane(settings.lane),
     )
     return Prepared(engine, problem, flat_y0, times, structure)
+
+
+_PLAIN = (float, str, type(None))
+_understood: dict[tuple[Any, ...], tuple[Sensitivity, Sensitivity]] = {}  # at most _MOST_UNDERSTOOD
+_MOST_UNDERSTOOD = 256
+
+
+def _solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:
+    """How to solve, and how to compute gradients; remembered where numbers and names say it all."""
+    told = (
+        *(settings.method, settings.kind, settings.sensealg, settings.rtol, settings.atol),
+        *(settings.adjoint_method, settings.adjoint_rtol, settings.adjoint_atol),
+    )
+    if settings.options or settings.adjoint_options or any(type(one) not in _PLAIN for one in told):
+        return _checked_solvers(settings, structure)
+    found = _understood.get(told)
+    if found is None:
+        if len(_understood) >= _MOST_UNDERSTOOD:
+            _understood.clear()
+        found = _understood[told] = _checked_solvers(settings, structure)
+    return found
+
+
+def _checked_solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:
+    method, options = as_method(settings.method, settings.kind), StepOptions.of(settings.options)
+    tolerances = Tolerances(
+        checks.tolerance(settings.rtol, structure, "rtol"), checks.tolerance(settings.atol, structure, "atol")
+    )
+    forward = Sensitivity(_named(settings.sensealg), method, tolerances, options)
+    return forward, _sensitivity(settings, forward)
 
 
 def _named(sensealg: Any) -> str | None:
@@ -159,10 +185,9 @@ def _probe(
     adjoint_params: Iterable[Tensor] | None,
 ) -> Dynamics:
     """The dynamics after one trial evaluation, which checks the output and finds the leaf tensors in use."""
-    trial = Dynamics(func, structure, (), sign)
-    value = trial.trial(s0, y0)
-    checks.finite(value, f"func(t, y) at t = {sign * s0:.6g}, y = y0,")
+    value = Dynamics(func, structure, (), sign).trial(s0, y0)
     start = value.detach()
+    checks.finite(start, f"func(t, y) at t = {sign * s0:.6g}, y = y0,")
     if not torch.is_grad_enabled():
         return Dynamics(func, structure, (), sign, start=start)
     if adjoint_params is not None:

@@ -256,7 +256,7 @@ def _times(given: Any, structure: Structure) -> Tensor:
         if given.is_floating_point():
             checks.times(levels.plain(given), structure)
             return given
-    return checks.times(given, structure)
+    return checks.times(given, structure)[0]
 
 
 def _check_not_batched(batched: bool) -> None:

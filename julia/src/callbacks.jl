@@ -3,7 +3,7 @@
 
 """
 A C function that takes `env` last: a Python callback, which makes nothing of it, or a translation of the dynamics, which
-finds its parameters there.
+finds its parameters there. Its address is null where nobody is to call it.
 """
 struct CFunction
     address::Ptr{Cvoid}
@@ -28,8 +28,6 @@ struct Callbacks
     c_vjp_p::CFunction
     c_jacobian::CFunction
 end
-
-Callbacks(addresses::Vararg{Ptr{Cvoid}, 4}) = Callbacks(map(CFunction, addresses)...)
 
 # Arrays whose elements lie one after another in memory may cross as pointers.
 const Dense{T} = Union{Array{T}, SubArray{T, 1, <:Array{T}, <:Tuple{AbstractUnitRange}, true}}
@@ -88,9 +86,14 @@ end
 
 (f::UnstableCheck)(dt, u, p, t) = f.predicate(u, p, t)
 
+function valid(f::CFunction)
+    f.address == C_NULL && error("a solver asked for a derivative of the dynamics that was not prepared for it")
+    return f.address
+end
+
 function call!(f::CFunction, out::Dense{T}, u::Dense{T}, t::Real) where {T <: Union{Float32, Float64}}
     status = GC.@preserve out u ccall(
-        f.address, Cint, (Ptr{T}, Ptr{T}, Cdouble, Ptr{Cvoid}), pointer(out), pointer(u), t, f.env
+        valid(f), Cint, (Ptr{T}, Ptr{T}, Cdouble, Ptr{Cvoid}), pointer(out), pointer(u), t, f.env
     )
     iszero(status) || throw(CallbackError())
     return nothing
@@ -100,7 +103,7 @@ function call!(
         f::CFunction, out::Dense{T}, v::Dense{T}, u::Dense{T}, t::Real
     ) where {T <: Union{Float32, Float64}}
     status = GC.@preserve out v u ccall(
-        f.address, Cint, (Ptr{T}, Ptr{T}, Ptr{T}, Cdouble, Ptr{Cvoid}),
+        valid(f), Cint, (Ptr{T}, Ptr{T}, Ptr{T}, Cdouble, Ptr{Cvoid}),
         pointer(out), pointer(v), pointer(u), t, f.env
     )
     iszero(status) || throw(CallbackError())

@@ -37,7 +37,7 @@ c_functions() = (
 
 decay() = ordinary_equation(map(UInt, c_functions()), (0, 0, 0, 0), "float64", 2, 0, 0, 0)
 
-callbacks() = PyODEBridge.Callbacks(c_functions()...)
+callbacks() = PyODEBridge.Callbacks(map(PyODEBridge.CFunction, c_functions())...)
 
 function allocations(f, du, u)
     f(du, u, nothing, 0.0)

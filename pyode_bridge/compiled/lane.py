@@ -8,32 +8,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.environment import Environment
 from pyode_bridge.compiled.reach import reach
 from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.compiled.source import (
-    JACOBIAN_CALLS,
-    JOINT,
-    LEFT,
-    MEMORY,
-    PRODUCTS,
-    RHS_CALLS,
-    TENSORS,
-    TICK,
-    VJP_CALLS,
-    WORK,
-    memory_size,
-)
+from pyode_bridge.compiled.source import PRODUCTS, TENSORS, memory_size
 from pyode_bridge.dynamics import Dynamics
 
 MOST_TRANSLATIONS = 256  # Julia keeps what it compiled, so no session collects without bound
 MOST_OF_ONE_CODE = 16  # translations of the same code, which compiling anew each time would slow down
 CHANGING = "func changes what it reads (an attribute that counts its calls, for example)"
-TICK_SECONDS = 0.02  # about how often Python is told the time, and sees an interrupt
-FIRST_TICK = 2000  # calls before the first
 
 # Source text, dtype, and the functions' names with their numbers of vectors, to their addresses.
 Compile = Callable[[str, str, list[tuple[str, int]]], Sequence[int]]
@@ -42,7 +28,6 @@ _POINTER = ctypes.c_void_p
 # What Julia calls: where to write, one or two vectors, the time, and an environment, which callbacks leave alone.
 ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double, _POINTER)
 TWO_INPUTS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double, _POINTER)
-_TICK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_double)
 # How far apart a function and its translation may be, relative to the largest element, beside rounding.
 _AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-3}
 
@@ -50,19 +35,26 @@ _AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-3}
 class Translation:
     """What was made of dynamics, for all that are traced to the same graphs.
 
+    Args:
+        tensors: how many the functions read from outside.
+
     Attributes:
         addresses: of the C functions so far, by name.
         constants: tensors that they read, beside those from outside.
+        idle: environments that no solve has at the moment.
         checked: names of the functions that were compared with torch.
         refusal: why the callbacks are used after all, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tensors: int) -> None:
+        self._tensors = tensors
         self.addresses: dict[str, int] = {}
         self.constants: list[Tensor] = []
-        self.work_size = 0
+        self.idle: list[Environment] = []
         self.checked: set[str] = set()
         self.refusal: str | None = None
+        self._work_size = 0
+        self._callables: dict[str, Any] = {}
 
     def add(self, names: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], compile_: Compile) -> None:
         """Compile the functions of those names that are missing."""
@@ -76,7 +68,23 @@ class Translation:
         signatures = [(name, 3 if name in PRODUCTS else 2) for name in missing]
         found = compile_(text, str(dynamics.structure.dtype).removeprefix("torch."), signatures)
         self.addresses.update({name: int(address) for name, address in zip(missing, found, strict=True)})
-        self.work_size = max(self.work_size, functions.work_size)
+        self._work_size = max(self._work_size, functions.work_size)
+        self.idle.clear()  # they may be too small
+
+    def environment(self, dynamics: Dynamics) -> Environment:
+        """One that no other solve has."""
+        if self.idle:
+            return self.idle.pop()
+        memory = memory_size(dynamics.size, dynamics.parameter_size, dynamics.structure.dtype)
+        return Environment(self._tensors + len(self.constants), self._work_size, memory)
+
+    def callable(self, name: str) -> Any:
+        """A function of this name for Python to call."""
+        found = self._callables.get(name)
+        if found is None:
+            kind = TWO_INPUTS if name in PRODUCTS else ONE_INPUT
+            found = self._callables[name] = kind(self.addresses[name])
+        return found
 
 
 _translations: dict[Any, Translation] = {}
@@ -105,7 +113,7 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
     key = (found.key, dynamics.structure, dynamics.sign, places, torch.get_default_dtype())
     translation = _translations.get(key)
     if translation is None:
-        translation = _new_translation(key, _code(dynamics.func))
+        translation = _new_translation(key, _code(dynamics.func), len(found.tensors))
     if translation.refusal is not None:
         raise UntranslatableError(translation.refusal)
     names = ["rhs"]
@@ -120,7 +128,7 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
         if jacobian:
             _add_jacobian(translation, dynamics, found.tensors, compile_)
         seconds = time.perf_counter() - began if len(translation.addresses) > before else 0.0
-        lane = Lane(translation, dynamics, found.tensors, seconds)
+        lane = Lane(translation, dynamics, found.tensors, seconds, jacobian)
         lane.check(y0, s0)
     except UntranslatableError as refusal:
         translation.refusal = str(refusal)
@@ -132,7 +140,7 @@ def _code(func: Any) -> Any:
     return getattr(func, "__code__", type(func))
 
 
-def _new_translation(key: Any, code: Any) -> Translation:
+def _new_translation(key: Any, code: Any, tensors: int) -> Translation:
     if code in _changing:
         raise UntranslatableError(CHANGING)
     if len(_translations) >= MOST_TRANSLATIONS:
@@ -143,7 +151,7 @@ def _new_translation(key: Any, code: Any) -> Translation:
             "values that change"
         )
     _of_one_code[code] += 1
-    _translations[key] = Translation()
+    _translations[key] = Translation(tensors)
     return _translations[key]
 
 
@@ -183,34 +191,32 @@ class Lane:
     """The compiled functions of dynamics, for one solve and its gradient; keep it alive as long as Julia may call.
 
     Attributes:
-        env: the address that the functions take last.
-        env_size, work_size, memory_size: of what lies there, in integers, and of the memory it points to, in bytes.
+        environment: what the functions take last.
         seconds: that were spent on translating and compiling.
-        on_tick: told the time now and then while the functions run; what is not 0 ends the solve.
+        implicit: whether a Jacobian was asked for.
     """
 
-    def __init__(self, translation: Translation, dynamics: Dynamics, tensors: Sequence[Tensor], seconds: float) -> None:
+    def __init__(
+        self,
+        translation: Translation,
+        dynamics: Dynamics,
+        tensors: Sequence[Tensor],
+        seconds: float = 0.0,
+        implicit: bool = False,
+    ) -> None:
         self._translation = translation
         self._dynamics = dynamics
         self._dtype = dynamics.structure.dtype
         self.seconds = seconds
-        self.on_tick: Callable[[float], int] = lambda s: 0
+        self.implicit = implicit
         self._outside = tensors
-        read = [*(tensor.detach() for tensor in tensors), *translation.constants]
-        self._work = np.empty(translation.work_size, dtype=np.uint8)
-        self._memory = np.empty(memory_size(dynamics.size, dynamics.parameter_size, self._dtype), dtype=np.uint8)
-        self._memory[:8] = np.array([np.nan]).view(np.uint8)  # no time is equal to this one
-        self._tick = _TICK(self._ticked)
-        values = np.zeros(TENSORS - 1 + len(read), dtype=np.int64)
-        values[LEFT - 1] = FIRST_TICK
-        values[TICK - 1] = ctypes.cast(self._tick, _POINTER).value or 0
-        values[WORK - 1] = self._work.ctypes.data
-        values[MEMORY - 1] = self._memory.ctypes.data
-        values[TENSORS - 1 :] = [tensor.data_ptr() for tensor in read]
-        self._values, self._read = values, read
-        self._calls, self._when = FIRST_TICK, time.perf_counter()
-        self.env, self.env_size = values.ctypes.data, len(values)
-        self.work_size, self.memory_size = len(self._work), len(self._memory)
+        self._read = [*tensors, *translation.constants]  # kept alive
+        self.environment = translation.environment(dynamics)
+        self.environment.begin(self._read)
+
+    def free(self) -> None:
+        """Give the environment to the next solve: Julia will not call any more."""
+        self._translation.idle.append(self.environment)
 
     def address(self, name: str) -> int | None:
         """Of a C function, or None where there is none."""
@@ -228,22 +234,17 @@ class Lane:
                 return place, everything.data_ptr(), everything.stride(0) * everything.element_size()
         raise UntranslatableError("func does not use a tensor of params")
 
-    @property
-    def joint_products(self) -> bool:
-        """Whether both vector-Jacobian products are computed at once."""
-        return bool(self._values[JOINT - 1])
-
-    @joint_products.setter
-    def joint_products(self, joint: bool) -> None:
-        self._values[JOINT - 1] = int(joint and "joint" in self._translation.addresses)
+    def compute_jointly(self, joint: bool) -> None:
+        """Whether both vector-Jacobian products are to be computed at once, if there is a function for it."""
+        self.environment.joint_products = joint and "joint" in self._translation.addresses
 
     def count(self) -> None:
         """Add the calls since the last time to the counts of the dynamics."""
-        values, dynamics = self._values, self._dynamics
-        dynamics.nfe += int(values[RHS_CALLS - 1])
-        dynamics.nvjp += int(values[VJP_CALLS - 1])
-        dynamics.njac += int(values[JACOBIAN_CALLS - 1])
-        values[RHS_CALLS - 1 : JACOBIAN_CALLS] = 0
+        nfe, nvjp, njac = self.environment.take_counts()
+        dynamics = self._dynamics
+        dynamics.nfe += nfe
+        dynamics.nvjp += nvjp
+        dynamics.njac += njac
 
     def check(self, y0: Tensor, s0: float) -> None:
         """Compare with torch: the right-hand side at every solve, the rest once.
@@ -261,27 +262,25 @@ class Lane:
         products = [name for name in ("joint", "vjp", "vjp_p") if name in unchecked]
         if products:
             self._compare_products(products, y0, s0)
-        self._values[RHS_CALLS - 1 : JACOBIAN_CALLS] = 0
+        self.environment.take_counts()
 
     def _compare_products(self, names: Sequence[str], y0: Tensor, s0: float) -> None:
         v = torch.linspace(0.5, 1.5, len(y0), dtype=y0.dtype)
         to_state, to_parameters = self._dynamics.vjp(s0, y0, v, state=True, parameters=True)
         true = {"vjp": to_state, "vjp_p": to_parameters}
         for name in names:
-            self.joint_products = name == "joint"
+            self.compute_jointly(name == "joint")
             for part in ("vjp", "vjp_p") if name == "joint" else (name,):
                 found = self._called(part, true[part], y0, s0, v)
                 self._compare("the vector-Jacobian product", found, true[part])
-        self.joint_products = False
+        self.compute_jointly(False)
 
     def _called(self, name: str, like: Tensor, y0: Tensor, s0: float, v: Tensor | None = None) -> Tensor:
         out = torch.empty_like(like)
         y0 = y0.contiguous()
-        address = self._translation.addresses[name]
-        if v is None:
-            ONE_INPUT(address)(out.data_ptr(), y0.data_ptr(), s0, self.env)
-        else:
-            TWO_INPUTS(address)(out.data_ptr(), v.data_ptr(), y0.data_ptr(), s0, self.env)
+        vectors = (y0,) if v is None else (v, y0)
+        function = self._translation.callable(name)
+        function(out.data_ptr(), *(vector.data_ptr() for vector in vectors), s0, self.environment.address)
         return out
 
     def _compare(self, what: str, found: Tensor, true: Tensor) -> None:
@@ -294,14 +293,3 @@ class Lane:
                 f"{what} at the start is off by {error:.2g} of {size:.2g} when compiled: func may depend on something "
                 "that changes from call to call"
             )
-
-    def _ticked(self, s: float) -> int:
-        """Called by the functions now and then; not 0 ends the solve."""
-        status = self.on_tick(s)
-        if status:
-            return status
-        now = time.perf_counter()
-        self._calls = int(self._calls * min(4.0, max(0.25, TICK_SECONDS / max(now - self._when, 1e-9)))) + 1
-        self._when = now
-        self._values[LEFT - 1] = self._calls
-        return 0

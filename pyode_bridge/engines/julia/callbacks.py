@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import _signal  # type: ignore[import-not-found]  # `signal` makes enums of its answers, which takes too long
 import ctypes
-import signal
+import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -60,15 +60,21 @@ class Callbacks:
         dtype = dynamics.structure.dtype
         self.lane = lane
         if lane is not None:
-            lane.on_tick = self._guarded(dynamics.visit)
+            lane.environment.on_tick = self._guarded(dynamics.visit)
         self._dynamics = dynamics
         self._dtype = dtype
-        self._state = Views(dynamics.size, dtype)
-        self._parameters = Views(dynamics.parameter_size, dtype)
         self._remembered: _Product | None = None
         self._joint_products = False
         self.error: BaseException | None = None
         self._thunks: list[Any] = []
+
+    @functools.cached_property
+    def _state(self) -> Views:
+        return Views(self._dynamics.size, self._dtype)
+
+    @functools.cached_property
+    def _parameters(self) -> Views:
+        return Views(self._dynamics.parameter_size, self._dtype)
 
     @property
     def joint_products(self) -> bool:
@@ -79,12 +85,13 @@ class Callbacks:
     def joint_products(self, joint: bool) -> None:
         self._joint_products = joint
         if self.lane is not None:
-            self.lane.joint_products = joint
+            self.lane.compute_jointly(joint)
 
-    def functions(self, sparsity: Sparsity | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def functions(self, sparsity: Sparsity | None = None, *, products: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Addresses and environments of the dynamics, both their vector-Jacobian products and their Jacobian.
 
-        ``sparsity`` thins the Jacobian, which is never compiled then.
+        Zeros stand for what nobody will call: the products if there are to be no ``products``, and the Jacobian of
+        compiled dynamics if no solver is implicit. ``sparsity`` thins the Jacobian, which is never compiled then.
         """
         dynamics = self._dynamics
         jacobian, size = (lambda s, y: dynamics.jacobian(s, y).mT.reshape(-1)), dynamics.size**2  # column by column
@@ -96,7 +103,13 @@ class Callbacks:
             "vjp_p": lambda: self._pointer(TWO_INPUTS(self._guarded(self._vjp_p))),
             "jacobian": lambda: self.one_input(jacobian, size),
         }
-        found = [self._compiled(name, sparsity) or (make(), 0) for name, make in callbacks.items()]
+        unused = set() if products else {"vjp", "vjp_p"}
+        if self.lane is not None and not self.lane.implicit and sparsity is None:
+            unused.add("jacobian")
+        found = [
+            (0, 0) if name in unused else self._compiled(name, sparsity) or (make(), 0)
+            for name, make in callbacks.items()
+        ]
         # Tuples: they reach Julia with the types of their elements, as lists do not.
         return tuple(address for address, _ in found), tuple(env for _, env in found)
 
@@ -104,14 +117,14 @@ class Callbacks:
         if self.lane is None or (name == "jacobian" and sparsity is not None):
             return None
         address = self.lane.address(name)
-        return None if address is None else (address, self.lane.env)
+        return None if address is None else (address, self.lane.environment.address)
 
     def one_input(self, function: OneInput, size: int, dtype: torch.dtype | None = None) -> int:
         """Address of a C function that writes ``function(s, y)``, ``size`` values of the state's dtype or another."""
-        values = Views(size, dtype or self._dtype)
+        values, state = Views(size, dtype or self._dtype), self._state
 
         def write(out: int, y: int, t: float, env: int) -> None:
-            values(out).copy_(function(t, self._state(y)))
+            values(out).copy_(function(t, state(y)))
 
         return self._pointer(ONE_INPUT(self._guarded(write)))
 
@@ -144,22 +157,9 @@ class Callbacks:
 
         return self._pointer(_PREDICATE(holds))
 
-    @contextlib.contextmanager
-    def raised(self) -> Iterator[None]:
+    def raised(self) -> _Raised:
         """Run Julia code: an exception that the callbacks kept replaces whatever Julia made of it."""
-        self.error = None
-        with self._sigint_noted():
-            try:
-                yield
-            except BaseException:
-                if self.error is None:
-                    raise
-            finally:
-                if self.lane is not None:
-                    self.lane.count()
-            if self.error is not None:
-                error, self.error = self.error, None
-                raise error
+        return _Raised(self)
 
     def _pointer(self, thunk: Any) -> int:
         self._thunks.append(thunk)
@@ -194,22 +194,43 @@ class Callbacks:
 
         return call
 
-    @contextlib.contextmanager
-    def _sigint_noted(self) -> Iterator[None]:
-        """Turn Ctrl-C into a kept KeyboardInterrupt, which ends the solve at its next callback."""
-        previous = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is not threading.main_thread() or previous is not signal.default_int_handler:
-            yield  # a handler of the user's own decides, and what it raises in a callback is kept like any exception
-            return
 
-        def note(signum: int, frame: Any) -> None:
-            self.error = KeyboardInterrupt()
+class _Raised:
+    """Notes Ctrl-C as a kept KeyboardInterrupt, which ends the solve at its next callback, and raises what was kept.
 
-        signal.signal(signal.SIGINT, note)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, previous)
+    Where the user has a handler of his own, that one decides, and what it raises in a callback is kept like any
+    exception.
+    """
+
+    def __init__(self, callbacks: Callbacks) -> None:
+        self._callbacks = callbacks
+        self._noting = False
+
+    def __enter__(self) -> None:
+        self._callbacks.error = None
+        if (
+            threading.current_thread() is threading.main_thread()
+            and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
+        ):
+            _signal.signal(_signal.SIGINT, self._note)
+            self._noting = True
+
+    def __exit__(self, kind: Any, raised: BaseException | None, trace: Any) -> None:
+        callbacks = self._callbacks
+        if self._noting:
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+        if callbacks.lane is not None:
+            callbacks.lane.count()
+        if callbacks.error is not None:
+            error, callbacks.error = callbacks.error, None
+            context = error.__context__
+            try:
+                raise error
+            finally:
+                error.__context__ = context  # not what Julia made of it
+
+    def _note(self, signum: int, frame: Any) -> None:
+        self._callbacks.error = KeyboardInterrupt()
 
 
 class _Product:

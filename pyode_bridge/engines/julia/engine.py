@@ -34,7 +34,7 @@ from pyode_bridge.problem import (
     Tolerances,
     Trajectory,
 )
-from pyode_bridge.retcodes import raise_for_retcode
+from pyode_bridge.retcodes import SUCCESS, raise_for_retcode
 
 TRANSLATED = "func was translated to Julia"
 
@@ -68,18 +68,19 @@ class JuliaEngine:
         equation = julia_equation(self._bridge, problem, callbacks)
         sensitivity, reason = self._sensitivity(problem, equation, algorithm, backward)
         sensealg = None if sensitivity is None else self._sensealg(sensitivity)
-        ys = torch.empty(len(problem.t), len(problem.y0), dtype=problem.y0.dtype)
         y0, t = problem.y0.contiguous(), problem.t.contiguous()
+        n, times = y0.numel(), t.numel()
+        ys = torch.empty(times, n, dtype=y0.dtype)
         evaluated = problem.dynamics.nfe
-        with callbacks.raised(), julia_errors(str(problem.method)):
+        with callbacks.raised(), julia_errors(problem.method):
             solved = self._bridge.solve_equation(
                 equation,
                 type_name(y0),
                 y0.data_ptr(),
-                len(y0),
+                n,
                 0 if sensitivity is None else problem.dynamics.parameter_size,
                 t.data_ptr(),
-                len(t),
+                times,
                 ys.data_ptr(),
                 algorithm,
                 julia_tolerance(problem.tolerances.atol),
@@ -91,7 +92,8 @@ class JuliaEngine:
         name = self._algorithm_name(problem.method, solved)
         sign = problem.dynamics.sign
         retcode, t_reached, *counts = self._bridge.report(solved)
-        raise_for_retcode(retcode, t=sign * t_reached, t_end=sign * t[-1].item(), algorithm=name)
+        if retcode not in SUCCESS:
+            raise_for_retcode(retcode, t=sign * t_reached, t_end=sign * t[-1].item(), algorithm=name)
         pullback = None
         if sensitivity is not None:
             call = self._call(problem, sensitivity, sensealg, backward, callbacks, solved)
@@ -99,6 +101,8 @@ class JuliaEngine:
         stats = _stats(counts, problem.dynamics.nfe - evaluated, lane)
         interpolant = JuliaInterpolant(self._bridge, problem, callbacks, solved) if problem.dense else None
         kind = "callback" if lane is None else "compiled"
+        if lane is not None and pullback is None and interpolant is None:
+            lane.free()
         return Trajectory(ys, stats, retcode, self.name, name, kind, pullback, interpolant, lane_reason)
 
     def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
@@ -109,7 +113,7 @@ class JuliaEngine:
         callbacks = Callbacks(problem.dynamics, lane)
         y0, y = problem.y0.contiguous(), torch.empty_like(problem.y0)
         start, end = problem.t[0].item(), problem.t[-1].item()
-        with callbacks.raised(), julia_errors(str(problem.method)):
+        with callbacks.raised(), julia_errors(problem.method):
             s, index, retcode = self._bridge.locate(
                 julia_equation(self._bridge, problem, callbacks),
                 type_name(y0),
@@ -172,31 +176,37 @@ class JuliaEngine:
         )
 
     def _named(self, method: Method) -> Any:
-        with julia_errors(str(method)):
-            named, kind = method.algorithm, method.kind
-            key = f"{kind} {named}" if isinstance(named, str) else named
-            return self._once(key, lambda: self._bridge.algorithm(named, kind))
+        named, kind = method.algorithm, method.kind
+        key = ("algorithm", named, kind) if isinstance(named, str) else named
+
+        def made() -> Any:
+            with julia_errors(method):
+                return self._bridge.algorithm(named, kind)
+
+        return self._once(key, made)
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
-        """What ``make`` makes for a key that is a text or holds texts, remembered; made anew for any other key."""
+        """What ``make`` makes for a key that is a tuple, remembered; made anew for any other key but None."""
         if key is None:
             return None
-        if not isinstance(key, (str, tuple)):
+        if not isinstance(key, tuple):
             return make()
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = make()
+        return found
 
     def _algorithm_name(self, method: Method, solved: Any) -> str:
         return method.algorithm if isinstance(method.algorithm, str) else str(self._bridge.algorithm_name(solved))
 
     def _sensealg(self, sensitivity: Sensitivity) -> Any:
         name, tolerances = sensitivity.sensealg, sensitivity.tolerances
-        with julia_errors(str(name), argument="sensealg"):
-            return self._once(
-                (name, tolerances.atol, tolerances.rtol),
-                lambda: self._bridge.sensitivity_algorithm(name, abstol=tolerances.atol, reltol=tolerances.rtol),
-            )
+
+        def made() -> Any:
+            with julia_errors(str(name), argument="sensealg"):
+                return self._bridge.sensitivity_algorithm(name, abstol=tolerances.atol, reltol=tolerances.rtol)
+
+        return self._once(("sensealg", name, tolerances.atol, tolerances.rtol), made)
 
     def _sensitivity(
         self, problem: Problem, equation: Any, algorithm: Any, backward: Any
@@ -211,7 +221,7 @@ class JuliaEngine:
             if problem.dynamics.parameter_size and self._bridge.may_mislead(self._sensealg(sensitivity), backward):
                 warn_of_values_between_steps(sensitivity)
             return sensitivity, AS_ASKED
-        with julia_errors(str(problem.method)):
+        with julia_errors(problem.method):
             chosen, reason = self._bridge.chosen_sensealg(
                 equation, algorithm, backward, problem.dynamics.parameter_size
             )
@@ -266,22 +276,20 @@ class JuliaEngine:
         )
 
     def _step_control(self, options: StepOptions, method: Method, **forward_only: Any) -> Any:
-        key = ("control", options, method.fixed_step)
-
         def made() -> Any:
-            return self._bridge.step_control(
-                dt=options.dt,
-                dtmin=options.dtmin,
-                dtmax=options.dtmax,
-                maxiters=options.maxiters,
-                adaptive=False if method.fixed_step else options.adaptive,
-                norm=options.norm,
-                controller=options.controller,
-                **forward_only,
-            )
+            with julia_errors(options.controller or "", argument="controller"):
+                return self._bridge.step_control(
+                    dt=options.dt,
+                    dtmin=options.dtmin,
+                    dtmax=options.dtmax,
+                    maxiters=options.maxiters,
+                    adaptive=False if method.fixed_step else options.adaptive,
+                    norm=options.norm,
+                    controller=options.controller,
+                    **forward_only,
+                )
 
-        with julia_errors(options.controller or "", argument="controller"):
-            return made() if forward_only else self._once(key, made)
+        return made() if forward_only else self._once(("control", options, method.fixed_step), made)
 
     def _call(
         self,
@@ -391,7 +399,7 @@ def _stats(counts: Sequence[int], evaluated: int, lane: Lane | None) -> SolverSt
 
 
 def _on_cpu(problem: Problem) -> None:
-    if problem.y0.device.type != "cpu":
+    if not problem.y0.is_cpu:
         raise UnsupportedError(
             f"y0 is on {problem.y0.device}, but the Julia engine computes on the CPU; move y0 and the module there."
         )

@@ -60,14 +60,15 @@ class Ensemble:
         y0s, t = y0s.contiguous(), problem.t.contiguous()
         kept = [(item.first, item.all.detach().contiguous()) for item in moving]
         ys = y0s.new_empty(len(y0s), len(t), y0s.shape[1])
-        addresses, _ = self._callbacks.functions()
-        with self._callbacks.raised(), julia_errors(str(problem.method)):
+        addresses, _ = self._callbacks.functions(products=settings.sensitivity is not None)
+        environment = lane.environment
+        with self._callbacks.raised(), julia_errors(problem.method):
             solved = self._bridge.solve_ensemble(
                 addresses,
-                lane.env,
-                lane.env_size,
-                lane.work_size,
-                lane.memory_size,
+                environment.address,
+                environment.size,
+                environment.work_size,
+                environment.memory_size,
                 [lane.moving(first, everything) for first, everything in kept],
                 type_name(y0s),
                 y0s.data_ptr(),

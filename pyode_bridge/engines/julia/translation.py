@@ -27,14 +27,16 @@ def julia_tolerance(tolerance: float | Tensor) -> float | list[float]:
 
 
 @contextlib.contextmanager
-def julia_errors(asked_for: str, *, argument: str = "method") -> Iterator[None]:
+def julia_errors(asked_for: Any, *, argument: str = "method") -> Iterator[None]:
     """Translate what Julia raises while it works on ``asked_for``, the value of the user's ``argument``."""
-    from juliacall import JuliaError
-
     try:
         yield
-    except JuliaError as error:
-        raise _translated(error.exception, asked_for, argument) from error
+    except Exception as error:
+        from juliacall import JuliaError
+
+        if not isinstance(error, JuliaError):
+            raise
+        raise _translated(error.exception, str(asked_for), argument) from error
 
 
 def _translated(exception: Any, asked_for: str, argument: str) -> BridgeError:

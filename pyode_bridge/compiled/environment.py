@@ -1,0 +1,102 @@
+"""The memory that compiled functions find by their last argument: counts, addresses, and space to work in."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import struct
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from pyode_bridge.compiled.source import JACOBIAN_CALLS, JOINT, LEFT, MEMORY, RHS_CALLS, TENSORS, TICK, VJP_CALLS, WORK
+
+TICK_SECONDS = 0.02  # about how often Python is told the time, and sees an interrupt
+FIRST_TICK = 2000  # calls before the first
+ALIGNMENT = 64  # bytes
+
+_TICK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_double)
+(_NAN,) = struct.unpack("q", struct.pack("d", math.nan))
+
+
+class Environment:
+    """What the functions of a translation read and write at one solve; the next one may have it once that is over.
+
+    Attributes:
+        address: what the functions take last.
+        size: of what lies there, in integers of 8 bytes.
+        work_size, memory_size: of the memory that it points to, in bytes.
+        equation: what an engine made of the right-hand side alone, with this environment, for the solves to come.
+        on_tick: told the time now and then while the functions run; what is not 0 ends the solve.
+    """
+
+    def __init__(self, tensors: int, work_size: int, memory_size: int) -> None:
+        self.size, self.work_size, self.memory_size = TENSORS - 1 + tensors, work_size, memory_size
+        self.equation: Any = None
+        self.on_tick: Callable[[float], int] = _go_on
+        whole = 8 * self.size + ALIGNMENT + work_size + ALIGNMENT + memory_size
+        self._values = (ctypes.c_int64 * (-(-whole // 8)))()
+        self.address = ctypes.addressof(self._values)
+        self._tick = _TICK(_told(weakref.ref(self)))
+        self._values[TICK - 1] = ctypes.cast(self._tick, ctypes.c_void_p).value or 0
+        work = _aligned(self.address + 8 * self.size)
+        self._values[WORK - 1] = work
+        self._values[MEMORY - 1] = _aligned(work + work_size)
+
+    def begin(self, tensors: Sequence[Tensor]) -> None:
+        """Be as new, for functions that read ``tensors``, which the caller keeps alive."""
+        values = self._values
+        values[JOINT - 1] = 0
+        values[(values[MEMORY - 1] - self.address) // 8] = _NAN  # no time is equal to this one
+        for place, tensor in enumerate(tensors, TENSORS - 1):
+            values[place] = tensor.data_ptr()
+        self.on_tick = _go_on
+        self._calls = values[LEFT - 1] = FIRST_TICK
+        self._when = time.perf_counter()
+
+    @property
+    def joint_products(self) -> bool:
+        """Whether both vector-Jacobian products are computed at once."""
+        return bool(self._values[JOINT - 1])
+
+    @joint_products.setter
+    def joint_products(self, joint: bool) -> None:
+        self._values[JOINT - 1] = int(joint)
+
+    def take_counts(self) -> tuple[int, int, int]:
+        """Calls of the right-hand side, of products and of the Jacobian since the last time."""
+        values = self._values
+        counts = values[RHS_CALLS - 1], values[VJP_CALLS - 1], values[JACOBIAN_CALLS - 1]
+        values[RHS_CALLS - 1] = values[VJP_CALLS - 1] = values[JACOBIAN_CALLS - 1] = 0
+        return counts
+
+    def _ticked(self, s: float) -> int:
+        status = self.on_tick(s)
+        if status:
+            return status
+        now = time.perf_counter()
+        self._calls = int(self._calls * min(4.0, max(0.25, TICK_SECONDS / max(now - self._when, 1e-9)))) + 1
+        self._when = now
+        self._values[LEFT - 1] = self._calls
+        return 0
+
+
+def _told(environment: weakref.ref[Environment]) -> Callable[[float], int]:
+    """A C function keeps what it calls alive, so it must not hold the environment, which holds it."""
+
+    def tell(s: float) -> int:
+        found = environment()
+        return 0 if found is None else found._ticked(s)
+
+    return tell
+
+
+def _go_on(s: float) -> int:
+    return 0
+
+
+def _aligned(address: int) -> int:
+    return -(-address // ALIGNMENT) * ALIGNMENT
