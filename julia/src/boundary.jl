@@ -4,7 +4,14 @@ array(::Type{T}, address::Integer, dims...) where {T} = unsafe_wrap(Array, Ptr{T
 
 pointer_at(address) = Ptr{Cvoid}(UInt(address))
 
-c_function(address, env = 0) = CFunction(pointer_at(address), pointer_at(env))
+one_vector(address, env = 0) = CFunction(closure(OneVector, pointer_at(address)), pointer_at(env))
+two_vectors(address, env = 0) = CFunction(closure(TwoVectors, pointer_at(address)), pointer_at(env))
+
+"""Dynamics with their products and their Jacobian, at four addresses; see `Callbacks`."""
+callbacks(pointers, envs = (0, 0, 0, 0)) =
+    Callbacks(map((made, address, env) -> made(address, env), FUNCTIONS, Tuple(pointers), Tuple(envs))...)
+
+const FUNCTIONS = (one_vector, two_vectors, two_vectors, one_vector)
 
 float_type(name::AbstractString) = name == "float32" ? Float32 : Float64
 
@@ -19,9 +26,8 @@ pattern, or 0; see `pattern`.
 """
 function ordinary_equation(pointers, envs, type, n, mass, columns, rows)
     T = float_type(type)
-    callbacks = Callbacks(map(c_function, Tuple(pointers), Tuple(envs))...)
     mass_matrix = iszero(mass) ? I : copy(array(T, mass, n, n))
-    return Ordinary(callbacks, mass_matrix; jac_prototype = iszero(columns) ? nothing : pattern(T, n, columns, rows))
+    return Ordinary(callbacks(pointers, envs), mass_matrix; jac_prototype = iszero(columns) ? nothing : pattern(T, n, columns, rows))
 end
 
 """A sparse matrix with an entry wherever the pattern has one: row numbers, column by column, counted from 0."""
@@ -34,31 +40,32 @@ end
 """Two halves; a velocity of 0 is `q' = v`."""
 function partitioned_equation(force, velocity, ordinary)
     return Partitioned(
-        Half(c_function(force)), iszero(velocity) ? nothing : Half(c_function(velocity)), ordinary
+        Half(two_vectors(force)), iszero(velocity) ? nothing : Half(two_vectors(velocity)), ordinary
     )
 end
 
 """An implicit part with its Jacobian, and an explicit part."""
 function split_equation(implicit, jacobian, explicit, ordinary)
     f = ODEFunction{true, SciMLBase.FullSpecialize}(
-        RightHandSide(c_function(implicit)); jac = Jacobian(c_function(jacobian))
+        RightHandSide(one_vector(implicit)); jac = Jacobian(one_vector(jacobian))
     )
-    return Split(f, RightHandSide(c_function(explicit)), ordinary)
+    return Split(f, RightHandSide(one_vector(explicit)), ordinary)
 end
 
 """A linear part by its matrix, and the rest."""
 function semilinear_equation(matrix, type, n, explicit, ordinary)
     linear = MatrixOperator(copy(array(float_type(type), matrix, n, n)))
-    return Split(linear, RightHandSide(c_function(explicit)), ordinary)
+    return Split(linear, RightHandSide(one_vector(explicit)), ordinary)
 end
 
-quasilinear_equation(matrix, ordinary) = Quasilinear(Jacobian(c_function(matrix)), ordinary)
+quasilinear_equation(matrix, ordinary) = Quasilinear(Jacobian(one_vector(matrix)), ordinary)
 
 """Four callbacks of the drift, three of the diffusion, and what `Stochastic` says."""
 function stochastic_equation(drift, diffusion, noise, processes, seed, keep_paths)
-    value, vjp, vjp_p, jacobian = map(c_function, Tuple(drift))
+    own, (value, vjp, vjp_p) = callbacks(drift), diffusion
     return Stochastic(
-        Differentiable(value, vjp, vjp_p), Jacobian(jacobian), Differentiable(map(c_function, Tuple(diffusion))...),
+        Differentiable(own.c_rhs, own.c_vjp, own.c_vjp_p), Jacobian(own.c_jacobian),
+        Differentiable(one_vector(value), two_vectors(vjp), two_vectors(vjp_p)),
         String(noise), Int(processes), UInt64(seed), keep_paths
     )
 end
@@ -66,15 +73,15 @@ end
 function delayed_equation(rhs, type, n, lags, history)
     T = float_type(type)
     return Delayed(
-        DelayedRightHandSide(c_function(rhs), T[lag for lag in lags], zeros(T, n, length(lags))),
-        History{T}(c_function(history), n)
+        DelayedRightHandSide(two_vectors(rhs), T[lag for lag in lags], zeros(T, n, length(lags))),
+        History{T}(one_vector(history), n)
     )
 end
 
 function residual_equation(residual, jacobian, type, n, dy0, differential)
     T = float_type(type)
     return Residual(
-        ResidualFunction(c_function(residual)), ResidualJacobian(c_function(jacobian), zeros(T, n, n, 2)),
+        ResidualFunction(two_vectors(residual)), ResidualJacobian(two_vectors(jacobian), zeros(T, n, n, 2)),
         copy(array(T, dy0, n)), Bool[flag for flag in differential]
     )
 end

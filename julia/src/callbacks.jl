@@ -1,16 +1,44 @@
 # The dynamics as C function pointers. One concrete type serves every Python function, so that nothing is compiled
 # anew for another model; arrays cross the border as pointers, without copies.
 
+"""Takes where to write, one vector, the time and an environment, and returns 0 on success."""
+const OneVector = Core.OpaqueClosure{Tuple{Ptr{Cvoid}, Ptr{Cvoid}, Float64, Ptr{Cvoid}}, Cint}
+
+"""Takes where to write, two vectors, the time and an environment, and returns 0 on success."""
+const TwoVectors = Core.OpaqueClosure{Tuple{Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Float64, Ptr{Cvoid}}, Cint}
+
 """
-A C function that takes `env` last: a Python callback, which makes nothing of it, or a translation of the dynamics, which
-finds its parameters there. Its address is null where nobody is to call it.
+A C function with the environment that it takes last: a Python callback, which makes nothing of it, or a translation of
+the dynamics, which finds its parameters there. A translation is called without the detour by its C function, which
+would take longer than small dynamics. The null address stands for what nobody is to call.
 """
-struct CFunction
-    address::Ptr{Cvoid}
+struct CFunction{C <: Union{OneVector, TwoVectors}}
+    call::C
     env::Ptr{Cvoid}
 end
 
-CFunction(address::Ptr{Cvoid}) = CFunction(address, C_NULL)
+"""Translations by the addresses of their C functions."""
+const TRANSLATIONS = Dict{Ptr{Cvoid}, Union{OneVector, TwoVectors}}()
+
+closure(::Type{C}, address) where {C} =
+    address == C_NULL ? unprepared(C) : get(() -> calling(C, address), TRANSLATIONS, address)::C
+
+calling(::Type{OneVector}, address) = Base.Experimental.@opaque(
+    (out::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Float64, env::Ptr{Cvoid}) ->
+    ccall(address, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}), out, u, t, env)
+)
+
+calling(::Type{TwoVectors}, address) = Base.Experimental.@opaque(
+    (out::Ptr{Cvoid}, v::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Float64, env::Ptr{Cvoid}) ->
+    ccall(address, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}), out, v, u, t, env)
+)
+
+refuse(arguments...)::Cint = error("a solver asked for a derivative of the dynamics that was not prepared for it")
+
+unprepared(::Type{OneVector}) =
+    calling(OneVector, @cfunction(refuse, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid})))
+unprepared(::Type{TwoVectors}) =
+    calling(TwoVectors, @cfunction(refuse, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid})))
 
 """
     Callbacks(rhs, vjp, vjp_p, jacobian)
@@ -23,34 +51,34 @@ C functions that return 0 on success:
   - `jacobian(J, u, t)` writes `∂f/∂u` in column-major order; of a sparse one, the entries of its pattern.
 """
 struct Callbacks
-    c_rhs::CFunction
-    c_vjp::CFunction
-    c_vjp_p::CFunction
-    c_jacobian::CFunction
+    c_rhs::CFunction{OneVector}
+    c_vjp::CFunction{TwoVectors}
+    c_vjp_p::CFunction{TwoVectors}
+    c_jacobian::CFunction{OneVector}
 end
 
 # Arrays whose elements lie one after another in memory may cross as pointers.
 const Dense{T} = Union{Array{T}, SubArray{T, 1, <:Array{T}, <:Tuple{AbstractUnitRange}, true}}
 
 struct RightHandSide
-    c_rhs::CFunction
+    c_rhs::CFunction{OneVector}
 end
 
 """Half of a partitioned right-hand side: a C function `(out, v, q, t)`."""
 struct Half
-    c_half::CFunction
+    c_half::CFunction{TwoVectors}
 end
 
 struct VJP
-    c_vjp::CFunction
+    c_vjp::CFunction{TwoVectors}
 end
 
 struct ParameterVJP
-    c_vjp_p::CFunction
+    c_vjp_p::CFunction{TwoVectors}
 end
 
 struct Jacobian
-    c_jacobian::CFunction
+    c_jacobian::CFunction{OneVector}
 end
 
 (f::RightHandSide)(du, u, p, t) = call!(f.c_rhs, du, u, t)
@@ -86,26 +114,24 @@ end
 
 (f::UnstableCheck)(dt, u, p, t) = f.predicate(u, p, t)
 
-function valid(f::CFunction)
-    f.address == C_NULL && error("a solver asked for a derivative of the dynamics that was not prepared for it")
-    return f.address
-end
-
-function call!(f::CFunction, out::Dense{T}, u::Dense{T}, t::Real) where {T <: Union{Float32, Float64}}
-    status = GC.@preserve out u ccall(
-        valid(f), Cint, (Ptr{T}, Ptr{T}, Cdouble, Ptr{Cvoid}), pointer(out), pointer(u), t, f.env
-    )
+function call!(
+        f::CFunction{OneVector}, out::Dense{T}, u::Dense{T}, t::Real
+    ) where {T <: Union{Float32, Float64}}
+    GC.@preserve out u begin
+        status = f.call(Ptr{Cvoid}(pointer(out)), Ptr{Cvoid}(pointer(u)), Float64(t), f.env)
+    end
     iszero(status) || throw(CallbackError())
     return nothing
 end
 
 function call!(
-        f::CFunction, out::Dense{T}, v::Dense{T}, u::Dense{T}, t::Real
+        f::CFunction{TwoVectors}, out::Dense{T}, v::Dense{T}, u::Dense{T}, t::Real
     ) where {T <: Union{Float32, Float64}}
-    status = GC.@preserve out v u ccall(
-        valid(f), Cint, (Ptr{T}, Ptr{T}, Ptr{T}, Cdouble, Ptr{Cvoid}),
-        pointer(out), pointer(v), pointer(u), t, f.env
-    )
+    GC.@preserve out v u begin
+        status = f.call(
+            Ptr{Cvoid}(pointer(out)), Ptr{Cvoid}(pointer(v)), Ptr{Cvoid}(pointer(u)), Float64(t), f.env
+        )
+    end
     iszero(status) || throw(CallbackError())
     return nothing
 end

@@ -15,8 +15,19 @@ function compile(source::AbstractString, type::AbstractString, signatures)
     return [address(home, Symbol(name), float_type(type), Int(vectors)) for (name, vectors) in signatures]
 end
 
-"""The address of a function of so many vectors in `home`."""
+"""The address of a function of so many vectors in `home`, by which Julia's half finds it too."""
 function address(home::Module, name::Symbol, ::Type{T}, vectors::Int) where {T}
     types = Expr(:tuple, fill(Ptr{T}, vectors)..., Cdouble, Ptr{Int})
-    return UInt(Core.eval(home, :(@cfunction($name, Cint, $types))))
+    found = Core.eval(home, :(@cfunction($name, Cint, $types)))
+    TRANSLATIONS[found] = Core.eval(home, closing(name, T, vectors))
+    return UInt(found)
+end
+
+"""Code of a closure that calls a translation."""
+function closing(name::Symbol, ::Type{T}, vectors::Int) where {T}
+    arrays = [Symbol(:array, i) for i in 1:vectors]
+    arguments = Expr(:tuple, (:($array::Ptr{Cvoid}) for array in arrays)..., :(t::Float64), :(env::Ptr{Cvoid}))
+    call = :($name($((:(Ptr{$T}($array)) for array in arrays)...), t, Ptr{Int}(env)))
+    # Within a function, so that the closure is compiled and its return type known.
+    return :((() -> Base.Experimental.@opaque($arguments -> $call))())
 end

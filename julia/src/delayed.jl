@@ -2,7 +2,7 @@
 
 """A right-hand side computed by a C function `(du, delayed, u, t)`, where `delayed` holds the states at all lags."""
 struct DelayedRightHandSide{T}
-    c_rhs::CFunction
+    c_rhs::CFunction{TwoVectors}
     lags::Vector{T}
     delayed::Matrix{T}
 end
@@ -16,7 +16,7 @@ end
 
 """The states before the start, computed by a C function `(out, out, t)`."""
 struct History{T}
-    c_history::CFunction
+    c_history::CFunction{OneVector}
     size::Int
 end
 

@@ -2,14 +2,14 @@
 
 """A residual computed by a C function `(out, du, u, t)`."""
 struct ResidualFunction
-    c_residual::CFunction
+    c_residual::CFunction{TwoVectors}
 end
 
 (f::ResidualFunction)(out, du, u, p, t) = call!(f.c_residual, out, du, u, t)
 
 """Both Jacobians of a residual, side by side, by a C function `(out, du, u, t)`: `∂F/∂u`, then `∂F/∂u'`."""
 struct ResidualJacobian{T}
-    c_jacobian::CFunction
+    c_jacobian::CFunction{TwoVectors}
     both::Array{T, 3}
 end
 

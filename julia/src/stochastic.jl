@@ -6,9 +6,9 @@ A function of the state with its vector-Jacobian products, as C functions: `valu
 adjoints have it do.
 """
 struct Differentiable
-    c_value::CFunction
-    c_vjp::CFunction
-    c_vjp_p::CFunction
+    c_value::CFunction{OneVector}
+    c_vjp::CFunction{TwoVectors}
+    c_vjp_p::CFunction{TwoVectors}
 end
 
 (f::Differentiable)(out, u, p, t) = call!(f.c_value, out, u, t)

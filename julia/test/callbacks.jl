@@ -37,7 +37,7 @@ c_functions() = (
 
 decay() = ordinary_equation(map(UInt, c_functions()), (0, 0, 0, 0), "float64", 2, 0, 0, 0)
 
-callbacks() = PyODEBridge.Callbacks(map(PyODEBridge.CFunction, c_functions())...)
+callbacks() = PyODEBridge.callbacks(c_functions())
 
 function allocations(f, du, u)
     f(du, u, nothing, 0.0)
@@ -63,7 +63,7 @@ end
 
     @testset "float32" begin
         pointer32 = @cfunction(rhs32, Cint, (Ptr{Float32}, Ptr{Float32}, Cdouble, Ptr{Cvoid}))
-        f32 = PyODEBridge.RightHandSide(PyODEBridge.CFunction(pointer32))
+        f32 = PyODEBridge.RightHandSide(PyODEBridge.one_vector(pointer32))
         du32 = zeros(Float32, 2)
         f32(du32, Float32[1, 3], nothing, 0.0)
         @test du32 == Float32[-2, -6]
@@ -71,7 +71,7 @@ end
 
     @testset "a failing callback is an error" begin
         pointer = @cfunction(failing, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid}))
-        broken = PyODEBridge.RightHandSide(PyODEBridge.CFunction(pointer))
+        broken = PyODEBridge.RightHandSide(PyODEBridge.one_vector(pointer))
         @test_throws PyODEBridge.CallbackError broken(du, u, nothing, 0.0)
     end
 

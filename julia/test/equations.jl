@@ -2,7 +2,7 @@
 
 @testset "equations" begin
     ordinary = PyODEBridge.Ordinary(callbacks())
-    half = PyODEBridge.Half(c_functions()[2])
+    half = PyODEBridge.Half(PyODEBridge.two_vectors(c_functions()[2]))
     second_order = PyODEBridge.Partitioned(half, nothing, ordinary)
     hamiltonian = PyODEBridge.Partitioned(half, half, ordinary)
     split = PyODEBridge.Split(ordinary.f, PyODEBridge.RightHandSide(callbacks().c_rhs), ordinary)

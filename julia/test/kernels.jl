@@ -62,7 +62,7 @@ end
         env, out, y = zeros(Int, 9), zeros(1), [1.0]
         env[Kernels.TICK] = Int(@cfunction(PyODEBridge.stopping, Cint, (Cdouble,)))
         env[Kernels.LEFT] = 100
-        f = PyODEBridge.RightHandSide(PyODEBridge.CFunction(compiled, pointer(env)))
+        f = PyODEBridge.RightHandSide(PyODEBridge.one_vector(compiled, pointer(env)))
         GC.@preserve env begin
             @test allocations(f, out, y) == 0
             @test out[1] ≈ exp(1.0)
