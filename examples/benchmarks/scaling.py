@@ -45,6 +45,9 @@ def measured(args: argparse.Namespace) -> tuple[Threads | None, bool]:
     except KeyboardInterrupt:
         print("\nStopped; the threads were not compared.")
         return None, False
+    except (OSError, ValueError) as error:  # a worker that is no longer there neither reads nor writes
+        print(f"A process of the comparison of threads ended early ({error!r}); the threads were not compared.")
+        return None, True
     finally:
         for worker in workers:
             worker.kill()
