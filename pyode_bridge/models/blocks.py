@@ -37,7 +37,7 @@ class Stem(torch.nn.Sequential):
     Raises:
         InputError: a size is not a positive whole number, or the images do not have four dimensions or ``C`` channels.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import Stem
         >>> maps = Stem(1, 64, downsamplings=2)(torch.zeros(5, 1, 28, 28))  # shape (5, 64, 7, 7)

@@ -21,7 +21,7 @@ class MLP(torch.nn.Sequential):
     Raises:
         InputError: a size is not a positive whole number.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import MLP
         >>> logits = MLP(784)(torch.zeros(5, 1, 28, 28))  # shape (5, 10)

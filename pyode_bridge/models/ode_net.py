@@ -37,7 +37,7 @@ class ODENet(torch.nn.Module):
         InputError: a size is not a whole number in range, or the images do not fit.
         SolverError: a solve ended early.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import ODENet
         >>> model = ODENet(width=8, engine="embedded")

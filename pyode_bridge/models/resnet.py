@@ -44,7 +44,7 @@ class ResNet(torch.nn.Module):
     Raises:
         InputError: a size is not a positive whole number, or the images do not fit.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import ResNet
         >>> logits = ResNet()(torch.zeros(5, 1, 28, 28))  # shape (5, 10)

@@ -69,7 +69,7 @@ class RKNet(torch.nn.Module):
     Raises:
         InputError: a size is not a positive whole number, the method is none of these, or the images do not fit.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import RKNet
         >>> logits = RKNet(steps=2)(torch.zeros(5, 1, 28, 28))  # shape (5, 10)
