@@ -38,8 +38,7 @@ class ResNet(torch.nn.Module):
         downsamplings: halvings of height and width in the stem.
         blocks: number of residual blocks; the paper has 6.
 
-    Returns:
-        For images of shape ``(B, in_channels, H, H')``, logits of shape ``(B, classes)``.
+    For images of shape ``(B, in_channels, H, H')``, logits of shape ``(B, classes)``.
 
     Raises:
         InputError: a size is not a positive whole number, or the images do not fit.
