@@ -2,8 +2,8 @@
 
 In the Markdown, `<!-- needs: julia -->` before a block of Python says what it runs with alone: the Julia engine, or a
 package by its name. A block of text right after one of Python is what that prints, warns of and raises at its end;
-before a message that no code of the page provokes, `<!-- provoked by: ... -->` names one of `PROVOCATIONS`. Dots stand
-for anything.
+before a message that no code of the page provokes, `<!-- provoked by: ... -->` names what does, in the
+fixture `provoked`. Dots stand for anything.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ BLOCK = re.compile(
 )
 COMMAND = re.compile(r"`((?:\w+=\S+ )*(?:python|bash|pip) [^`]*)`")  # within a line of words
 ALIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-JULIA_ALONE = {"Partitioned", "daeint", "ddeint", "sdeint"}  # whose docstrings' examples need it
+JULIA_ALONE = {f"pyode_bridge.{name}" for name in ("Partitioned", "daeint", "ddeint", "sdeint")}  # by their docstrings
 Output = pytest.CaptureFixture[str]
 
 
@@ -125,21 +125,19 @@ def test_code_runs_and_gives_what_the_page_shows(
             assert_shown(block.shown, outcome(run), f"{page}, line {block.line},")
 
 
-def with_examples() -> list[Any]:
-    """What is public and has examples in its docstring."""
-    public = {f"{module.__name__}.{name}": getattr(module, name) for module in (pb, models) for name in module.__all__}
-    return [
-        pytest.param(public, name, marks=pytest.mark.julia if name.split(".")[-1] in JULIA_ALONE else ())
-        for name, found in public.items()
-        if ">>> " in (found.__doc__ or "")
-    ]
+PUBLIC = {f"{module.__name__}.{name}": getattr(module, name) for module in (pb, models) for name in module.__all__}
+WITH_EXAMPLES = [
+    pytest.param(name, marks=pytest.mark.julia if name in JULIA_ALONE else ())
+    for name, found in PUBLIC.items()
+    if ">>> " in (found.__doc__ or "")
+]
 
 
-@pytest.mark.parametrize(("public", "name"), with_examples(), ids=lambda value: value if isinstance(value, str) else "")
-def test_examples_of_the_reference_run(public: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYODE_BRIDGE_ENGINE", "julia" if name.split(".")[-1] in JULIA_ALONE else "embedded")
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples_of_the_reference_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYODE_BRIDGE_ENGINE", "julia" if name in JULIA_ALONE else "embedded")
     finder = doctest.DocTestFinder(recurse=False)
-    for test in finder.find(public[name], name, module=False, globs=dict(vars(models))):
+    for test in finder.find(PUBLIC[name], name, module=False, globs=dict(vars(models))):
         report = io.StringIO()
         assert not doctest.DocTestRunner(optionflags=ALIKE).run(test, out=report.write).failed, report.getvalue()
 
