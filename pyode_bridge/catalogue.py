@@ -31,7 +31,7 @@ def solvers(
     Raises:
         InputError: there is no such family or kind of problem.
 
-    Example:
+    Examples:
         >>> import pyode_bridge as pb
         >>> stiff = [solver.name for solver in pb.solvers("embedded", implicit=True)]
     """

@@ -62,10 +62,11 @@ def daeint(
 
     Source: DifferentialEquations.jl, "DAE Problems".
 
-    Example:
+    Examples:
         >>> import torch, pyode_bridge as pb
         >>> circle = lambda t, y, dy: torch.stack([dy[0] - y[1], y[0] ** 2 + y[1] ** 2 - 1])
-        >>> y = pb.daeint(circle, torch.tensor([0.0, 1.0]), torch.linspace(0.0, 1.0, 11))
+        >>> y0 = torch.tensor([0.0, 1.0], dtype=torch.float64)
+        >>> y = pb.daeint(circle, y0, torch.linspace(0.0, 1.0, 11))
     """
     slope = _zeros(Structure.of(y0)) if dy0 is None else dy0
     settings = Settings(

@@ -59,7 +59,7 @@ def ddeint(
         InputError, UnknownSolverError, SolverError: as for `odeint`.
         UnsupportedError: a gradient is required, or the package is not installed.
 
-    Example:
+    Examples:
         >>> import torch, pyode_bridge as pb
         >>> y = pb.ddeint(lambda t, y, past: -past[0], torch.ones(1), torch.linspace(0.0, 2.0, 21), lags=[1.0])
     """

@@ -78,10 +78,10 @@ def solve_ensemble(
         SolverError: a trajectory ended early; the message says which.
         UnsupportedError: ``lane="compiled"``, and the dynamics do not translate; says why.
 
-    Example:
+    Examples:
         >>> import torch, pyode_bridge as pb
-        >>> rates = torch.linspace(0.5, 1.5, 100)[:, None]
-        >>> sol = pb.solve_ensemble(lambda t, y, p: -p * y, torch.ones(100, 1), torch.tensor([0.0, 1.0]), rates)
+        >>> rates = torch.linspace(0.5, 1.5, 10)[:, None]
+        >>> sol = pb.solve_ensemble(lambda t, y, p: -p * y, torch.ones(10, 1), torch.tensor([0.0, 1.0]), rates)
     """
     states, parameters = _Stack.of(y0, "y0"), None if params is None else _Stack.of(params, "params")
     count = states.count

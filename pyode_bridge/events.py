@@ -104,7 +104,7 @@ def solve_events(
         InputError: unusable input, or an event whose time has no gradient because the solution grazes it.
         SolverError: a solve failed, or ``max_events`` happened before the last time.
 
-    Example:
+    Examples:
         >>> import torch, pyode_bridge as pb
         >>> floor = pb.Event(lambda t, y: y[0], lambda t, y: torch.stack([y[0], -0.9 * y[1]]), direction="falling")
         >>> fall = lambda t, y: torch.stack([y[1], torch.tensor(-9.81)])
@@ -164,7 +164,7 @@ def odeint_event(
         **solver: keyword arguments of `odeint`.
 
     Returns:
-        The time of the event, and the state at ``t0`` and at the event: shape ``(2, *y0.shape)`` or a tuple or dict of
+        The time of the event, and the state at ``t0`` and at the event, shape ``(2, *y0.shape)`` or a tuple or dict of
         such; both with gradients to ``y0``, ``t0`` and the parameters of ``func`` and ``event_fn``.
 
     Raises:

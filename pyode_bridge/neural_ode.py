@@ -22,9 +22,14 @@ class NeuralODE(torch.nn.Module):
         t: times at which values are wanted when ``forward`` is given none; default ``(0, 1)``.
         **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``engine``, ...
 
-    Example:
+    Examples:
         >>> import torch, pyode_bridge as pb
-        >>> layer = pb.NeuralODE(torch.nn.Module(), method="dopri5")
+        >>> class Field(torch.nn.Linear):
+        ...     def forward(self, t, y):
+        ...         return torch.tanh(super().forward(y))
+        >>> layer = pb.NeuralODE(Field(2, 2), method="dopri5")
+        >>> layer(torch.zeros(5, 2)).shape
+        torch.Size([2, 5, 2])
     """
 
     t: Tensor

@@ -88,7 +88,7 @@ def odeint(
             why it did not.
 
     Returns:
-        Values at ``t``: shape ``(T, *y0.shape)``, or a tuple or dict of such; the first row is ``y0``.
+        Values at ``t``, shape ``(T, *y0.shape)``, or a tuple or dict of such; the first row is ``y0``.
 
     Raises:
         InputError: unusable input, before any solver runs.
@@ -96,7 +96,7 @@ def odeint(
         EngineUnavailableError: the engine cannot start.
         SolverError: the solve ended early; carries the retcode and the time reached.
 
-    Example:
+    Examples:
         >>> import torch, pyode_bridge as pb
         >>> y = pb.odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]))
     """

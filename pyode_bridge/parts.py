@@ -24,9 +24,11 @@ class Partitioned(nn.Module):
         velocity: maps ``t`` and two tensors of one shape to ``dq/dt``; symplectic methods take it to depend on ``p``.
         force: likewise to ``dp/dt``; symplectic methods take it to depend on ``q``.
 
-    Example:
-        >>> pendulum = Partitioned(lambda t, q, p: p, lambda t, q, p: -torch.sin(q))
-        >>> y = odeint(pendulum, (q0, p0), t, method="KahanLi8", options={"dt": 0.1})  # doctest: +SKIP
+    Examples:
+        >>> import torch, pyode_bridge as pb
+        >>> pendulum = pb.Partitioned(lambda t, q, p: p, lambda t, q, p: -torch.sin(q))
+        >>> t = torch.linspace(0.0, 10.0, 11)
+        >>> q, p = pb.odeint(pendulum, (torch.ones(1), torch.zeros(1)), t, method="KahanLi8", options={"dt": 0.1})
 
     Source: DifferentialEquations.jl, "Dynamical, Hamiltonian, and 2nd Order ODE Solvers".
     """

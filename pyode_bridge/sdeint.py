@@ -68,7 +68,7 @@ def sdeint(
         InputError, UnknownSolverError, SolverError: as for `odeint`.
         UnsupportedError: a gradient is required that the method does not give, or the package is not installed.
 
-    Example:
+    Examples:
         >>> import torch, pyode_bridge as pb
         >>> y = pb.sdeint(lambda t, y: -y, lambda t, y: 0.1 * y, torch.ones(8), torch.linspace(0.0, 1.0, 11), seed=1)
     """

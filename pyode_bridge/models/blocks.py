@@ -31,13 +31,12 @@ class Stem(torch.nn.Sequential):
         width: ``W``, channels of the feature maps.
         downsamplings: how many halvings: the paper has 2 for 28x28 MNIST; 1 suits 8x8 digits.
 
-    Returns:
-        For images of shape ``(B, C, H, H')``, maps of shape ``(B, W, H / 2^d, H' / 2^d)``, rounded down.
+    For images of shape ``(B, C, H, H')``, maps of shape ``(B, W, H / 2^d, H' / 2^d)``, rounded down.
 
     Raises:
         InputError: a size is not a positive whole number, or the images do not have four dimensions or ``C`` channels.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import Stem
         >>> maps = Stem(1, 64, downsamplings=2)(torch.zeros(5, 1, 28, 28))  # shape (5, 64, 7, 7)
@@ -69,8 +68,7 @@ class Head(torch.nn.Sequential):
         width: channels of the feature maps.
         classes: number of logits.
 
-    Returns:
-        For maps of shape ``(B, width, h, h')``, logits of shape ``(B, classes)``.
+    For maps of shape ``(B, width, h, h')``, logits of shape ``(B, classes)``.
 
     Source: Chen et al. 2018, section 3.
     """

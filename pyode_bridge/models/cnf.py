@@ -51,7 +51,7 @@ class CNF(torch.nn.Module):
     Raises:
         InputError: ``t`` is not two times.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import CNF, FlowDistribution, GatedSum
         >>> flow = CNF(GatedSum(dim=2, width=8), rtol=1e-5, atol=1e-5)
@@ -106,7 +106,7 @@ class CNF(torch.nn.Module):
 
         Returns:
             A `pyode_bridge.Solution` whose ``y`` is ``(z, log p, energies...)`` of shapes ``(T, *batch, D)`` and
-            ``(T, *batch)``; ``log p`` counts from 0: the change since ``t[0]``.
+            ``(T, *batch)``; ``log p`` is the change since ``t[0]``, where it is 0.
 
         Raises:
             InputError: ``z`` has no coordinates; what `pyode_bridge.odeint` raises.

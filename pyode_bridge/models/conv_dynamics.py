@@ -33,7 +33,7 @@ class ConvDynamics(torch.nn.Module):
     Args:
         channels: channels of the state.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import ConvDynamics
         >>> slope = ConvDynamics(64)(torch.tensor(0.0), torch.zeros(5, 64, 7, 7))  # shape (5, 64, 7, 7)

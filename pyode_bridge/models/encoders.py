@@ -18,7 +18,7 @@ class GRUEncoder(nn.Module):
         features: number of features ``D`` of the series.
         hidden: size ``H`` of the state.
 
-    Example:
+    Examples:
         >>> import torch
         >>> series = Series.of(torch.linspace(0.0, 1.0, 5), torch.randn(3, 5, 2))
         >>> GRUEncoder(2)(series).shape
@@ -51,7 +51,7 @@ class ODERNNEncoder(nn.Module):
         units: width of the hidden layer of the state's dynamics.
         **solver: keyword arguments of `pyode_bridge.odeint`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> series = Series.of(torch.linspace(0.0, 1.0, 5), torch.randn(3, 5, 2))
         >>> ODERNNEncoder(2, method="rk4", engine="embedded")(series).shape

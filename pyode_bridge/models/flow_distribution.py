@@ -53,7 +53,7 @@ class FlowDistribution(Distribution):
     Raises:
         InputError: the base's events are not vectors.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import FlowDistribution, PlanarFlow
         >>> base = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))

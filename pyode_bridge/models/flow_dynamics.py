@@ -22,7 +22,7 @@ class GatedSum(torch.nn.Module):
         width: ``M``, the number of hidden units.
         hidden: width of the hypernetwork that maps ``t`` to ``u``, ``w``, ``b`` and the gates ``g``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import GatedSum
         >>> dz = GatedSum(dim=2, width=8)(torch.tensor(0.0), torch.zeros(5, 2))  # shape (5, 2)
@@ -90,7 +90,7 @@ class ConcatSquash(torch.nn.Module):
         dim: ``D``, the number of coordinates.
         hidden: widths of the hidden layers.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import ConcatSquash
         >>> dz = ConcatSquash(dim=2, hidden=(64, 64))(torch.tensor(0.0), torch.zeros(5, 2))  # shape (5, 2)

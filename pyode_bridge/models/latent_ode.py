@@ -70,7 +70,7 @@ class LatentODE(nn.Module):
         start: the time of the initial latent state; no series begins before it.
         **solver: keyword arguments of `pyode_bridge.odeint`: ``method``, ``rtol``, ``sensealg``, ``engine``, ...
 
-    Example:
+    Examples:
         >>> import torch
         >>> decoder, noise = torch.nn.Linear(4, 2), GaussianLikelihood(2, std=0.1)
         >>> model = LatentODE(GRUEncoder(2), LatentDynamics(4), decoder, noise, latent=4, engine="embedded")

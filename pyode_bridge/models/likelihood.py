@@ -21,7 +21,7 @@ class GaussianLikelihood(nn.Module):
     Raises:
         InputError: ``std`` is not positive.
 
-    Example:
+    Examples:
         >>> import torch
         >>> x = torch.zeros(3, 5, 2)
         >>> GaussianLikelihood(2, std=0.1).log_prob(x, x, torch.ones_like(x, dtype=torch.bool)).shape

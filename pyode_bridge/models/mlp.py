@@ -15,13 +15,12 @@ class MLP(torch.nn.Sequential):
         classes: number of logits.
         hidden: hidden units; 300 is the paper's baseline (LeCun et al. 1998), 0.24 million parameters on MNIST.
 
-    Returns:
-        For images of shape ``(B, ...)`` with ``features`` values each, logits of shape ``(B, classes)``.
+    For images of shape ``(B, ...)`` with ``features`` values each, logits of shape ``(B, classes)``.
 
     Raises:
         InputError: a size is not a positive whole number.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import MLP
         >>> logits = MLP(784)(torch.zeros(5, 1, 28, 28))  # shape (5, 10)

@@ -30,14 +30,13 @@ class ODENet(torch.nn.Module):
         rtol, atol: tolerances; the paper's are 1e-3.
         **solver: other keyword arguments of `pyode_bridge.odeint`: ``method``, ``engine``, ``sensealg``, ...
 
-    Returns:
-        For images of shape ``(B, in_channels, H, H')``, float32 or float64 as the parameters, logits ``(B, classes)``.
+    For images of shape ``(B, in_channels, H, H')``, float32 or float64 as the parameters, logits ``(B, classes)``.
 
     Raises:
         InputError: a size is not a whole number in range, or the images do not fit.
         SolverError: a solve ended early.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import ODENet
         >>> model = ODENet(width=8, engine="embedded")

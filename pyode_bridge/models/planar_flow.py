@@ -23,7 +23,7 @@ class PlanarFlow(torch.nn.Module):
     Raises:
         InputError: ``dim`` or ``depth`` is not a positive whole number.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import PlanarFlow
         >>> x, log_det = PlanarFlow(dim=2, depth=8)(torch.zeros(5, 2))  # shapes (5, 2) and (5,)

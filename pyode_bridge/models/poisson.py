@@ -30,7 +30,7 @@ class PoissonProcess(nn.Module):
     Args:
         log_rate: maps latent states ``(..., L)`` to the log-rate ``(..., 1)``, in events per unit of time.
 
-    Example:
+    Examples:
         >>> import torch
         >>> process = PoissonProcess(torch.nn.Linear(4, 1))
         >>> times, seen = torch.rand(3, 5).sort().values, torch.ones(3, 5, dtype=torch.bool)

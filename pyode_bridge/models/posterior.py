@@ -14,7 +14,7 @@ class GaussianPosterior(nn.Module):
         hidden: size ``H`` of the encoder's state.
         latent: size ``L`` of the latent state.
 
-    Example:
+    Examples:
         >>> import torch
         >>> GaussianPosterior(25, 4)(torch.zeros(3, 25)).rsample().shape
         torch.Size([3, 4])

@@ -38,13 +38,12 @@ class ResNet(torch.nn.Module):
         downsamplings: halvings of height and width in the stem.
         blocks: number of residual blocks; the paper has 6.
 
-    Returns:
-        For images of shape ``(B, in_channels, H, H')``, logits of shape ``(B, classes)``.
+    For images of shape ``(B, in_channels, H, H')``, logits of shape ``(B, classes)``.
 
     Raises:
         InputError: a size is not a positive whole number, or the images do not fit.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import ResNet
         >>> logits = ResNet()(torch.zeros(5, 1, 28, 28))  # shape (5, 10)

@@ -63,13 +63,12 @@ class RKNet(torch.nn.Module):
         method: ``"Euler"``, ``"Midpoint"`` or ``"RK4"``, the classical method.
         steps: number of equal steps.
 
-    Returns:
-        For images of shape ``(B, in_channels, H, H')``, logits of shape ``(B, classes)``.
+    For images of shape ``(B, in_channels, H, H')``, logits of shape ``(B, classes)``.
 
     Raises:
         InputError: a size is not a positive whole number, the method is none of these, or the images do not fit.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from pyode_bridge.models import RKNet
         >>> logits = RKNet(steps=2)(torch.zeros(5, 1, 28, 28))  # shape (5, 10)

@@ -41,7 +41,7 @@ class AutoregressiveRNN(nn.Module):
         hidden: size of the state.
         time_gaps: whether the GRU is told the gaps; without, it takes the observations as equally spaced.
 
-    Example:
+    Examples:
         >>> import torch
         >>> series = Series.of(torch.linspace(0.0, 1.0, 5), torch.randn(3, 5, 2))
         >>> model = AutoregressiveRNN(2)

@@ -26,7 +26,7 @@ class Series:
     Raises:
         InputError: shapes that do not fit, decreasing times, or NaN or Inf among the observed values.
 
-    Example:
+    Examples:
         >>> import torch
         >>> series = Series.of(torch.tensor([0.0, 0.3, 1.0]), torch.tensor([[[1.0], [float("nan")], [2.0]]]))
         >>> series.observed.tolist()

@@ -30,7 +30,7 @@ class Trace(Protocol):
 class ExactTrace:
     """The trace from ``D`` vector-Jacobian products over the whole batch; for small ``D``.
 
-    Example:
+    Examples:
         >>> from pyode_bridge.models import CNF, ExactTrace, GatedSum
         >>> flow = CNF(GatedSum(dim=2, width=8), trace=ExactTrace())
     """

@@ -1,0 +1,42 @@
+"""Brings the examples into the site: pages link to them as they lie in the repository, at ../examples."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files, InclusionLevel
+
+ROOT = Path(__file__).parents[1]
+SOURCE = """---
+search:
+  exclude: true
+---
+
+# {name}
+
+````python
+{source}
+````
+"""
+
+
+def on_files(files: Files, *, config: Any) -> Files:
+    """Add the figures, and a page for each script."""
+    for figure in sorted((ROOT / "examples" / "figures").glob("*.png")):
+        name = figure.relative_to(ROOT).as_posix()
+        files.append(File(name, str(ROOT), config.site_dir, config.use_directory_urls))
+    for script in sorted((ROOT / "examples").rglob("*.py")):
+        name = script.relative_to(ROOT).as_posix()
+        page = SOURCE.format(name=name, source=script.read_text(encoding="utf-8"))
+        file = File.generated(config, f"{name.removesuffix('.py')}.md", content=page)
+        file.inclusion = InclusionLevel.NOT_IN_NAV
+        files.append(file)
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Lead links from where the repository has an example to where the site has it."""
+    markdown = re.sub(r"\]\(\.\./(examples/[^)\s]+)\.py\)", r"](\1.md)", markdown)
+    return markdown.replace("](../examples/", "](examples/")
