@@ -10,6 +10,7 @@ import torch
 from fit_robertson_model import RATES, Robertson, sensitivities
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import ScalarFormatter
 from measurements import COLORS, MARKERS, save
 from torch import Tensor
 
@@ -89,6 +90,8 @@ def recovered(panel: Axes, fits: list[Fit], expected: Tensor) -> None:
             panel.plot(places + 0.15 * (position - 1), misses, marker, color=color, ms=6, alpha=0.7, label=label)
             label = None
     panel.use_sticky_edges = False  # a margin below the bars too
+    panel.set_yscale("symlog", linthresh=1)  # so that fits within 1 % are told apart beside one that is far off
+    panel.yaxis.set_major_formatter(ScalarFormatter())
     panel.axhline(0, color="k", lw=0.8)
     panel.set_xticks(places, [f"k{position + 1} = {rate:g}" for position, rate in enumerate(RATES.tolist())])
     panel.set(title="Recovered constants", ylabel="distance from the truth (%)")

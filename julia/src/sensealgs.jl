@@ -66,8 +66,23 @@ function forward_algorithm(::Ordinary, alg, sensealg, control)
             )
         )
     end
+    starts_wrongly(alg) && throw(
+        UnsupportedError(
+            "$(nameof(typeof(sensealg))) with checkpointing solves again between the saved times, with a first step " *
+                "that may be too long, and from such a one $(nameof(typeof(alg))) goes wrong; leave checkpointing out."
+        )
+    )
     return eager(alg)
 end
+
+"""
+    starts_wrongly(alg)
+
+Whether a solve with a given first step goes wrong without a word. In OrdinaryDiffEqAdamsBashforthMoulton 2.1 a step of
+first order of VCABM, as the first one is, takes the derivative twice; the step that it chooses itself is so short that
+this does not matter. JVODE goes on wrongly after a first step that the error test rejects.
+"""
+starts_wrongly(alg) = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAdamsVarOrderVarStepAlgorithm
 
 """Forward sensitivities are solved for beside the state, in the backward pass."""
 function forward_algorithm(equation::Ordinary, alg, ::ForwardSensitivity, control)
@@ -104,13 +119,13 @@ function chosen_sensealg(equation, alg, backward, np)
     form = suited(equation, alg)
     form isa Ordinary || return PARTS_SENSEALG, "an equation in parts is known at the times of t alone"
     form.f.mass_matrix === I || return "InterpolatingAdjoint", "there is a mass matrix"
-    is_known_between_steps(backward) || return "InterpolatingAdjoint",
-        "GaussAdjoint would need values between the steps of the backward solve, which its solver lacks"
+    is_implicit(backward) || np >= MANY_PARAMETERS ||
+        return "InterpolatingAdjoint", "the solver is explicit and there are few parameters"
+    misled = may_mislead(GaussAdjoint(), backward)
+    isempty(misled) || return "InterpolatingAdjoint", "GaussAdjoint would be inaccurate: $misled"
     is_implicit(backward) && return "GaussAdjoint",
         "the solver is implicit: the linear systems of its adjoint do not grow with the number of parameters"
-    np >= MANY_PARAMETERS && return "GaussAdjoint",
-        "there are $np parameters: their gradient is integrated apart from the adjoint's state"
-    return "InterpolatingAdjoint", "the solver is explicit and there are few parameters"
+    return "GaussAdjoint", "there are $np parameters: their gradient is integrated apart from the adjoint's state"
 end
 
 """Whether it, or one that it may switch to, solves equations in its steps."""
@@ -119,25 +134,43 @@ is_implicit(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) = trait(OrdinaryDif
 is_implicit(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(is_implicit, alg.algs)
 
 """
-    is_known_between_steps(alg)
+    may_mislead(sensealg, alg)
 
-Whether a backward solve by `alg` can be integrated from its values between the steps, as `ReadBetweenSteps` do. Of
-implicit solvers, Rosenbrock methods with an interpolant made for stiffness can. BDF methods have one too, but no fixed
-order, and say that it is 1: `GaussAdjoint` takes a rule of one node for that.
+Why `sensealg` may give a wrong gradient of the parameters, without a word, from a backward solve by `alg`; "" where
+nothing is known against it. Three adjoints integrate that gradient from values between the steps of the solve.
 """
-function is_known_between_steps(alg)
-    is_implicit(alg) || return true
-    alg isa OrdinaryDiffEqCore.RosenbrockAlgorithm || return false
-    return trait(OrdinaryDiffEqCore.has_stiff_interpolation, alg, false)
+may_mislead(sensealg, alg) = ""
+may_mislead(::GaussAdjoint, alg) = first_of(unknown_between_steps(alg), without_order(alg))
+may_mislead(::GaussKronrodAdjoint, alg) = unknown_between_steps(alg)
+function may_mislead(::QuadratureAdjoint, alg)
+    is_implicit(alg) || return ""
+    return "its quadrature misses how fast the adjoint of stiff dynamics changes next to each time of t"
 end
 
-is_known_between_steps(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = all(is_known_between_steps, alg.algs)
+first_of(reasons...) = reasons[something(findfirst(!isempty, reasons), 1)]
 
-"""Adjoints that integrate the parameters' gradient from values of the backward solution between its steps."""
-const ReadBetweenSteps = Union{GaussAdjoint, GaussKronrodAdjoint, QuadratureAdjoint}
+"""Between the steps, stiff components are known to solvers with an interpolant made for them alone."""
+function unknown_between_steps(alg)
+    is_implicit(alg) && !trait(OrdinaryDiffEqCore.has_stiff_interpolation, alg, false) || return ""
+    return "values between the steps of $(nameof(typeof(alg))) are wrong where the dynamics are stiff"
+end
 
-"""Whether `sensealg` may take a wrong gradient for right, without a word, from a backward solve by `alg`."""
-may_mislead(sensealg, alg) = sensealg isa ReadBetweenSteps && !is_known_between_steps(alg)
+unknown_between_steps(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = first_of(map(unknown_between_steps, alg.algs)...)
+
+"""`GaussAdjoint` takes a rule for each step that suits the solver's order, where this is one number."""
+function without_order(alg)
+    changes_order(alg) || return ""
+    return "its rule for each step suits one order, and that of $(nameof(typeof(alg))) changes"
+end
+
+without_order(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = first_of(map(without_order, alg.algs)...)
+
+"""Whether its order changes from step to step: OrdinaryDiffEqCore then asks its cache, by a method of its own."""
+changes_order(alg) = false
+function changes_order(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
+    asks(type) = which(OrdinaryDiffEqCore.get_current_alg_order, Tuple{type, Any})
+    return asks(typeof(alg)) !== asks(OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
+end
 
 eager(alg) = hasproperty(alg, :lazy) ? SciMLBase.remake(alg; lazy = Val(false)) : alg
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,32 +14,46 @@ from tests.sensealgs import SENSEALGS
 
 # Every pair compiles for ten seconds or more.
 FAMILIES = ["Tsit5", "Vern7", "DP8", "VCABM", "ROCK4", "Rodas5P", "KenCarp4", "FBDF", "QNDF", "RadauIIA5"]
-TOLERANCES = {"rtol": 1e-9, "atol": 1e-9}
+REFUSED = [("VCABM", "InterpolatingAdjoint(checkpointing=true)")]
+WARNED = [("VCABM", "GaussAdjoint")]
+PAIRS = [pair for pair in itertools.product(FAMILIES, SENSEALGS) if pair not in REFUSED + WARNED]
+TOLERANCE = 1e-9
+CLOSER = {"VCABM": 1e-11, "ROCK4": 1e-11}  # whose errors change most with the input, which differences magnify
+EPS = 1e-3
 
 
-def check(**solver: object) -> None:
+def check(method: str, **solver: object) -> None:
     layer = nn.Linear(2, 2).double()
     y0 = torch.tensor([0.6, -0.4], dtype=DOUBLE, requires_grad=True)
     t = torch.tensor([0.0, 0.3, 0.8], dtype=DOUBLE, requires_grad=True)
+    tolerance = CLOSER.get(method, TOLERANCE)
 
     def values(y0: Tensor, t: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         func = lambda t, y: torch.tanh(nn.functional.linear(y, weight, bias) + t)  # noqa: E731
-        return pb.odeint(func, y0, t, **solver, **TOLERANCES)
+        return pb.odeint(func, y0, t, method=method, rtol=tolerance, atol=tolerance, **solver)
 
     inputs = (y0, t, *layer.parameters())
-    assert torch.autograd.gradcheck(values, inputs, eps=1e-4, atol=1e-5, rtol=1e-4)
-    assert torch.autograd.gradgradcheck(values, inputs, eps=1e-4, atol=1e-4, rtol=1e-3)
+    assert torch.autograd.gradcheck(values, inputs, eps=EPS, atol=1e-5, rtol=1e-4)
+    # Along random directions: each row of the second derivative would be a solve of its own.
+    assert torch.autograd.gradgradcheck(values, inputs, eps=EPS, atol=1e-4, rtol=1e-3, fast_mode=True)
+
+
+@pytest.mark.slow
+@pytest.mark.julia
+@pytest.mark.parametrize(("method", "sensealg"), PAIRS)
+def test_julia(method: str, sensealg: str) -> None:
+    check(method, sensealg=sensealg, engine="julia", lane="compiled")
 
 
 @pytest.mark.slow
 @pytest.mark.julia
 @pytest.mark.parametrize("sensealg", SENSEALGS)
-@pytest.mark.parametrize("method", FAMILIES)
-def test_julia(method: str, sensealg: str) -> None:
-    check(method=method, sensealg=sensealg, engine="julia")
+@pytest.mark.parametrize("method", ["Tsit5", "Rodas5P"])
+def test_callbacks_of_julia(method: str, sensealg: str) -> None:
+    check(method, sensealg=sensealg, engine="julia", lane="callback")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["DP5", "BS3", "DP8", "RadauIIA5", "lsoda"])
 def test_embedded(method: str) -> None:
-    check(method=method, engine="embedded")
+    check(method, engine="embedded")

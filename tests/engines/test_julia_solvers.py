@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import Tensor
@@ -61,6 +63,19 @@ def test_values_between_steps_are_as_accurate_as_steps(method: str) -> None:
     y0, t = torch.tensor([0.5, 0.3], dtype=DOUBLE), torch.linspace(0.0, 2.0, 30, dtype=DOUBLE)
     y = pb.odeint(Driven(), y0, t, method=method, engine="julia", rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(y, Driven().exact(y0, t), rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize("method", ["VCABM", "JVODE"])
+def test_a_first_step_that_would_mislead_warns(method: str) -> None:
+    y0, t = torch.tensor([0.5], dtype=DOUBLE), torch.tensor([0.0, 0.24], dtype=DOUBLE)
+    exact = Logistic().exact(y0, t)
+    solver = {"method": method, "engine": "julia", "rtol": 1e-8, "atol": 1e-8}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        torch.testing.assert_close(pb.odeint(Logistic(), y0, t, **solver), exact, rtol=0, atol=1e-6)
+    with pytest.warns(RuntimeWarning, match="give no dt"):
+        y = pb.odeint(Logistic(), y0, t, **solver, options={"dt": 0.05})
+    assert (y - exact).abs().max() > 1e-5, "no more is wrong with it"
 
 
 @pytest.mark.timeout(300, method="thread")

@@ -15,7 +15,7 @@ from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.ensemble import Ensemble, Settings
 from pyode_bridge.engines.julia.equation import julia_equation, type_name
-from pyode_bridge.engines.julia.limits import LIMITED, warn_of_values_between_steps, warn_of_wrong_values
+from pyode_bridge.engines.julia.limits import LIMITED, warn_of_misleading, warn_of_wrong_values
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.methods import Method
@@ -218,8 +218,9 @@ class JuliaEngine:
         with julia_errors(str(sensitivity.method), argument="adjoint_method"):
             self._bridge.backward_algorithm(equation, backward)  # refused now or after the solve
         if sensitivity.sensealg is not None:
-            if problem.dynamics.parameter_size and self._bridge.may_mislead(self._sensealg(sensitivity), backward):
-                warn_of_values_between_steps(sensitivity)
+            misled = str(self._bridge.may_mislead(self._sensealg(sensitivity), backward))
+            if misled and problem.dynamics.parameter_size:
+                warn_of_misleading(sensitivity, misled)
             return sensitivity, AS_ASKED
         with julia_errors(problem.method):
             chosen, reason = self._bridge.chosen_sensealg(

@@ -102,19 +102,29 @@ LIMITED: dict[str, Limit] = {
 }
 
 
+# Solvers whose values are wrong, without a word, where the first step is given and too long.
+LONG_STEPS = {
+    "VCABM": "The package takes the derivative twice in steps of first order: the first one, and every fixed one.",
+    "JVODE": "The package goes on wrongly after a first step that the error test rejects.",
+}
+
+
 def warn_of_wrong_values(method: Method, options: StepOptions) -> None:
     """Warn where a solver is known to return wrong values without a word: nothing else would tell."""
-    limit = LIMITED.get(str(method).split("(")[0])
+    name = str(method).split("(")[0]
+    limit = LIMITED.get(name)
     if limit is not None and limit.silent and options.adaptive is not False:
         warnings.warn(f"{method}: {limit} Pass options={{'adaptive': False, 'dt': ...}}.", RuntimeWarning, stacklevel=5)
+    if name in LONG_STEPS and options.dt is not None:
+        warnings.warn(f"{method}: {LONG_STEPS[name]} Values are wrong; give no dt.", RuntimeWarning, stacklevel=5)
 
 
-def warn_of_values_between_steps(sensitivity: Sensitivity) -> None:
-    """Warn where an adjoint reads a backward solution between the steps of a solver that does not know it there."""
+def warn_of_misleading(sensitivity: Sensitivity, reason: str) -> None:
+    """Warn where an adjoint is known to give a wrong gradient of the parameters without a word, and why."""
     warnings.warn(
-        f"{sensitivity.sensealg} integrates the gradient of the parameters from values between the steps of the "
-        f"backward solve, and those of {sensitivity.method} are wrong where the dynamics are stiff: so may be the "
-        "gradient, by any factor. Choose sensealg='InterpolatingAdjoint', or adjoint_method='Rodas5P'.",
+        f"{sensitivity.sensealg} with a backward solve by {sensitivity.method} may give a wrong gradient of the "
+        f"parameters: {reason}. Choose sensealg='InterpolatingAdjoint', or 'GaussAdjoint' with "
+        "adjoint_method='Rodas5P'.",
         GradientWarning,
         stacklevel=6,
     )
