@@ -44,7 +44,7 @@ ROOT = Path(__file__).parents[1]
 FILES = (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in FILES}
 BLOCK = re.compile(
-    r"(?:^<!-- (?P<remark>needs|provoked by): (?P<value>.*) -->\n)?"
+    r"(?:^<!-- (?P<remark>needs|provoked by): (?P<value>[^\n]*) -->\n)?"
     r"^```(?P<language>\w*)\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<shown>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
@@ -72,6 +72,14 @@ def blocks(page: str, language: str) -> list[Block]:
         for match in BLOCK.finditer(PAGES[page])
         if match["language"] == language
     ]
+
+
+def test_every_block_of_a_page_is_found() -> None:
+    for page, text in PAGES.items():
+        found = [block for language in ("python", "bash", "text") for block in blocks(page, language)]
+        fences = 2 * (len(found) + sum(block.shown is not None for block in found))
+        assert len(re.findall("^```", text, re.MULTILINE)) == fences, page
+        assert "```" not in "".join(block.code + (block.shown or "") for block in found), page
 
 
 def can_run(block: Block, engine: str) -> bool:
@@ -193,8 +201,10 @@ def provoked(
         session.start.__wrapped__()
 
     def an_empty_environment() -> None:
-        manifest = (ready_project / "Manifest.toml").read_text()
-        (ready_project / "Manifest.toml").write_text(manifest[manifest.index("[[deps.PythonCall]]") - 1 :])
+        file = ready_project / "Manifest.toml"
+        head, *packages = file.read_text().split("[[")
+        kept = [package for package in packages if package.startswith("deps.PythonCall]]")]
+        file.write_text("[[".join([head, *kept]))
         print(*examine(str(fake_julia("julia version 1.10.8")), str(ready_project)).problems, sep="\n")
 
     def another_pythoncall() -> None:
