@@ -8,7 +8,6 @@ import struct
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from torch import Tensor
 
@@ -29,13 +28,11 @@ class Environment:
         address: what the functions take last.
         size: of what lies there, in integers of 8 bytes.
         work_size, memory_size: of the memory that it points to, in bytes.
-        equation: what an engine made of the right-hand side alone, with this environment, for the solves to come.
         on_tick: told the time now and then while the functions run; what is not 0 ends the solve.
     """
 
     def __init__(self, tensors: int, work_size: int, memory_size: int) -> None:
         self.size, self.work_size, self.memory_size = TENSORS - 1 + tensors, work_size, memory_size
-        self.equation: Any = None
         self.on_tick: Callable[[float], int] = _go_on
         whole = 8 * self.size + ALIGNMENT + work_size + ALIGNMENT + memory_size
         self._values = (ctypes.c_int64 * (-(-whole // 8)))()

@@ -128,7 +128,7 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
         if jacobian:
             _add_jacobian(translation, dynamics, found.tensors, compile_)
         seconds = time.perf_counter() - began if len(translation.addresses) > before else 0.0
-        lane = Lane(translation, dynamics, found.tensors, seconds, jacobian)
+        lane = Lane(translation, dynamics, found.tensors, seconds)
         lane.check(y0, s0)
     except UntranslatableError as refusal:
         translation.refusal = str(refusal)
@@ -193,7 +193,6 @@ class Lane:
     Attributes:
         environment: what the functions take last.
         seconds: that were spent on translating and compiling.
-        implicit: whether a Jacobian was asked for.
     """
 
     def __init__(
@@ -202,13 +201,11 @@ class Lane:
         dynamics: Dynamics,
         tensors: Sequence[Tensor],
         seconds: float = 0.0,
-        implicit: bool = False,
     ) -> None:
         self._translation = translation
         self._dynamics = dynamics
         self._dtype = dynamics.structure.dtype
         self.seconds = seconds
-        self.implicit = implicit
         self._outside = tensors
         self._read = [*tensors, *translation.constants]  # kept alive
         self.environment = translation.environment(dynamics)

@@ -90,8 +90,8 @@ class Callbacks:
     def functions(self, sparsity: Sparsity | None = None, *, products: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Addresses and environments of the dynamics, both their vector-Jacobian products and their Jacobian.
 
-        Zeros stand for what nobody will call: the products if there are to be no ``products``, and the Jacobian of
-        compiled dynamics if no solver is implicit. ``sparsity`` thins the Jacobian, which is never compiled then.
+        Zeros stand for the products if there are to be no ``products``. The Jacobian is always there: beside implicit
+        solvers, exponential ones and forward sensitivities ask for it. ``sparsity`` thins it; then it is not compiled.
         """
         dynamics = self._dynamics
         jacobian, size = (lambda s, y: dynamics.jacobian(s, y).mT.reshape(-1)), dynamics.size**2  # column by column
@@ -104,8 +104,6 @@ class Callbacks:
             "jacobian": lambda: self.one_input(jacobian, size),
         }
         unused = set() if products else {"vjp", "vjp_p"}
-        if self.lane is not None and not self.lane.implicit and sparsity is None:
-            unused.add("jacobian")
         found = [
             (0, 0) if name in unused else self._compiled(name, sparsity) or (make(), 0)
             for name, make in callbacks.items()

@@ -48,19 +48,9 @@ class Builder:
     def ordinary(self) -> Any:
         """``M y' = f(t, y)``."""
         mass, sparsity = self._problem.mass_matrix, self._problem.sparsity
-        lane, products = self._callbacks.lane, self._problem.sensitivity is not None
-        if lane is None or products or lane.implicit or mass is not None or sparsity is not None:
-            return self._ordinary(products)
-        environment = lane.environment  # that the right-hand side alone takes
-        if environment.equation is None:
-            environment.equation = self._ordinary(products)
-        return environment.equation
-
-    def _ordinary(self, products: bool) -> Any:
-        mass, sparsity = self._problem.mass_matrix, self._problem.sparsity
         columns = None if mass is None else _columns(mass)
         return self._bridge.ordinary_equation(
-            *self._callbacks.functions(sparsity, products=products),
+            *self._callbacks.functions(sparsity, products=self._problem.sensitivity is not None),
             self._type,
             self._size,
             0 if columns is None else columns.data_ptr(),
