@@ -34,10 +34,10 @@ def times(given: Any, structure: Structure) -> tuple[Tensor, np.ndarray[Any, np.
     if not t.is_floating_point():
         t = t.to(structure.dtype)
     values = np.array(levels.plain(t).tolist(), dtype=np.float64)
-    if not math.isfinite(values[0] + values[-1]):
+    is_monotone = (values[1:] > values[:-1]).all() or (values[1:] < values[:-1]).all()
+    if not (is_monotone and math.isfinite(values[0] + values[-1])):  # NaN is neither more nor less than its neighbour
         finite(t, "t")
-    if not (values[1:] > values[:-1]).all() and not (values[1:] < values[:-1]).all():
-        finite(t, "t")
+    if not is_monotone:
         directions = np.sign(np.diff(values))
         wrong = int(np.argmax(directions != directions[0])) if directions[0] else 0
         raise InputError(

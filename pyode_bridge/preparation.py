@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -96,24 +97,20 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
 
 
 _PLAIN = (float, str, type(None))
-_understood: dict[tuple[Any, ...], tuple[Sensitivity, Sensitivity]] = {}  # at most _MOST_UNDERSTOOD
-_MOST_UNDERSTOOD = 256
+_NAMES = ("method", "kind", "sensealg", "rtol", "atol", "adjoint_method", "adjoint_rtol", "adjoint_atol")
 
 
 def _solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:
     """How to solve, and how to compute gradients; remembered where numbers and names say it all."""
-    told = (
-        *(settings.method, settings.kind, settings.sensealg, settings.rtol, settings.atol),
-        *(settings.adjoint_method, settings.adjoint_rtol, settings.adjoint_atol),
-    )
-    if settings.options or settings.adjoint_options or any(type(one) not in _PLAIN for one in told):
+    told = {name: getattr(settings, name) for name in _NAMES}
+    if settings.options or settings.adjoint_options or any(type(value) not in _PLAIN for value in told.values()):
         return _checked_solvers(settings, structure)
-    found = _understood.get(told)
-    if found is None:
-        if len(_understood) >= _MOST_UNDERSTOOD:
-            _understood.clear()
-        found = _understood[told] = _checked_solvers(settings, structure)
-    return found
+    return _remembered_solvers(structure, **told)
+
+
+@functools.lru_cache(maxsize=256)
+def _remembered_solvers(structure: Structure, **told: Any) -> tuple[Sensitivity, Sensitivity]:
+    return _checked_solvers(Settings(**told), structure)
 
 
 def _checked_solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:

@@ -47,8 +47,6 @@ class Structure:
     @classmethod
     def of(cls, state: Any, name: str = "y0") -> Structure:
         """The structure of ``state``; raises InputError if it is none that a solver can hold."""
-        if type(state) is Tensor and state.dtype in REAL_DTYPES and state.numel():
-            return cls(None, False, (state.shape,), state.is_complex(), REAL_DTYPES[state.dtype], state.device)
         keys, leaves = _leaves(state, name)
         first = leaves[0]
         for label, leaf in zip(keys or ("",), leaves, strict=True):

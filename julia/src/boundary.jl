@@ -27,7 +27,8 @@ pattern, or 0; see `pattern`.
 function ordinary_equation(pointers, envs, type, n, mass, columns, rows)
     T = float_type(type)
     mass_matrix = iszero(mass) ? I : copy(array(T, mass, n, n))
-    return Ordinary(callbacks(pointers, envs), mass_matrix; jac_prototype = iszero(columns) ? nothing : pattern(T, n, columns, rows))
+    jac_prototype = iszero(columns) ? nothing : pattern(T, n, columns, rows)
+    return Ordinary(callbacks(pointers, envs), mass_matrix; jac_prototype)
 end
 
 """A sparse matrix with an entry wherever the pattern has one: row numbers, column by column, counted from 0."""

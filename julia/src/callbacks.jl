@@ -20,25 +20,22 @@ end
 """Translations by the addresses of their C functions."""
 const TRANSLATIONS = Dict{Ptr{Cvoid}, Union{OneVector, TwoVectors}}()
 
-closure(::Type{C}, address) where {C} =
-    address == C_NULL ? unprepared(C) : get(() -> calling(C, address), TRANSLATIONS, address)::C
+closure(::Type{C}, address) where {C} = get(() -> calling(C, address), TRANSLATIONS, address)::C
 
 calling(::Type{OneVector}, address) = Base.Experimental.@opaque(
     (out::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Float64, env::Ptr{Cvoid}) ->
-    ccall(address, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}), out, u, t, env)
+    ccall(prepared(address), Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}), out, u, t, env)
 )
 
 calling(::Type{TwoVectors}, address) = Base.Experimental.@opaque(
     (out::Ptr{Cvoid}, v::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Float64, env::Ptr{Cvoid}) ->
-    ccall(address, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}), out, v, u, t, env)
+    ccall(prepared(address), Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}), out, v, u, t, env)
 )
 
-refuse(arguments...)::Cint = error("a solver asked for a derivative of the dynamics that was not prepared for it")
-
-unprepared(::Type{OneVector}) =
-    calling(OneVector, @cfunction(refuse, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid})))
-unprepared(::Type{TwoVectors}) =
-    calling(TwoVectors, @cfunction(refuse, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid})))
+function prepared(address)
+    address == C_NULL && error("a solver asked for a derivative of the dynamics that was not prepared for it")
+    return address
+end
 
 """
     Callbacks(rhs, vjp, vjp_p, jacobian)

@@ -1,6 +1,7 @@
 """
 Elementary functions that vectorise: without branches, tables or calls, so that a loop over them becomes SIMD
-instructions. (`sin` and `cos` branch to Base's for large arguments; `quick_sin` and `quick_cos` do not.) They follow torch: outside of their domain they are NaN, and NaN stays NaN.
+instructions. (`sin` and `cos` branch to Base's for large arguments; `quick_sin` and `quick_cos` do not.) They follow
+torch: outside of their domain they are NaN, and NaN stays NaN.
 
 All are within 2.5 units in the last place. Where a polynomial is given, the comment says on which range, of which
 degree, and how far it is from the function in exact arithmetic (minimax, by Remez's exchange). Arguments are reduced as

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from pyode_bridge.compiled.loops import ALIGNMENT, aligned
 from pyode_bridge.compiled.source import JACOBIAN_CALLS, JOINT, LEFT, MEMORY, RHS_CALLS, TENSORS, TICK, VJP_CALLS, WORK
 
 TICK_SECONDS = 0.02  # about how often Python is told the time, and sees an interrupt
 FIRST_TICK = 2000  # calls before the first
-ALIGNMENT = 64  # bytes
 
 _TICK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_double)
 (_NAN,) = struct.unpack("q", struct.pack("d", math.nan))
@@ -39,9 +39,9 @@ class Environment:
         self.address = ctypes.addressof(self._values)
         self._tick = _TICK(_told(weakref.ref(self)))
         self._values[TICK - 1] = ctypes.cast(self._tick, ctypes.c_void_p).value or 0
-        work = _aligned(self.address + 8 * self.size)
+        work = aligned(self.address + 8 * self.size)
         self._values[WORK - 1] = work
-        self._values[MEMORY - 1] = _aligned(work + work_size)
+        self._values[MEMORY - 1] = aligned(work + work_size)
 
     def begin(self, tensors: Sequence[Tensor]) -> None:
         """Be as new, for functions that read ``tensors``, which the caller keeps alive."""
@@ -54,13 +54,8 @@ class Environment:
         self._calls = values[LEFT - 1] = FIRST_TICK
         self._when = time.perf_counter()
 
-    @property
-    def joint_products(self) -> bool:
-        """Whether both vector-Jacobian products are computed at once."""
-        return bool(self._values[JOINT - 1])
-
-    @joint_products.setter
-    def joint_products(self, joint: bool) -> None:
+    def compute_jointly(self, joint: bool) -> None:
+        """Whether both vector-Jacobian products are to be computed at once, by a function for that."""
         self._values[JOINT - 1] = int(joint)
 
     def take_counts(self) -> tuple[int, int, int]:
@@ -93,7 +88,3 @@ def _told(environment: weakref.ref[Environment]) -> Callable[[float], int]:
 
 def _go_on(s: float) -> int:
     return 0
-
-
-def _aligned(address: int) -> int:
-    return -(-address // ALIGNMENT) * ALIGNMENT

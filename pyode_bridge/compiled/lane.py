@@ -35,9 +35,6 @@ _AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-3}
 class Translation:
     """What was made of dynamics, for all that are traced to the same graphs.
 
-    Args:
-        tensors: how many the functions read from outside.
-
     Attributes:
         addresses: of the C functions so far, by name.
         constants: tensors that they read, beside those from outside.
@@ -46,8 +43,7 @@ class Translation:
         refusal: why the callbacks are used after all, or None.
     """
 
-    def __init__(self, tensors: int) -> None:
-        self._tensors = tensors
+    def __init__(self) -> None:
         self.addresses: dict[str, int] = {}
         self.constants: list[Tensor] = []
         self.idle: list[Environment] = []
@@ -71,12 +67,15 @@ class Translation:
         self._work_size = max(self._work_size, functions.work_size)
         self.idle.clear()  # they may be too small
 
-    def environment(self, dynamics: Dynamics) -> Environment:
-        """One that no other solve has."""
+    def environment(self, dynamics: Dynamics, read: Sequence[Tensor]) -> Environment:
+        """One that no other solve has, for functions that read these tensors."""
         if self.idle:
-            return self.idle.pop()
-        memory = memory_size(dynamics.size, dynamics.parameter_size, dynamics.structure.dtype)
-        return Environment(self._tensors + len(self.constants), self._work_size, memory)
+            environment = self.idle.pop()
+        else:
+            memory = memory_size(dynamics.size, dynamics.parameter_size, dynamics.structure.dtype)
+            environment = Environment(len(read), self._work_size, memory)
+        environment.begin(read)
+        return environment
 
     def callable(self, name: str) -> Any:
         """A function of this name for Python to call."""
@@ -113,7 +112,7 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
     key = (found.key, dynamics.structure, dynamics.sign, places, torch.get_default_dtype())
     translation = _translations.get(key)
     if translation is None:
-        translation = _new_translation(key, _code(dynamics.func), len(found.tensors))
+        translation = _new_translation(key, _code(dynamics.func))
     if translation.refusal is not None:
         raise UntranslatableError(translation.refusal)
     names = ["rhs"]
@@ -140,7 +139,7 @@ def _code(func: Any) -> Any:
     return getattr(func, "__code__", type(func))
 
 
-def _new_translation(key: Any, code: Any, tensors: int) -> Translation:
+def _new_translation(key: Any, code: Any) -> Translation:
     if code in _changing:
         raise UntranslatableError(CHANGING)
     if len(_translations) >= MOST_TRANSLATIONS:
@@ -151,7 +150,7 @@ def _new_translation(key: Any, code: Any, tensors: int) -> Translation:
             "values that change"
         )
     _of_one_code[code] += 1
-    _translations[key] = Translation(tensors)
+    _translations[key] = Translation()
     return _translations[key]
 
 
@@ -195,21 +194,14 @@ class Lane:
         seconds: that were spent on translating and compiling.
     """
 
-    def __init__(
-        self,
-        translation: Translation,
-        dynamics: Dynamics,
-        tensors: Sequence[Tensor],
-        seconds: float = 0.0,
-    ) -> None:
+    def __init__(self, translation: Translation, dynamics: Dynamics, tensors: Sequence[Tensor], seconds: float) -> None:
         self._translation = translation
         self._dynamics = dynamics
         self._dtype = dynamics.structure.dtype
         self.seconds = seconds
         self._outside = tensors
         self._read = [*tensors, *translation.constants]  # kept alive
-        self.environment = translation.environment(dynamics)
-        self.environment.begin(self._read)
+        self.environment = translation.environment(dynamics, self._read)
 
     def free(self) -> None:
         """Give the environment to the next solve: Julia will not call any more."""
@@ -233,7 +225,7 @@ class Lane:
 
     def compute_jointly(self, joint: bool) -> None:
         """Whether both vector-Jacobian products are to be computed at once, if there is a function for it."""
-        self.environment.joint_products = joint and "joint" in self._translation.addresses
+        self.environment.compute_jointly(joint and "joint" in self._translation.addresses)
 
     def count(self) -> None:
         """Add the calls since the last time to the counts of the dynamics."""

@@ -19,6 +19,11 @@ ALIGNMENT = 64  # bytes
 _BUFFER = re.compile(r"\bb\d+\b")
 
 
+def aligned(place: int) -> int:
+    """The next place, in bytes, where a buffer may begin."""
+    return -(-place // ALIGNMENT) * ALIGNMENT
+
+
 class ByLoops:
     """Writes a graph as loops; ``pointer_to`` names the pointer to a constant table."""
 
@@ -55,9 +60,9 @@ class ByLoops:
         offsets: dict[str, int] = {}
         total = 0
         for name in sorted(first, key=lambda name: first[name]):
-            size = -(-self._buffers[name][0] // ALIGNMENT) * ALIGNMENT
+            size = self._buffers[name][0]
             beside = sorted(
-                (offsets[other], offsets[other] + -(-self._buffers[other][0] // ALIGNMENT) * ALIGNMENT)
+                (offsets[other], offsets[other] + self._buffers[other][0])
                 for other in offsets
                 if last[other] >= first[name]
             )
@@ -125,7 +130,7 @@ class ByLoops:
     def _buffer(self, shape: Sequence[int], dtype: torch.dtype) -> Memory:
         layout = laid_out(shape, dtype)
         name = f"b{len(self._buffers) + 1}"
-        self._buffers[name] = (layout.numel() * layout.element_size(), julia_type(dtype))
+        self._buffers[name] = (aligned(layout.numel() * layout.element_size()), julia_type(dtype))
         return Memory(layout, name)
 
     def _store(self, array: Expression, target: Memory) -> None:

@@ -218,9 +218,10 @@ class JuliaEngine:
         with julia_errors(str(sensitivity.method), argument="adjoint_method"):
             self._bridge.backward_algorithm(equation, backward)  # refused now or after the solve
         if sensitivity.sensealg is not None:
-            misled = str(self._bridge.may_mislead(self._sensealg(sensitivity), backward))
-            if misled and problem.dynamics.parameter_size:
-                warn_of_misleading(sensitivity, misled)
+            if problem.dynamics.parameter_size:
+                misled = str(self._bridge.may_mislead(self._sensealg(sensitivity), backward))
+                if misled:
+                    warn_of_misleading(sensitivity, misled)
             return sensitivity, AS_ASKED
         with julia_errors(problem.method):
             chosen, reason = self._bridge.chosen_sensealg(
