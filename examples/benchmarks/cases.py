@@ -52,6 +52,13 @@ class Case:
     weights: tuple[Tensor, ...] = ()
     only: tuple[str, ...] = ()
 
+    @property
+    def method(self) -> str:
+        """Julia's solver for it; in single precision DP5, as rounding slows the growth of Tsit5's steps."""
+        if self.stiff:
+            return "Rodas5P"
+        return "DP5" if self.y0.dtype == torch.float32 else "Tsit5"
+
     def loss(self, y: Any) -> Any:
         """What training makes smaller, of the values at all times, whatever their array's library."""
         return (y**2).mean()

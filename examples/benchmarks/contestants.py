@@ -21,14 +21,14 @@ from .entry import Entry, SkipError, training_step
 warnings.filterwarnings("ignore", message=".*no effect for a chosen solver")  # torchdiffeq's over SciPy's
 
 MAXITERS = 10_000_000
-METHODS = {"julia": ("Tsit5", "Rodas5P"), "embedded": ("DP5", "RadauIIA5")}  # for what is not stiff, and what is
+EMBEDDED_METHODS = ("DP5", "RadauIIA5")  # for what is not stiff, and what is
 
 
 def bridge(case: Case, *, engine: str, lane: str = "auto", batched: bool = False) -> Entry:
     """pyode_bridge itself; ``batched`` takes an ensemble as one system, whose trajectories share their steps."""
     if batched and case.kind != "ensemble":
         raise SkipError("it is for ensembles")
-    method = METHODS[engine][case.stiff]
+    method = case.method if engine == "julia" else EMBEDDED_METHODS[case.stiff]
     settings: dict[str, Any] = {"method": method, "engine": engine, "lane": lane, "options": {"maxiters": MAXITERS}}
     settings |= {"rtol": case.rtol, "atol": case.atol}
     if case.kind == "ensemble":

@@ -15,6 +15,7 @@ module Handwritten
 
 using LinearAlgebra: mul!
 using OrdinaryDiffEqCore: SciMLBase
+using OrdinaryDiffEqLowOrderRK: DP5
 using OrdinaryDiffEqRosenbrock: Rodas5P
 using OrdinaryDiffEqTsit5: Tsit5
 using .SciMLBase: EnsembleProblem, EnsembleThreads, FullSpecialize, ODEFunction, ODEProblem, remake, solve
@@ -105,14 +106,14 @@ const FUNCTIONS = Dict(
     "rober" => ODEFunction{true, FullSpecialize}(rober!; jac = rober_jacobian!), "mlp" => mlp!, "spiral" => spiral!,
 )
 
-algorithm(stiff) = stiff ? Rodas5P() : Tsit5()
+const ALGORITHMS = Dict("DP5" => DP5(), "Rodas5P" => Rodas5P(), "Tsit5" => Tsit5())
 
 # What solves once and returns the values at the last time.
-function solver(name, y0, arrays, times, stiff, reltol, abstol)
+function solver(name, y0, arrays, times, method, reltol, abstol)
     u0, saveat = Array(transposed(y0)), Vector{Float64}(times)
     p = isempty(arrays) ? nothing : weights(u0, arrays)
     problem = ODEProblem{true, FullSpecialize}(FUNCTIONS[name], u0, (saveat[1], saveat[end]), p)
-    alg = algorithm(stiff)
+    alg = ALGORITHMS[method]
     return () -> solve(problem, alg; saveat, reltol, abstol, maxiters = 10_000_000).u[end]
 end
 
@@ -162,7 +163,6 @@ def entry(case: Case) -> Entry:
     if case.kind == "ensemble":
         solve = julia.ensemble(case.y0.numpy(), arrays[0], times, *tolerances)
     else:
-        solve = julia.solver(case.side.__name__, case.y0.numpy(), arrays, times, case.stiff, *tolerances)
-    method = "Rodas5P" if case.stiff else "Tsit5"
+        solve = julia.solver(case.side.__name__, case.y0.numpy(), arrays, times, case.method, *tolerances)
     # A state of several dimensions is the transpose of torch's.
-    return Entry(method, lambda: np.array(solve()).T, lambda calls: julia.seconds(solve, calls))
+    return Entry(case.method, lambda: np.array(solve()).T, lambda calls: julia.seconds(solve, calls))

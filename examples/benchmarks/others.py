@@ -107,7 +107,6 @@ def diffeqpy_entry(case: Case) -> Entry:
         return case.side(np, np.asarray(u)).tolist()
 
     problem = ode.ODEProblem(f, case.y0.tolist(), (case.t[0].item(), case.t[-1].item()))
-    method = "Rodas5P" if case.stiff else "Tsit5"
     algorithm = ode.Rodas5P(autodiff=ode.AutoFiniteDiff()) if case.stiff else ode.Tsit5()
     settings = {"reltol": case.rtol, "abstol": case.atol, "saveat": case.t.tolist(), "maxiters": MOST_STEPS}
 
@@ -117,4 +116,4 @@ def diffeqpy_entry(case: Case) -> Entry:
             raise SkipError(f"it ended with {solution.retcode} after at most {MOST_STEPS} steps")
         return np.asarray(solution.u[-1])
 
-    return Entry(method, solve)
+    return Entry(case.method, solve)
