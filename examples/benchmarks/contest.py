@@ -24,8 +24,9 @@ from .entry import Entry, SkipError
 from .networks import ensemble_case, network_cases
 from .targets import targets
 
-SAMPLE = 0.01  # seconds that a sample is to take at least, by repeating the solve
-MOST_CALLS = 100
+SAMPLE = 0.05  # seconds that a sample is to take at least, by repeating the solve
+MOST_CALLS = 500
+TRIALS = 3  # solves whose fastest says how many a sample takes
 PACKAGES = ("torchdiffeq", "scipy", "torchode", "diffrax", "jax", "diffeqpy", "juliacall")
 
 
@@ -139,12 +140,15 @@ def warmed_up(case: Case, name: str, contestant: Contestant) -> tuple[Entry, Row
     answer = entry.work()
     first = time.perf_counter() - began
     error = None if case.error is None else case.error(answer)
-    calls = max(1, min(MOST_CALLS, round(SAMPLE / entry.seconds(1))))
+    calls = max(1, min(MOST_CALLS, round(SAMPLE / min(entry.seconds(1) for _ in range(TRIALS)))))
     return entry, Row(case.name, case.kind, name, entry.method, error=error, first=first, calls=calls)
 
 
 def in_turns(entries: Mapping[str, tuple[Entry, int]], effort: Effort) -> dict[str, list[float]]:
-    """Samples of each, in turns, so that whatever else the machine does slows all; each round begins with another."""
+    """Samples of each, in turns, so that whatever else the machine does slows all; each round begins with another.
+
+    A sample comes after a solve that is not timed, which fetches what the others have pushed out of the caches.
+    """
     samples: dict[str, list[float]] = {name: [] for name in entries}
     names = list(entries)
     for turn in range(effort.rounds if names else 0):
@@ -152,6 +156,7 @@ def in_turns(entries: Mapping[str, tuple[Entry, int]], effort: Effort) -> dict[s
         for name in names[first:] + names[:first]:
             entry, calls = entries[name]
             if len(samples[name]) < effort.fewest or calls * sum(samples[name]) < effort.budget:
+                entry.seconds(1)
                 samples[name].append(entry.seconds(calls))
     return samples
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import struct
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -17,6 +19,10 @@ from pyode_bridge.compiled.source import JACOBIAN_CALLS, JOINT, LEFT, MEMORY, RH
 TICK_SECONDS = 0.02  # about how often Python is told the time, and sees an interrupt
 FIRST_TICK = 2000  # calls before the first
 
+_POINTER = ctypes.c_void_p
+# What Julia calls: where to write, one or two vectors, the time, and an environment, which callbacks leave alone.
+ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double, _POINTER)
+TWO_INPUTS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double, _POINTER)
 _TICK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_double)
 (_NAN,) = struct.unpack("q", struct.pack("d", math.nan))
 
@@ -29,14 +35,17 @@ class Environment:
         size: of what lies there, in integers of 8 bytes.
         work_size, memory_size: of the memory that it points to, in bytes.
         on_tick: told the time now and then while the functions run; what is not 0 ends the solve.
+        on_jacobian: writes the Jacobian as an `ONE_INPUT` does, for solvers that ask for one that was not compiled.
+        equations: of Julia, which hold these addresses, by whether they have vector-Jacobian products.
     """
 
     def __init__(self, tensors: int, work_size: int, memory_size: int) -> None:
         self.size, self.work_size, self.memory_size = TENSORS - 1 + tensors, work_size, memory_size
-        self.on_tick: Callable[[float], int] = _go_on
+        self.equations: dict[bool, Any] = {}
         whole = 8 * self.size + ALIGNMENT + work_size + ALIGNMENT + memory_size
         self._values = (ctypes.c_int64 * (-(-whole // 8)))()
         self.address = ctypes.addressof(self._values)
+        self.rest()
         self._tick = _TICK(_told(weakref.ref(self)))
         self._values[TICK - 1] = ctypes.cast(self._tick, ctypes.c_void_p).value or 0
         work = aligned(self.address + 8 * self.size)
@@ -50,9 +59,18 @@ class Environment:
         values[(values[MEMORY - 1] - self.address) // 8] = _NAN  # no time is equal to this one
         for place, tensor in enumerate(tensors, TENSORS - 1):
             values[place] = tensor.data_ptr()
-        self.on_tick = _go_on
         self._calls = values[LEFT - 1] = FIRST_TICK
         self._when = time.perf_counter()
+
+    def rest(self) -> None:
+        """Let go of whoever listens."""
+        self.on_tick: Callable[[float], int] = _go_on
+        self.on_jacobian: Callable[..., int] | None = None
+
+    @functools.cached_property
+    def jacobian(self) -> Any:
+        """A C function that asks `on_jacobian`."""
+        return ONE_INPUT(_asked(weakref.ref(self)))
 
     def compute_jointly(self, joint: bool) -> None:
         """Whether both vector-Jacobian products are to be computed at once, by a function for that."""
@@ -84,6 +102,14 @@ def _told(environment: weakref.ref[Environment]) -> Callable[[float], int]:
         return 0 if found is None else found._ticked(s)
 
     return tell
+
+
+def _asked(environment: weakref.ref[Environment]) -> Callable[..., int]:
+    def ask(*args: Any) -> int:
+        found = environment()
+        return -1 if found is None or found.on_jacobian is None else found.on_jacobian(*args)
+
+    return ask
 
 
 def _go_on(s: float) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import ctypes
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.environment import Environment
+from pyode_bridge.compiled.environment import ONE_INPUT, TWO_INPUTS, Environment
 from pyode_bridge.compiled.reach import reach
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.compiled.source import PRODUCTS, TENSORS, memory_size
@@ -24,10 +23,6 @@ CHANGING = "func changes what it reads (an attribute that counts its calls, for 
 # Source text, dtype, and the functions' names with their numbers of vectors, to their addresses.
 Compile = Callable[[str, str, list[tuple[str, int]]], Sequence[int]]
 
-_POINTER = ctypes.c_void_p
-# What Julia calls: where to write, one or two vectors, the time, and an environment, which callbacks leave alone.
-ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double, _POINTER)
-TWO_INPUTS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double, _POINTER)
 # How far apart a function and its translation may be, relative to the largest element, beside rounding.
 _AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-3}
 
@@ -65,7 +60,7 @@ class Translation:
         found = compile_(text, str(dynamics.structure.dtype).removeprefix("torch."), signatures)
         self.addresses.update({name: int(address) for name, address in zip(missing, found, strict=True)})
         self._work_size = max(self._work_size, functions.work_size)
-        self.idle.clear()  # they may be too small
+        self.idle = []  # those so far may be too small, and know nothing of these functions
 
     def environment(self, dynamics: Dynamics, read: Sequence[Tensor]) -> Environment:
         """One that no other solve has, for functions that read these tensors."""
@@ -202,10 +197,12 @@ class Lane:
         self._outside = tensors
         self._read = [*tensors, *translation.constants]  # kept alive
         self.environment = translation.environment(dynamics, self._read)
+        self._idle = translation.idle
 
     def free(self) -> None:
         """Give the environment to the next solve: Julia will not call any more."""
-        self._translation.idle.append(self.environment)
+        self.environment.rest()
+        self._idle.append(self.environment)
 
     def address(self, name: str) -> int | None:
         """Of a C function, or None where there is none."""

@@ -1,5 +1,6 @@
 """The compiled lane beside the callbacks: the same numbers, and a reason where it is not taken."""
 
+import gc
 import random
 
 import pytest
@@ -207,3 +208,43 @@ def test_many_versions_of_one_function_are_not_all_compiled(monkeypatch):
 def test_a_failing_solve_says_so_as_ever():
     with pytest.raises(SolverError):
         pb.solve(lambda t, y: y**2 * 10, Y0, 10 * T, engine="julia", method="Tsit5", lane="compiled")
+
+
+def test_a_solve_leaves_nothing_for_the_collector_of_cycles():
+    func = Logistic()
+    gradients(func, "compiled", method="Tsit5")
+    gc.collect()
+    gc.disable()
+    try:
+        gradients(func, "compiled", method="Tsit5")
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_one_solve_after_another_has_the_same_memory_and_two_at_once_have_not():
+    func, y0 = Logistic(), Y0.clone().requires_grad_()
+    first = pb.odeint(func, y0, T, lane="compiled", method="Tsit5", **TIGHT)
+    second = pb.odeint(func, 2 * y0, T, lane="compiled", method="Tsit5", **TIGHT)
+    (expected,) = torch.autograd.grad(second[-1].sum(), y0, retain_graph=True)
+    (of_first,) = torch.autograd.grad(first[-1].sum(), y0)
+    del first, second
+    known = [len(translation.idle) for translation in lanes._translations.values()]
+    again = pb.odeint(func, 2 * y0, T, lane="compiled", method="Tsit5", **TIGHT)
+    (found,) = torch.autograd.grad(again[-1].sum(), y0)
+    del again
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert not torch.allclose(of_first, expected)
+    assert known == [len(translation.idle) for translation in lanes._translations.values()]
+
+
+def test_a_jacobian_that_was_not_compiled_is_asked_for_at_each_solve():
+    """ForwardSensitivity wants one with an explicit solver too."""
+    func = Logistic()
+    for scale in (1.0, 2.0):
+        asked = {"y0": scale * Y0, "method": "Tsit5", "sensealg": "ForwardSensitivity"}
+        sol, grads = gradients(func, "compiled", **asked)
+        _, expected = gradients(func, "callback", **asked)
+        assert sol.lane == "compiled"
+        for grad, true in zip(grads, expected, strict=True):
+            torch.testing.assert_close(grad, true, rtol=1e-7, atol=1e-9)

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.lane import ONE_INPUT, TWO_INPUTS, Lane
+from pyode_bridge.compiled.environment import ONE_INPUT, TWO_INPUTS
+from pyode_bridge.compiled.lane import Lane
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.forms import OneInput, TwoInputs
 from pyode_bridge.sparsity import Sparsity
@@ -61,6 +62,7 @@ class Callbacks:
         self.lane = lane
         if lane is not None:
             lane.environment.on_tick = self._guarded(dynamics.visit)
+            lane.environment.on_jacobian = self._guarded(self._jacobian)
         self._dynamics = dynamics
         self._dtype = dtype
         self._remembered: _Product | None = None
@@ -71,6 +73,10 @@ class Callbacks:
     @functools.cached_property
     def _state(self) -> Views:
         return Views(self._dynamics.size, self._dtype)
+
+    @functools.cached_property
+    def _matrix(self) -> Views:
+        return Views(self._dynamics.size**2, self._dtype)
 
     @functools.cached_property
     def _parameters(self) -> Views:
@@ -94,14 +100,11 @@ class Callbacks:
         solvers, exponential ones and forward sensitivities ask for it. ``sparsity`` thins it; then it is not compiled.
         """
         dynamics = self._dynamics
-        jacobian, size = (lambda s, y: dynamics.jacobian(s, y).mT.reshape(-1)), dynamics.size**2  # column by column
-        if sparsity is not None:
-            jacobian, size = (lambda s, y: dynamics.sparse_jacobian(s, y, sparsity)), len(sparsity.rows)
         callbacks: dict[str, Callable[[], int]] = {
             "rhs": lambda: self.one_input(dynamics, dynamics.size),
             "vjp": lambda: self._pointer(TWO_INPUTS(self._guarded(self._vjp))),
             "vjp_p": lambda: self._pointer(TWO_INPUTS(self._guarded(self._vjp_p))),
-            "jacobian": lambda: self.one_input(jacobian, size),
+            "jacobian": lambda: self._jacobian_pointer(sparsity),
         }
         unused = set() if products else {"vjp", "vjp_p"}
         found = [
@@ -110,6 +113,13 @@ class Callbacks:
         ]
         # Tuples: they reach Julia with the types of their elements, as lists do not.
         return tuple(address for address, _ in found), tuple(env for _, env in found)
+
+    def _jacobian_pointer(self, sparsity: Sparsity | None) -> int:
+        if sparsity is not None:
+            return self.one_input(lambda s, y: self._dynamics.sparse_jacobian(s, y, sparsity), len(sparsity.rows))
+        if self.lane is not None:
+            return _address(self.lane.environment.jacobian)
+        return self._pointer(ONE_INPUT(self._guarded(self._jacobian)))
 
     def _compiled(self, name: str, sparsity: Sparsity | None) -> tuple[int, int] | None:
         if self.lane is None or (name == "jacobian" and sparsity is not None):
@@ -161,7 +171,10 @@ class Callbacks:
 
     def _pointer(self, thunk: Any) -> int:
         self._thunks.append(thunk)
-        return int(ctypes.cast(thunk, _POINTER).value or 0)
+        return _address(thunk)
+
+    def _jacobian(self, out: int, y: int, t: float, env: int) -> None:
+        self._matrix(out).copy_(self._dynamics.jacobian(t, self._state(y)).mT.reshape(-1))  # column by column
 
     def _vjp(self, out: int, v: int, y: int, t: float, env: int) -> None:
         state, cotangent = self._state(y), self._state(v)
@@ -191,6 +204,10 @@ class Callbacks:
             return 0
 
         return call
+
+
+def _address(thunk: Any) -> int:
+    return int(ctypes.cast(thunk, _POINTER).value or 0)
 
 
 class _Raised:

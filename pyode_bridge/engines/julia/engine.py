@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -98,6 +99,8 @@ class JuliaEngine:
         if sensitivity is not None:
             call = self._call(problem, sensitivity, sensealg, backward, callbacks, solved)
             pullback = JuliaPullback(str(sensitivity.sensealg), reason, problem, call)
+            if lane is not None and not problem.dense:
+                weakref.finalize(pullback, lane.free)
         stats = _stats(counts, problem.dynamics.nfe - evaluated, lane)
         interpolant = JuliaInterpolant(self._bridge, problem, callbacks, solved) if problem.dense else None
         kind = "callback" if lane is None else "compiled"
@@ -131,6 +134,8 @@ class JuliaEngine:
             )
         sign = problem.dynamics.sign
         raise_for_retcode(retcode, t=sign * s, t_end=sign * end, algorithm=str(problem.method))
+        if lane is not None:
+            lane.free()
         return Crossing(s, index - 1, y) if index else None
 
     def ensemble(self, problem: Problem, notify: Callable[[int], None]) -> Ensemble:

@@ -46,7 +46,16 @@ class Builder:
         self._type = type_name(problem.y0)
 
     def ordinary(self) -> Any:
-        """``M y' = f(t, y)``."""
+        """``M y' = f(t, y)``; what is compiled and has neither a mass matrix nor a pattern is kept for other solves."""
+        lane, problem = self._callbacks.lane, self._problem
+        if lane is None or problem.mass_matrix is not None or problem.sparsity is not None:
+            return self._new_ordinary()
+        known, products = lane.environment.equations, problem.sensitivity is not None
+        if products not in known:
+            known[products] = self._new_ordinary()
+        return known[products]
+
+    def _new_ordinary(self) -> Any:
         mass, sparsity = self._problem.mass_matrix, self._problem.sparsity
         columns = None if mass is None else _columns(mass)
         return self._bridge.ordinary_equation(
