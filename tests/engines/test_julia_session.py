@@ -138,3 +138,17 @@ def test_ctrl_c_ends_a_long_solve(phase: str) -> None:
         process.kill()
     assert output.strip().endswith("interrupted and solved again"), errors
     assert process.returncode == 0, errors
+
+
+def test_input_that_comes_late_is_waited_for() -> None:
+    script = "import pyode_bridge as pb\npb.solvers(engine='julia')\nprint('ready', flush=True)\nprint(input())"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.5)  # it is reading now, and must not take nothing for the end
+        process.stdin.write("late\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "late\n"

@@ -4,6 +4,8 @@ Known hazards and what is done about each:
 
 - Julia with several threads uses SIGSEGV for its garbage collector, so it must handle signals itself; it then takes
   SIGINT too, which is given back to Python here, or Ctrl-C would not stop a solve (PythonCall.jl #219).
+- Julia makes pipes at standard input, output and error non-blocking, so that Python would find the end of its input
+  where nothing has come yet, and could not write what a reader does not take at once; they are made as they were.
 - juliacall may have been imported already by the user, with its own settings; what can no longer be set is said.
 - torch before juliacall is the order in which symbols of Julia's LLVM cannot reach torch (pytorch #78829), and
   pyode_bridge always imports torch first; juliacall's warning about that order is silenced.
@@ -81,7 +83,7 @@ def _main_module() -> Any:
         for name, value in {**JULIA_SETTINGS, **as_environment(location)}.items():
             os.environ.setdefault(name, value)
     try:
-        with warnings.catch_warnings(), _sigint_kept():
+        with warnings.catch_warnings(), _sigint_kept(), _blocking_kept():
             warnings.filterwarnings("ignore", message="torch was imported before juliacall")
             from juliacall import Main
     except (Exception, SystemExit) as error:
@@ -132,3 +134,17 @@ def _sigint_kept() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@contextlib.contextmanager
+def _blocking_kept() -> Iterator[None]:
+    """Let standard input, output and error block as they did before Julia had them."""
+    before = {}
+    for descriptor in range(3):
+        with contextlib.suppress(OSError):  # it may be closed
+            before[descriptor] = os.get_blocking(descriptor)
+    try:
+        yield
+    finally:
+        for descriptor, blocking in before.items():
+            os.set_blocking(descriptor, blocking)
