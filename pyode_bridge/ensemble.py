@@ -186,7 +186,7 @@ def _on_threads(
         raise UntranslatableError("the embedded engine has no compiled lane")
     ensemble = prepared.engine.ensemble(prepared.problem, notify)
     structure = prepared.structure
-    y0s = torch.stack([structure.pack(states.row(place)) for place in range(states.count)])
+    y0s = torch.cat([_rows(tensor) for tensor in states.tensors], dim=1)
     run = _Run(ensemble, prepared, moving)
     if prepared.problem.sensitivity is None:
         ys = run.forward(y0s.detach())
@@ -264,6 +264,12 @@ def _bar(count: int, shown: bool) -> Iterator[Callable[[int], None]]:
     with tqdm(total=count, desc="ensemble", unit="solve") as bar:
         yield lambda done: bar.update(done - bar.n) and None
         bar.update(count - bar.n)
+
+
+def _rows(tensor: Tensor) -> Tensor:
+    """Each trajectory's numbers as a row, laid out as `Structure.pack` does."""
+    real = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    return real.reshape(len(tensor), -1)
 
 
 def _own(tensor: Tensor) -> Tensor:

@@ -122,8 +122,11 @@ function solve_equation(equation, type, y0, n, np, times, nt, ys, alg, abstol, r
     return Solved(form, sol, p, t, string(sol.retcode), t_reached, counts(sol.stats)...)
 end
 
+"""Return code, time reached, evaluations, Jacobians, steps taken and steps rejected."""
+const Report = Tuple{String, Float64, Int, Int, Int, Int}
+
 """What Python reads of a solved problem, at once: a look at one field takes it as long."""
-report(solved::Solved) = (
+report(solved::Solved)::Report = (
     solved.retcode, solved.t_reached, solved.nfe, solved.njac, solved.accepted, solved.rejected,
 )
 

@@ -46,15 +46,27 @@ function shares(count)
     return [(ends[part] + 1):ends[part + 1] for part in 1:parts]
 end
 
-"""Trajectories, and the lanes that solved them, whose memory their backward solves need."""
+"""
+What was found of each trajectory; what their backward solves need, unless there will be none; and the lanes that solved
+them, whose memory these use.
+"""
 struct SolvedEnsemble
     lanes::Vector{Lane}
+    reports::Vector{Report}
     solved::Vector{Any}
 end
 
-retcodes(ensemble::SolvedEnsemble) = String[one.retcode for one in ensemble.solved]
-times_reached(ensemble::SolvedEnsemble) = Float64[one.t_reached for one in ensemble.solved]
-total(ensemble::SolvedEnsemble, name) = sum(getproperty(one, Symbol(name))::Int for one in ensemble.solved)
+"""Evaluations, Jacobians, steps taken and steps rejected, of all trajectories together."""
+totals(ensemble::SolvedEnsemble) = Tuple(sum(report[i] for report in ensemble.reports) for i in 3:6)
+
+"""The first trajectory that ended early, counted from 0, its return code and the time it reached; or nothing."""
+early_end(ensemble::SolvedEnsemble, good) = early_end(ensemble.reports, good)
+early_end(ended::Vector{PulledBack}, good) = early_end([(one.retcode, one.t) for one in ended], good)
+
+function early_end(reports, good)
+    k = findfirst(report -> !(report[1] in good), reports)
+    return k === nothing ? nothing : (k - 1, reports[k][1], reports[k][2])
+end
 
 """
 Solve `count` trajectories from the states at `y0s`, and write their values at the times to the memory at `ys`, one
@@ -69,14 +81,16 @@ function solve_ensemble(
     template = copy(array(Int, env, env_size))
     addresses, shifts = map(UInt, Tuple(pointers)), NTuple{3, Int}[Tuple(shift) for shift in moving]
     lanes = Lane[Lane(addresses, template, work_size, memory_size, shifts, type, n, share) for share in shares(count)]
-    solved = Vector{Any}(undef, count)
+    reports, solved = Vector{Report}(undef, count), Vector{Any}(nothing, count)
     each_trajectory(lanes, notify) do lane, k
-        solved[k] = solve_equation(
+        one = solve_equation(
             lane.equation, type, y0s + (k - 1) * n * bytes, n, np, times, nt, ys + (k - 1) * n * nt * bytes, alg,
             abstol, reltol, control, sensealg, false
         )
+        reports[k] = report(one)
+        sensealg === nothing || (solved[k] = one)
     end
-    return SolvedEnsemble(lanes, solved)
+    return SolvedEnsemble(lanes, reports, solved)
 end
 
 """Write the gradients of each trajectory; see `pull_back`. Returns how the backward solves ended."""

@@ -12,7 +12,7 @@ from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.equation import type_name
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
 from pyode_bridge.problem import Problem, Sensitivity, SolverStats
-from pyode_bridge.retcodes import raise_for_retcode
+from pyode_bridge.retcodes import SUCCESS, raise_for_retcode
 
 
 @dataclass(frozen=True)
@@ -85,18 +85,8 @@ class Ensemble:
                 settings.sensealg,
                 self._told,
             )
-        for place, (retcode, reached) in enumerate(
-            zip(self._bridge.retcodes(solved), self._bridge.times_reached(solved), strict=True)
-        ):
-            raise_for_retcode(
-                str(retcode),
-                t=problem.dynamics.sign * float(reached),
-                t_end=problem.dynamics.sign * t[-1].item(),
-                algorithm=f"Trajectory {place} of {len(y0s)}: {problem.method}",
-            )
-        nfe, njac, accepted, rejected = (
-            int(self._bridge.total(solved, name)) for name in ("nfe", "njac", "accepted", "rejected")
-        )
+        self._raise_for_early_end(solved, t[-1].item(), f"Trajectory {{}} of {len(y0s)}: {problem.method}")
+        nfe, njac, accepted, rejected = self._bridge.totals(solved)
         return Solved(ys, SolverStats(nfe, njac, accepted, rejected, lane.seconds), solved, kept)
 
     def pull_back(self, solved: Solved, grads: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,16 +115,20 @@ class Ensemble:
                 settings.backward_control,
                 self._told,
             )
-        sign = problem.dynamics.sign
-        for place, one in enumerate(ended):
-            raise_for_retcode(
-                one.retcode,
-                t=sign * one.t,
-                t_end=sign * problem.t[0].item(),
-                algorithm=f"trajectory {place} of {count}: {sensitivity.method}",
-                sensealg=name,
-            )
+        algorithm = f"trajectory {{}} of {count}: {sensitivity.method}"
+        self._raise_for_early_end(ended, problem.t[0].item(), algorithm, sensealg=name)
         return dy0s, dps
+
+    def _raise_for_early_end(self, ended: Any, t_end: float, algorithm: str, sensealg: str | None = None) -> None:
+        """Raise for the first trajectory that ended early; its number takes a place in ``algorithm``."""
+        found = self._bridge.early_end(ended, tuple(SUCCESS))
+        if found is None:
+            return
+        place, retcode, reached = found
+        sign = self._problem.dynamics.sign
+        raise_for_retcode(
+            retcode, t=sign * reached, t_end=sign * t_end, algorithm=algorithm.format(place), sensealg=sensealg
+        )
 
 
 @dataclass(frozen=True)
