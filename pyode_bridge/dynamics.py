@@ -73,7 +73,8 @@ class Dynamics:
 
     def check_still_uses_leaves(self, s: float, y: Tensor) -> None:
         """Raise UnsupportedError where ``func`` no longer uses a tensor of which the solve's gradient is wanted."""
-        if not self._leaves:
+        own = self.func.parameters() if isinstance(self.func, torch.nn.Module) else ()
+        if {id(leaf) for leaf in self._leaves} <= {id(parameter) for parameter in own}:
             return
         with torch.enable_grad():
             now = {id(leaf) for leaf in graph_leaves(self.trial(s, y))}

@@ -157,16 +157,15 @@ function locate(equation, type, y0, n, t0, t1, conditions, k, y, alg, abstol, re
     )
 end
 
-"""How a backward solve ended: where the state that it solved for again is off most, or where it stopped."""
-struct PulledBack
-    retcode::String
-    t::Float64
-    error::Float64
-    size::Float64
-end
+"""
+How a backward solve ended: its return code, the time where the state that it solved for again is off most, or where it
+stopped, that error, and the state's size.
+"""
+const PulledBack = Tuple{String, Float64, Float64, Float64}
 
-PulledBack(::Nothing) = PulledBack("Success", NaN, 0, 0)
-PulledBack(found::Mismatch) = PulledBack("Success", found.t, found.error, found.size)
+pulled_back(::Nothing)::PulledBack = ("Success", NaN, 0, 0)
+pulled_back(found::Mismatch)::PulledBack = ("Success", found.t, found.error, found.size)
+pulled_back(err::EndedEarly)::PulledBack = (err.retcode, err.t, 0, 0)
 
 """Write the gradients for the loss gradients at `grads` into the memory at `dy0` and `dp`; see `backward!`."""
 function pull_back(solved::Solved{E, S, T}, grads, dy0, n, dp, alg, sensealg, abstol, reltol, control) where {E, S, T}
@@ -176,10 +175,10 @@ function pull_back(solved::Solved{E, S, T}, grads, dy0, n, dp, alg, sensealg, ab
             array(T, grads, n, length(solved.t)), solved.t, backward_algorithm(solved.equation, alg), sensealg;
             abstol = T(abstol), reltol = T(reltol), control
         )
-        PulledBack(found)
+        pulled_back(found)
     catch err
         err isa EndedEarly || rethrow()
-        PulledBack(err.retcode, err.t, 0, 0)
+        pulled_back(err)
     end
 end
 

@@ -61,9 +61,8 @@ totals(ensemble::SolvedEnsemble) = Tuple(sum(report[i] for report in ensemble.re
 
 """The first trajectory that ended early, counted from 0, its return code and the time it reached; or nothing."""
 early_end(ensemble::SolvedEnsemble, good) = early_end(ensemble.reports, good)
-early_end(ended::Vector{PulledBack}, good) = early_end([(one.retcode, one.t) for one in ended], good)
 
-function early_end(reports, good)
+function early_end(reports::Vector{<:Tuple}, good)
     k = findfirst(report -> !(report[1] in good), reports)
     return k === nothing ? nothing : (k - 1, reports[k][1], reports[k][2])
 end

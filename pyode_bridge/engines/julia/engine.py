@@ -310,11 +310,11 @@ class JuliaEngine:
         """What writes the gradients for given loss gradients into two tensors."""
         control = self._step_control(sensitivity.options, sensitivity.method)
         name = str(sensitivity.sensealg)
-        callbacks.joint_products = self._bridge.joint_products(sensealg)
+        callbacks.joint_products = self._once(("joint", name), lambda: self._bridge.joint_products(sensealg))
 
         def call(grads: Tensor, dy0: Tensor, dp: Tensor) -> None:
             with callbacks.raised(), julia_errors(name):
-                ended = self._bridge.pull_back(
+                retcode, t, error, size = self._bridge.pull_back(
                     solved,
                     grads.data_ptr(),
                     dy0.data_ptr(),
@@ -328,13 +328,13 @@ class JuliaEngine:
                 )
             sign = problem.dynamics.sign
             raise_for_retcode(
-                ended.retcode,
-                t=sign * ended.t,
+                retcode,
+                t=sign * t,
                 t_end=sign * problem.t[0].item(),
                 algorithm=str(sensitivity.method),
                 sensealg=name,
             )
-            warn_of_mismatch(Mismatch(sign * ended.t, ended.error, ended.size), sensitivity, name)
+            warn_of_mismatch(Mismatch(sign * t, error, size), sensitivity, name)
 
         return call
 
