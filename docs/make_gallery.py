@@ -1,7 +1,8 @@
-"""Writes gallery.md from the figures in examples/figures and the JSON beside them.
+"""Writes gallery.md from the figures in examples/figures and the JSON beside them, and tables of other pages.
 
 A figure belongs to the JSON whose name is the longest beginning of its own, and a JSON in the same way to a script:
-`density_flow.png` to `density.json`, `compare_solvers_energy.json` to `compare_solvers.py`. Run it after a figure has
+`density_flow.png` to `density.json`, `compare_solvers_energy.json` to `compare_solvers.py`. A table below the remark
+`<!-- table: adjoint_memory added -->` is that of `added` in the JSON of `adjoint_memory`. Run it after a figure has
 changed: `python docs/make_gallery.py`.
 """
 
@@ -29,6 +30,7 @@ The figures of the examples, with the command that made each. This page is made 
 the JSON that a script writes beside its figures: every number comes from the run that the section names.
 """
 MOST_ROWS, MOST_COLUMNS = 12, 10  # of a table that is shown
+TABLE = re.compile(r"^(<!-- table: (?P<record>\w+) (?P<key>\w+) -->\n\n)(?:\|.*\n)*", re.MULTILINE)
 LONGEST_TEXT = 40  # characters in a cell
 NOT_IN_COMMAND = {"output", "resume"}  # where results went, and whether the run was interrupted
 
@@ -36,6 +38,21 @@ NOT_IN_COMMAND = {"output", "resume"}  # where results went, and whether the run
 def main() -> None:
     PAGE.write_text(page(), encoding="utf-8")
     print(f"Written to {PAGE}")
+    for path in PAGE.parent.glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        if (renewed := with_tables(text)) != text:
+            path.write_text(renewed, encoding="utf-8")
+            print(f"Tables renewed in {path}")
+
+
+def with_tables(text: str) -> str:
+    """A page whose tables from the JSON are what that says now."""
+
+    def renewed(match: re.Match[str]) -> str:
+        results = json.loads((FIGURES / f"{match['record']}.json").read_text(encoding="utf-8"))
+        return f"{match[1]}{table('', results['numbers'][match['key']])}\n"
+
+    return TABLE.sub(renewed, text)
 
 
 def page() -> str:
@@ -156,9 +173,14 @@ def table(name: str, rows: dict[str, dict[str, Any]]) -> str:
     columns = [key for key in keys if all(is_cell(row.get(key)) for row in rows.values())][:MOST_COLUMNS]
     if not columns:
         return ""
-    lines = [[name.replace("_", " "), *(key.replace("_", " ") for key in columns)], ["---"] * (1 + len(columns))]
-    lines += [[row.replace("_", " "), *(shown(cells.get(key)) for key in columns)] for row, cells in rows.items()]
+    lines = [[in_words(name), *(in_words(key) for key in columns)], ["---"] * (1 + len(columns))]
+    lines += [[in_words(row), *(shown(cells.get(key)) for key in columns)] for row, cells in rows.items()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def in_words(name: str) -> str:
+    """A key of the JSON as words; what is no identifier, such as a label, stays as it is."""
+    return name.replace("_", " ") if name.isidentifier() else name
 
 
 def is_cell(value: Any) -> bool:

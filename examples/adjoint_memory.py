@@ -160,16 +160,28 @@ def main() -> None:
         raise SystemExit("This example reads the peak of resident memory from /proc, which Linux alone has.")
     engines = ["embedded", "julia"] if select_engine(args.engine).name == "julia" else ["embedded"]
     steps = tuple(args.steps or (QUICK_STEPS if args.quick else STEPS))
-    cases = [Case("torchdiffeq", name) for name in TORCHDIFFEQ]
-    cases += [Case(engine, sensealg) for engine in engines for sensealg in SENSEALGS[engine]]
+    cases = [Case(engine, sensealg) for engine in reversed(engines) for sensealg in SENSEALGS[engine]]
+    cases += [Case("torchdiffeq", name) for name in TORCHDIFFEQ]  # last: they take longest
     runs, complete = measured(cases, lambda case: runs_of(steps, case), lambda case: f"{case.engine}, {case.sensealg}")
     report(runs)
     draw(args.output / "adjoint_memory.png", runs)
-    common.write_measurements(
-        args, {"runs": [asdict(one) for one in runs], "size": SIZE}, engine=engines[-1], complete=complete
-    )
+    numbers = {"size": SIZE, "added": added_by_steps(runs), "runs": [asdict(one) for one in runs]}
+    common.write_measurements(args, numbers, engine=engines[-1], complete=complete)
     if not complete:
         raise SystemExit(common.INTERRUPTED)
+
+
+def label(engine: str, sensealg: str) -> str:
+    return sensealg if engine == "torchdiffeq" else f"{sensealg}, {engine} engine"
+
+
+def added_by_steps(runs: list[Run]) -> dict[str, dict[str, str]]:
+    """A table of what was added: a row for each case, a column for each number of steps."""
+    table: dict[str, dict[str, str]] = {}
+    for one in runs:
+        entry = "-" if one.added is None else f"{one.added / 2**20:.1f} MiB"
+        table.setdefault(label(one.engine, one.sensealg), {})[f"{one.steps:,} steps"] = entry
+    return table
 
 
 def report(runs: list[Run]) -> None:
@@ -186,14 +198,13 @@ def report(runs: list[Run]) -> None:
 
 
 def draw(path: Path, runs: list[Run]) -> None:
-    figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(10.5, 5), layout="constrained")
     for position, (engine, sensealg) in enumerate(dict.fromkeys((one.engine, one.sensealg) for one in runs)):
         own = [one for one in runs if (one.engine, one.sensealg) == (engine, sensealg) and one.added is not None]
-        label = sensealg if engine == "torchdiffeq" else f"{sensealg}, {engine} engine"
         axes.loglog(
             [one.steps for one in own],
             [max((one.added or 0) / 2**20, 0.1) for one in own],
-            label=label,
+            label=label(engine, sensealg),
             **look(position),
         )
     axes.set(
@@ -202,7 +213,7 @@ def draw(path: Path, runs: list[Run]) -> None:
         title=f"Memory of a solve and its gradient, {SIZE} equations",
     )
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside right upper", fontsize=8)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

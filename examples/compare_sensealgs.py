@@ -2,7 +2,7 @@
 
 Each algorithm differentiates a loss over a linear system, Lotka-Volterra's, a small neural ODE and Robertson's stiff
 reaction, over a range of tolerances. Its error is measured against gradients that no compared algorithm made, and
-drawn against the time of a solve with its gradient and against vector-Jacobian products.
+drawn against the tolerance, the time of a solve with its gradient and vector-Jacobian products.
 """
 
 from __future__ import annotations
@@ -104,7 +104,11 @@ def main() -> None:
         args.output / "compare_sensealgs",
         runs,
         line="sensealg",
-        costs={"seconds": "time of a solve and its gradient (s)", "nvjp": "vector-Jacobian products"},
+        costs={
+            "rtol": "relative tolerance",
+            "seconds": "time of a solve and its gradient (s)",
+            "nvjp": "vector-Jacobian products",
+        },
         error="relative error of the gradient",
         title=f"Error of gradients, {engine} engine",
     )

@@ -43,7 +43,7 @@ RTOL, FINE_RTOL, CHECK_RTOL = 1e-6, 1e-10, 1e-8
 CLOSE = 0.01  # what counts as recovered: every constant within this of the truth
 TRUSTED = 1e-3  # relative distance to the gradient by sensitivities up to which an adjoint's is taken
 STARTS = 4  # of the eight combinations of signs
-ADAM_ITERATIONS, LEARNING_RATE = 40, 0.1  # the rate falls along a cosine
+ADAM_ITERATIONS, LEARNING_RATE = 200, 0.1  # the rate falls along a cosine
 BETAS = (0.7, 0.95)  # Adam's; gradients without noise need less averaging than those of mini-batches
 
 GRADIENTS = {"adjoint": solved_with_adjoint, "sensitivities": solved_with_sensitivities}

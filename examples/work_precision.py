@@ -33,7 +33,7 @@ def draw(path: Path, rows: Sequence[Any], *, line: str, costs: Mapping[str, str]
     figure, grid = plt.subplots(
         len(problems),
         len(costs),
-        figsize=(11, 3.1 * len(problems) + 1.0),
+        figsize=(2.0 + 4.5 * len(costs), 3.1 * len(problems) + 1.0),
         sharey="row",
         layout="constrained",
         squeeze=False,

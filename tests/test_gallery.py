@@ -30,6 +30,27 @@ def test_the_committed_page_is_what_the_figures_make(gallery: Any) -> None:
         assert page.count(f"(../examples/figures/{figure.name})") == 1, figure.name
 
 
+def test_tables_of_other_pages_are_what_the_records_say(gallery: Any) -> None:
+    found = 0
+    for path in (ROOT / "docs").glob("*.md"):
+        text = path.read_text()
+        assert gallery.with_tables(text) == text, f"{path.name}: run `python docs/make_gallery.py`"
+        found += text.count("<!-- table: ")
+        assert text.count("<!-- table: ") == len(gallery.TABLE.findall(text)), path.name
+    assert found, "no page has a table of a record"
+
+
+def test_memory_that_should_not_grow_with_the_steps_does_not() -> None:
+    """What the pages say of the recorded measurements."""
+    runs = json.loads((ROOT / "examples" / "figures" / "adjoint_memory.json").read_text())["numbers"]["runs"]
+    added = {(one["engine"], one["sensealg"], one["steps"]): one["added"] for one in runs}
+    for engine in ("embedded", "julia"):
+        few, many = (added[engine, "BacksolveAdjoint", steps] for steps in (1_000, 100_000))
+        assert many == pytest.approx(few, rel=0.1)
+    whole, checkpointed = (f"InterpolatingAdjoint{options}" for options in ("", "(checkpointing=true)"))
+    assert added["julia", checkpointed, 100_000] < added["julia", whole, 100_000] / 5
+
+
 def test_commands_name_what_differs_from_the_defaults(gallery: Any, tmp_path: Path) -> None:
     settings = {**gallery.defaults("density", quick=False), "output": str(tmp_path), "resume": True}
     assert gallery.command("density", settings) == "python examples/density.py"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -38,19 +40,28 @@ def test_a_regular_mass_matrix(sensealg: str, backwards: bool) -> None:
     compare(found, exact, (matrix, y0, t))
 
 
+def decay(k: Tensor, c: Tensor, start: Tensor, t: Tensor) -> Tensor:
+    return start * torch.exp(-k * t)
+
+
+def decay_of_second_order(k: Tensor, c: Tensor, start: Tensor, t: Tensor) -> Tensor:
+    return start / (1 + k * c * start * t)
+
+
 @pytest.mark.parametrize("sensealg", [name for name in ADJOINTS if name != "BacksolveAdjoint"])
-def test_an_algebraic_equation(sensealg: str) -> None:
-    """``y1' = -k y1``, ``0 = c y1² - y2``: the gradient with respect to the start of ``y2`` is nothing."""
+@pytest.mark.parametrize(("driver", "exact"), [(0, decay), (1, decay_of_second_order)], ids=["read off", "coupled"])
+def test_an_algebraic_equation(driver: int, exact: Callable[..., Tensor], sensealg: str) -> None:
+    """``y1' = -k y1`` or ``-k y2``, ``0 = c y1² - y2``: the gradient by the start of ``y2`` is nothing."""
     rates, start = (torch.tensor(value, dtype=DOUBLE, requires_grad=True) for value in ([0.7, 1.3], 1.5))
     t, mass = torch.tensor(TIMES, dtype=DOUBLE), torch.diag(torch.tensor([1.0, 0.0], dtype=DOUBLE))
     k, c = rates
 
     def func(_t: Tensor, y: Tensor) -> Tensor:
-        return torch.stack([-k * y[0], c * y[0] ** 2 - y[1]])
+        return torch.stack([-k * y[driver], c * y[0] ** 2 - y[1]])
 
     y0 = torch.stack([start, c * start**2])
     found = pb.odeint(func, y0, t, mass_matrix=mass, sensealg=sensealg, **SOLVER)
-    y1 = start * torch.exp(-k * t)
+    y1 = exact(k, c, start, t)
     compare(found, torch.stack([y1, c * y1**2], dim=-1), (rates, start))
 
 

@@ -26,7 +26,7 @@ function backward!(
         adjoint_sensitivities(
             sol, sol.prob isa ODEProblem ? Watched(alg) : alg;
             t = t[2:end], dgdu_discrete = LossGradients(grads), sensealg, abstol, reltol,
-            backward_options(control, alg, t)...
+            initialization(sol.prob.f.mass_matrix)..., backward_options(control, alg, t)...
         )
     end
     dy0 .= by_state(sol.prob.f.mass_matrix, vec(du0)) .+ view(grads, :, 1)
@@ -40,6 +40,10 @@ for that with respect to the initial state: `Mᵀ λ`.
 """
 by_state(::UniformScaling, λ) = λ
 by_state(mass_matrix, λ) = mass_matrix' * λ
+
+"""The algebraic components of the adjoint variable follow from the others: at first, and after every time of the loss."""
+initialization(::UniformScaling) = (;)
+initialization(mass_matrix) = (; initializealg = OrdinaryDiffEqCore.BrownFullBasicInit())
 
 """`BacksolveAdjoint` as `adjoint_sensitivities` runs it, with a look at the state before a checkpoint restores it."""
 function solve_back!(dy0::Vector{T}, dp, sol, grads, t, alg, sensealg; abstol, reltol, control) where {T}

@@ -27,6 +27,8 @@ pattern, or 0; see `pattern`.
 function ordinary_equation(pointers, envs, type, n, mass, columns, rows)
     T = float_type(type)
     mass_matrix = iszero(mass) ? I : copy(array(T, mass, n, n))
+    # With them comes OrdinaryDiffEqNonlinearSolve, which finds the algebraic components of an adjoint's start.
+    mass_matrix === I || load_package("OrdinaryDiffEqSDIRK")
     jac_prototype = iszero(columns) ? nothing : pattern(T, n, columns, rows)
     return Ordinary(callbacks(pointers, envs), mass_matrix; jac_prototype)
 end

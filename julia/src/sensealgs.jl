@@ -27,12 +27,18 @@ function sensitivity_algorithm(text::AbstractString; abstol::Real, reltol::Real)
     )
     throw(
         UnsupportedError(
-            "$(nameof(typeof(made))) differentiates through the dynamics in Julia, and these are a Python " *
-                "callback; choose InterpolatingAdjoint, GaussAdjoint, QuadratureAdjoint, BacksolveAdjoint or " *
-                "ForwardSensitivity."
+            "$(nameof(typeof(made))) $(unserved(made)); choose InterpolatingAdjoint, GaussAdjoint, QuadratureAdjoint, " *
+                "BacksolveAdjoint or ForwardSensitivity."
         )
     )
 end
+
+"""What speaks against a sensitivity algorithm."""
+unserved(::SciMLBase.AbstractSensitivityAlgorithm) =
+    "differentiates through the dynamics in Julia, and these are Python's, called back or compiled for numbers alone"
+unserved(::SciMLSensitivity.SteadyStateAdjoint) = "is that of a steady state, and this is a solve over time"
+unserved(::SciMLBase.AbstractShadowingSensitivityAlgorithm) =
+    "differentiates averages over long times, and these are values at times"
 
 """Keywords that say where derivatives of the dynamics come from."""
 products(::Type) = (;)

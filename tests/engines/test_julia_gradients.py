@@ -149,7 +149,9 @@ def test_one_autograd_pass_serves_both_products() -> None:
     [
         ("InterpolatingAdjont", pb.UnknownSensealgError, "Did you mean InterpolatingAdjoint"),
         ("Tsit5", pb.UnknownSensealgError, "no name"),
-        ("ForwardDiffSensitivity", pb.UnsupportedError, "Python callback; choose InterpolatingAdjoint"),
+        ("ForwardDiffSensitivity", pb.UnsupportedError, "dynamics in Julia.* choose InterpolatingAdjoint"),
+        ("SteadyStateAdjoint", pb.UnsupportedError, "steady state.* choose InterpolatingAdjoint"),
+        ("ForwardLSS", pb.UnsupportedError, "averages.* choose InterpolatingAdjoint"),
         ("ZygoteVJP", pb.UnsupportedError, "not a sensitivity algorithm"),
     ],
 )
