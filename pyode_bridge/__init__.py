@@ -13,6 +13,7 @@ from pyode_bridge.errors import (
     UnknownSensealgError,
     UnknownSolverError,
     UnsupportedError,
+    WorkerError,
 )
 from pyode_bridge.events import Event, EventRecord, EventSolution, odeint_event, solve_events
 from pyode_bridge.neural_ode import NeuralODE
@@ -44,6 +45,7 @@ __all__ = [
     "UnknownSensealgError",
     "UnknownSolverError",
     "UnsupportedError",
+    "WorkerError",
     "daeint",
     "ddeint",
     "odeint",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,9 +19,11 @@ from pyode_bridge.dynamics import shaped_like
 from pyode_bridge.engines.julia.engine import TRANSLATED, JuliaEngine
 from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
 from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.executors import Work, solve_in_chunks
 from pyode_bridge.odeint import solve
 from pyode_bridge.preparation import Prepared, Settings, prepare
 from pyode_bridge.problem import SolverStats
+from pyode_bridge.stack import Stack
 from pyode_bridge.state import State, real_size
 
 
@@ -54,6 +57,8 @@ def solve_ensemble(
     *,
     progress: bool = False,
     lane: str = "auto",
+    executor: Any = None,
+    chunk_size: int | None = None,
     **solver: Any,
 ) -> EnsembleSolution:
     """Solve ``dy/dt = func(t, y)`` for many initial states, each by a solve with steps of its own.
@@ -71,24 +76,36 @@ def solve_ensemble(
         progress: whether to show a bar.
         lane: ``"compiled"``, ``"callback"`` or ``"auto"``, which is what the variable PYODE_BRIDGE_LANE says; see
             `odeint`.
+        executor: who solves: a ``concurrent.futures.Executor`` of any kind, or dask's ``Client``; None for this
+            process. Each of its workers solves chunks of the ensemble as this function does, with a Julia of its own,
+            and once more for the gradient. ``func`` has to be picklable.
+        chunk_size: trajectories that a worker is given at once; by default there are 64 chunks, or one for each
+            trajectory where there are fewer.
         **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``engine``, ...
 
     Raises:
         InputError: leading dimensions differ, or what `odeint` calls unusable.
         SolverError: a trajectory ended early; the message says which.
         UnsupportedError: ``lane="compiled"``, and the dynamics do not translate; says why.
+        WorkerError: a worker of ``executor`` ended early.
 
     Examples:
         >>> import torch, pyode_bridge as pb
         >>> rates = torch.linspace(0.5, 1.5, 10)[:, None]
         >>> sol = pb.solve_ensemble(lambda t, y, p: -p * y, torch.ones(10, 1), torch.tensor([0.0, 1.0]), rates)
     """
-    states, parameters = _Stack.of(y0, "y0"), None if params is None else _Stack.of(params, "params")
+    states, parameters = Stack.of(y0, "y0"), None if params is None else Stack.of(params, "params")
     count = states.count
     if parameters is not None and parameters.count != count:
         raise InputError(f"params has {parameters.count} sets, but y0 has {count} states; expected as many of both.")
     lane = checks.lane(lane)
     settings = {**solver, "lane": lane}
+    if executor is not None:
+        bar = functools.partial(_bar, shown=progress)
+        work = Work(solve_ensemble, func, states, t, parameters, settings)
+        t, y, chunks = solve_in_chunks(work, executor, chunk_size, bar)
+        first: EnsembleSolution = chunks[0]
+        return replace(first, t=t, y=y, stats=_summed([chunk.stats for chunk in chunks]))
     with _bar(count, progress) as notify:
         if lane == "callback":
             return _one_by_one(func, states, t, parameters, settings, notify)
@@ -100,40 +117,8 @@ def solve_ensemble(
             return _one_by_one(func, states, t, parameters, {**settings, "lane": "auto"}, notify)
 
 
-@dataclass(frozen=True)
-class _Stack:
-    """Tensors that share a leading dimension ``B``, in the form that the user gave them."""
-
-    tensors: tuple[Tensor, ...]
-    rebuild: Callable[[Sequence[Any]], Any]
-
-    @classmethod
-    def of(cls, given: Any, name: str) -> _Stack:
-        if isinstance(given, Tensor):
-            made = cls((given,), lambda parts: parts[0])
-        elif isinstance(given, Mapping):
-            keys = tuple(given)
-            made = cls(tuple(given.values()), lambda parts: dict(zip(keys, parts, strict=True)))
-        elif isinstance(given, (tuple, list)):
-            made = cls(tuple(given), tuple)
-        else:
-            raise InputError(f"{name} is a {type(given).__name__}; expected a tensor, or a tuple or dict of tensors.")
-        counts = {tensor.shape[:1] for tensor in made.tensors}
-        if len(counts) != 1 or not next(iter(counts)) or not next(iter(counts))[0]:
-            shapes = [tuple(tensor.shape) for tensor in made.tensors]
-            raise InputError(f"{name} has shapes {shapes}; expected one leading dimension, of all trajectories.")
-        return made
-
-    @property
-    def count(self) -> int:
-        return len(self.tensors[0])
-
-    def row(self, place: int) -> Any:
-        return self.rebuild([tensor[place] for tensor in self.tensors])
-
-
 def _one_by_one(
-    func: Callable[..., Any], states: _Stack, t: Tensor, parameters: _Stack | None, settings: Any, notify: Any
+    func: Callable[..., Any], states: Stack, t: Tensor, parameters: Stack | None, settings: Any, notify: Any
 ) -> EnsembleSolution:
     solutions = []
     for place in range(states.count):
@@ -174,7 +159,7 @@ def _summed(stats: Sequence[SolverStats]) -> SolverStats:
 
 
 def _on_threads(
-    func: Callable[..., Any], states: _Stack, t: Tensor, parameters: _Stack | None, settings: Any, notify: Any
+    func: Callable[..., Any], states: Stack, t: Tensor, parameters: Stack | None, settings: Any, notify: Any
 ) -> EnsembleSolution:
     moving: list[Moving] = []
     one = func

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class BridgeError(Exception):
@@ -44,6 +45,17 @@ class SolverError(BridgeError, RuntimeError):
         self.retcode = retcode
         self.t = t
         self.algorithm = algorithm
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _solver_error, (str(self), self.retcode, self.t, self.algorithm)  # its arguments have names
+
+
+def _solver_error(message: str, retcode: str, t: float, algorithm: str) -> SolverError:
+    return SolverError(message, retcode=retcode, t=t, algorithm=algorithm)
+
+
+class WorkerError(BridgeError, RuntimeError):
+    """A process that worked for this one ended before its work was done."""
 
 
 class GradientWarning(UserWarning):

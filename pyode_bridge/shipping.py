@@ -1,0 +1,105 @@
+"""Functions for other processes: pickled, their tensors apart, so that these may change and have gradients."""
+
+from __future__ import annotations
+
+import functools
+import io
+import pickle
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pyode_bridge.errors import InputError
+
+try:
+    from cloudpickle import Pickler  # takes what is defined in a script or a function; dask, loky and Ray bring it
+except ImportError:
+    from pickle import Pickler
+
+MOST_KEPT = 8  # objects a thread keeps, so that it neither unpickles nor translates again at each step of a training
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """An object without its tensors, as bytes that stay the same while the tensors' values change; and the tensors."""
+
+    code: bytes
+    tensors: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, given: Any, name: str) -> Shipped:
+        """Raises InputError where it cannot be pickled; ``name`` says what it is."""
+        file, tensors = io.BytesIO(), _Tensors()
+        pickler = _Pickler(file, tensors)
+        try:
+            pickler.dump(given)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{name} cannot be sent to another process ({error}). Define functions and classes at the top level of "
+                "a module, `pip install cloudpickle` for those that a script or a function defines, and keep what "
+                "cannot be pickled, such as open files and locks, out of them."
+            ) from error
+        return cls(file.getvalue(), tuple(tensors.found))
+
+
+def revived(code: bytes, values: Sequence[Tensor]) -> tuple[Any, tuple[Tensor, ...]]:
+    """The object with its tensors, which have these values now."""
+    found, tensors = _unpickled(code, threading.get_ident())  # two threads may need different values at once
+    with torch.no_grad():
+        for tensor, value in zip(tensors, values, strict=True):
+            tensor.copy_(value)
+    return found, tensors
+
+
+@functools.lru_cache(maxsize=MOST_KEPT)
+def _unpickled(code: bytes, _thread: int) -> tuple[Any, tuple[Tensor, ...]]:
+    unpickler = _Unpickler(io.BytesIO(code))
+    found = unpickler.load()
+    return found, tuple(unpickler.tensors[place] for place in range(len(unpickler.tensors)))
+
+
+class _Tensors:
+    """Tensors by identity, each with its place."""
+
+    def __init__(self) -> None:
+        self.found: list[Tensor] = []
+        self._places: dict[int, int] = {}
+
+    def place(self, tensor: Tensor) -> int:
+        if id(tensor) not in self._places:
+            self._places[id(tensor)] = len(self.found)
+            self.found.append(tensor)
+        return self._places[id(tensor)]
+
+
+class _Pickler(Pickler):  # type: ignore[misc]
+    """Writes a place and a form instead of a tensor."""
+
+    def __init__(self, file: io.BytesIO, tensors: _Tensors) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._tensors = tensors
+
+    def persistent_id(self, given: Any) -> Any:
+        if not isinstance(given, Tensor):
+            return None
+        kind = type(given) if isinstance(given, nn.Parameter) else None
+        return self._tensors.place(given), kind, tuple(given.shape), given.dtype, given.device, given.requires_grad
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes leaves of autograd where tensors were."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.tensors: dict[int, Tensor] = {}
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        place, kind, shape, dtype, device, wants_gradient = pid
+        if place not in self.tensors:
+            made = torch.zeros(shape, dtype=dtype, device=device)
+            self.tensors[place] = made.requires_grad_(wants_gradient) if kind is None else kind(made, wants_gradient)
+        return self.tensors[place]
