@@ -8,7 +8,7 @@ Known hazards and what is done about each:
 - Julia's garbage collector waits for every thread that runs Julia's code, and would take the main thread for one of
   them while it runs Python's: a solve in another thread would hang (PythonCall.jl #578). The main thread is marked as
   outside; whoever calls Julia from it comes inside by himself and goes out again.
-- A fork has one of Julia's threads and waits for the others for ever; see `forks`.
+- A fork has one of Julia's threads and waits for the others for ever; see `pyode_bridge.engines.julia.forks`.
 - Julia makes pipes at standard input, output and error non-blocking, so that Python would find the end of its input
   where nothing has come yet, and could not write what a reader does not take at once; they are made as they were.
 - juliacall may have been imported already by the user, with its own settings; what can no longer be set is said.
