@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
 from pyode_bridge.errors import SolverError
 
 # The codes are those of SciMLBase.ReturnCode; both engines speak them.
@@ -25,10 +28,24 @@ UNSTABLE_BACKWARDS = (
 )
 
 SUCCESS = frozenset({"Success", "Terminated"})
+FRUITLESS = ("MaxIters", "DtLessThanMin", "ConvergenceFailure")  # how a solve ends that cannot be as accurate as asked
+ROUNDINGS = 10  # of the relative size of rounding errors: no solver does much better
 
 
-def raise_for_retcode(retcode: str, *, t: float, t_end: float, algorithm: str, sensealg: str | None = None) -> None:
-    """Raise `SolverError` unless ``retcode`` stands for a complete solve, or backward solve of a ``sensealg``."""
+def raise_for_retcode(
+    retcode: str,
+    *,
+    t: float,
+    t_end: float,
+    algorithm: str,
+    sensealg: str | None = None,
+    rtol: float | Tensor | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Raise `SolverError` unless ``retcode`` stands for a complete solve, or backward solve of a ``sensealg``.
+
+    ``rtol`` and ``dtype`` are those of the solve, where it may have been asked for more than the dtype can hold.
+    """
     if retcode in SUCCESS:
         return
     advice = ADVICE.get(retcode, "See SciMLBase.ReturnCode for its meaning.")
@@ -38,5 +55,18 @@ def raise_for_retcode(retcode: str, *, t: float, t_end: float, algorithm: str, s
         advice = advice.replace("options=", "adjoint_options=")
         if sensealg.startswith("BacksolveAdjoint"):
             advice += f" {UNSTABLE_BACKWARDS}"
+    if retcode in FRUITLESS and rtol is not None and dtype is not None:
+        advice += _too_tight(float(torch.as_tensor(rtol).min()), dtype, "rtol" if sensealg is None else "adjoint_rtol")
     message = f"{what} stopped at t = {t:.6g}, before t = {t_end:.6g}, with retcode {retcode}. {advice}"
     raise SolverError(message, retcode=retcode, t=t, algorithm=algorithm)
+
+
+def _too_tight(rtol: float, dtype: torch.dtype, name: str) -> str:
+    """A sentence about a tolerance that the dtype is too coarse for, or an empty string."""
+    precision = torch.finfo(dtype).eps
+    if rtol >= ROUNDINGS * precision:
+        return ""
+    return (
+        f" {name}={rtol:.2g} is less than {dtype} can hold, whose numbers are {precision:.2g} apart: raise it to "
+        f"{100 * precision:.0e} or more, or solve in torch.float64."
+    )

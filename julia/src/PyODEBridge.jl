@@ -9,7 +9,7 @@ module PyODEBridge
 
 using ADTypes: ADTypes, AutoFiniteDiff
 using ChainRulesCore: ChainRulesCore
-using LinearAlgebra: BLAS, I, UniformScaling
+using LinearAlgebra: BLAS, I, UniformScaling, mul!
 using LinearSolve: LinearSolve
 using Logging: NullLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
@@ -28,6 +28,7 @@ using TOML: TOML
 using Zygote: Buffer
 
 include("errors.jl")
+include("outside.jl")
 include("kernels.jl")
 include("compiled.jl")
 include("callbacks.jl")

@@ -23,13 +23,21 @@ const TRANSLATIONS = Dict{Ptr{Cvoid}, Union{OneVector, TwoVectors}}()
 closure(::Type{C}, address) where {C} = get(() -> calling(C, address), TRANSLATIONS, address)::C
 
 calling(::Type{OneVector}, address) = Base.Experimental.@opaque(
-    (out::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Float64, env::Ptr{Cvoid}) ->
-    ccall(prepared(address), Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}), out, u, t, env)
+    function (out::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Float64, env::Ptr{Cvoid})
+        f = prepared(address)
+        return outside() do
+            ccall(f, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}), out, u, t, env)
+        end
+    end
 )
 
 calling(::Type{TwoVectors}, address) = Base.Experimental.@opaque(
-    (out::Ptr{Cvoid}, v::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Float64, env::Ptr{Cvoid}) ->
-    ccall(prepared(address), Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}), out, v, u, t, env)
+    function (out::Ptr{Cvoid}, v::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Float64, env::Ptr{Cvoid})
+        f = prepared(address)
+        return outside() do
+            ccall(f, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}), out, v, u, t, env)
+        end
+    end
 )
 
 function prepared(address)
@@ -100,7 +108,10 @@ struct Predicate
 end
 
 function (f::Predicate)(u::Dense{T}, p, t) where {T <: Union{Float32, Float64}}
-    answer = GC.@preserve u ccall(f.c_predicate, Cint, (Ptr{T}, Cdouble), pointer(u), t)
+    answer = GC.@preserve u begin
+        address, state, time = f.c_predicate, pointer(u), Float64(t)
+        outside(() -> ccall(address, Cint, (Ptr{T}, Cdouble), state, time))
+    end
     answer < 0 && throw(CallbackError())
     return !iszero(answer)
 end

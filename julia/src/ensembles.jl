@@ -118,7 +118,8 @@ function each_trajectory(work, lanes, notify)
     try
         tasks = [Threads.@spawn share(work, lane, done) for lane in lanes]
         while timedwait(() -> all(istaskdone, tasks), 0.1; pollint = 0.001) === :timed_out
-            iszero(ccall(pointer_at(notify), Cint, (Int,), done[])) || (STOPPING[] = true)
+            count, address = done[], pointer_at(notify)
+            iszero(outside(() -> ccall(address, Cint, (Int,), count))) || (STOPPING[] = true)
         end
         foreach(fetch, tasks)
     finally

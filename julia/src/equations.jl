@@ -91,8 +91,6 @@ is_nystrom(alg) = is_nystrom_type(typeof(alg))
 is_nystrom_type(type) = nameof(parentmodule(type)) === :OrdinaryDiffEqRKN
 is_imex(alg) = nameof(typeof(alg)) in SPLIT_ONLY ||
     (alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && OrdinaryDiffEqCore.issplit(alg))
-takes_split(alg, ::ODEFunction) = is_imex(alg)
-takes_split(alg, ::MatrixOperator) = alg isa OrdinaryDiffEqCore.ExponentialAlgorithm || is_imex(alg)
 
 """The form of the equation that `alg` solves: as it is, or the sum of its parts."""
 function suited(equation::Equation, alg)
@@ -145,7 +143,33 @@ end
 
 suited(equation::Quasilinear, alg) = takes_operator(alg) ? equation : suited(equation.ordinary, alg)
 
-suited(equation::Split, alg) = takes_split(alg, equation.implicit) ? equation : suited(equation.ordinary, alg)
+suited(equation::Split, alg) = is_imex(alg) ? equation : suited(equation.ordinary, alg)
+
+"""
+An implicit-explicit method takes a linear part as a function with a Jacobian: for an operator it would solve its linear
+systems by GMRES, which in Float32 does not get as close as it asks for, and goes on for ever.
+"""
+function suited(equation::Split{<:MatrixOperator}, alg)
+    alg isa OrdinaryDiffEqCore.ExponentialAlgorithm && return equation
+    is_imex(alg) || return suited(equation.ordinary, alg)
+    matrix = equation.implicit.A
+    f = ODEFunction{true, SciMLBase.FullSpecialize}(Linear(matrix); jac = Constant(matrix))
+    return Split(f, equation.explicit, equation.ordinary)
+end
+
+"""`u' = A u`."""
+struct Linear{T}
+    matrix::Matrix{T}
+end
+
+(f::Linear)(du, u, p, t) = mul!(du, f.matrix, u)
+
+"""A Jacobian that is the same everywhere."""
+struct Constant{T}
+    matrix::Matrix{T}
+end
+
+(f::Constant)(J, u, p, t) = copyto!(J, f.matrix)
 
 """The equation as an ordinary one, which adjoints differentiate."""
 ordinary(equation::Ordinary) = equation

@@ -8,9 +8,10 @@ end
 
 function (f::Conditions)(out, u::Dense{T}, t, integrator) where {T <: Union{Float32, Float64}}
     values = f.values
-    status = GC.@preserve values u ccall(
-        f.c_conditions, Cint, (Ptr{Float64}, Ptr{T}, Cdouble), pointer(values), pointer(u), t
-    )
+    status = GC.@preserve values u begin
+        address, out_values, state, time = f.c_conditions, pointer(values), pointer(u), Float64(t)
+        outside(() -> ccall(address, Cint, (Ptr{Float64}, Ptr{T}, Cdouble), out_values, state, time))
+    end
     iszero(status) || throw(CallbackError())
     copyto!(out, values)
     return nothing

@@ -5,6 +5,7 @@ NaN. Memory comes as pointers, row by row.
 module Kernels
 
 using LinearAlgebra: BLAS
+using ..PyODEBridge: outside
 
 include("elementary.jl")
 using .Elementary: Floating, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, quick_sin, quick_cos, is_reducible,
@@ -103,7 +104,8 @@ Count a call in `slot`, and now and then tell Python the time. Returns whether t
 end
 
 @noinline function tick(env::Ptr{Int}, t::Float64)
-    return iszero(ccall(Ptr{Cvoid}(unsafe_load(env, TICK)), Cint, (Cdouble,), t))
+    tick = Ptr{Cvoid}(unsafe_load(env, TICK))
+    return iszero(outside(() -> ccall(tick, Cint, (Cdouble,), t)))
 end
 
 """

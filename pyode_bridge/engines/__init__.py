@@ -6,6 +6,7 @@ import functools
 import os
 import warnings
 
+from pyode_bridge.engines.julia import forks
 from pyode_bridge.errors import EngineUnavailableError, InputError
 from pyode_bridge.problem import Engine
 
@@ -38,9 +39,14 @@ def embedded_engine() -> Engine:
     return EmbeddedEngine()
 
 
-@functools.cache
 def julia_engine() -> Engine:
     """The Julia engine; starts Julia, and installs it if it must. Raises EngineUnavailableError."""
+    forks.refuse()
+    return _julia_engine()
+
+
+@functools.cache
+def _julia_engine() -> Engine:
     from pyode_bridge.engines.julia.engine import JuliaEngine
     from pyode_bridge.engines.julia.session import start
 

@@ -62,6 +62,8 @@ class PaperAdjoint:
             t_end=sign * self._problem.t[0].item(),
             algorithm=str(self._sensitivity.method),
             sensealg=self.sensealg,
+            rtol=self._sensitivity.tolerances.rtol,
+            dtype=start.dtype,
         )
         assert integration.ys is not None  # a retcode of success carries the values
         return integration.ys[-1]

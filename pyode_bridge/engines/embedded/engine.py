@@ -66,6 +66,8 @@ class EmbeddedEngine:
             t=dynamics.sign * integration.t_reached,
             t_end=dynamics.sign * ivp.t[-1].item(),
             algorithm=name,
+            rtol=problem.tolerances.rtol,
+            dtype=problem.y0.dtype,
         )
         ys, stats = integration.ys, integration.stats
         assert ys is not None  # a retcode of success carries the values

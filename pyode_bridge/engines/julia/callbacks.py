@@ -15,6 +15,7 @@ from torch import Tensor
 from pyode_bridge.compiled.environment import ONE_INPUT, TWO_INPUTS
 from pyode_bridge.compiled.lane import Lane
 from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.engines.julia import forks
 from pyode_bridge.forms import OneInput, TwoInputs
 from pyode_bridge.sparsity import Sparsity
 
@@ -55,6 +56,10 @@ class Callbacks:
     Those of the dynamics are Python callbacks, or, in a ``lane``, compiled.
 
     An exception in a callback is kept in ``error`` and Julia is told to stop; `raised` raises it again, unchanged.
+
+    Attributes:
+        error: what a callback raised, or None.
+        lock: held by the thread whose call into Julia may call back.
     """
 
     def __init__(self, dynamics: Dynamics, lane: Lane | None = None) -> None:
@@ -68,6 +73,7 @@ class Callbacks:
         self._remembered: _Product | None = None
         self._joint_products = False
         self.error: BaseException | None = None
+        self.lock = threading.RLock()
         self._thunks: list[Any] = []
 
     @functools.cached_property
@@ -210,6 +216,14 @@ def _address(thunk: Any) -> int:
     return int(ctypes.cast(thunk, _POINTER).value or 0)
 
 
+_running: list[Callbacks] = []  # in the main thread, a solve before the one that its dynamics call for
+
+
+def _note_interrupt(signum: int, frame: Any) -> None:
+    for callbacks in _running:
+        callbacks.error = KeyboardInterrupt()
+
+
 class _Raised:
     """Notes Ctrl-C as a kept KeyboardInterrupt, which ends the solve at its next callback, and raises what was kept.
 
@@ -219,33 +233,35 @@ class _Raised:
 
     def __init__(self, callbacks: Callbacks) -> None:
         self._callbacks = callbacks
+        self._in_main = threading.current_thread() is threading.main_thread()
         self._noting = False
 
     def __enter__(self) -> None:
+        forks.refuse()
+        self._callbacks.lock.acquire()
         self._callbacks.error = None
-        if (
-            threading.current_thread() is threading.main_thread()
-            and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
-        ):
-            _signal.signal(_signal.SIGINT, self._note)
-            self._noting = True
+        if self._in_main:
+            _running.append(self._callbacks)
+            if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+                _signal.signal(_signal.SIGINT, _note_interrupt)
+                self._noting = True
 
     def __exit__(self, kind: Any, raised: BaseException | None, trace: Any) -> None:
         callbacks = self._callbacks
         if self._noting:
             _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+        if self._in_main:
+            _running.pop()
         if callbacks.lane is not None:
             callbacks.lane.count()
-        if callbacks.error is not None:
-            error, callbacks.error = callbacks.error, None
+        error, callbacks.error = callbacks.error, None
+        callbacks.lock.release()
+        if error is not None:
             context = error.__context__
             try:
                 raise error
             finally:
                 error.__context__ = context  # not what Julia made of it
-
-    def _note(self, signum: int, frame: Any) -> None:
-        self._callbacks.error = KeyboardInterrupt()
 
 
 class _Product:

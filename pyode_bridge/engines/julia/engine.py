@@ -94,7 +94,14 @@ class JuliaEngine:
         sign = problem.dynamics.sign
         retcode, t_reached, *counts = self._bridge.report(solved)
         if retcode not in SUCCESS:
-            raise_for_retcode(retcode, t=sign * t_reached, t_end=sign * t[-1].item(), algorithm=name)
+            raise_for_retcode(
+                retcode,
+                t=sign * t_reached,
+                t_end=sign * t[-1].item(),
+                algorithm=name,
+                rtol=problem.tolerances.rtol,
+                dtype=y0.dtype,
+            )
         pullback = None
         if sensitivity is not None:
             call = self._call(problem, sensitivity, sensealg, backward, callbacks, solved)
@@ -333,6 +340,8 @@ class JuliaEngine:
                 t_end=sign * problem.t[0].item(),
                 algorithm=str(sensitivity.method),
                 sensealg=name,
+                rtol=sensitivity.tolerances.rtol,
+                dtype=problem.y0.dtype,
             )
             warn_of_mismatch(Mismatch(sign * t, error, size), sensitivity, name)
 

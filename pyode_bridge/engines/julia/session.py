@@ -3,7 +3,12 @@
 Known hazards and what is done about each:
 
 - Julia with several threads uses SIGSEGV for its garbage collector, so it must handle signals itself; it then takes
-  SIGINT too, which is given back to Python here, or Ctrl-C would not stop a solve (PythonCall.jl #219).
+  SIGINT and others too, which are given back to Python here, or Ctrl-C would not stop a solve (PythonCall.jl #219), and
+  the user's own handlers of SIGTERM and the like would never run.
+- Julia's garbage collector waits for every thread that runs Julia's code, and would take the main thread for one of
+  them while it runs Python's: a solve in another thread would hang (PythonCall.jl #578). The main thread is marked as
+  outside; whoever calls Julia from it comes inside by himself and goes out again.
+- A fork has one of Julia's threads and waits for the others for ever; see `pyode_bridge.engines.julia.forks`.
 - Julia makes pipes at standard input, output and error non-blocking, so that Python would find the end of its input
   where nothing has come yet, and could not write what a reader does not take at once; they are made as they were.
 - juliacall may have been imported already by the user, with its own settings; what can no longer be set is said.
@@ -14,6 +19,7 @@ Known hazards and what is done about each:
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import os
 import signal
@@ -34,6 +40,11 @@ JULIA_SETTINGS = {
     "PYTHON_JULIACALL_THREADS": "auto",
     "PYTHON_JULIACALL_AUTOLOAD_IPYTHON_EXTENSION": "no",
 }
+PYTHONS_SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1")
+    if hasattr(signal, name)  # Windows lacks some
+]
 
 
 @functools.cache
@@ -56,7 +67,14 @@ def start() -> Any:
             f"Julia runs, but the package PyODEBridge does not load: {str(error).splitlines()[0]} "
             "Run `python -m pyode_bridge doctor` to see which packages are missing."
         ) from error
+    _leave_julia(main)
     return main.PyODEBridge
+
+
+def _leave_julia(main: Any) -> None:
+    """Let Julia collect garbage while this thread, which started it, runs Python's code."""
+    address = main.seval("UInt(cglobal(:jl_gc_safe_enter))")
+    ctypes.PYFUNCTYPE(ctypes.c_int8)(int(address))()  # not within a call into Julia, whose end would undo it
 
 
 def package_directory() -> Path:
@@ -83,7 +101,7 @@ def _main_module() -> Any:
         for name, value in {**JULIA_SETTINGS, **as_environment(location)}.items():
             os.environ.setdefault(name, value)
     try:
-        with warnings.catch_warnings(), _sigint_kept(), _blocking_kept():
+        with warnings.catch_warnings(), _signals_kept(), _blocking_kept():
             warnings.filterwarnings("ignore", message="torch was imported before juliacall")
             from juliacall import Main
     except (Exception, SystemExit) as error:
@@ -124,16 +142,18 @@ def _check_running_juliacall() -> None:
 
 
 @contextlib.contextmanager
-def _sigint_kept() -> Iterator[None]:
-    """Give SIGINT back to Python after Julia has taken it."""
-    handler = signal.getsignal(signal.SIGINT)
+def _signals_kept() -> Iterator[None]:
+    """Give Python back the signals that Julia takes: with their handlers, and unblocked where they were."""
+    handlers = {number: signal.getsignal(number) for number in PYTHONS_SIGNALS}
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, ()) if hasattr(signal, "pthread_sigmask") else None
     try:
         yield
     finally:
-        if handler is not None:
-            signal.signal(signal.SIGINT, handler)
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        for number, handler in handlers.items():
+            if handler is not None:  # it was not set by Python
+                signal.signal(number, handler)
+        if masked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def julia_errors(asked_for: Any, *, argument: str = "method") -> Iterator[None]:
         raise _translated(error.exception, str(asked_for), argument) from error
 
 
-def _translated(exception: Any, asked_for: str, argument: str) -> BridgeError:
+def _translated(exception: Any, asked_for: str, argument: str) -> Exception:
     from juliacall import Main
 
     bridge = Main.PyODEBridge
@@ -48,6 +48,12 @@ def _translated(exception: Any, asked_for: str, argument: str) -> BridgeError:
         return UNKNOWN.get(argument, InputError)(
             f"{argument}={asked_for!r}: {name} is no name that the installed Julia packages export."
             + near_names(name, known)
+        )
+    if Main.isa(exception, Main.OutOfMemoryError):
+        return MemoryError(
+            f"Julia ran out of memory while working on {asked_for!r}. Implicit solvers keep matrices with a row and a "
+            "column for each component: for large states give jac_sparsity, a linear solver that needs none, as in "
+            "'KenCarp4(linsolve=KrylovJL_GMRES())', or name an explicit solver."
         )
     message = str(Main.sprint(Main.showerror, exception))
     if Main.isa(exception, bridge.UnsupportedError) or Main.isa(exception, bridge.MissingPackageError):
