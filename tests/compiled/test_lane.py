@@ -253,3 +253,14 @@ def test_a_jacobian_that_was_not_compiled_is_asked_for_at_each_solve():
         assert sol.lane == "compiled"
         for grad, true in zip(grads, expected, strict=True):
             torch.testing.assert_close(grad, true, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("sensealg", ["GaussAdjoint", "QuadratureAdjoint"])
+def test_equations_that_are_kept_outlive_the_solves_that_made_them(sensealg):
+    """They ask for the product with no parameters too, once from Python's memory that was gone (a crash)."""
+    for _ in range(3):
+        _, (grad,) = gradients(lambda t, y: -y * torch.cos(t), "compiled", method="Rodas5P", sensealg=sensealg)
+        weights = torch.linspace(1, 2, 10, dtype=DOUBLE).view(5, 2)
+        exact = (weights * torch.exp(-torch.sin(T))[:, None]).sum(0)
+        torch.testing.assert_close(grad, exact, rtol=1e-6, atol=1e-8)
+        gc.collect()

@@ -28,6 +28,8 @@ _C_TYPES = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 MAX_VIEWS = 512
 
 FAILED = -1  # what a callback returns after an exception
+# The product with no parameters. It lasts, as equations of compiled dynamics do, which are kept from solve to solve.
+NOTHING = TWO_INPUTS(lambda *_: 0)
 
 
 class Views:
@@ -109,7 +111,7 @@ class Callbacks:
         callbacks: dict[str, Callable[[], int]] = {
             "rhs": lambda: self.one_input(dynamics, dynamics.size),
             "vjp": lambda: self._pointer(TWO_INPUTS(self._guarded(self._vjp))),
-            "vjp_p": lambda: self._pointer(TWO_INPUTS(self._guarded(self._vjp_p))),
+            "vjp_p": self._parameter_product_pointer,
             "jacobian": lambda: self._jacobian_pointer(sparsity),
         }
         unused = set() if products else {"vjp", "vjp_p"}
@@ -119,6 +121,11 @@ class Callbacks:
         ]
         # Tuples: they reach Julia with the types of their elements, as lists do not.
         return tuple(address for address, _ in found), tuple(env for _, env in found)
+
+    def _parameter_product_pointer(self) -> int:
+        if not self._dynamics.parameter_size:
+            return _address(NOTHING)
+        return self._pointer(TWO_INPUTS(self._guarded(self._vjp_p)))
 
     def _jacobian_pointer(self, sparsity: Sparsity | None) -> int:
         if sparsity is not None:
