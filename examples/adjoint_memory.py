@@ -21,7 +21,7 @@ import common
 import matplotlib.pyplot as plt
 import torch
 import torchdiffeq
-from measurements import look, measured, print_table
+from measurements import look, measured, memory, print_table
 
 import pyode_bridge as pb
 from pyode_bridge.engines import select_engine
@@ -114,12 +114,6 @@ def child(case: Case, steps: int) -> None:
     peak = memory("VmHWM")
     error = ((found - exact).norm() / exact.norm()).item()
     print(json.dumps({"added": max(peak - before, 0), "resident": peak, "error": error}))
-
-
-def memory(field: str) -> int:
-    """Bytes of a field of this process's status."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field + ":"))
 
 
 def run(case: Case, steps: int) -> Run:

@@ -161,6 +161,12 @@ def first_line(error: Exception) -> str:
     return str(error).split("\n", 1)[0]
 
 
+def memory(field: str) -> int:
+    """Bytes of a field of this process's status, such as VmRSS or VmHWM (Linux)."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field + ":"))
+
+
 def save(figure: Figure, path: Path) -> None:
     """Save as PNG and SVG under ``path`` without a suffix, and close."""
     figure.savefig(path.with_suffix(".png"), dpi=120)

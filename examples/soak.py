@@ -8,7 +8,6 @@ that of the first, and so is the time of a solve.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import common
 import matplotlib.pyplot as plt
 import torch
-from measurements import save
+from measurements import memory, save
 from torch import nn
 from tqdm import tqdm
 
@@ -70,19 +69,13 @@ def soak(engine: str, lane: str, solves: int) -> tuple[list[dict[str, float]], b
             y.square().sum().backward()
             seconds.append(time.perf_counter() - begin)
             if count % every == 0:
-                samples.append({"solves": count, "MB": resident_mb(), "ms": 1e3 * statistics.median(seconds)})
+                samples.append({"solves": count, "MB": memory("VmRSS") / 1e6, "ms": 1e3 * statistics.median(seconds)})
                 seconds.clear()
     except KeyboardInterrupt:
         if not samples:
             raise
         return samples, False
     return samples, True
-
-
-def resident_mb() -> float:
-    """Memory that this process holds (Linux)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def changes(samples: list[dict[str, float]]) -> dict[str, float]:

@@ -24,7 +24,7 @@ from pyode_bridge.odeint import solve
 from pyode_bridge.preparation import Prepared, Settings, prepare
 from pyode_bridge.problem import SolverStats
 from pyode_bridge.stack import Stack
-from pyode_bridge.state import State, real_size
+from pyode_bridge.state import State, flat_real, real_size
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _on_threads(
         raise UntranslatableError("the embedded engine has no compiled lane")
     ensemble = prepared.engine.ensemble(prepared.problem, notify)
     structure = prepared.structure
-    y0s = torch.cat([_rows(tensor) for tensor in states.tensors], dim=1)
+    y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)
     run = _Run(ensemble, prepared, moving)
     if prepared.problem.sensitivity is None:
         ys = run.forward(y0s.detach())
@@ -249,12 +249,6 @@ def _bar(count: int, shown: bool) -> Iterator[Callable[[int], None]]:
     with tqdm(total=count, desc="ensemble", unit="solve") as bar:
         yield lambda done: bar.update(done - bar.n) and None
         bar.update(count - bar.n)
-
-
-def _rows(tensor: Tensor) -> Tensor:
-    """Each trajectory's numbers as a row, laid out as `Structure.pack` does."""
-    real = torch.view_as_real(tensor) if tensor.is_complex() else tensor
-    return real.reshape(len(tensor), -1)
 
 
 def _own(tensor: Tensor) -> Tensor:

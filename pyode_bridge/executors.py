@@ -166,15 +166,17 @@ class Chunked:
         return [_joined(column, tasks, own=place < own) for place, column in enumerate(columns)]
 
     def _all_done(self, tasks: Sequence[Task]) -> list[Done]:
-        total, done = sum(task.count for task in tasks), dict[int, Done]()
+        total, done, count = sum(task.count for task in tasks), dict[int, Done](), 0
         futures: dict[Future[bytes], Task] = {}
         with self._bar(total) as notify:
             try:
                 for task in tasks:
                     futures[self._executor.submit(work, pickle.dumps(task))] = task
                 for future in as_completed(futures):
-                    done[futures[future].first] = pickle.loads(future.result())
-                    notify(sum(task.count for task in tasks if task.first in done))
+                    task = futures[future]
+                    done[task.first] = pickle.loads(future.result())
+                    count += task.count
+                    notify(count)
             except BrokenExecutor as error:
                 raise WorkerError(
                     f"A worker of {type(self._executor).__name__} ended before its chunk was solved; {len(done)} of "

@@ -117,13 +117,14 @@ function solver(name, y0, arrays, times, method, reltol, abstol)
     return () -> solve(problem, alg; saveat, reltol, abstol, maxiters = 10_000_000).u[end]
 end
 
-function ensemble(y0, rates, times, reltol, abstol)
+function ensemble(y0, rates, times, method, reltol, abstol)
     u0s, ps = Array(transposed(y0)), Array(transposed(rates))
     saveat, tspan = Vector{Float64}(times), (Float64(times[1]), Float64(times[end]))
     first = ODEProblem{true, FullSpecialize}(lotka_volterra_rates!, u0s[:, 1], tspan, ps[:, 1])
+    alg = ALGORITHMS[method]
     many = EnsembleProblem(first; prob_func = (one, context) -> one_of(one, u0s, ps, context), safetycopy = false)
     function ends()
-        found = solve(many, Tsit5(), EnsembleThreads(); trajectories = size(u0s, 2), saveat, reltol, abstol)
+        found = solve(many, alg, EnsembleThreads(); trajectories = size(u0s, 2), saveat, reltol, abstol)
         return reduce(hcat, one.u[end] for one in found.u)
     end
     return ends
@@ -161,7 +162,7 @@ def entry(case: Case) -> Entry:
     julia, times, tolerances = module(), case.t.numpy(), (case.rtol, case.atol)
     arrays = tuple(weight.numpy() for weight in case.weights)  # a list would reach Julia as Python objects
     if case.kind == "ensemble":
-        solve = julia.ensemble(case.y0.numpy(), arrays[0], times, *tolerances)
+        solve = julia.ensemble(case.y0.numpy(), arrays[0], times, case.method, *tolerances)
     else:
         solve = julia.solver(case.side.__name__, case.y0.numpy(), arrays, times, case.method, *tolerances)
     # A state of several dimensions is the transpose of torch's.

@@ -107,7 +107,7 @@ def diffeqpy_entry(case: Case) -> Entry:
         return case.side(np, np.asarray(u)).tolist()
 
     problem = ode.ODEProblem(f, case.y0.tolist(), (case.t[0].item(), case.t[-1].item()))
-    algorithm = ode.Rodas5P(autodiff=ode.AutoFiniteDiff()) if case.stiff else ode.Tsit5()
+    algorithm = ode.Rodas5P(autodiff=ode.AutoFiniteDiff()) if case.stiff else getattr(ode, case.method)()
     settings = {"reltol": case.rtol, "abstol": case.atol, "saveat": case.t.tolist(), "maxiters": MOST_STEPS}
 
     def solve() -> Any:

@@ -46,7 +46,7 @@ class Environment:
         self._values = (ctypes.c_int64 * (-(-whole // 8)))()
         self.address = ctypes.addressof(self._values)
         self.rest()
-        self._tick = _TICK(_told(weakref.ref(self)))
+        self._tick = _TICK(_weakly(self._ticked, otherwise=0))
         self._values[TICK - 1] = ctypes.cast(self._tick, ctypes.c_void_p).value or 0
         work = aligned(self.address + 8 * self.size)
         self._values[WORK - 1] = work
@@ -70,7 +70,7 @@ class Environment:
     @functools.cached_property
     def jacobian(self) -> Any:
         """A C function that asks `on_jacobian`."""
-        return ONE_INPUT(_asked(weakref.ref(self)))
+        return ONE_INPUT(_weakly(self._asked_for_jacobian, otherwise=-1))
 
     def compute_jointly(self, joint: bool) -> None:
         """Whether both vector-Jacobian products are to be computed at once, by a function for that."""
@@ -83,6 +83,9 @@ class Environment:
         values[RHS_CALLS - 1] = values[VJP_CALLS - 1] = values[JACOBIAN_CALLS - 1] = 0
         return counts
 
+    def _asked_for_jacobian(self, *args: Any) -> int:
+        return -1 if self.on_jacobian is None else self.on_jacobian(*args)
+
     def _ticked(self, s: float) -> int:
         status = self.on_tick(s)
         if status:
@@ -94,22 +97,15 @@ class Environment:
         return 0
 
 
-def _told(environment: weakref.ref[Environment]) -> Callable[[float], int]:
+def _weakly(method: Callable[..., int], *, otherwise: int) -> Callable[..., int]:
     """A C function keeps what it calls alive, so it must not hold the environment, which holds it."""
+    reference = weakref.WeakMethod(method)
 
-    def tell(s: float) -> int:
-        found = environment()
-        return 0 if found is None else found._ticked(s)
+    def call(*args: Any) -> int:
+        found = reference()
+        return otherwise if found is None else found(*args)
 
-    return tell
-
-
-def _asked(environment: weakref.ref[Environment]) -> Callable[..., int]:
-    def ask(*args: Any) -> int:
-        found = environment()
-        return -1 if found is None or found.on_jacobian is None else found.on_jacobian(*args)
-
-    return ask
+    return call
 
 
 def _go_on(s: float) -> int:

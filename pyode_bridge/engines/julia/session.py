@@ -160,7 +160,7 @@ def _signals_kept() -> Iterator[None]:
 def _blocking_kept() -> Iterator[None]:
     """Let standard input, output and error block as they did before Julia had them."""
     before = {}
-    for descriptor in range(3):
+    for descriptor in range(3) if hasattr(os, "get_blocking") else ():  # Windows lacks it before Python 3.12
         with contextlib.suppress(OSError):  # it may be closed
             before[descriptor] = os.get_blocking(descriptor)
     try:
