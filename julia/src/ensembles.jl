@@ -112,28 +112,66 @@ end
 """Call `work(lane, k)` for every trajectory `k`, the lanes side by side on threads."""
 function each_trajectory(work, lanes, notify)
     STOPPING[] = false
-    done = Threads.Atomic{Int}(0)
+    done, next = Threads.Atomic{Int}(0), Threads.Atomic{Int}(1)
+    take_lanes(after) = while (number = Threads.atomic_add!(next, 1)) <= length(lanes)
+        share(work, lanes[number], done, after)
+    end
+    tell() = tell_or_stop(notify, done[])
     blas_threads = BLAS.get_num_threads()
     BLAS.set_num_threads(1)
     try
-        tasks = [Threads.@spawn share(work, lane, done) for lane in lanes]
-        while timedwait(() -> all(istaskdone, tasks), 0.1; pollint = 0.001) === :timed_out
-            count, address = done[], pointer_at(notify)
-            iszero(outside(() -> ccall(address, Cint, (Int,), count))) || (STOPPING[] = true)
-        end
-        foreach(fetch, tasks)
+        Threads.threadid() == 1 ? on_all_threads(take_lanes, tell) : beside_the_first_thread(take_lanes, tell)
     finally
         BLAS.set_num_threads(blas_threads)
     end
     return nothing
 end
 
-function share(work, lane, done)
+"""Tell how many are done; what is not 0 in answer ends them all."""
+function tell_or_stop(notify, count)
+    address = pointer_at(notify)
+    iszero(outside(() -> ccall(address, Cint, (Int,), count))) || (STOPPING[] = true)
+    return nothing
+end
+
+const SECONDS_UNTOLD = 0.1
+
+function on_all_threads(take_lanes, tell)
+    tasks = [Threads.@spawn take_lanes(yield) for _ in 1:Threads.nthreads()] # yield to the task that tells
+    while timedwait(() -> all(istaskdone, tasks), SECONDS_UNTOLD; pollint = 0.001) === :timed_out
+        tell()
+    end
+    return foreach(fetch, tasks)
+end
+
+"""
+The same for a thread that Julia did not start. It waits for nothing of Julia's, since timers and tasks for the first
+thread need that one, which runs Python's code; so it takes lanes itself, beside the other threads.
+"""
+function beside_the_first_thread(take_lanes, tell)
+    tasks = [Threads.@spawn take_lanes(Returns(nothing)) for _ in 2:Threads.nthreads()]
+    told = Ref(time())
+    tell_now_and_then() = time() - told[] < SECONDS_UNTOLD || (tell(); told[] = time(); nothing)
+    try
+        take_lanes(tell_now_and_then)
+    catch
+        STOPPING[] = true
+        rethrow()
+    finally
+        while !all(istaskdone, tasks)
+            outside(() -> Libc.systemsleep(0.001))
+            tell_now_and_then()
+        end
+    end
+    return foreach(fetch, tasks)
+end
+
+function share(work, lane, done, after)
     for k in lane.trajectories
         STOPPING[] && throw(CallbackError())
         work(turn_to!(lane, k), k)
         Threads.atomic_add!(done, 1)
-        yield() # to the task that tells how many are done
+        after()
     end
     return nothing
 end

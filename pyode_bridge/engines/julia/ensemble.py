@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from pyode_bridge.engines.julia.equation import type_name
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
 from pyode_bridge.problem import Problem, Sensitivity, SolverStats
 from pyode_bridge.retcodes import SUCCESS, raise_for_retcode
+
+_ONE_AT_A_TIME = threading.RLock()  # each takes all of Julia's threads, and what ends one would end another
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Ensemble:
         ys = y0s.new_empty(len(y0s), len(t), y0s.shape[1])
         addresses, _ = self._callbacks.functions(products=settings.sensitivity is not None)
         environment = lane.environment
-        with self._callbacks.raised(), julia_errors(problem.method):
+        with _ONE_AT_A_TIME, self._callbacks.raised(), julia_errors(problem.method):
             solved = self._bridge.solve_ensemble(
                 addresses,
                 environment.address,
@@ -98,7 +101,7 @@ class Ensemble:
         grads = grads.contiguous()
         count, times, n = grads.shape
         dy0s, dps = grads.new_empty(count, n), grads.new_empty(count, problem.dynamics.parameter_size)
-        with self._callbacks.raised(), julia_errors(name):
+        with _ONE_AT_A_TIME, self._callbacks.raised(), julia_errors(name):
             ended = self._bridge.pull_back_ensemble(
                 solved.julia,
                 type_name(grads),
