@@ -21,6 +21,12 @@ LANES = ("auto", "compiled", "callback")
 LANE_VARIABLE = "PYODE_BRIDGE_LANE"
 
 
+def function(given: Any, name: str, maps: str = "t and y") -> None:
+    """Raise if ``given`` cannot be called."""
+    if not callable(given):
+        raise InputError(f"{name} is a {type(given).__name__}; expected a function of {maps}, or a module.")
+
+
 def times(given: Any, structure: Structure) -> tuple[Tensor, np.ndarray[Any, np.dtype[np.float64]]]:
     """``given`` as a floating tensor of shape ``(T,)``, strictly monotone, ``T >= 2``, and its values."""
     t = _as_tensor(given, "t", "a 1-D tensor of times")

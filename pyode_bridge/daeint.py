@@ -68,6 +68,7 @@ def daeint(
         >>> y0 = torch.tensor([0.0, 1.0], dtype=torch.float64)
         >>> y = pb.daeint(circle, y0, torch.linspace(0.0, 1.0, 11))
     """
+    checks.function(residual, "residual", "t, y and dy")
     slope = _zeros(Structure.of(y0)) if dy0 is None else dy0
     settings = Settings(
         rtol=rtol,

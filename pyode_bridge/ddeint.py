@@ -63,6 +63,7 @@ def ddeint(
         >>> import torch, pyode_bridge as pb
         >>> y = pb.ddeint(lambda t, y, past: -past[0], torch.ones(1), torch.linspace(0.0, 2.0, 21), lags=[1.0])
     """
+    checks.function(func, "func", "t, y and the past")
     delays, structure = _lags(lags), Structure.of(y0)
     past = _history(history, structure, structure.pack(y0).detach())
 

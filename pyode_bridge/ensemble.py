@@ -94,6 +94,7 @@ def solve_ensemble(
         >>> rates = torch.linspace(0.5, 1.5, 10)[:, None]
         >>> sol = pb.solve_ensemble(lambda t, y, p: -p * y, torch.ones(10, 1), torch.tensor([0.0, 1.0]), rates)
     """
+    checks.function(func, "func")
     states, parameters = Stack.of(y0, "y0"), None if params is None else Stack.of(params, "params")
     count = states.count
     if parameters is not None and parameters.count != count:

@@ -171,6 +171,8 @@ def odeint_event(
         SolverError: there is no event within a span of some 10⁹ time units, or a solve failed on the way.
     """
     del odeint_interface
+    checks.function(func, "func")
+    checks.function(event_fn, "event_fn")
     structure = Structure.of(y0)
     t0 = checks.finite_time(t0, "t0", structure)
     events = _elements(event_fn, y0, t0)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyode_bridge import checks
 from pyode_bridge.compilation import between_graphs
 from pyode_bridge.odeint import odeint, solve
 from pyode_bridge.solution import Solution
@@ -36,6 +37,7 @@ class NeuralODE(torch.nn.Module):
 
     def __init__(self, func: Callable[[Tensor, Any], Any], t: Any = (0.0, 1.0), **solver: Any) -> None:
         super().__init__()
+        checks.function(func, "func")
         self.func = func
         self.solver = solver
         self.register_buffer("t", torch.as_tensor(t))

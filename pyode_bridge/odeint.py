@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pyode_bridge import levels, transforms
+from pyode_bridge import checks, levels, transforms
 from pyode_bridge import progress as progress_bar
 from pyode_bridge.autograd import OdeSolve
 from pyode_bridge.compilation import between_graphs
@@ -175,6 +175,7 @@ def solve(
         dense=dense,
         lane=lane,
     )
+    checks.function(func, "func")
     if levels.active():
         return transforms.solution(func, y0, t, settings)
     prepared = prepare(func, y0, t, settings)

@@ -54,6 +54,8 @@ class StepOptions:
         """Check a user's dictionary; torchdiffeq's ``step_size``, ``first_step`` and ``max_num_steps`` are known."""
         if not options:
             return cls()
+        if not isinstance(options, Mapping):
+            raise InputError(f"{name} is a {type(options).__name__}; expected a dict, for example {{'dt': 0.1}}.")
         known = [field.name for field in fields(cls)]
         values: dict[str, Any] = {}
         for key, value in options.items():

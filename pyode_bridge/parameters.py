@@ -13,6 +13,11 @@ from pyode_bridge.errors import InputError
 
 def listed_parameters(adjoint_params: Iterable[Tensor]) -> list[Tensor]:
     """The tensors that a caller listed, without those that need no gradient."""
+    if isinstance(adjoint_params, Tensor) or not isinstance(adjoint_params, Iterable):
+        raise InputError(
+            f"adjoint_params is a {type(adjoint_params).__name__}; expected several tensors, for example "
+            "tuple(func.parameters())."
+        )
     parameters = list(adjoint_params)
     for position, parameter in enumerate(parameters):
         if not isinstance(parameter, Tensor):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pyode_bridge import checks
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.errors import InputError
 from pyode_bridge.forms import Halves, OneInput, Operator, Terms, TwoInputs
@@ -35,6 +36,8 @@ class Partitioned(nn.Module):
 
     def __init__(self, velocity: Callable[..., Tensor], force: Callable[..., Tensor]) -> None:
         super().__init__()
+        checks.function(velocity, "velocity", "t, q and p")
+        checks.function(force, "force", "t, q and p")
         self.velocity = velocity
         self.force = force
 
@@ -54,6 +57,7 @@ class SecondOrder(Partitioned):
     """
 
     def __init__(self, acceleration: Callable[..., Tensor]) -> None:
+        checks.function(acceleration, "acceleration", "t, q and v")
         super().__init__(_same, acceleration)
 
 
@@ -74,6 +78,9 @@ class Split(nn.Module):
 
     def __init__(self, implicit: Callable[..., Any] | Tensor, explicit: Callable[..., Any]) -> None:
         super().__init__()
+        if not isinstance(implicit, Tensor):
+            checks.function(implicit, "implicit")
+        checks.function(explicit, "explicit")
         self.implicit = implicit
         self.explicit = explicit
 
@@ -101,6 +108,7 @@ class Quasilinear(nn.Module):
 
     def __init__(self, matrix: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
+        checks.function(matrix, "matrix")
         self.matrix = matrix
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:

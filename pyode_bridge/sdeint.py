@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pyode_bridge import checks
 from pyode_bridge.compilation import between_graphs
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.errors import InputError
@@ -72,6 +73,8 @@ def sdeint(
         >>> import torch, pyode_bridge as pb
         >>> y = pb.sdeint(lambda t, y: -y, lambda t, y: 0.1 * y, torch.ones(8), torch.linspace(0.0, 1.0, 11), seed=1)
     """
+    checks.function(drift, "drift")
+    checks.function(diffusion, "diffusion")
     if noise not in DEFAULT_METHODS:
         raise InputError(f"noise is {noise!r}; expected one of {', '.join(map(repr, DEFAULT_METHODS))}.")
     settings = Settings(

@@ -36,6 +36,9 @@ class Stack:
             made = cls(tuple(given))
         else:
             raise InputError(f"{name} is a {type(given).__name__}; expected a tensor, or a tuple or dict of tensors.")
+        for place, part in enumerate(made.tensors):
+            if not isinstance(part, Tensor):
+                raise InputError(f"{name}[{place}] is a {type(part).__name__}; expected a tensor.")
         counts = {tensor.shape[:1] for tensor in made.tensors}
         if len(counts) != 1 or not next(iter(counts)) or not next(iter(counts))[0]:
             shapes = [tuple(tensor.shape) for tensor in made.tensors]

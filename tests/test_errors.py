@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -51,6 +52,10 @@ UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
     "dynamics return a wrong device": ({"func": lambda t, y: y.to("meta")}, "on meta"),
     "dynamics return no tensor": ({"func": lambda t, y: 1.0}, "returned a float; expected a tensor"),
     "dynamics return NaN at once": ({"func": nan}, "holds 2 NaN or Inf"),
+    "dynamics cannot be called": ({"func": "decay"}, "func is a str; expected a function of t and y"),
+    "options no dict": ({"options": [0.1]}, "options is a list; expected a dict"),
+    "adjoint_params one tensor": ({"adjoint_params": Y0}, "adjoint_params is a Tensor; expected several tensors"),
+    "adjoint_params a number": ({"adjoint_params": 1}, "adjoint_params is a int"),
     "adjoint_params no tensors": ({"adjoint_params": ["weight"]}, r"adjoint_params\[0\] is a str"),
 }
 
@@ -67,6 +72,32 @@ def test_a_module_on_another_device_is_refused(engine: str) -> None:
     module = nn.Linear(2, 2, device="meta")
     with pytest.raises(pb.InputError, match=r"func\.weight is on meta, but y0 is on cpu"):
         pb.odeint(module, torch.ones(2), torch.tensor([0.0, 1.0]), engine=engine)
+
+
+NOT_FUNCTIONS: dict[str, tuple[Callable[[], Any], str]] = {
+    "NeuralODE": (lambda: pb.NeuralODE(None), "func is a NoneType; expected a function of t and y"),
+    "SecondOrder": (lambda: pb.SecondOrder(1.0), "acceleration is a float; expected a function of t, q and v"),
+    "Partitioned": (lambda: pb.Partitioned(decay, None), "force is a NoneType"),
+    "Split": (lambda: pb.Split(None, decay), "implicit is a NoneType"),
+    "Quasilinear": (lambda: pb.Quasilinear(torch.eye(2)), "matrix is a Tensor; expected a function"),
+    "solve_ensemble": (lambda: pb.solve_ensemble(None, Y0[:, None], T), "func is a NoneType"),
+    "odeint_event": (lambda: pb.odeint_event(decay, Y0, T[0], event_fn=None), "event_fn is a NoneType"),
+    "sdeint": (lambda: pb.sdeint(decay, 0.1, Y0, T), "diffusion is a float"),
+    "ddeint": (lambda: pb.ddeint("f", Y0, T, lags=[1.0]), "func is a str; expected a function of t, y and the past"),
+    "daeint": (lambda: pb.daeint(None, Y0, T), "residual is a NoneType; expected a function of t, y and dy"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_FUNCTIONS)
+def test_what_cannot_be_called_is_refused_by_its_name(name: str) -> None:
+    make, message = NOT_FUNCTIONS[name]
+    with pytest.raises(pb.InputError, match=message):
+        make()
+
+
+def test_an_ensemble_of_no_tensors_is_refused() -> None:
+    with pytest.raises(pb.InputError, match=r"y0\[0\] is a float; expected a tensor"):
+        pb.solve_ensemble(decay, [1.0, 2.0], T)
 
 
 def test_a_tuple_state_with_wrong_output_says_where(engine: str) -> None:
