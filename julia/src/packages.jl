@@ -52,7 +52,22 @@ function load_package(name::AbstractString)
     id = identify(name)
     id === nothing && return nothing
     Base.locate_package(id) === nothing && return nothing
+    check_compiled(id)
     return Base.require(id)
+end
+
+"""
+Throw where loading a package would wait for ever: compiling one reads what another process writes, for which Julia
+needs its first thread, and that runs Python's code while another thread solves.
+"""
+function check_compiled(id)
+    Threads.threadid() == 1 || haskey(Base.loaded_modules, id) || Base.isprecompiled(id) || throw(
+        UnsupportedError(
+            "$(id.name) is not compiled yet, which Julia does in its first thread alone. Solve once with the same " *
+                "solver in the main thread, or run `python -m pyode_bridge install`."
+        )
+    )
+    return nothing
 end
 
 """The names that a package's source exports, read as text, without loading it."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,3 +177,26 @@ def test_other_users_share_the_session(engine: str) -> None:
     at_once([of_theirs, of_ours, of_theirs])
     of_theirs()
     assert len(other.counts) > 60
+
+
+@pytest.mark.parametrize("engine", [pytest.param("julia", marks=pytest.mark.julia)], indirect=True)
+def test_a_package_that_is_not_compiled_is_refused_in_another_thread(tmp_path: Path) -> None:
+    """Julia would wait for ever."""
+    import juliacall
+
+    from pyode_bridge.engines.julia import session
+
+    package = tmp_path / "NeverCompiled"
+    (package / "src").mkdir(parents=True)
+    (package / "Project.toml").write_text(f'name = "NeverCompiled"\nuuid = "{uuid.uuid4()}"\nversion = "0.1.0"\n')
+    (package / "src" / "NeverCompiled.jl").write_text("module NeverCompiled\nconst VALUE = 7\nend\n")
+    juliacall.Main.seval("path -> pushfirst!(LOAD_PATH, path)")(str(package))
+    try:
+        load = session.start().load_package
+        with pytest.raises(juliacall.JuliaError, match=r"NeverCompiled is not compiled yet.*in the main thread"):
+            at_once([lambda: load("NeverCompiled")])
+        assert load("NeverCompiled").VALUE == 7
+        (loaded,) = at_once([lambda: load("NeverCompiled")])
+        assert loaded.VALUE == 7
+    finally:
+        juliacall.Main.seval("popfirst!(LOAD_PATH)")
