@@ -22,17 +22,37 @@ function backward!(
     if sensealg isa BacksolveAdjoint && sol.prob isa ODEProblem && sol.prob.f.mass_matrix === I
         return solve_back!(dy0, dp, sol, grads, t, alg, sensealg; abstol, reltol, control)
     end
+    factor = loss_factor(sensealg, grads, abstol, reltol)
+    loss = LossGradients(isone(factor) ? grads : T(factor) .* grads)
     du0, dp_row = quietly() do
         adjoint_sensitivities(
             sol, sol.prob isa ODEProblem ? Watched(alg) : alg;
-            t = t[2:end], dgdu_discrete = LossGradients(grads), sensealg, abstol, reltol,
+            t = t[2:end], dgdu_discrete = loss, sensealg, abstol = factor * abstol, reltol,
             initialization(sol.prob.f.mass_matrix)..., backward_options(control, alg, t)...
         )
     end
-    dy0 .= by_state(sol.prob.f.mass_matrix, vec(du0)) .+ view(grads, :, 1)
-    isempty(dp) || (dp .= vec(dp_row))
+    dy0 .= by_state(sol.prob.f.mass_matrix, vec(du0)) ./ factor .+ view(grads, :, 1)
+    isempty(dp) || (dp .= vec(dp_row) ./ factor)
     return nothing
 end
+
+"""
+    loss_factor(sensealg, grads, abstol, reltol)
+
+A number to multiply the loss by, to which its gradients are proportional. `GaussKronrodAdjoint` has an absolute
+tolerance of its own for its quadrature in each step, whatever the solve's: 1e-7 in DiffEqCallbacks 4. So it gets a loss
+for which that is right, but never one finer than its numbers, which would have it halve steps without end.
+"""
+loss_factor(sensealg, grads, abstol, reltol) = 1
+
+function loss_factor(::GaussKronrodAdjoint, grads::Matrix{T}, abstol, reltol) where {T}
+    size = maximum(abs, grads)
+    tolerance = max(abstol + reltol * size, SAFE_ROUNDINGS * eps(T) * size)
+    return 0 < tolerance < Inf ? KRONROD_TOLERANCE / tolerance : 1
+end
+
+const KRONROD_TOLERANCE = 1.0e-7
+const SAFE_ROUNDINGS = 1.0e3
 
 """
 The gradient with respect to the state from the adjoint variable `λ` of `M u' = f`, which is what SciMLSensitivity gives
@@ -75,14 +95,38 @@ end
 The forward solution for the adjoint. That of an equation in parts becomes one of an ordinary equation, known at the
 saved times; adjoints that solve again between them do so by `alg`.
 """
-adjoint_solution(solved::Solved{<:Union{Ordinary, Stochastic}}, alg, sensealg) = solved.sol
+adjoint_solution(solved::Solved{<:Union{Ordinary, Stochastic}}, alg, sensealg) =
+    solves_again(sensealg) ? in_own_type(solved.sol) : solved.sol
 
 function adjoint_solution(solved::Solved{E, S, T}, alg, sensealg) where {E, S, T}
     t, equation = solved.t, ordinary(solved.equation)
     flat(u) = flatten!(Vector{T}(undef, length(u)), solved.equation, u)
     us = [flat(state_at(solved.sol, t, i)) for i in eachindex(t)]
     made = problem(equation, us[1], solved.p, (t[1], t[end]))
-    return SciMLBase.build_solution(
+    solution = SciMLBase.build_solution(
         made, solves_again(sensealg) ? eager(alg) : alg, t, us; retcode = SciMLBase.ReturnCode.Success
+    )
+    return solves_again(sensealg) ? in_own_type(solution) : solution
+end
+
+"""
+An interpolation whose values are numbers of type `T`. Others have the type of the times where that is the finer one;
+an adjoint of SciMLSensitivity 7.112 that solves again starts with such a value and goes on with the state's type, which
+it cannot.
+"""
+struct InOwnType{T, I <: SciMLBase.AbstractDiffEqInterpolation} <: SciMLBase.AbstractDiffEqInterpolation
+    interp::I
+end
+
+(own::InOwnType{T})(t::Number, options...) where {T} = convert(Vector{T}, own.interp(t, options...))
+(own::InOwnType)(out, t::Number, options...) = own.interp(out, t, options...)
+
+"""A solution like `sol` whose values between the saved times have the type of those at them."""
+function in_own_type(sol)
+    T = eltype(eltype(sol.u))
+    T === eltype(sol.t) && return sol
+    interp = InOwnType{T, typeof(sol.interp)}(sol.interp)
+    return SciMLBase.build_solution(
+        sol.prob, sol.alg, sol.t, sol.u; interp, dense = sol.dense, retcode = sol.retcode, stats = sol.stats
     )
 end
