@@ -59,6 +59,20 @@ def test_a_trajectory_that_fails_is_named(engine):
         pb.solve_ensemble(lambda t, y: y**2, y0, T, method=METHODS[engine], engine=engine)
 
 
+def test_a_tolerance_finer_than_the_numbers_is_blamed(engine):
+    with pytest.raises(SolverError, match=r"rtol=1e-12 is less than torch\.float32 can hold"):
+        pb.solve_ensemble(
+            Logistic().float(),
+            states(2).float(),
+            T.float(),
+            method=METHODS[engine],
+            engine=engine,
+            rtol=1e-12,
+            atol=1e-12,
+            options={"maxiters": 1000},
+        )
+
+
 def test_tolerances_by_component(engine):
     func, y0 = Logistic(), states(3)
     bounds = {"rtol": torch.tensor([1e-9, 1e-8], dtype=DOUBLE), "atol": torch.tensor([1e-11, 1e-9], dtype=DOUBLE)}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from pyode_bridge.compiled.scalars import julia_type
-from pyode_bridge.compiled.translation import Code, Names
+
+if TYPE_CHECKING:
+    from pyode_bridge.compiled.translation import Code, Names
 
 # The environment of a call: integers in memory. Julia's half knows the first ones too; see `kernels.jl`.
 LEFT, TICK, WORK, MEMORY, JOINT, RHS_CALLS, VJP_CALLS, JACOBIAN_CALLS, TENSORS = range(1, 10)

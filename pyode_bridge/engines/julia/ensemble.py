@@ -119,18 +119,27 @@ class Ensemble:
                 self._told,
             )
         algorithm = f"trajectory {{}} of {count}: {sensitivity.method}"
-        self._raise_for_early_end(ended, problem.t[0].item(), algorithm, sensealg=name)
+        self._raise_for_early_end(ended, problem.t[0].item(), algorithm, sensitivity)
         return dy0s, dps
 
-    def _raise_for_early_end(self, ended: Any, t_end: float, algorithm: str, sensealg: str | None = None) -> None:
+    def _raise_for_early_end(
+        self, ended: Any, t_end: float, algorithm: str, sensitivity: Sensitivity | None = None
+    ) -> None:
         """Raise for the first trajectory that ended early; its number takes a place in ``algorithm``."""
         found = self._bridge.early_end(ended, tuple(SUCCESS))
         if found is None:
             return
         place, retcode, reached = found
         sign = self._problem.dynamics.sign
+        asked = self._problem if sensitivity is None else sensitivity
         raise_for_retcode(
-            retcode, t=sign * reached, t_end=sign * t_end, algorithm=algorithm.format(place), sensealg=sensealg
+            retcode,
+            t=sign * reached,
+            t_end=sign * t_end,
+            algorithm=algorithm.format(place),
+            sensealg=None if sensitivity is None else str(sensitivity.sensealg),
+            rtol=asked.tolerances.rtol,
+            dtype=self._problem.y0.dtype,
         )
 
 
