@@ -22,9 +22,9 @@ CLOSER = dict.fromkeys(["VCABM", "ROCK4", "QNDF"], 1e-11)  # errors change most 
 EPS = 1e-3
 
 
-def check(method: str, **solver: object) -> None:
-    layer = nn.Linear(2, 2).double()
-    y0 = torch.tensor([0.6, -0.4], dtype=DOUBLE, requires_grad=True)
+def check(method: str, size: int = 2, **solver: object) -> None:
+    layer = nn.Linear(size, size).double()
+    y0 = torch.tensor([0.6, -0.4][:size], dtype=DOUBLE, requires_grad=True)
     t = torch.tensor([0.0, 0.3, 0.8], dtype=DOUBLE, requires_grad=True)
     tolerance = CLOSER.get(method, TOLERANCE)
 
@@ -50,7 +50,9 @@ def test_julia(method: str, sensealg: str) -> None:
 @pytest.mark.parametrize("sensealg", SENSEALGS)
 @pytest.mark.parametrize("method", ["Tsit5", "Rodas5P"])
 def test_callbacks_of_julia(method: str, sensealg: str) -> None:
-    check(method, sensealg=sensealg, engine="julia", lane="callback")
+    # An implicit solver differentiates the equations of all sensitivities by differences, each a call of Python.
+    size = 1 if (method, sensealg) == ("Rodas5P", "ForwardSensitivity") else 2
+    check(method, size, sensealg=sensealg, engine="julia", lane="callback")
 
 
 @pytest.mark.slow
