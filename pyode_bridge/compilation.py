@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import torch
+from torch._C._dynamo.eval_frame import get_eval_frame_callback
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,8 +21,8 @@ def between_graphs(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if "torch._dynamo" not in sys.modules:
-            return function(*args, **kwargs)
+        if "torch._dynamo" not in sys.modules or get_eval_frame_callback() is None:
+            return function(*args, **kwargs)  # the compiler is not there, or not at work
         if marked.disabled is None:
             marked.disabled = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
         value: R = marked.disabled(*args, **kwargs)

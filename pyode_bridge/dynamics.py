@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from pyode_bridge import checks
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.parameters import graph_leaves
 from pyode_bridge.sparsity import Sparsity
 from pyode_bridge.state import Structure, flat_gradients, real_size
+
+if TYPE_CHECKING:
+    from pyode_bridge.compiled.familiar import Familiar
 
 # Above this many rows one batched backward pass beats a loop over rows.
 BATCHED_JACOBIAN_ROWS = 16
@@ -27,6 +31,8 @@ class Dynamics:
         on_time: told each time ``s`` at which the dynamics are evaluated; None for nobody.
         func: the user's function.
         start: the right-hand side at the solve's start, shape ``(n,)``, detached; None where nobody looked.
+        leaves: tensors that were seen in use before the solve.
+        familiar: what is known of ``func`` from solves before; None where that may not be all.
     """
 
     def __init__(
@@ -36,13 +42,15 @@ class Dynamics:
         parameters: Sequence[Tensor],
         sign: float,
         name: str = "func(t, y)",  # in messages
-        leaves: Sequence[Tensor] = (),  # seen in use before the solve
+        leaves: Sequence[Tensor] = (),
         start: Tensor | None = None,
+        familiar: Familiar | None = None,
     ) -> None:
         self.func = func
         self._name = name
-        self._leaves = leaves
+        self.leaves = leaves
         self.start = start
+        self.familiar = familiar
         self.structure = structure
         self.parameters = tuple(parameters)
         self.sign = sign
@@ -71,14 +79,20 @@ class Dynamics:
         """One evaluation under the caller's grad mode, before any solver runs; ``y`` itself needs no gradient."""
         return self._evaluate(s, y.clone())
 
+    def tried(self, s: float, y: Tensor) -> Tensor:
+        """The `trial` at the start of a solve; raises InputError where it is not finite."""
+        value = self.trial(s, y)
+        checks.finite(value, f"func(t, y) at t = {self.sign * s:.6g}, y = y0,")
+        return value
+
     def check_still_uses_leaves(self, s: float, y: Tensor) -> None:
         """Raise UnsupportedError where ``func`` no longer uses a tensor of which the solve's gradient is wanted."""
         own = self.func.parameters() if isinstance(self.func, torch.nn.Module) else ()
-        if {id(leaf) for leaf in self._leaves} <= {id(parameter) for parameter in own}:
+        if {id(leaf) for leaf in self.leaves} <= {id(parameter) for parameter in own}:
             return
         with torch.enable_grad():
             now = {id(leaf) for leaf in graph_leaves(self.trial(s, y))}
-        if any(id(leaf) not in now for leaf in self._leaves):
+        if any(id(leaf) not in now for leaf in self.leaves):
             raise UnsupportedError(
                 "func uses other tensors now, in the backward pass, than it did in the solve: its module was under "
                 "torch.func.functional_call, and is no longer. Call functional_call within func, or differentiate by "

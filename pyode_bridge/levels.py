@@ -19,6 +19,13 @@ def active() -> bool:
     return forward_ad._current_level >= 0 and torch._C._is_fwd_grad_enabled()
 
 
+def is_redirected() -> bool:
+    """Whether a mode around the caller changes what torch's functions do: autocast, a default device, and the like."""
+    return bool(
+        torch.is_autocast_enabled("cpu") or torch._C._len_torch_function_stack() or torch._C._len_torch_dispatch_stack()
+    )
+
+
 def plain(tensor: Tensor) -> Tensor:
     """The values of a tensor without whatever transforms wrapped around it; a batch shows its batch dimension."""
     while _functorch.is_functorch_wrapped_tensor(tensor):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge import captures, checks, levels
+from pyode_bridge.compiled import familiar
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import InputError, UnsupportedError
@@ -70,12 +71,13 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     method, tolerances, options = forward.method, forward.tolerances, forward.options
     engine = select_engine(settings.engine)
     engine.check(method, sensitivity)
-    checks.device(structure, func)
     check_parts(func, structure)
     flat_y0 = structure.pack(y0)
     checks.finite(flat_y0, "y0")
     start = flat_y0.detach()
-    dynamics = _probe(func, structure, s0, start, sign, settings.adjoint_params)
+    lane = checks.lane(settings.lane)
+    compiles = engine.name == "julia" and lane != "callback" and settings.adjoint_params is None
+    dynamics = _dynamics(func, structure, s0, start, sign, settings.adjoint_params, compiles=compiles)
     differentiable = (flat_y0, times, *dynamics.parameters)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
     problem = Problem(
@@ -91,7 +93,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
         sparsity=_sparsity(settings.jac_sparsity, dynamics, s0, start),
         dense=settings.dense,
         progress=settings.progress,
-        lane=checks.lane(settings.lane),
+        lane=lane,
     )
     return Prepared(engine, problem, flat_y0, times, structure)
 
@@ -173,21 +175,32 @@ def _sparsity(given: Any, dynamics: Dynamics, s0: float, y0: Tensor) -> Sparsity
     return sparsity
 
 
-def _probe(
+def _dynamics(
     func: Dynamic,
     structure: Structure,
     s0: float,
     y0: Tensor,
     sign: float,
     adjoint_params: Iterable[Tensor] | None,
+    *,
+    compiles: bool,
 ) -> Dynamics:
-    """The dynamics after one trial evaluation, which checks the output and finds the leaf tensors in use."""
-    value = Dynamics(func, structure, (), sign).trial(s0, y0)
+    """The dynamics after one trial evaluation, which checks the output and finds the leaf tensors in use.
+
+    Where the engine ``compiles`` them, and did before, what a trial finds is known.
+    """
+    found = familiar.look(func, structure, sign) if compiles else None
+    if found is not None and found.translation is not None:
+        leaves = found.leaves
+        parameters = reachable_parameters(func, leaves) if torch.is_grad_enabled() else ()
+        return Dynamics(func, structure, parameters, sign, leaves=leaves, familiar=found)
+    checks.device(structure, func)
+    value = Dynamics(func, structure, (), sign).tried(s0, y0)
     start = value.detach()
-    checks.finite(start, f"func(t, y) at t = {sign * s0:.6g}, y = y0,")
     if not torch.is_grad_enabled():
-        return Dynamics(func, structure, (), sign, start=start)
+        return Dynamics(func, structure, (), sign, start=start, familiar=found)
     if adjoint_params is not None:
         return Dynamics(func, structure, listed_parameters(adjoint_params), sign, start=start)
     leaves = graph_leaves(value)
-    return Dynamics(func, structure, reachable_parameters(func, leaves), sign, leaves=leaves, start=start)
+    parameters = reachable_parameters(func, leaves)
+    return Dynamics(func, structure, parameters, sign, leaves=leaves, start=start, familiar=found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -47,6 +48,8 @@ class Structure:
     @classmethod
     def of(cls, state: Any, name: str = "y0") -> Structure:
         """The structure of ``state``; raises InputError if it is none that a solver can hold."""
+        if isinstance(state, Tensor) and state.dtype in REAL_DTYPES and state.numel():
+            return _structure_of_tensor(state.shape, state.dtype, state.device)
         keys, leaves = _leaves(state, name)
         first = leaves[0]
         for label, leaf in zip(keys or ("",), leaves, strict=True):
@@ -126,6 +129,11 @@ class Structure:
             if not _fits(leaves[key], shape, self):
                 return f"at {key!r} {_difference(leaves[key], shape, self)}"
         return None
+
+
+@functools.lru_cache(maxsize=256)
+def _structure_of_tensor(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Structure:
+    return Structure(None, False, (shape,), dtype.is_complex, REAL_DTYPES[dtype], device)
 
 
 def flat_real(tensor: Tensor) -> Tensor:

@@ -187,3 +187,7 @@ end
 """Whether the adjoint asks for both vector-Jacobian products at the same points."""
 joint_products(::Union{InterpolatingAdjoint, BacksolveAdjoint}) = true
 joint_products(::Union{QuadratureAdjoint, GaussAdjoint, GaussKronrodAdjoint, ForwardSensitivity}) = false
+
+"""Whether it asks for the Jacobian whatever the solver is."""
+takes_jacobian(sensealg) = false
+takes_jacobian(::ForwardSensitivity) = true

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyode_bridge.compiled import familiar
 from pyode_bridge.compiled.environment import ONE_INPUT, TWO_INPUTS, Environment
-from pyode_bridge.compiled.reach import reach
+from pyode_bridge.compiled.reach import Reach, reach
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.compiled.source import PRODUCTS, TENSORS, memory_size
 from pyode_bridge.dynamics import Dynamics
@@ -90,7 +91,7 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
     """The lane for dynamics: translated now, or before.
 
     Args:
-        dynamics: with the value of the right-hand side at the start in ``start``.
+        dynamics: with the value of the right-hand side at the start in ``start``, or familiar.
         y0: the flat state at the start.
         s0: the time there.
         products: whether vector-Jacobian products are wanted too.
@@ -100,19 +101,17 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
     Raises:
         UntranslatableError: the dynamics must stay with the callbacks; says why.
     """
-    _check(dynamics)
     began = time.perf_counter()
-    found = reach(dynamics.func)
-    places = _places(dynamics.parameters, found.tensors)
-    key = (found.key, dynamics.structure, dynamics.sign, places, torch.get_default_dtype())
-    translation = _translations.get(key)
+    known = dynamics.familiar
+    found = known.reach if known is not None else reach(dynamics.func)
+    translation = known.translation if known is not None else None
     if translation is None:
-        translation = _new_translation(key, _code(dynamics.func))
+        translation = _translation(dynamics, found)
     if translation.refusal is not None:
         raise UntranslatableError(translation.refusal)
     names = ["rhs"]
     if products:
-        names += ["joint", "vjp", "vjp_p"] if places else ["vjp"]
+        names += ["joint", "vjp", "vjp_p"] if dynamics.parameters else ["vjp"]
     before = len(translation.addresses)
     try:
         translation.add(names, dynamics, found.tensors, compile_)
@@ -126,12 +125,22 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
         lane.check(y0, s0)
     except UntranslatableError as refusal:
         translation.refusal = str(refusal)
+        familiar.forget(dynamics)
         raise
+    familiar.remember(dynamics, translation)
     return lane
 
 
 def _code(func: Any) -> Any:
     return getattr(func, "__code__", type(func))
+
+
+def _translation(dynamics: Dynamics, found: Reach) -> Translation:
+    """That of all dynamics that would be traced to the same graphs."""
+    _check(dynamics)
+    places = _places(dynamics.parameters, found.tensors)
+    key = (found.key, dynamics.structure, dynamics.sign, places, torch.get_default_dtype())
+    return _translations.get(key) or _new_translation(key, _code(dynamics.func))
 
 
 def _new_translation(key: Any, code: Any) -> Translation:
@@ -233,17 +242,17 @@ class Lane:
         dynamics.njac += njac
 
     def check(self, y0: Tensor, s0: float) -> None:
-        """Compare with torch: the right-hand side at every solve, the rest once.
+        """Compare with torch: the right-hand side wherever it is not known to be the same, the rest once.
 
         Raises UntranslatableError where they differ.
         """
-        start: Any = self._dynamics.start
-        self._compare("the right-hand side", self._called("rhs", start, y0, s0), start)
-        translation = self._translation
+        dynamics, translation = self._dynamics, self._translation
+        if dynamics.start is not None:
+            self._compare("the right-hand side", self._called("rhs", y0, y0, s0), dynamics.start)
         unchecked = translation.addresses.keys() - translation.checked - {"rhs"}
         translation.checked |= unchecked
         if "jacobian" in unchecked:
-            true = self._dynamics.jacobian(s0, y0).mT.reshape(-1)
+            true = dynamics.jacobian(s0, y0).mT.reshape(-1)
             self._compare("the Jacobian", self._called("jacobian", true, y0, s0), true)
         products = [name for name in ("joint", "vjp", "vjp_p") if name in unchecked]
         if products:

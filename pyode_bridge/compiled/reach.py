@@ -7,9 +7,13 @@ of tensors), so a changed attribute gives another key and changed weights do not
 
 from __future__ import annotations
 
+import collections
+import dis
 import enum
 import functools
+import operator
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +34,10 @@ _PLAIN = frozenset(
     {int, bool, str, bytes, complex, type(None), torch.dtype, torch.device, torch.Size, range, type(...)}
 )
 _BY_IDENTITY = (enum.Enum, type, types.ModuleType, types.BuiltinFunctionType)
+_UNCHANGING = (enum.Enum, slice, np.ufunc, np.dtype)
+_DESCRIPTORS = (types.FunctionType, property, staticmethod, classmethod, types.GetSetDescriptorType)
+_BY_COMPUTED_NAME = frozenset({"getattr", "globals", "locals", "vars", "eval", "exec", "__dict__", "open", "input"})
+_CONTAINERS = (tuple, list, dict, set, frozenset, collections.OrderedDict)
 _EMPTY_MODULE = frozenset(vars(nn.Module()))
 _MODULE_PARTS = (
     "training",
@@ -50,17 +58,20 @@ class Reach:
     Attributes:
         key: hashable; equal for functions that are traced to the same graph.
         tensors: those of floating-point numbers, in the order of the walk, each once.
+        whole: whether nothing can change what the function computes without changing the key, as far as can be told;
+            else it reaches an object of which the key knows the identity alone.
     """
 
     key: tuple[Any, ...]
     tensors: tuple[Tensor, ...]
+    whole: bool
 
 
 def reach(func: Callable[..., Any]) -> Reach:
     """Walk ``func``; raises UntranslatableError where it reaches something that no key can hold."""
     walk = _Walk()
     walk.visit(func)
-    return Reach(tuple(walk.key), tuple(walk.tensors))
+    return Reach(tuple(walk.key), tuple(walk.tensors), walk.whole)
 
 
 class _Identity:
@@ -82,6 +93,7 @@ class _Walk:
     def __init__(self) -> None:
         self.key: list[Any] = []
         self.tensors: list[Tensor] = []
+        self.whole = True
         self._seen: dict[int, int] = {}
         self._kept: list[Any] = []  # so that no identity is given away during the walk
 
@@ -123,6 +135,8 @@ class _Walk:
     def _object(self, value: Any, kind: type) -> None:
         visit, key = self.visit, self.key
         key.append(kind)
+        if isinstance(value, (tuple, list, dict, set, frozenset)) and kind not in _CONTAINERS:
+            self.whole = False  # it may have more than its items
         if isinstance(value, nn.Module):
             self._module(value)
         elif isinstance(value, types.FunctionType):
@@ -152,6 +166,7 @@ class _Walk:
             key.append(value.tobytes())
         elif isinstance(value, _BY_IDENTITY) or not hasattr(value, "__dict__"):
             key.append(_Identity(value))
+            self.whole &= isinstance(value, _UNCHANGING) or _is_library_callable(value)
         else:
             self._instance(value, kind)
 
@@ -183,8 +198,13 @@ class _Walk:
         if id(kind) in self._seen:
             return
         self._seen[id(kind)] = len(self._seen)
-        for method in _functions(kind):
-            self.visit(method)
+        self.whole &= not _hides_state(kind)
+        for base in _own_classes(kind):
+            members = _members_of(base)
+            self.key += members.variables
+            self.whole &= members.plain
+            for function in members.functions:
+                self.visit(function)
 
     def _function(self, function: types.FunctionType) -> None:
         key, visit = self.key, self.visit
@@ -195,6 +215,7 @@ class _Walk:
             return
         code = function.__code__
         key.append(_Identity(code))
+        self.whole &= home == OWN or not _looks_elsewhere(code)
         for value in (function.__defaults__, function.__kwdefaults__):
             if value:
                 visit(value)
@@ -220,38 +241,102 @@ class _Walk:
         self.key.append(_Identity(value))
         if _is_library(value):
             return
+        self.whole &= isinstance(value, types.ModuleType)  # what a class makes, its other methods make it of
         for name in used:
             if name in vars(value):
                 self.key.append(name)
                 self.visit(vars(value)[name])
 
 
-def _is_library(value: types.ModuleType | type) -> bool:
+def _is_library(value: Any) -> bool:
     name = value.__name__ if isinstance(value, types.ModuleType) else value.__module__
     return str(name).partition(".")[0] in (*LIBRARIES, OWN)
 
 
+def _is_library_callable(value: Any) -> bool:
+    """Whether it is a class, a module or a function in C of a library."""
+    if not isinstance(value, _BY_IDENTITY):
+        return False
+    if isinstance(value, types.BuiltinFunctionType) and value.__module__ is None:  # a method: of torch's functions
+        value = value.__self__ if isinstance(value.__self__, type) else type(value.__self__)
+    return _is_library(value)
+
+
 @functools.lru_cache(maxsize=1024)
-def _functions(kind: type) -> tuple[types.FunctionType, ...]:
-    """Methods and properties of a class and of its bases, but for those of libraries and what only makes an object."""
-    found = []
-    for base in kind.__mro__:
-        if _is_library(base) or base is object:
-            continue
-        for name, value in vars(base).items():
-            if isinstance(value, property):
-                value = value.fget
-            elif isinstance(value, (staticmethod, classmethod)):
-                value = value.__func__
-            if isinstance(value, types.FunctionType) and name not in ("__init__", "__repr__", "extra_repr"):
-                found.append(value)
-    return tuple(found)
+def _own_classes(kind: type) -> tuple[type, ...]:
+    """A class and its bases, but for those of libraries."""
+    return tuple(base for base in kind.__mro__ if base is not object and not _is_library(base))
+
+
+@functools.lru_cache(maxsize=1024)
+def _hides_state(kind: type) -> bool:
+    """Whether objects of a class may keep more than their ``__dict__`` shows: in slots, or in C."""
+    slots = any(vars(base).get("__slots__") for base in _own_classes(kind))
+    return slots or kind.__basicsize__ > _WithDict.__basicsize__ or bool(kind.__itemsize__)
+
+
+class _WithDict:
+    """What a class defined in Python takes."""
+
+
+@dataclass(frozen=True)
+class _Members:
+    """What a class defines.
+
+    Attributes:
+        values: all of it; other ones mean that the class was changed.
+        functions: methods and properties, but for what only makes or shows an object.
+        variables: names, types and values of those that a key can hold.
+        plain: whether these are all.
+    """
+
+    values: tuple[Any, ...]
+    functions: tuple[types.FunctionType, ...]
+    variables: tuple[Any, ...]
+    plain: bool
+
+
+_members: weakref.WeakKeyDictionary[type, _Members] = weakref.WeakKeyDictionary()
+
+
+def _members_of(kind: type) -> _Members:
+    values = tuple(vars(kind).values())
+    known = _members.get(kind)
+    if known is None or len(values) != len(known.values) or not all(map(operator.is_, values, known.values)):
+        known = _members[kind] = _looked_through(kind, values)
+    return known
+
+
+def _looked_through(kind: type, values: tuple[Any, ...]) -> _Members:
+    functions: list[types.FunctionType] = []
+    variables: list[Any] = []
+    plain = True
+    for name, value in vars(kind).items():
+        if isinstance(value, _DESCRIPTORS):
+            function = getattr(value, "fget", None) or getattr(value, "__func__", value)
+            if isinstance(function, types.FunctionType) and name not in ("__init__", "__repr__", "extra_repr"):
+                functions.append(function)
+        elif not name.startswith("__"):
+            variables += (name, type(value), value) if type(value) in (*_PLAIN, float) else ()
+            plain &= type(value) in (*_PLAIN, float)
+    return _Members(values, tuple(functions), tuple(variables), plain)
 
 
 @functools.lru_cache(maxsize=4096)
 def _names(code: types.CodeType) -> tuple[str, ...]:
     """Names that a function, or one within it, looks up outside of itself."""
     return tuple(dict.fromkeys(_all_names(code)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _looks_elsewhere(code: types.CodeType) -> bool:
+    """Whether a function may read what its names do not tell: it imports, or asks by a name that it computes."""
+    return not _BY_COMPUTED_NAME.isdisjoint(_names(code)) or _imports(code)
+
+
+def _imports(code: types.CodeType) -> bool:
+    within = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return any(step.opname == "IMPORT_NAME" for step in dis.get_instructions(code)) or any(map(_imports, within))
 
 
 def _all_names(code: types.CodeType) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """What a translation depends on is in its key; what may change from solve to solve is not."""
 
+import collections
 import functools
 import math
+import random
 
 import numpy as np
 import pytest
@@ -162,3 +164,80 @@ def test_functions_of_the_package_are_followed_into_their_closures_alone():
     encoder = ODERNNEncoder(2, engine="embedded")
     assert len(reach(pb.odeint).key) < 100  # and not all that the package holds
     assert {id(tensor) for tensor in reach(encoder).tensors} == {id(parameter) for parameter in encoder.parameters()}
+
+
+def test_variables_and_methods_of_a_class_are_in_the_key(monkeypatch):
+    class Own(Scaled):
+        factor = 2.0
+
+        def forward(self, t, y):
+            return self.factor * y
+
+    module = Own()
+    before = reach(module).key
+    monkeypatch.setattr(Own, "factor", 3.0)
+    changed = reach(module).key
+    assert changed != before
+    monkeypatch.setattr(Own, "forward", lambda self, t, y: y)
+    assert reach(module).key != changed
+
+
+SOURCE = random.Random(0)
+
+
+def by_random_numbers(t, y):
+    return SOURCE.random() * y
+
+
+def by_import(t, y):
+    from tests.compiled import test_reach
+
+    return test_reach.RATE * y
+
+
+def by_computed_name(t, y):
+    return getattr(Settings, "ra" + "te") * y
+
+
+class Slotted:
+    __slots__ = ("rate",)
+
+    def __init__(self):
+        self.rate = 2.0
+
+
+class OfSlotted(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.held = Slotted()
+
+    def forward(self, t, y):
+        return self.held.rate * y
+
+
+def of_class_in_a_closure(kind):
+    return lambda t, y: kind.rate * y
+
+
+@pytest.mark.parametrize(
+    "func",
+    [
+        by_random_numbers,
+        by_class,
+        by_import,
+        by_computed_name,
+        OfSlotted(),
+        of_class_in_a_closure(Settings),
+        functools.partial(by_global, collections.deque([1.0])),
+        lambda t, y, seen=collections.defaultdict(int): y,
+    ],
+)
+def test_what_may_change_unseen_is_not_whole(func):
+    assert not reach(func).whole
+
+
+@pytest.mark.parametrize(
+    "func", [Scaled(), Plain(1.0), by_helper, by_tensor, torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.GELU())]
+)
+def test_what_is_seen_entirely_is_whole(func):
+    assert reach(func).whole

@@ -94,6 +94,7 @@ class JuliaEngine:
         sign = problem.dynamics.sign
         retcode, t_reached, *counts = self._bridge.report(solved)
         if retcode not in SUCCESS:
+            problem.dynamics.tried(t[0].item(), y0)  # where they are familiar, nobody has looked
             raise_for_retcode(
                 retcode,
                 t=sign * t_reached,
@@ -265,7 +266,7 @@ class JuliaEngine:
             jacobian=problem.sparsity is None
             and (
                 self._is_implicit(problem.method, algorithm)
-                or (problem.sensitivity is not None and self._is_implicit(problem.sensitivity.method, backward))
+                or (problem.sensitivity is not None and self._adjoint_takes_jacobian(problem.sensitivity, backward))
             ),
             compile_=self._bridge.compile,
         )
@@ -273,6 +274,16 @@ class JuliaEngine:
     def _is_implicit(self, method: Method, algorithm: Any) -> bool:
         key = ("implicit", method.algorithm) if isinstance(method.algorithm, str) else algorithm
         return bool(self._once(key, lambda: self._bridge.is_implicit(algorithm)))
+
+    def _adjoint_takes_jacobian(self, sensitivity: Sensitivity, backward: Any) -> bool:
+        if self._is_implicit(sensitivity.method, backward):
+            return True
+        name = sensitivity.sensealg
+        if name is None:
+            return False
+        return bool(
+            self._once(("takes jacobian", name), lambda: self._bridge.takes_jacobian(self._sensealg(sensitivity)))
+        )
 
     def _backward(self, sensitivity: Sensitivity) -> Any:
         return self._algorithm(sensitivity.method, sensitivity.tolerances, dense=True)

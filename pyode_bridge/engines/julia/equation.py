@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.forms import Delays, Halves, Noise, OneInput, Operator, Residual, Terms, TwoInputs
 from pyode_bridge.problem import Problem
+
+TYPE_NAMES = {torch.float32: "float32", torch.float64: "float64"}
 
 
 def julia_equation(bridge: Any, problem: Problem, callbacks: Callbacks) -> Any:
@@ -32,7 +35,7 @@ def julia_equation(bridge: Any, problem: Problem, callbacks: Callbacks) -> Any:
 
 def type_name(tensor: Tensor) -> str:
     """The name of a tensor's dtype, as Julia's side knows it."""
-    return str(tensor.dtype).removeprefix("torch.")
+    return TYPE_NAMES[tensor.dtype]
 
 
 class Builder:

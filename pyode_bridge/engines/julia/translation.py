@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor
@@ -26,17 +24,22 @@ def julia_tolerance(tolerance: float | Tensor) -> float | list[float]:
     return tolerance.tolist() if isinstance(tolerance, Tensor) else tolerance
 
 
-@contextlib.contextmanager
-def julia_errors(asked_for: Any, *, argument: str = "method") -> Iterator[None]:
+class julia_errors:  # noqa: N801 - a context, of which a generator would cost some of a short solve's time
     """Translate what Julia raises while it works on ``asked_for``, the value of the user's ``argument``."""
-    try:
-        yield
-    except Exception as error:
+
+    def __init__(self, asked_for: Any, *, argument: str = "method") -> None:
+        self._asked_for, self._argument = asked_for, argument
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if not isinstance(error, Exception):
+            return
         from juliacall import JuliaError
 
-        if not isinstance(error, JuliaError):
-            raise
-        raise _translated(error.exception, str(asked_for), argument) from error
+        if isinstance(error, JuliaError):
+            raise _translated(error.exception, str(self._asked_for), self._argument) from error
 
 
 def _translated(exception: Any, asked_for: str, argument: str) -> Exception:
