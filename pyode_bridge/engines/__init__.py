@@ -47,10 +47,11 @@ def julia_engine() -> Engine:
 
 @functools.cache
 def _julia_engine() -> Engine:
+    from pyode_bridge.engines.julia.bridge import InProcess
     from pyode_bridge.engines.julia.engine import JuliaEngine
     from pyode_bridge.engines.julia.session import start
 
-    return JuliaEngine(start())
+    return JuliaEngine(InProcess(start()))
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.environment import ONE_INPUT, TWO_INPUTS
+from pyode_bridge.compiled.environment import NOTHING, ONE_INPUT, TWO_INPUTS, address_of
 from pyode_bridge.compiled.lane import Lane
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.julia import forks
@@ -28,8 +28,6 @@ _C_TYPES = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 MAX_VIEWS = 512
 
 FAILED = -1  # what a callback returns after an exception
-# The product with no parameters. It lasts, as equations of compiled dynamics do, which are kept from solve to solve.
-NOTHING = TWO_INPUTS(lambda *_: 0)
 
 
 class Views:
@@ -124,14 +122,14 @@ class Callbacks:
 
     def _parameter_product_pointer(self) -> int:
         if not self._dynamics.parameter_size:
-            return _address(NOTHING)
+            return address_of(NOTHING) if self.lane is None else self.lane.environment.nothing
         return self._pointer(TWO_INPUTS(self._guarded(self._vjp_p)))
 
     def _jacobian_pointer(self, sparsity: Sparsity | None) -> int:
         if sparsity is not None:
             return self.one_input(lambda s, y: self._dynamics.sparse_jacobian(s, y, sparsity), len(sparsity.rows))
         if self.lane is not None:
-            return _address(self.lane.environment.jacobian)
+            return self.lane.environment.jacobian
         return self._pointer(ONE_INPUT(self._guarded(self._jacobian)))
 
     def _compiled(self, name: str, sparsity: Sparsity | None) -> tuple[int, int] | None:
@@ -184,7 +182,7 @@ class Callbacks:
 
     def _pointer(self, thunk: Any) -> int:
         self._thunks.append(thunk)
-        return _address(thunk)
+        return address_of(thunk)
 
     def _jacobian(self, out: int, y: int, t: float, env: int) -> None:
         self._matrix(out).copy_(self._dynamics.jacobian(t, self._state(y)).mT.reshape(-1))  # column by column
@@ -217,10 +215,6 @@ class Callbacks:
             return 0
 
         return call
-
-
-def _address(thunk: Any) -> int:
-    return int(ctypes.cast(thunk, _POINTER).value or 0)
 
 
 _running: list[Callbacks] = []  # in the main thread, a solve before the one that its dynamics call for

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pyode_bridge.engines.julia.failures import OUT_OF_MEMORY, UNKNOWN_NAME, UNSUPPORTED, JuliaFailure, described
 from pyode_bridge.errors import (
     BridgeError,
     InputError,
@@ -32,31 +33,25 @@ def julia_errors(asked_for: Any, *, argument: str = "method") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        from juliacall import JuliaError
-
-        if not isinstance(error, JuliaError):
+        failure = error if isinstance(error, JuliaFailure) else described(error)
+        if failure is None:
             raise
-        raise _translated(error.exception, str(asked_for), argument) from error
+        raise _translated(failure, str(asked_for), argument) from error
 
 
-def _translated(exception: Any, asked_for: str, argument: str) -> Exception:
-    from juliacall import Main
-
-    bridge = Main.PyODEBridge
-    if Main.isa(exception, bridge.UnknownNameError):
-        name, known = str(exception.name), str(bridge.known_names(exception)).split()
+def _translated(failure: JuliaFailure, asked_for: str, argument: str) -> Exception:
+    if failure.kind == UNKNOWN_NAME:
         return UNKNOWN.get(argument, InputError)(
-            f"{argument}={asked_for!r}: {name} is no name that the installed Julia packages export."
-            + near_names(name, known)
+            f"{argument}={asked_for!r}: {failure.message} is no name that the installed Julia packages export."
+            + near_names(failure.message, failure.known)
         )
-    if Main.isa(exception, Main.OutOfMemoryError):
+    if failure.kind == OUT_OF_MEMORY:
         return MemoryError(
             f"Julia ran out of memory while working on {asked_for!r}. Implicit solvers keep matrices with a row and a "
             "column for each component: for large states give jac_sparsity, a linear solver that needs none, as in "
             "'KenCarp4(linsolve=KrylovJL_GMRES())', or name an explicit solver."
         )
-    message = str(Main.sprint(Main.showerror, exception))
-    if Main.isa(exception, bridge.UnsupportedError) or Main.isa(exception, bridge.MissingPackageError):
-        return UnsupportedError(message)
-    lines = message.splitlines()
+    if failure.kind == UNSUPPORTED:
+        return UnsupportedError(failure.message)
+    lines = failure.message.splitlines()
     return BridgeError(f"Julia failed while working on {asked_for!r}: " + " ".join(lines[:FIRST_LINES]))
