@@ -45,6 +45,7 @@ class Settings:
     progress: bool = False
     dense: bool = False
     lane: str = "auto"
+    isolation: str | None = None
     kind: str = "ODE"
 
 
@@ -68,7 +69,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     s0 = sign * float(values[0])
     forward, sensitivity = _solvers(settings, structure)
     method, tolerances, options = forward.method, forward.tolerances, forward.options
-    engine = select_engine(settings.engine)
+    engine = select_engine(settings.engine, settings.isolation)
     engine.check(method, sensitivity)
     checks.device(structure, func)
     check_parts(func, structure)

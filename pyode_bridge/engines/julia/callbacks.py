@@ -16,6 +16,7 @@ from pyode_bridge.compiled.environment import NOTHING, ONE_INPUT, TWO_INPUTS, ad
 from pyode_bridge.compiled.lane import Lane
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.julia import forks
+from pyode_bridge.errors import WorkerError
 from pyode_bridge.forms import OneInput, TwoInputs
 from pyode_bridge.sparsity import Sparsity
 
@@ -176,9 +177,9 @@ class Callbacks:
 
         return self._pointer(_PREDICATE(holds))
 
-    def raised(self) -> _Raised:
+    def raised(self) -> Raised:
         """Run Julia code: an exception that the callbacks kept replaces whatever Julia made of it."""
-        return _Raised(self)
+        return _RaisedHere(self)
 
     def _pointer(self, thunk: Any) -> int:
         self._thunks.append(thunk)
@@ -225,7 +226,33 @@ def _note_interrupt(signum: int, frame: Any) -> None:
         callbacks.error = KeyboardInterrupt()
 
 
-class _Raised:
+class Raised:
+    """Raises what callbacks have kept, after the block."""
+
+    def __init__(self, callbacks: Callbacks) -> None:
+        self._callbacks = callbacks
+
+    def __enter__(self) -> None:
+        self._callbacks.lock.acquire()
+        self._callbacks.error = None
+
+    def __exit__(self, kind: Any, raised: BaseException | None, trace: Any) -> None:
+        callbacks = self._callbacks
+        try:
+            if callbacks.lane is not None and not isinstance(raised, WorkerError):
+                callbacks.lane.count()
+        finally:
+            error, callbacks.error = callbacks.error, None
+            callbacks.lock.release()
+        if error is not None:
+            context = error.__context__
+            try:
+                raise error
+            finally:
+                error.__context__ = context  # not what Julia made of it
+
+
+class _RaisedHere(Raised):
     """Notes Ctrl-C as a kept KeyboardInterrupt, which ends the solve at its next callback, and raises what was kept.
 
     Where the user has a handler of his own, that one decides, and what it raises in a callback is kept like any
@@ -233,14 +260,13 @@ class _Raised:
     """
 
     def __init__(self, callbacks: Callbacks) -> None:
-        self._callbacks = callbacks
+        super().__init__(callbacks)
         self._in_main = threading.current_thread() is threading.main_thread()
         self._noting = False
 
     def __enter__(self) -> None:
         forks.refuse()
-        self._callbacks.lock.acquire()
-        self._callbacks.error = None
+        super().__enter__()
         if self._in_main:
             _running.append(self._callbacks)
             if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
@@ -248,21 +274,11 @@ class _Raised:
                 self._noting = True
 
     def __exit__(self, kind: Any, raised: BaseException | None, trace: Any) -> None:
-        callbacks = self._callbacks
         if self._noting:
             _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         if self._in_main:
             _running.pop()
-        if callbacks.lane is not None:
-            callbacks.lane.count()
-        error, callbacks.error = callbacks.error, None
-        callbacks.lock.release()
-        if error is not None:
-            context = error.__context__
-            try:
-                raise error
-            finally:
-                error.__context__ = context  # not what Julia made of it
+        super().__exit__(kind, raised, trace)
 
 
 class _Product:

@@ -54,8 +54,8 @@ class Ensemble:
         self._lane = callbacks.lane
         self._told = callbacks.told(notify)
 
-    def solve(self, y0s: Tensor, moving: Sequence[Moving]) -> Solved:
-        """Solve from each row of ``y0s``, shape ``(B, n)``."""
+    def solve(self, y0s: Tensor, moving: Sequence[Moving], *, first: int = 0, count: int | None = None) -> Solved:
+        """Solve from each row of ``y0s``, shape ``(B, n)``; the first has this number among so many."""
         problem, lane, settings = self._problem, self._lane, self._settings
         y0s, t = y0s.contiguous(), problem.t.contiguous()
         kept = [self._moving(item) for item in moving]
@@ -86,9 +86,10 @@ class Ensemble:
                 settings.sensealg,
                 self._told,
             )
-        self._raise_for_early_end(solved, t[-1].item(), f"Trajectory {{}} of {len(y0s)}: {problem.method}")
+        numbers = first, len(y0s) if count is None else count
+        self._raise_for_early_end(solved, t[-1].item(), f"Trajectory {{}} of {{}}: {problem.method}", numbers)
         nfe, njac, accepted, rejected = bridge.totals(solved)
-        return Solved(ys, SolverStats(nfe, njac, accepted, rejected, lane.seconds), solved, kept)
+        return Solved(ys, SolverStats(nfe, njac, accepted, rejected, lane.seconds), solved, kept, numbers)
 
     def _moving(self, item: Moving) -> tuple[int, Any, int]:
         """Where the tensor stands in the environment, all in Julia's memory, and the bytes from one to the next."""
@@ -123,14 +124,19 @@ class Ensemble:
                 settings.backward_control,
                 self._told,
             )
-        algorithm = f"trajectory {{}} of {count}: {sensitivity.method}"
-        self._raise_for_early_end(ended, problem.t[0].item(), algorithm, sensitivity)
+        algorithm = f"trajectory {{}} of {{}}: {sensitivity.method}"
+        self._raise_for_early_end(ended, problem.t[0].item(), algorithm, solved.numbers, sensitivity)
         return dy0s, dps
 
     def _raise_for_early_end(
-        self, ended: Any, t_end: float, algorithm: str, sensitivity: Sensitivity | None = None
+        self,
+        ended: Any,
+        t_end: float,
+        algorithm: str,
+        numbers: tuple[int, int],
+        sensitivity: Sensitivity | None = None,
     ) -> None:
-        """Raise for the first trajectory that ended early; its number takes a place in ``algorithm``."""
+        """Raise for the first trajectory that ended early; its number among all takes two places in ``algorithm``."""
         found = self._bridge.early_end(ended, tuple(SUCCESS))
         if found is None:
             return
@@ -141,7 +147,7 @@ class Ensemble:
             retcode,
             t=sign * reached,
             t_end=sign * t_end,
-            algorithm=algorithm.format(place),
+            algorithm=algorithm.format(numbers[0] + place, numbers[1]),
             sensealg=None if sensitivity is None else str(sensitivity.sensealg),
             rtol=asked.tolerances.rtol,
             dtype=self._problem.y0.dtype,
@@ -150,9 +156,17 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Solved:
-    """Values, shape ``(B, T, n)``, the work of all, and what the backward solves need."""
+    """What came of a solve.
+
+    Attributes:
+        ys: values, shape ``(B, T, n)``.
+        stats: the work of all.
+        julia, kept: what the backward solves need.
+        numbers: that of the first trajectory, and how many there are of which these may be a part.
+    """
 
     ys: Tensor
     stats: SolverStats
     julia: Any
     kept: Sequence[tuple[int, Any, int]]
+    numbers: tuple[int, int]

@@ -8,7 +8,7 @@ from typing import Any
 UNKNOWN_NAME, OUT_OF_MEMORY, UNSUPPORTED, NOT_CALLABLE, OTHER = "name", "memory", "unsupported", "callable", "other"
 
 
-class JuliaFailure(Exception):
+class JuliaRaisedError(Exception):
     """An exception of Julia's.
 
     Attributes:
@@ -22,15 +22,15 @@ class JuliaFailure(Exception):
         self.kind, self.message, self.known = kind, message, known
 
 
-def described(error: Exception) -> JuliaFailure | None:
+def described(error: Exception) -> JuliaRaisedError | None:
     """What a juliacall of this process raised, in words; None for an exception that is not Julia's."""
     juliacall: Any = sys.modules.get("juliacall")
     if juliacall is None or not isinstance(error, juliacall.JuliaError):
         return None
-    exception, main = error.exception, juliacall.Main  # type: ignore[attr-defined]
+    exception, main = error.exception, juliacall.Main
     bridge = main.PyODEBridge
     if main.isa(exception, bridge.UnknownNameError):
-        return JuliaFailure(UNKNOWN_NAME, str(exception.name), tuple(str(bridge.known_names(exception)).split()))
+        return JuliaRaisedError(UNKNOWN_NAME, str(exception.name), tuple(str(bridge.known_names(exception)).split()))
     kind = OTHER
     if main.isa(exception, main.OutOfMemoryError):
         kind = OUT_OF_MEMORY
@@ -38,4 +38,4 @@ def described(error: Exception) -> JuliaFailure | None:
         kind = UNSUPPORTED
     elif main.isa(exception, bridge.CallbackError):
         kind = NOT_CALLABLE
-    return JuliaFailure(kind, str(main.sprint(main.showerror, exception)))
+    return JuliaRaisedError(kind, str(main.sprint(main.showerror, exception)))

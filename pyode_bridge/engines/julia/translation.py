@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pyode_bridge.engines.julia.failures import OUT_OF_MEMORY, UNKNOWN_NAME, UNSUPPORTED, JuliaFailure, described
+from pyode_bridge.engines.julia.failures import OUT_OF_MEMORY, UNKNOWN_NAME, UNSUPPORTED, JuliaRaisedError, described
 from pyode_bridge.errors import (
     BridgeError,
     InputError,
@@ -33,13 +33,13 @@ def julia_errors(asked_for: Any, *, argument: str = "method") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        failure = error if isinstance(error, JuliaFailure) else described(error)
+        failure = error if isinstance(error, JuliaRaisedError) else described(error)
         if failure is None:
             raise
         raise _translated(failure, str(asked_for), argument) from error
 
 
-def _translated(failure: JuliaFailure, asked_for: str, argument: str) -> Exception:
+def _translated(failure: JuliaRaisedError, asked_for: str, argument: str) -> Exception:
     if failure.kind == UNKNOWN_NAME:
         return UNKNOWN.get(argument, InputError)(
             f"{argument}={asked_for!r}: {failure.message} is no name that the installed Julia packages export."
