@@ -239,7 +239,8 @@ class Raised:
     def __exit__(self, kind: Any, raised: BaseException | None, trace: Any) -> None:
         callbacks = self._callbacks
         try:
-            if callbacks.lane is not None and not isinstance(raised, WorkerError):
+            # A worker that has ended, or was ended by Ctrl-C, counts no more.
+            if callbacks.lane is not None and not isinstance(raised, (WorkerError, KeyboardInterrupt)):
                 callbacks.lane.count()
         finally:
             error, callbacks.error = callbacks.error, None

@@ -8,7 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
-from pyode_bridge.engines.julia.failures import OUT_OF_MEMORY, UNKNOWN_NAME, UNSUPPORTED, JuliaRaisedError, described
+from pyode_bridge.engines.julia.failures import (
+    NOT_CALLABLE,
+    OUT_OF_MEMORY,
+    UNKNOWN_NAME,
+    UNSUPPORTED,
+    JuliaRaisedError,
+    described,
+)
 from pyode_bridge.errors import (
     BridgeError,
     InputError,
@@ -50,6 +57,11 @@ def _translated(failure: JuliaRaisedError, asked_for: str, argument: str) -> Exc
             f"Julia ran out of memory while working on {asked_for!r}. Implicit solvers keep matrices with a row and a "
             "column for each component: for large states give jac_sparsity, a linear solver that needs none, as in "
             "'KenCarp4(linsolve=KrylovJL_GMRES())', or name an explicit solver."
+        )
+    if failure.kind == NOT_CALLABLE:
+        return UnsupportedError(
+            f"{asked_for} asks for something of the dynamics that is not translated to Julia, such as a large "
+            "Jacobian, and isolation='process' cannot call Python for it; isolation='none' does."
         )
     if failure.kind == UNSUPPORTED:
         return UnsupportedError(failure.message)

@@ -31,7 +31,8 @@ from pyode_bridge.errors import UnsupportedError, WorkerError
 
 SECONDS_TO_END = 5.0  # that a process is given
 LOOK_SECONDS = 1.0  # from one look at whether the process is there to the next
-MOST_REMEMBERED = 2000  # characters of what the worker said
+REMEMBERED = 1000  # characters at either end of what the worker said
+CUT = "\n...\n"
 
 SCRIPT = start.__file__
 
@@ -153,6 +154,7 @@ class Worker:
             self._check()
             call = self._pickled(target, name, args, kwargs)  # what cannot be sent does the worker no harm
             with self._ending_with_what_breaks_off():
+                self._said = ""
                 released = [self.released.popleft() for _ in range(len(self.released))]
                 calls, self._posted = [*self._posted, call], []
                 self._connection.send_bytes(pickle.dumps((self._mailbox.size, released, calls)))
@@ -234,7 +236,7 @@ class Worker:
                 said = self._said.strip()
                 raise WorkerError(
                     f"The worker process in which Julia runs (isolation='process') {self._ended} before it had "
-                    "answered; the next solve starts a new one." + (f" It said at last:\n{said}" if said else "")
+                    "answered; the next solve starts a new one." + (f" It said:\n{said}" if said else "")
                 ) from error
             if kind != TOLD:
                 return kind, value
@@ -276,12 +278,12 @@ class Worker:
         return offset
 
     def _pass_on(self) -> None:
-        """Repeat what the worker says, and remember the last of it."""
+        """Repeat what the worker says, and remember what came since the last call."""
         assert self._process.stdout is not None
         with self._process.stdout as output:
-            while told := output.read(MOST_REMEMBERED):
+            while told := output.read(REMEMBERED):
                 text = told.decode(errors="replace")
-                self._said = (self._said + text)[-MOST_REMEMBERED:]
+                self._said = _shortened(self._said + text)
                 sys.stderr.write(text)
 
 
@@ -316,6 +318,11 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Remote:
         return Remote(self._worker, pid)
+
+
+def _shortened(text: str) -> str:
+    """Its beginning, where Julia says what crashed, and its end."""
+    return text if len(text) <= 2 * REMEMBERED else f"{text[:REMEMBERED]}{CUT}{text[-REMEMBERED + len(CUT) :]}"
 
 
 def _status(code: int) -> str:
