@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -23,6 +24,8 @@ CHANGING = "func changes what it reads (an attribute that counts its calls, for 
 
 # How far apart a function and its translation may be, relative to the largest element, beside rounding.
 _AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-3}
+
+_tracing = threading.RLock()  # torch traces in one thread at a time
 
 
 class Home(Protocol):
@@ -62,16 +65,23 @@ class Translation:
         self.checked: set[str] = set()
         self.refusal: str | None = None
         self._work_size = 0
+        self._adding = threading.RLock()
 
     def add(self, names: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:
         """Compile the functions of those names that are missing."""
-        missing = [name for name in names if name not in self.addresses]
-        if not missing:
+        if all(name in self.addresses for name in names):
             return
+        with self._adding:
+            self._add([name for name in names if name not in self.addresses], dynamics, tensors, home)
+
+    def _add(self, missing: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:
+        if not missing:
+            return  # another thread has added them
         from pyode_bridge.compiled.functions import Functions  # torch's tracing takes a while to load
 
         functions = Functions(dynamics, tensors, self.constants)
-        text = "\n".join(functions.text(name) for name in missing)
+        with _tracing:
+            text = "\n".join(functions.text(name) for name in missing)
         signatures = [(name, 3 if name in PRODUCTS else 2) for name in missing]
         found = home.compile(text, str(dynamics.structure.dtype).removeprefix("torch."), signatures)
         self.addresses.update({name: int(address) for name, address in zip(missing, found, strict=True)})

@@ -324,7 +324,7 @@ def test_a_kill_in_a_backward() -> None:
 
 def test_ctrl_c_ends_a_solve_at_once_and_the_next_one_is_right() -> None:
     pb.odeint(swinging, Y0, T, **EXPLICIT)
-    after(0.5, signal.raise_signal, signal.SIGINT)
+    after(0.5, os.kill, os.getpid(), signal.SIGINT)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         pb.odeint(swinging, Y0, **ENDLESS, **EXPLICIT)

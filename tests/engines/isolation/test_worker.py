@@ -268,7 +268,7 @@ def test_threads_take_turns(worker: Worker) -> None:
 
 
 def test_ctrl_c_ends_the_wait_and_the_worker(worker: Worker) -> None:
-    threading.Timer(0.3, signal.raise_signal, (signal.SIGINT,)).start()
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         worker.call(SERVICE, "nap", 50)

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from pyode_bridge.engines.julia.engine import JuliaEngine
 from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
 from pyode_bridge.engines.julia.isolation.places import Place
+from pyode_bridge.engines.julia.isolation.worker import LOOK_SECONDS
 from pyode_bridge.errors import WorkerError
 from pyode_bridge.problem import Problem, SolverStats
 
@@ -67,7 +69,10 @@ class Pool:
         with concurrent.futures.ThreadPoolExecutor(len(self.places)) as threads:
             futures = [threads.submit(work, *one) for one in zip(self.places, queues, strict=True)]
             try:
-                concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_EXCEPTION)
+                waiting: Any = futures
+                while waiting and not any(future.done() and future.exception() for future in futures):
+                    # For a time, since a signal may reach another thread than this one, which has to see it.
+                    _, waiting = concurrent.futures.wait(waiting, LOOK_SECONDS, concurrent.futures.FIRST_EXCEPTION)
             except BaseException as error:
                 stopping.set()
                 for place in self.places:
