@@ -145,6 +145,12 @@ def test_what_the_worker_keeps_is_released_when_nobody_has_it(worker: Worker) ->
     assert worker.call(SERVICE, "known") == before + 1
     del made
     gc.collect()
+    worker.call(SERVICE, "nap", 0)  # takes the word of it along
+    assert worker.call(SERVICE, "known") == before
+    made, _ = worker.call(SERVICE, "ask_for", 3)
+    worker.post(made, "__init__", print)  # is still done after nobody has it here
+    del made
+    assert worker.call(SERVICE, "known") == before + 1
     assert worker.call(SERVICE, "known") == before
 
 

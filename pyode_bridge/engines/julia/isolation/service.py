@@ -122,15 +122,17 @@ class Service:
         self._kept = (*self._kept, sys.modules["juliacall"].AnyValue)
 
     def _done(self, message: bytes) -> Any:
-        """The result of the last of some calls; what is no longer wanted is forgotten first."""
-        size, released, calls = pickle.loads(message)
+        """The result of the last of some calls; what is no longer wanted after them is forgotten."""
+        size, calls, released = pickle.loads(message)
         self._mailbox.follow(size)
-        for number in released:
-            self._objects.pop(number, None)
         result = None
-        for call in calls:
-            target, name, args, kwargs = _Unpickler(self, call).load()
-            result = getattr(target, name)(*args, **kwargs)
+        try:
+            for call in calls:
+                target, name, args, kwargs = _Unpickler(self, call).load()
+                result = getattr(target, name)(*args, **kwargs)
+        finally:
+            for number in released:
+                self._objects.pop(number, None)
         return result
 
     def _answer(self, work: Any) -> None:

@@ -14,6 +14,7 @@ import itertools
 import multiprocessing
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -108,6 +109,8 @@ class Worker:
         self._listeners = itertools.count()
         self._mailbox = Mailbox()
         self._connection, theirs = multiprocessing.Pipe()
+        self._poll = select.poll()
+        self._poll.register(self._connection, select.POLLIN)
         passed = (theirs.fileno(), self._mailbox.descriptor)
         environment = {} if threads is None else {"PYTHON_JULIACALL_THREADS": str(threads)}
         with theirs:
@@ -125,8 +128,7 @@ class Worker:
         self._relay = threading.Thread(target=self._pass_on, daemon=True)
         self._relay.start()
         with self._lock, self._ending_with_what_breaks_off():
-            self._connection.send(sys.path)
-            kind, value = self._answer()
+            kind, value = self._answer(pickle.dumps(sys.path))
         if kind == RAISED:
             self.end("could not start Julia")
             raise value
@@ -157,8 +159,7 @@ class Worker:
                 self._said = ""
                 released = [self.released.popleft() for _ in range(len(self.released))]
                 calls, self._posted = [*self._posted, call], []
-                self._connection.send_bytes(pickle.dumps((self._mailbox.size, released, calls)))
-                kind, value = self._answer()
+                kind, value = self._answer(pickle.dumps((self._mailbox.size, calls, released)))
                 if kind == RETURNED:
                     for wanted, offset in self._written:
                         ctypes.memmove(wanted.tensor.data_ptr(), self._mailbox.address + offset, wanted.size)
@@ -224,26 +225,38 @@ class Worker:
                 "Solve again, which starts a new one, before you ask for a gradient or for values between the times."
             )
 
-    def _answer(self) -> tuple[str, Any]:
-        while True:
-            try:
-                while not self._connection.poll(LOOK_SECONDS):
-                    if self._process.poll() is not None:
-                        raise EOFError
-                kind, value = _Unpickler(self, self._connection.recv_bytes()).load()
-            except Exception as error:
-                self.end("" if isinstance(error, (EOFError, OSError)) else "answered with what makes no sense")
-                said = self._said.strip()
-                raise WorkerError(
-                    f"The worker process in which Julia runs (isolation='process') {self._ended} before it had "
-                    "answered; the next solve starts a new one." + (f" It said:\n{said}" if said else "")
-                ) from error
-            if kind != TOLD:
-                return kind, value
-            number, far = value
-            hearing = self._hearing.get(number)
-            if hearing is not None:
-                hearing.hear(far)
+    def _answer(self, message: bytes) -> tuple[str, Any]:
+        """The kind and value of the answer to a message; those who listen are told what comes before it."""
+        try:
+            self._connection.send_bytes(message)
+            kind, value = self._next()
+            while kind == TOLD:
+                number, far = value
+                hearing = self._hearing.get(number)
+                if hearing is not None:
+                    hearing.hear(far)
+                kind, value = self._next()
+        except (EOFError, OSError) as error:
+            self.end()
+            said = self._said.strip()
+            raise WorkerError(
+                f"The worker process in which Julia runs (isolation='process') {self._ended} before it had answered; "
+                "the next solve starts a new one." + (f" It said:\n{said}" if said else "")
+            ) from error
+        return kind, value
+
+    def _next(self) -> tuple[str, Any]:
+        while not self._poll.poll(1000 * LOOK_SECONDS):
+            if self._process.poll() is not None:
+                raise EOFError
+        answer = self._connection.recv_bytes()
+        try:
+            kind, value = _Unpickler(self, answer).load()
+        except Exception as error:
+            self._why = "answered with what makes no sense, and was ended,"
+            self._process.kill()
+            raise EOFError from error
+        return kind, value
 
     @contextlib.contextmanager
     def _ending_with_what_breaks_off(self) -> Iterator[None]:
