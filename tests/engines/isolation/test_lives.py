@@ -133,13 +133,17 @@ def test_a_fork_gets_a_worker_of_its_own_and_leaves_its_parents_alone(tmp_path: 
     assert not is_there(int(ours))
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "solving"])
-def test_a_worker_ends_with_a_parent_that_was_killed(busy: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("busy", ["idle", "solving", "in an ensemble"])
+def test_a_worker_ends_with_a_parent_that_was_killed(busy: str, tmp_path: Path) -> None:
     script = f"""
+    os.environ["PYTHON_JULIACALL_THREADS"] = "1"  # which has no time to tell how far an ensemble is
     solve()
-    if {busy}:
-        threading.Timer(1.0, lambda: print(pid(), flush=True)).start()
-        swing()
+    if "{busy}" != "idle":
+        threading.Timer(5.0, lambda: print(pid(), flush=True)).start()
+        if "{busy}" == "solving":
+            swing()
+        pb.solve_ensemble(lambda t, y: -torch.sin(1000 * t) * y, torch.ones(1, 1, dtype=torch.float64), 1e6 * T,
+                          method="Tsit5", isolation="process", options=dict(maxiters=10**9))
     print(pid(), flush=True)
     time.sleep(100)
     """

@@ -21,6 +21,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -113,20 +114,13 @@ class Worker:
         self._poll.register(self._connection, select.POLLIN)
         passed = (theirs.fileno(), self._mailbox.descriptor)
         environment = {} if threads is None else {"PYTHON_JULIACALL_THREADS": str(threads)}
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, script, *map(str, passed)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                bufsize=0,  # a buffer would have a lock, which a fork may find taken
-                pass_fds=passed,
-                start_new_session=True,  # Ctrl-C is this process's business
-                env={**os.environ, **environment},
-            )
+        command = [sys.executable, script, *map(str, passed)]
         self._said = ""
-        self._relay = threading.Thread(target=self._pass_on, daemon=True)
+        started: Future[subprocess.Popen[bytes]] = Future()
+        self._relay = threading.Thread(target=self._pass_on, args=(command, passed, environment, started), daemon=True)
         self._relay.start()
+        with theirs:
+            self._process = started.result()
         with self._lock, self._ending_with_what_breaks_off():
             kind, value = self._answer(pickle.dumps(sys.path))
         if kind == RAISED:
@@ -290,14 +284,39 @@ class Worker:
             ctypes.memmove(self._mailbox.address + offset, array.tensor.data_ptr(), array.size)
         return offset
 
-    def _pass_on(self) -> None:
-        """Repeat what the worker says, and remember what came since the last call."""
-        assert self._process.stdout is not None
-        with self._process.stdout as output:
+    def _pass_on(
+        self,
+        command: list[str],
+        passed: tuple[int, int],
+        environment: dict[str, str],
+        started: Future[subprocess.Popen[bytes]],
+    ) -> None:
+        """Start the process, repeat what it says, and remember what came since the last call.
+
+        By the thread that starts it, since Linux ends the process with that one; see `start.end_with_parent`.
+        """
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,  # a buffer would have a lock, which a fork may find taken
+                pass_fds=passed,
+                start_new_session=True,  # Ctrl-C is this process's business
+                env={**os.environ, **environment},
+            )
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        started.set_result(process)
+        assert process.stdout is not None
+        with process.stdout as output:
             while told := output.read(REMEMBERED):
                 text = told.decode(errors="replace")
                 self._said = _shortened(self._said + text)
                 sys.stderr.write(text)
+        process.wait()
 
 
 class _Number(int):
