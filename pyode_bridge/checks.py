@@ -19,6 +19,8 @@ from pyode_bridge.state import Structure
 FEW = 100  # numbers that Python adds up faster than torch
 LANES = ("auto", "compiled", "callback")
 LANE_VARIABLE = "PYODE_BRIDGE_LANE"
+ISOLATIONS = ("none", "process")
+ISOLATION_VARIABLE = "PYODE_BRIDGE_ISOLATION"
 
 
 def function(given: Any, name: str, maps: str = "t and y") -> None:
@@ -158,4 +160,14 @@ def lane(given: Any) -> str:
         name, value = LANE_VARIABLE, os.environ.get(LANE_VARIABLE, "auto")
     if value not in LANES:
         raise InputError(f"{name} is {value!r}; expected one of {', '.join(map(repr, LANES))}.")
+    return str(value)
+
+
+def isolation(given: Any) -> str:
+    """Where Julia runs; for None, what the environment variable ISOLATION_VARIABLE says, else ``"none"``."""
+    name, value = "isolation", given
+    if value is None:
+        name, value = ISOLATION_VARIABLE, os.environ.get(ISOLATION_VARIABLE, "none")
+    if value not in ISOLATIONS:
+        raise InputError(f"{name} is {value!r}; expected one of {', '.join(map(repr, ISOLATIONS))}.")
     return str(value)

@@ -18,6 +18,8 @@ from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.dynamics import shaped_like
 from pyode_bridge.engines.julia.engine import TRANSLATED, JuliaEngine
 from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
+from pyode_bridge.engines.julia.isolation.places import at
+from pyode_bridge.engines.julia.isolation.pool import Pool, PooledEnsemble, pool_of
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.executors import Work, solve_in_chunks
 from pyode_bridge.odeint import solve
@@ -57,6 +59,8 @@ def solve_ensemble(
     *,
     progress: bool = False,
     lane: str = "auto",
+    isolation: str | None = None,
+    workers: int | None = None,
     executor: Any = None,
     chunk_size: int | None = None,
     **solver: Any,
@@ -76,6 +80,9 @@ def solve_ensemble(
         progress: whether to show a bar.
         lane: ``"compiled"``, ``"callback"`` or ``"auto"``, which is what the variable PYODE_BRIDGE_LANE says; see
             `odeint`.
+        isolation: in which process Julia runs, see `odeint`; ``"process"`` is for dynamics that compile.
+        workers: with ``isolation="process"``, how many workers solve, each with its share of the cores; a chunk whose
+            worker ends is solved again by a new one. By default, one worker solves, on all of Julia's threads.
         executor: who solves: a ``concurrent.futures.Executor`` of any kind, or dask's ``Client``; None for this
             process. Each of its workers solves chunks of the ensemble as this function does, with a Julia of its own,
             and once more for the gradient. ``func`` has to be picklable.
@@ -87,7 +94,8 @@ def solve_ensemble(
         InputError: leading dimensions differ, or what `odeint` calls unusable.
         SolverError: a trajectory ended early; the message says which.
         UnsupportedError: ``lane="compiled"``, and the dynamics do not translate; says why.
-        WorkerError: a worker of ``executor`` ended early.
+        WorkerError: a worker of ``executor`` ended early, or that of ``isolation="process"``; one of several
+            ``workers`` three times over the same chunk.
 
     Examples:
         >>> import torch, pyode_bridge as pb
@@ -100,18 +108,19 @@ def solve_ensemble(
     if parameters is not None and parameters.count != count:
         raise InputError(f"params has {parameters.count} sets, but y0 has {count} states; expected as many of both.")
     lane = checks.lane(lane)
-    settings = {**solver, "lane": lane}
+    settings = {**solver, "lane": lane, "isolation": checks.isolation(isolation) if executor is not None else isolation}
+    pool = _pool(workers, isolation, executor)
     if executor is not None:
         bar = functools.partial(_bar, shown=progress)
         work = Work(solve_ensemble, func, states, t, parameters, settings)
         t, y, chunks = solve_in_chunks(work, executor, chunk_size, bar)
         first: EnsembleSolution = chunks[0]
         return replace(first, t=t, y=y, stats=_summed([chunk.stats for chunk in chunks]))
-    with _bar(count, progress) as notify:
+    with _bar(count, progress) as notify, contextlib.nullcontext() if pool is None else at(pool.places[0]):
         if lane == "callback":
             return _one_by_one(func, states, t, parameters, settings, notify)
         try:
-            return _on_threads(func, states, t, parameters, settings, notify)
+            return _on_threads(func, states, t, parameters, settings, notify, pool)
         except UntranslatableError as refusal:
             if lane == "compiled":
                 raise UnsupportedError(f"lane='compiled' cannot serve this ensemble, because {refusal}.") from refusal
@@ -159,8 +168,27 @@ def _summed(stats: Sequence[SolverStats]) -> SolverStats:
     return SolverStats(*map(total, ("nfe", "njac", "accepted", "rejected", "compile_seconds")))
 
 
+def _pool(workers: Any, isolation: str | None, executor: Any) -> Pool | None:
+    """The workers asked for, if several may be."""
+    if workers is None:
+        return None
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise InputError(f"workers is {workers!r}; expected a number of processes, 1 or more.")
+    if executor is not None:
+        raise InputError("workers and executor are both given; an executor has workers of its own.")
+    if checks.isolation(isolation) != "process":
+        raise InputError(f"workers={workers} is for isolation='process'; without it, Julia's threads solve.")
+    return pool_of(workers)
+
+
 def _on_threads(
-    func: Callable[..., Any], states: Stack, t: Tensor, parameters: Stack | None, settings: Any, notify: Any
+    func: Callable[..., Any],
+    states: Stack,
+    t: Tensor,
+    parameters: Stack | None,
+    settings: Any,
+    notify: Any,
+    pool: Pool | None,
 ) -> EnsembleSolution:
     moving: list[Moving] = []
     one = func
@@ -170,7 +198,11 @@ def _on_threads(
     prepared = prepare(one, states.row(0), t, Settings(**settings))
     if not isinstance(prepared.engine, JuliaEngine):
         raise UntranslatableError("the embedded engine has no compiled lane")
-    ensemble = prepared.engine.ensemble(prepared.problem, notify)
+    ensemble: Ensemble | PooledEnsemble
+    if pool is None:
+        ensemble = prepared.engine.ensemble(prepared.problem, notify)
+    else:
+        ensemble = PooledEnsemble(pool, prepared.problem, notify)
     structure = prepared.structure
     y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)
     run = _Run(ensemble, prepared, moving)
@@ -199,7 +231,7 @@ class _Run:
         solved: what came of the solve.
     """
 
-    def __init__(self, ensemble: Ensemble, prepared: Prepared, moving: Sequence[Moving]) -> None:
+    def __init__(self, ensemble: Ensemble | PooledEnsemble, prepared: Prepared, moving: Sequence[Moving]) -> None:
         self._ensemble, self._dynamics, self._moving = ensemble, prepared.problem.dynamics, moving
         own = {id(item.first) for item in moving}
         self.shared = [parameter for parameter in self._dynamics.parameters if id(parameter) not in own]

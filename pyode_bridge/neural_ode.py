@@ -21,7 +21,7 @@ class NeuralODE(torch.nn.Module):
     Args:
         func: the dynamics; a module, so that its parameters are this layer's.
         t: times at which values are wanted when ``forward`` is given none; default ``(0, 1)``.
-        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``engine``, ...
+        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``isolation``, ...
 
     Examples:
         >>> import torch, pyode_bridge as pb

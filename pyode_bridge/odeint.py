@@ -43,6 +43,7 @@ def odeint(
     jac_sparsity: Tensor | None = None,
     progress: bool = False,
     lane: str = "auto",
+    isolation: str | None = None,
 ) -> State:
     """Solve ``dy/dt = func(t, y)``, ``y(t[0]) = y0``, and return the values at ``t``, with autograd.
 
@@ -86,6 +87,9 @@ def odeint(
             no Python runs within the solve; ``"callback"`` has Julia call Python, which any ``func`` allows; ``"auto"``
             (the default; also the variable PYODE_BRIDGE_LANE) compiles where it can, and `Solution.lane_reason` says
             why it did not.
+        isolation: ``"none"`` runs Julia in this process, ``"process"`` in a worker process without torch, for compiled
+            dynamics alone: what the worker's end loses is an exception. Default: what the variable
+            PYODE_BRIDGE_ISOLATION says, else ``"none"``.
 
     Returns:
         Values at ``t``, shape ``(T, *y0.shape)``, or a tuple or dict of such; the first row is ``y0``.
@@ -95,6 +99,7 @@ def odeint(
         UnknownSolverError, UnknownSensealgError, UnsupportedError: the name is not one the engine serves.
         EngineUnavailableError: the engine cannot start.
         SolverError: the solve ended early; carries the retcode and the time reached.
+        WorkerError: the process of ``isolation="process"`` ended.
 
     Examples:
         >>> import torch, pyode_bridge as pb
@@ -120,6 +125,7 @@ def odeint(
         jac_sparsity=jac_sparsity,
         progress=progress,
         lane=lane,
+        isolation=isolation,
     )
     return solution.y
 
@@ -150,6 +156,7 @@ def solve(
     progress: bool = False,
     dense: bool = False,
     lane: str = "auto",
+    isolation: str | None = None,
 ) -> Solution:
     """Solve as `odeint` does, and return a `Solution`: values, statistics, retcode, engine, algorithm and lane.
 
@@ -174,6 +181,7 @@ def solve(
         progress=progress,
         dense=dense,
         lane=lane,
+        isolation=isolation,
     )
     checks.function(func, "func")
     if levels.active():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,6 +22,9 @@ from pyode_bridge.parts import check_parts, flat_parts
 from pyode_bridge.problem import Engine, Problem, Sensitivity, Tolerances
 from pyode_bridge.sparsity import Sparsity
 from pyode_bridge.state import State, Structure
+
+if TYPE_CHECKING:
+    from pyode_bridge.compiled.lane import Translations
 
 Dynamic = Callable[[Tensor, Any], Any]
 
@@ -46,6 +49,7 @@ class Settings:
     progress: bool = False
     dense: bool = False
     lane: str = "auto"
+    isolation: str | None = None
     kind: str = "ODE"
 
 
@@ -69,15 +73,15 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     s0 = sign * float(values[0])
     forward, sensitivity = _solvers(settings, structure)
     method, tolerances, options = forward.method, forward.tolerances, forward.options
-    engine = select_engine(settings.engine)
+    engine = select_engine(settings.engine, settings.isolation)
     engine.check(method, sensitivity)
     check_parts(func, structure)
     flat_y0 = structure.pack(y0)
     checks.finite(flat_y0, "y0")
     start = flat_y0.detach()
     lane = checks.lane(settings.lane)
-    compiles = engine.name == "julia" and lane != "callback" and settings.adjoint_params is None
-    dynamics = _dynamics(func, structure, s0, start, sign, settings.adjoint_params, compiles=compiles)
+    translations = engine.translations if lane != "callback" and settings.adjoint_params is None else None
+    dynamics = _dynamics(func, structure, s0, start, sign, settings.adjoint_params, translations)
     differentiable = (flat_y0, times, *dynamics.parameters)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
     problem = Problem(
@@ -182,14 +186,13 @@ def _dynamics(
     y0: Tensor,
     sign: float,
     adjoint_params: Iterable[Tensor] | None,
-    *,
-    compiles: bool,
+    translations: Translations | None,
 ) -> Dynamics:
     """The dynamics after one trial evaluation, which checks the output and finds the leaf tensors in use.
 
-    Where the engine ``compiles`` them, and did before, what a trial finds is known.
+    Where they were compiled before, and all that they read is known, so is what the trial would find.
     """
-    found = familiar.look(func, structure, sign) if compiles else None
+    found = None if translations is None else familiar.look(func, structure, sign, translations)
     if found is not None and found.translation is not None:
         leaves = found.leaves
         parameters = reachable_parameters(func, leaves) if torch.is_grad_enabled() else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -13,6 +13,9 @@ from pyode_bridge.forms import Form
 from pyode_bridge.methods import Method
 from pyode_bridge.options import StepOptions
 from pyode_bridge.sparsity import Sparsity
+
+if TYPE_CHECKING:
+    from pyode_bridge.compiled.lane import Translations
 
 
 @dataclass(frozen=True)
@@ -207,9 +210,15 @@ class SolverInfo:
 
 
 class Engine(Protocol):
-    """Something that solves problems."""
+    """Something that solves problems.
+
+    Attributes:
+        name: what users call it.
+        translations: the dynamics that it has compiled so far; None for an engine that compiles none.
+    """
 
     name: str
+    translations: Translations | None
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise if the solver or the sensitivity algorithm is unknown or unsupported here."""

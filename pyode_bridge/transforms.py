@@ -19,6 +19,7 @@ from torch.autograd import forward_ad
 from pyode_bridge import checks, flow, levels
 from pyode_bridge.adjoint_system import time_gradients
 from pyode_bridge.captures import Captured
+from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.flow import Flow
 from pyode_bridge.methods import as_method
@@ -246,6 +247,13 @@ def _check(func: Dynamic, settings: Settings) -> None:
         )
     if settings.lane == "compiled":
         raise UnsupportedError("lane='compiled' is not available under torch's function transforms; leave it out.")
+    if checks.isolation(settings.isolation) == "process":
+        engine = select_engine(settings.engine, settings.isolation)
+        if engine.name != "embedded":
+            raise UnsupportedError(
+                "isolation='process' is not available under torch's function transforms, whose equations call Python; "
+                "isolation='none' is."
+            )
     if settings.dense:
         raise UnsupportedError("dense=True is not available under torch's function transforms; put the times into t.")
 

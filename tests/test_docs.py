@@ -20,6 +20,7 @@ import runpy
 import shlex
 import sys
 import threading
+import time
 import types
 import warnings
 from collections.abc import Callable
@@ -33,6 +34,8 @@ import torch
 import pyode_bridge as pb
 from pyode_bridge import cli, engines, models
 from pyode_bridge.engines.julia import session
+from pyode_bridge.engines.julia.isolation.messages import SERVICE
+from pyode_bridge.engines.julia.isolation.worker import Worker
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.environment import examine
 from tests.install.conftest import FakeJulia, fake_julia, ready_project
@@ -212,7 +215,28 @@ def provoked(
         file.write_text(re.sub(r'(deps\.PythonCall\]\]\n.*\n)version = ".*"', r'\1version = "0.9.0"', file.read_text()))
         print(*examine(str(fake_julia("julia version 1.10.8")), str(ready_project)).problems, sep="\n")
 
+    def worker_that_ends(at_once: bool) -> Worker:
+        script = tmp_path / "worker.py"
+        script.write_text(
+            "import os, pickle, sys; from multiprocessing.connection import Connection\n"
+            "connection = Connection(int(sys.argv[1])); connection.recv()\n"
+            f"connection.send_bytes(pickle.dumps(('returned', None))); {at_once} or connection.recv_bytes()\n"
+            "os.kill(os.getpid(), 9)"
+        )
+        return Worker(script=str(script))
+
+    def a_workers_end() -> None:
+        worker_that_ends(at_once=False).call(SERVICE, "report")
+
+    def a_worker_that_has_ended() -> None:
+        worker = worker_that_ends(at_once=True)
+        while worker.ended() is None:
+            time.sleep(0.01)
+        worker.call(SERVICE, "report")
+
     return {
+        "a worker's end": a_workers_end,
+        "a worker that has ended": a_worker_that_has_ended,
         "no Julia": no_julia,
         "another thread": another_thread,
         "juliacall first": juliacall_first,

@@ -9,12 +9,21 @@ import struct
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from torch import Tensor
-
-from pyode_bridge.compiled.loops import ALIGNMENT, aligned
-from pyode_bridge.compiled.source import JACOBIAN_CALLS, JOINT, LEFT, MEMORY, RHS_CALLS, TENSORS, TICK, VJP_CALLS, WORK
+from pyode_bridge.compiled.layout import (
+    ALIGNMENT,
+    JACOBIAN_CALLS,
+    JOINT,
+    LEFT,
+    MEMORY,
+    RHS_CALLS,
+    TENSORS,
+    TICK,
+    VJP_CALLS,
+    WORK,
+    aligned,
+)
 
 TICK_SECONDS = 0.02  # about how often Python is told the time, and sees an interrupt
 FIRST_TICK = 2000  # calls before the first
@@ -27,6 +36,21 @@ _TICK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_double)
 (_NAN,) = struct.unpack("q", struct.pack("d", math.nan))
 
 
+class Located(Protocol):
+    """Something in memory, such as a tensor; a worker process has no tensors."""
+
+    def data_ptr(self) -> int: ...
+
+
+# The product with no parameters. It lasts, as equations of compiled dynamics do, which are kept from solve to solve.
+NOTHING = TWO_INPUTS(lambda *_: 0)
+
+
+def address_of(function: Any) -> int:
+    """Where a C function lies."""
+    return int(ctypes.cast(function, _POINTER).value or 0)
+
+
 class Environment:
     """What the functions of a translation read and write at one solve; the next one may have it once that is over.
 
@@ -37,22 +61,24 @@ class Environment:
         on_tick: told the time now and then while the functions run; what is not 0 ends the solve.
         on_jacobian: writes the Jacobian as an `ONE_INPUT` does, for solvers that ask for one that was not compiled.
         equations: of Julia, which hold these addresses, by whether they have vector-Jacobian products.
+        nothing: the address of a product with no parameters.
     """
 
     def __init__(self, tensors: int, work_size: int, memory_size: int) -> None:
         self.size, self.work_size, self.memory_size = TENSORS - 1 + tensors, work_size, memory_size
         self.equations: dict[bool, Any] = {}
+        self.nothing = address_of(NOTHING)
         whole = 8 * self.size + ALIGNMENT + work_size + ALIGNMENT + memory_size
         self._values = (ctypes.c_int64 * (-(-whole // 8)))()
         self.address = ctypes.addressof(self._values)
         self.rest()
         self._tick = _TICK(_weakly(self._ticked, otherwise=0))
-        self._values[TICK - 1] = ctypes.cast(self._tick, ctypes.c_void_p).value or 0
+        self._values[TICK - 1] = address_of(self._tick)
         work = aligned(self.address + 8 * self.size)
         self._values[WORK - 1] = work
         self._values[MEMORY - 1] = aligned(work + work_size)
 
-    def begin(self, tensors: Sequence[Tensor]) -> None:
+    def begin(self, tensors: Sequence[Located]) -> None:
         """Be as new, for functions that read ``tensors``, which the caller keeps alive."""
         values = self._values
         values[JOINT - 1] = 0
@@ -68,9 +94,13 @@ class Environment:
         self.on_jacobian: Callable[..., int] | None = None
 
     @functools.cached_property
-    def jacobian(self) -> Any:
-        """A C function that asks `on_jacobian`."""
+    def _jacobian(self) -> Any:
         return ONE_INPUT(_weakly(self._asked_for_jacobian, otherwise=-1))
+
+    @property
+    def jacobian(self) -> int:
+        """The address of a C function that asks `on_jacobian`."""
+        return address_of(self._jacobian)
 
     def compute_jointly(self, joint: bool) -> None:
         """Whether both vector-Jacobian products are to be computed at once, by a function for that."""
@@ -80,8 +110,13 @@ class Environment:
         """Calls of the right-hand side, of products and of the Jacobian since the last time."""
         values = self._values
         counts = values[RHS_CALLS - 1], values[VJP_CALLS - 1], values[JACOBIAN_CALLS - 1]
-        values[RHS_CALLS - 1] = values[VJP_CALLS - 1] = values[JACOBIAN_CALLS - 1] = 0
+        self.forget_counts()
         return counts
+
+    def forget_counts(self) -> None:
+        """Count from 0."""
+        values = self._values
+        values[RHS_CALLS - 1] = values[VJP_CALLS - 1] = values[JACOBIAN_CALLS - 1] = 0
 
     def _asked_for_jacobian(self, *args: Any) -> int:
         return -1 if self.on_jacobian is None else self.on_jacobian(*args)

@@ -19,10 +19,8 @@ from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.state import Structure
 
 if TYPE_CHECKING:
-    from pyode_bridge.compiled.lane import Translation
+    from pyode_bridge.compiled.lane import Translation, Translations
     from pyode_bridge.dynamics import Dynamics
-
-_translated: dict[Any, tuple[Translation, tuple[int, ...]]] = {}
 
 
 @dataclass(frozen=True)
@@ -32,12 +30,14 @@ class Familiar:
     Attributes:
         key: hashable; equal for dynamics whose trials would find the same.
         reach: what they depend on.
-        translation: what was made of them; None where they were not tried yet.
+        translations: all of the Julia that was asked.
+        translation: what it made of them; None where they were not tried yet.
         places: of the leaves in use among the tensors that are reached.
     """
 
     key: Any
     reach: Reach
+    translations: Translations
     translation: Translation | None = None
     places: tuple[int, ...] = ()
 
@@ -46,34 +46,40 @@ class Familiar:
         """The leaf tensors in use."""
         return [self.reach.tensors[place] for place in self.places]
 
+    def translation_of(self, translations: Translations) -> Translation | None:
+        """What another Julia made of them; None where it has not met them."""
+        if translations is self.translations:
+            return self.translation
+        return translations.familiar.get(self.key, (None,))[0]
 
-def look(func: Callable[..., Any], structure: Structure, sign: float) -> Familiar | None:
-    """What is known of ``func``, or None where it may depend on more than can be told."""
+
+def look(func: Callable[..., Any], structure: Structure, sign: float, translations: Translations) -> Familiar | None:
+    """What is known of ``func``, or None where it may depend on more than can be told, or on what was computed."""
     if levels.is_redirected():
         return None
     try:
         found = reach(func)
     except UntranslatableError:
         return None
-    if not found.whole:
+    if not found.whole or any(tensor.grad_fn is not None for tensor in found.tensors):
         return None
     recorded = torch.is_grad_enabled()
     wanted = tuple([tensor.requires_grad for tensor in found.tensors]) if recorded else None
     key = (found.key, structure, sign, torch.get_default_dtype(), wanted)
-    return Familiar(key, found, *_translated.get(key, ()))
+    return Familiar(key, found, translations, *translations.familiar.get(key, ()))
 
 
-def remember(dynamics: Dynamics, translation: Translation) -> None:
+def remember(dynamics: Dynamics, translation: Translation, translations: Translations) -> None:
     """That these dynamics, after their trial, are what was translated."""
     familiar = dynamics.familiar
-    if familiar is None or familiar.translation is not None:
+    if familiar is None or dynamics.start is None:
         return
     by_identity = {id(tensor): place for place, tensor in enumerate(familiar.reach.tensors)}
     if all(id(leaf) in by_identity for leaf in dynamics.leaves):
-        _translated[familiar.key] = translation, tuple(by_identity[id(leaf)] for leaf in dynamics.leaves)
+        translations.familiar[familiar.key] = translation, tuple(by_identity[id(leaf)] for leaf in dynamics.leaves)
 
 
-def forget(dynamics: Dynamics) -> None:
+def forget(dynamics: Dynamics, translations: Translations) -> None:
     """That there is a translation to use."""
     if dynamics.familiar is not None:
-        _translated.pop(dynamics.familiar.key, None)
+        translations.familiar.pop(dynamics.familiar.key, None)

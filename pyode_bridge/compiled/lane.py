@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 import collections
+import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from pyode_bridge.compiled import familiar
-from pyode_bridge.compiled.environment import ONE_INPUT, TWO_INPUTS, Environment
+from pyode_bridge.compiled.environment import Environment
+from pyode_bridge.compiled.layout import TENSORS
 from pyode_bridge.compiled.reach import Reach, reach
 from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.compiled.source import PRODUCTS, TENSORS, memory_size
+from pyode_bridge.compiled.source import PRODUCTS, memory_size
 from pyode_bridge.dynamics import Dynamics
 
 MOST_TRANSLATIONS = 256  # Julia keeps what it compiled, so no session collects without bound
 MOST_OF_ONE_CODE = 16  # translations of the same code, which compiling anew each time would slow down
 CHANGING = "func changes what it reads (an attribute that counts its calls, for example)"
 
-# Source text, dtype, and the functions' names with their numbers of vectors, to their addresses.
-Compile = Callable[[str, str, list[tuple[str, int]]], Sequence[int]]
-
 # How far apart a function and its translation may be, relative to the largest element, beside rounding.
 _AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-3}
+
+_tracing = threading.RLock()  # torch traces in one thread at a time
+
+
+class Home(Protocol):
+    """A Julia, in this process or another, that compiles functions and has them in its memory.
+
+    Attributes:
+        translations: what it has compiled so far, by what says whether it serves.
+    """
+
+    translations: Translations
+
+    def compile(self, source: str, dtype: str, signatures: list[tuple[str, int]]) -> Sequence[int]:
+        """The addresses of functions, whose names come with their numbers of vectors."""
+
+    def environment(self, tensors: int, work_size: int, memory_size: int) -> Environment:
+        """An environment of functions that read so many tensors."""
+
+    def evaluate(self, address: int, out: Tensor, vectors: Sequence[Tensor], s: float, env: Environment) -> None:
+        """Call the function at an address, which writes ``out``."""
 
 
 class Translation:
@@ -46,48 +66,76 @@ class Translation:
         self.checked: set[str] = set()
         self.refusal: str | None = None
         self._work_size = 0
-        self._callables: dict[str, Any] = {}
+        self._adding = threading.RLock()
 
-    def add(self, names: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], compile_: Compile) -> None:
+    def add(self, names: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:
         """Compile the functions of those names that are missing."""
-        missing = [name for name in names if name not in self.addresses]
-        if not missing:
+        if all(name in self.addresses for name in names):
             return
+        with self._adding:
+            self._add([name for name in names if name not in self.addresses], dynamics, tensors, home)
+
+    def _add(self, missing: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:
+        if not missing:
+            return  # another thread has added them
         from pyode_bridge.compiled.functions import Functions  # torch's tracing takes a while to load
 
         functions = Functions(dynamics, tensors, self.constants)
-        text = "\n".join(functions.text(name) for name in missing)
+        with _tracing:
+            text = "\n".join(functions.text(name) for name in missing)
         signatures = [(name, 3 if name in PRODUCTS else 2) for name in missing]
-        found = compile_(text, str(dynamics.structure.dtype).removeprefix("torch."), signatures)
+        found = home.compile(text, str(dynamics.structure.dtype).removeprefix("torch."), signatures)
         self.addresses.update({name: int(address) for name, address in zip(missing, found, strict=True)})
         self._work_size = max(self._work_size, functions.work_size)
         self.idle = []  # those so far may be too small, and know nothing of these functions
 
-    def environment(self, dynamics: Dynamics, read: Sequence[Tensor]) -> Environment:
+    def environment(self, dynamics: Dynamics, read: Sequence[Tensor], home: Home) -> Environment:
         """One that no other solve has, for functions that read these tensors."""
         if self.idle:
             environment = self.idle.pop()
         else:
             memory = memory_size(dynamics.size, dynamics.parameter_size, dynamics.structure.dtype)
-            environment = Environment(len(read), self._work_size, memory)
+            environment = home.environment(len(read), self._work_size, memory)
         environment.begin(read)
         return environment
 
-    def callable(self, name: str) -> Any:
-        """A function of this name for Python to call."""
-        found = self._callables.get(name)
-        if found is None:
-            kind = TWO_INPUTS if name in PRODUCTS else ONE_INPUT
-            found = self._callables[name] = kind(self.addresses[name])
-        return found
+
+class Translations:
+    """All of one Julia.
+
+    Attributes:
+        known: by what is traced to the same graphs.
+        familiar: those of dynamics that need no trial, with what it would find; see `familiar`.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[Any, Translation] = {}
+        self.familiar: dict[Any, tuple[Translation, tuple[int, ...]]] = {}
+        self._of_one_code: collections.Counter[Any] = collections.Counter()
+
+    def of(self, key: Any, code: Any) -> Translation:
+        """The one for a key, or a new one; raises UntranslatableError where there are too many."""
+        found = self.known.get(key)
+        if found is not None:
+            return found
+        if code in _changing:
+            raise UntranslatableError(CHANGING)
+        if len(self.known) >= MOST_TRANSLATIONS:
+            raise UntranslatableError(f"{MOST_TRANSLATIONS} dynamics were compiled in this session, and no more are")
+        if self._of_one_code[code] >= MOST_OF_ONE_CODE:
+            raise UntranslatableError(
+                f"func was compiled {MOST_OF_ONE_CODE} times for different shapes or Python values; make tensors of "
+                "values that change"
+            )
+        self._of_one_code[code] += 1
+        self.known[key] = Translation()
+        return self.known[key]
 
 
-_translations: dict[Any, Translation] = {}
-_of_one_code: collections.Counter[Any] = collections.Counter()
 _changing: set[Any] = set()  # code that was seen to change what it reads
 
 
-def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian: bool, compile_: Compile) -> Lane:
+def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian: bool, home: Home) -> Lane:
     """The lane for dynamics: translated now, or before.
 
     Args:
@@ -96,7 +144,7 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
         s0: the time there.
         products: whether vector-Jacobian products are wanted too.
         jacobian: whether a Jacobian is wanted; it may be missing all the same.
-        compile_: makes addresses of source.
+        home: the Julia that compiles them.
 
     Raises:
         UntranslatableError: the dynamics must stay with the callbacks; says why.
@@ -104,9 +152,11 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
     began = time.perf_counter()
     known = dynamics.familiar
     found = known.reach if known is not None else reach(dynamics.func)
-    translation = known.translation if known is not None else None
+    translation = known.translation_of(home.translations) if known is not None else None
     if translation is None:
-        translation = _translation(dynamics, found)
+        if known is not None and dynamics.start is None:  # it is to another Julia that they are familiar
+            dynamics.start = dynamics.tried(s0, y0).detach()
+        translation = _translation(dynamics, found, home)
     if translation.refusal is not None:
         raise UntranslatableError(translation.refusal)
     names = ["rhs"]
@@ -114,20 +164,20 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
         names += ["joint", "vjp", "vjp_p"] if dynamics.parameters else ["vjp"]
     before = len(translation.addresses)
     try:
-        translation.add(names, dynamics, found.tensors, compile_)
+        translation.add(names, dynamics, found.tensors, home)
         if len(translation.addresses) > before and reach(dynamics.func).key != found.key:
             _changing.add(_code(dynamics.func))
             raise UntranslatableError(CHANGING)
         if jacobian:
-            _add_jacobian(translation, dynamics, found.tensors, compile_)
+            _add_jacobian(translation, dynamics, found.tensors, home)
         seconds = time.perf_counter() - began if len(translation.addresses) > before else 0.0
-        lane = Lane(translation, dynamics, found.tensors, seconds)
+        lane = Lane(translation, dynamics, found.tensors, seconds, home)
         lane.check(y0, s0)
     except UntranslatableError as refusal:
         translation.refusal = str(refusal)
-        familiar.forget(dynamics)
+        familiar.forget(dynamics, home.translations)
         raise
-    familiar.remember(dynamics, translation)
+    familiar.remember(dynamics, translation, home.translations)
     return lane
 
 
@@ -135,27 +185,12 @@ def _code(func: Any) -> Any:
     return getattr(func, "__code__", type(func))
 
 
-def _translation(dynamics: Dynamics, found: Reach) -> Translation:
+def _translation(dynamics: Dynamics, found: Reach, home: Home) -> Translation:
     """That of all dynamics that would be traced to the same graphs."""
     _check(dynamics)
     places = _places(dynamics.parameters, found.tensors)
     key = (found.key, dynamics.structure, dynamics.sign, places, torch.get_default_dtype())
-    return _translations.get(key) or _new_translation(key, _code(dynamics.func))
-
-
-def _new_translation(key: Any, code: Any) -> Translation:
-    if code in _changing:
-        raise UntranslatableError(CHANGING)
-    if len(_translations) >= MOST_TRANSLATIONS:
-        raise UntranslatableError(f"{MOST_TRANSLATIONS} dynamics were compiled in this session, and no more are")
-    if _of_one_code[code] >= MOST_OF_ONE_CODE:
-        raise UntranslatableError(
-            f"func was compiled {MOST_OF_ONE_CODE} times for different shapes or Python values; make tensors of "
-            "values that change"
-        )
-    _of_one_code[code] += 1
-    _translations[key] = Translation()
-    return _translations[key]
+    return home.translations.of(key, _code(dynamics.func))
 
 
 def _check(dynamics: Dynamics) -> None:
@@ -180,12 +215,12 @@ def _places(parameters: Sequence[Tensor], tensors: Sequence[Tensor]) -> tuple[in
         ) from None
 
 
-def _add_jacobian(translation: Translation, dynamics: Dynamics, tensors: Sequence[Tensor], compile_: Compile) -> None:
+def _add_jacobian(translation: Translation, dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:
     """Without one, the solver calls Python for it."""
     if "jacobian" in translation.checked:
         return
     try:
-        translation.add(["jacobian"], dynamics, tensors, compile_)
+        translation.add(["jacobian"], dynamics, tensors, home)
     except UntranslatableError:
         translation.checked.add("jacobian")
 
@@ -198,14 +233,17 @@ class Lane:
         seconds: that were spent on translating and compiling.
     """
 
-    def __init__(self, translation: Translation, dynamics: Dynamics, tensors: Sequence[Tensor], seconds: float) -> None:
+    def __init__(
+        self, translation: Translation, dynamics: Dynamics, tensors: Sequence[Tensor], seconds: float, home: Home
+    ) -> None:
+        self._home = home
         self._translation = translation
         self._dynamics = dynamics
         self._dtype = dynamics.structure.dtype
         self.seconds = seconds
         self._outside = tensors
         self._read = [*tensors, *translation.constants]  # kept alive
-        self.environment = translation.environment(dynamics, self._read)
+        self.environment = translation.environment(dynamics, self._read, home)
         self._idle = translation.idle
 
     def free(self) -> None:
@@ -217,16 +255,14 @@ class Lane:
         """Of a C function, or None where there is none."""
         return self._translation.addresses.get(name)
 
-    def moving(self, first: Tensor, everything: Tensor) -> tuple[int, int, int]:
-        """For trajectories that each have one of ``everything``, shape ``(B, ...)``, where the dynamics use ``first``.
-
-        Where in the environment its address stands, counted from 1, the first address, and bytes from one to the next.
+    def place(self, first: Tensor) -> int:
+        """Where in the environment the address of a tensor stands, counted from 1.
 
         Raises UntranslatableError where the dynamics do not use it.
         """
         for place, tensor in enumerate(self._outside, TENSORS):
             if tensor is first:
-                return place, everything.data_ptr(), everything.stride(0) * everything.element_size()
+                return place
         raise UntranslatableError("func does not use a tensor of params")
 
     def compute_jointly(self, joint: bool) -> None:
@@ -257,7 +293,7 @@ class Lane:
         products = [name for name in ("joint", "vjp", "vjp_p") if name in unchecked]
         if products:
             self._compare_products(products, y0, s0)
-        self.environment.take_counts()
+        self.environment.forget_counts()
 
     def _compare_products(self, names: Sequence[str], y0: Tensor, s0: float) -> None:
         v = torch.linspace(0.5, 1.5, len(y0), dtype=y0.dtype)
@@ -274,8 +310,7 @@ class Lane:
         out = torch.empty_like(like)
         y0 = y0.contiguous()
         vectors = (y0,) if v is None else (v, y0)
-        function = self._translation.callable(name)
-        function(out.data_ptr(), *(vector.data_ptr() for vector in vectors), s0, self.environment.address)
+        self._home.evaluate(self._translation.addresses[name], out, vectors, s0, self.environment)
         return out
 
     def _compare(self, what: str, found: Tensor, true: Tensor) -> None:

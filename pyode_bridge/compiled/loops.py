@@ -11,17 +11,12 @@ from torch import Tensor
 
 from pyode_bridge.compiled.angles import quick_angles
 from pyode_bridge.compiled.expressions import Computed, Expression, Known, Memory, Move, laid_out
+from pyode_bridge.compiled.layout import aligned
 from pyode_bridge.compiled.nests import Nest, loops, nest
 from pyode_bridge.compiled.scalars import COPY, Lines, julia_type, literal
 
 LARGEST_EXPRESSION = 60  # operations that are computed anew rather than kept
-ALIGNMENT = 64  # bytes
 _BUFFER = re.compile(r"\bb\d+\b")
-
-
-def aligned(place: int) -> int:
-    """The next place, in bytes, where a buffer may begin."""
-    return -(-place // ALIGNMENT) * ALIGNMENT
 
 
 class ByLoops:

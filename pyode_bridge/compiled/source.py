@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pyode_bridge.compiled.layout import JACOBIAN_CALLS, JOINT, MEMORY, RHS_CALLS, TENSORS, VJP_CALLS, WORK
 from pyode_bridge.compiled.scalars import julia_type
 
 if TYPE_CHECKING:
     from pyode_bridge.compiled.translation import Code, Names
-
-# The environment of a call: integers in memory. Julia's half knows the first ones too; see `kernels.jl`.
-LEFT, TICK, WORK, MEMORY, JOINT, RHS_CALLS, VJP_CALLS, JACOBIAN_CALLS, TENSORS = range(1, 10)
 
 COUNTED = {"rhs": RHS_CALLS, "vjp": VJP_CALLS, "jacobian": JACOBIAN_CALLS}
 PRODUCTS = ("vjp", "vjp_p", "joint")

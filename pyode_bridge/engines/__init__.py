@@ -5,30 +5,39 @@ from __future__ import annotations
 import functools
 import os
 import warnings
+from collections.abc import Callable
 
+from pyode_bridge import checks
 from pyode_bridge.engines.julia import forks
-from pyode_bridge.errors import EngineUnavailableError, InputError
+from pyode_bridge.errors import EngineUnavailableError, InputError, UnsupportedError
 from pyode_bridge.problem import Engine
 
 ENGINE_VARIABLE = "PYODE_BRIDGE_ENGINE"
 ENGINE_NAMES = ("auto", "julia", "embedded")
 
 
-def select_engine(name: str | None = None) -> Engine:
+def select_engine(name: str | None = None, isolation: str | None = None) -> Engine:
     """The engine called ``name``; None asks the variable PYODE_BRIDGE_ENGINE, else ``"auto"``.
 
     ``"auto"`` is Julia where it runs or can be installed, else the embedded engine with one warning that says why.
+    ``isolation`` says in which process Julia runs; see `pyode_bridge.checks.isolation`.
     """
     origin = "engine"
     if name is None:
         name, origin = os.environ.get(ENGINE_VARIABLE, "auto"), ENGINE_VARIABLE
     if name not in ENGINE_NAMES:
         raise InputError(f"{origin} is {name!r}; expected one of {', '.join(ENGINE_NAMES)}.")
-    if name == "julia":
-        return julia_engine()
+    isolated = checks.isolation(isolation) == "process"
     if name == "embedded":
+        if isolated and isolation is not None:
+            raise UnsupportedError(
+                f"isolation='process' is for Julia, but {origin} is 'embedded', which has none; leave one of them out."
+            )
         return embedded_engine()
-    return _auto_engine()
+    if isolated:
+        # Who has asked for it gets no other engine than Julia; a variable for a whole program is no such demand.
+        return isolated_engine() if name == "julia" or isolation is not None else _auto_isolated_engine()
+    return julia_engine() if name == "julia" else _auto_engine()
 
 
 @functools.cache
@@ -47,20 +56,41 @@ def julia_engine() -> Engine:
 
 @functools.cache
 def _julia_engine() -> Engine:
+    from pyode_bridge.engines.julia.bridge import InProcess
     from pyode_bridge.engines.julia.engine import JuliaEngine
     from pyode_bridge.engines.julia.session import start
 
-    return JuliaEngine(start())
+    return JuliaEngine(InProcess(start()))
+
+
+def isolated_engine() -> Engine:
+    """The Julia engine in a worker process; starts one where none lives. Raises EngineUnavailableError."""
+    from pyode_bridge.engines.julia.isolation.places import engine_here
+
+    return engine_here()
 
 
 @functools.cache
 def _auto_engine() -> Engine:
+    return _or_embedded(julia_engine)
+
+
+def _auto_isolated_engine() -> Engine:
+    return embedded_engine() if _first_isolated_engine() is embedded_engine() else isolated_engine()
+
+
+@functools.cache
+def _first_isolated_engine() -> Engine:
+    return _or_embedded(isolated_engine)
+
+
+def _or_embedded(start: Callable[[], Engine]) -> Engine:
     try:
-        return julia_engine()
+        return start()
     except EngineUnavailableError as error:
         warnings.warn(
             f"Julia is not available, so the embedded engine runs, which has few solvers. {error}",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         return embedded_engine()

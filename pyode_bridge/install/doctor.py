@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from pyode_bridge.checks import ISOLATION_VARIABLE, ISOLATIONS
 from pyode_bridge.engines import ENGINE_NAMES, ENGINE_VARIABLE
 from pyode_bridge.install.environment import JuliaEnvironment, Package, examine, required_packages, version_text
 from pyode_bridge.install.julia import can_install, resolved
@@ -207,6 +208,23 @@ def import_order(_: Machine) -> Finding:
     return Finding("import order", "pyode_bridge before juliacall", True)
 
 
+def isolation(_: Machine) -> Finding:
+    """In which process Julia would run, and whether that is safe."""
+    subject, chosen = "isolation", os.environ.get(ISOLATION_VARIABLE)
+    if chosen is not None and chosen not in ISOLATIONS:
+        advice = f"Set it to one of {', '.join(ISOLATIONS)}, or unset it."
+        return Finding(subject, f"{ISOLATION_VARIABLE}={chosen} is unknown", False, advice)
+    if chosen == "process":
+        return Finding(subject, f"process, chosen by {ISOLATION_VARIABLE}", True)
+    if "juliacall" in sys.modules:
+        advice = (
+            "Solve with isolation='process', the safer one here, or import torch first: symbols of Julia's libraries "
+            "may have reached torch's."
+        )
+        return Finding(subject, "none, but juliacall was imported before torch", None, advice)
+    return Finding(subject, "none, which is safe: torch is imported before juliacall", True)
+
+
 def libstdcxx(machine: Machine) -> Finding:
     """Whether the C++ library that Python has loaded is as new as Julia's own."""
     subject = "libstdc++"
@@ -243,6 +261,7 @@ CHECKS: tuple[Check, ...] = (
     *(package(name) for name in SHOWN_PACKAGES),
     settings,
     import_order,
+    isolation,
     libstdcxx,
     sundials,
 )

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.layout import LEFT, MEMORY, TENSORS, WORK
 from pyode_bridge.compiled.loops import ByLoops
 from pyode_bridge.compiled.numbers import ByNumber
-from pyode_bridge.compiled.source import LEFT, MEMORY, TENSORS, WORK, function
+from pyode_bridge.compiled.source import function
 from pyode_bridge.compiled.tracing import Graph, trace
 from pyode_bridge.compiled.translation import Names, Output, written
 from pyode_bridge.engines.julia import session

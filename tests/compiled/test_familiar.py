@@ -110,3 +110,14 @@ def test_autocast_is_not_taken_for_familiar(evaluations: list[int]) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         solve(func)
     assert len(evaluations) > before
+
+
+def test_a_tensor_that_was_computed_is_not_taken_for_a_leaf() -> None:
+    weight = torch.tensor(0.7, dtype=DOUBLE, requires_grad=True)
+
+    def decay(rate: Tensor) -> Tensor:
+        return pb.odeint(lambda t, y: -rate * y, Y0, T, method="Tsit5", engine="julia", rtol=1e-9, atol=1e-9)
+
+    decay(weight)
+    (grad,) = torch.autograd.grad(decay(2 * weight)[-1].sum(), weight)
+    assert grad.item() == pytest.approx(-2 * 1.5 * math.exp(-1.4), rel=1e-6)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pyode_bridge.compiled.functions import Functions
-from pyode_bridge.compiled.source import JOINT, PRODUCTS, memory_size
+from pyode_bridge.compiled.layout import JOINT
+from pyode_bridge.compiled.source import PRODUCTS, memory_size
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.julia import session
 from pyode_bridge.models import ConcatSquash, ConvDynamics, GatedSum

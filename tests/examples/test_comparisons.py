@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -166,3 +167,18 @@ def test_cost_of_the_bridge_is_measured(engine: str, tmp_path: Path) -> None:
     assert all(0 < microseconds < 1e6 for row in found["calls"] for microseconds in row.values())
     for row in found["calls"]:
         assert f"{row['f in a solve']:.1f}" in ended.stdout
+
+
+@pytest.mark.julia
+@pytest.mark.skipif(os.name == "nt", reason="isolation='process' needs Linux or macOS")
+def test_cost_of_isolation_is_measured(tmp_path: Path) -> None:
+    ended = run("isolation_cost", tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert has_figures(tmp_path, "isolation_cost")
+    found = results(tmp_path)
+    assert found["complete"]
+    assert [row["task"] for row in found["numbers"]["rows"]] == ["solve", "training step", "solve of 100000 elements"]
+    for row in found["numbers"]["rows"]:
+        assert row["rounds"] >= 3
+        assert 0 < row["none"] < 10_000
+        assert 0 < row["process"] < 10_000

@@ -252,3 +252,19 @@ def test_the_trial_knows_wrong_numbers(change: Any, words: str, monkeypatch: pyt
     monkeypatch.setattr(trial, "solve", wrong)
     with pytest.raises(ArithmeticError, match=words):
         trial.attempt("embedded")
+
+
+def test_the_isolation_that_is_safe_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYODE_BRIDGE_ISOLATION", raising=False)
+    monkeypatch.delitem(sys.modules, "juliacall", raising=False)
+    finding = doctor.isolation(EMPTY)
+    assert (finding.ok, finding.advice) == (True, "")
+    assert finding.value.startswith("none, which is safe")
+    monkeypatch.setitem(sys.modules, "juliacall", types.ModuleType("juliacall"))
+    finding = doctor.isolation(EMPTY)
+    assert finding.ok is None
+    assert "isolation='process'" in finding.advice
+    monkeypatch.setenv("PYODE_BRIDGE_ISOLATION", "process")
+    assert doctor.isolation(EMPTY).ok is True
+    monkeypatch.setenv("PYODE_BRIDGE_ISOLATION", "thread")
+    assert doctor.isolation(EMPTY).ok is False

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from pyode_bridge.compiled.lane import Translations
 from pyode_bridge.engines.embedded.adjoint import PaperAdjoint
 from pyode_bridge.engines.embedded.algorithms import ALGORITHMS, Algorithm
 from pyode_bridge.engines.embedded.discrete import TorchAdjoint, recorded
@@ -28,6 +29,7 @@ class EmbeddedEngine:
     """Solvers from PyPI, on the CPU."""
 
     name = "embedded"
+    translations: Translations | None = None
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise UnsupportedError for a solver or sensitivity algorithm that this engine lacks."""

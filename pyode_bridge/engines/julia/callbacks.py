@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.environment import ONE_INPUT, TWO_INPUTS
+from pyode_bridge.compiled.environment import NOTHING, ONE_INPUT, TWO_INPUTS, address_of
 from pyode_bridge.compiled.lane import Lane
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.julia import forks
+from pyode_bridge.errors import WorkerError
 from pyode_bridge.forms import OneInput, TwoInputs
 from pyode_bridge.sparsity import Sparsity
 
@@ -28,8 +29,6 @@ _C_TYPES = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 MAX_VIEWS = 512
 
 FAILED = -1  # what a callback returns after an exception
-# The product with no parameters. It lasts, as equations of compiled dynamics do, which are kept from solve to solve.
-NOTHING = TWO_INPUTS(lambda *_: 0)
 
 
 class Views:
@@ -124,14 +123,14 @@ class Callbacks:
 
     def _parameter_product_pointer(self) -> int:
         if not self._dynamics.parameter_size:
-            return _address(NOTHING)
+            return address_of(NOTHING) if self.lane is None else self.lane.environment.nothing
         return self._pointer(TWO_INPUTS(self._guarded(self._vjp_p)))
 
     def _jacobian_pointer(self, sparsity: Sparsity | None) -> int:
         if sparsity is not None:
             return self.one_input(lambda s, y: self._dynamics.sparse_jacobian(s, y, sparsity), len(sparsity.rows))
         if self.lane is not None:
-            return _address(self.lane.environment.jacobian)
+            return self.lane.environment.jacobian
         return self._pointer(ONE_INPUT(self._guarded(self._jacobian)))
 
     def _compiled(self, name: str, sparsity: Sparsity | None) -> tuple[int, int] | None:
@@ -178,13 +177,13 @@ class Callbacks:
 
         return self._pointer(_PREDICATE(holds))
 
-    def raised(self) -> _Raised:
+    def raised(self) -> Raised:
         """Run Julia code: an exception that the callbacks kept replaces whatever Julia made of it."""
-        return _Raised(self)
+        return _RaisedHere(self)
 
     def _pointer(self, thunk: Any) -> int:
         self._thunks.append(thunk)
-        return _address(thunk)
+        return address_of(thunk)
 
     def _jacobian(self, out: int, y: int, t: float, env: int) -> None:
         self._matrix(out).copy_(self._dynamics.jacobian(t, self._state(y)).mT.reshape(-1))  # column by column
@@ -219,10 +218,6 @@ class Callbacks:
         return call
 
 
-def _address(thunk: Any) -> int:
-    return int(ctypes.cast(thunk, _POINTER).value or 0)
-
-
 _running: list[Callbacks] = []  # in the main thread, a solve before the one that its dynamics call for
 
 
@@ -231,7 +226,34 @@ def _note_interrupt(signum: int, frame: Any) -> None:
         callbacks.error = KeyboardInterrupt()
 
 
-class _Raised:
+class Raised:
+    """Raises what callbacks have kept, after the block."""
+
+    def __init__(self, callbacks: Callbacks) -> None:
+        self._callbacks = callbacks
+
+    def __enter__(self) -> None:
+        self._callbacks.lock.acquire()
+        self._callbacks.error = None
+
+    def __exit__(self, kind: Any, raised: BaseException | None, trace: Any) -> None:
+        callbacks = self._callbacks
+        try:
+            # A worker that has ended, or was ended by Ctrl-C, counts no more.
+            if callbacks.lane is not None and not isinstance(raised, (WorkerError, KeyboardInterrupt)):
+                callbacks.lane.count()
+        finally:
+            error, callbacks.error = callbacks.error, None
+            callbacks.lock.release()
+        if error is not None:
+            context = error.__context__
+            try:
+                raise error
+            finally:
+                error.__context__ = context  # not what Julia made of it
+
+
+class _RaisedHere(Raised):
     """Notes Ctrl-C as a kept KeyboardInterrupt, which ends the solve at its next callback, and raises what was kept.
 
     Where the user has a handler of his own, that one decides, and what it raises in a callback is kept like any
@@ -239,14 +261,13 @@ class _Raised:
     """
 
     def __init__(self, callbacks: Callbacks) -> None:
-        self._callbacks = callbacks
+        super().__init__(callbacks)
         self._in_main = threading.current_thread() is threading.main_thread()
         self._noting = False
 
     def __enter__(self) -> None:
         forks.refuse()
-        self._callbacks.lock.acquire()
-        self._callbacks.error = None
+        super().__enter__()
         if self._in_main:
             _running.append(self._callbacks)
             if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
@@ -254,21 +275,11 @@ class _Raised:
                 self._noting = True
 
     def __exit__(self, kind: Any, raised: BaseException | None, trace: Any) -> None:
-        callbacks = self._callbacks
         if self._noting:
             _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         if self._in_main:
             _running.pop()
-        if callbacks.lane is not None:
-            callbacks.lane.count()
-        error, callbacks.error = callbacks.error, None
-        callbacks.lock.release()
-        if error is not None:
-            context = error.__context__
-            try:
-                raise error
-            finally:
-                error.__context__ = context  # not what Julia made of it
+        super().__exit__(kind, raised, trace)
 
 
 class _Product:

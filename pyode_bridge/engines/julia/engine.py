@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.lane import Lane, enter
+from pyode_bridge.compiled.lane import Lane, Translations, enter
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.ensemble import Ensemble, Settings
@@ -46,7 +46,8 @@ class JuliaEngine:
     name = "julia"
 
     def __init__(self, bridge: Any) -> None:
-        self._bridge = Functions(bridge)
+        self._bridge = bridge
+        self.translations: Translations | None = bridge.translations
         self._made: dict[Any, Any] = {}  # by name: to look a name up, Julia reads what its packages export
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
@@ -65,7 +66,7 @@ class JuliaEngine:
         algorithm = self._algorithm(problem.method, problem.tolerances, dense=dense)
         backward = None if problem.sensitivity is None else self._backward(problem.sensitivity)
         lane, lane_reason = self._lane(problem, algorithm, backward)
-        callbacks = Callbacks(problem.dynamics, lane)
+        callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = julia_equation(self._bridge, problem, callbacks)
         sensitivity, reason = self._sensitivity(problem, equation, algorithm, backward)
         sensealg = None if sensitivity is None else self._sensealg(sensitivity)
@@ -77,12 +78,12 @@ class JuliaEngine:
             solved = self._bridge.solve_equation(
                 equation,
                 type_name(y0),
-                y0.data_ptr(),
+                self._bridge.reads(y0),
                 n,
                 0 if sensitivity is None else problem.dynamics.parameter_size,
-                t.data_ptr(),
+                self._bridge.reads(t),
                 times,
-                ys.data_ptr(),
+                self._bridge.writes(ys),
                 algorithm,
                 julia_tolerance(problem.tolerances.atol),
                 julia_tolerance(problem.tolerances.rtol),
@@ -119,22 +120,23 @@ class JuliaEngine:
     def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
         """The first crossing of ``count`` conditions in the problem's span, or None."""
         _on_cpu(problem)
+        self._bridge.check_callable("conditions of events are Python functions")
         algorithm = self._algorithm(problem.method, problem.tolerances, dense=False)
         lane, _ = self._lane(problem, algorithm, None)
-        callbacks = Callbacks(problem.dynamics, lane)
+        callbacks = self._bridge.callbacks(problem.dynamics, lane)
         y0, y = problem.y0.contiguous(), torch.empty_like(problem.y0)
         start, end = problem.t[0].item(), problem.t[-1].item()
         with callbacks.raised(), julia_errors(problem.method):
             s, index, retcode = self._bridge.locate(
                 julia_equation(self._bridge, problem, callbacks),
                 type_name(y0),
-                y0.data_ptr(),
+                self._bridge.reads(y0),
                 len(y0),
                 start,
                 end,
                 callbacks.one_input(conditions, count, torch.float64),
                 count,
-                y.data_ptr(),
+                self._bridge.writes(y),
                 algorithm,
                 julia_tolerance(problem.tolerances.atol),
                 julia_tolerance(problem.tolerances.rtol),
@@ -153,7 +155,7 @@ class JuliaEngine:
         backward = None if sensitivity is None else self._backward(sensitivity)
         algorithm = self._algorithm(problem.method, problem.tolerances, dense=sensitivity is not None)
         lane = self._compiled(problem, algorithm, backward)
-        callbacks = Callbacks(problem.dynamics, lane)
+        callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = julia_equation(self._bridge, problem, callbacks)
         chosen, _ = self._sensitivity(problem, equation, algorithm, backward)
         return Ensemble(
@@ -245,6 +247,7 @@ class JuliaEngine:
     def _lane(self, problem: Problem, algorithm: Any, backward: Any) -> tuple[Lane | None, str]:
         """The compiled dynamics, or None for callbacks, and why."""
         if problem.lane == "callback":
+            self._bridge.check_callable("lane='callback', which second derivatives need too, is for Python's dynamics")
             return None, "as asked for"
         try:
             return self._compiled(problem, algorithm, backward), TRANSLATED
@@ -253,6 +256,7 @@ class JuliaEngine:
                 raise UnsupportedError(
                     f"lane='compiled' cannot serve these dynamics, because {refusal}. lane='auto' would call Python."
                 ) from refusal
+            self._bridge.check_callable(str(refusal))
             return None, f"not compiled, because {refusal}"
 
     def _compiled(self, problem: Problem, algorithm: Any, backward: Any) -> Lane:
@@ -268,7 +272,7 @@ class JuliaEngine:
                 self._is_implicit(problem.method, algorithm)
                 or (problem.sensitivity is not None and self._adjoint_takes_jacobian(problem.sensitivity, backward))
             ),
-            compile_=self._bridge.compile,
+            home=self._bridge,
         )
 
     def _is_implicit(self, method: Method, algorithm: Any) -> bool:
@@ -334,10 +338,10 @@ class JuliaEngine:
             with callbacks.raised(), julia_errors(name):
                 retcode, t, error, size = self._bridge.pull_back(
                     solved,
-                    grads.data_ptr(),
-                    dy0.data_ptr(),
+                    self._bridge.reads(grads),
+                    self._bridge.writes(dy0),
                     len(dy0),
-                    dp.data_ptr(),
+                    self._bridge.writes(dp),
                     backward,
                     sensealg,
                     sensitivity.tolerances.atol,
@@ -359,18 +363,6 @@ class JuliaEngine:
         return call
 
 
-class Functions:
-    """The functions of a Julia module, each looked up once: a look takes as long as a call."""
-
-    def __init__(self, module: Any) -> None:
-        self._module = module
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._module, name)
-        setattr(self, name, found)
-        return found
-
-
 class JuliaInterpolant:
     """The solver's own interpolant of a dense solution; some evaluate the dynamics when they are asked."""
 
@@ -384,8 +376,11 @@ class JuliaInterpolant:
         """Values, or derivatives of that order, at times ``s`` of shape ``(T,)``; shape ``(T, n)``."""
         s = s.contiguous()
         values = self._y0.new_empty(len(s), len(self._y0))
+        bridge = self._bridge
         with self._callbacks.raised(), julia_errors(str(derivative), argument="derivative"):
-            self._bridge.interpolate(self._solved, s.data_ptr(), values.shape[1], len(s), values.data_ptr(), derivative)
+            bridge.interpolate(
+                self._solved, bridge.reads(s), values.shape[1], len(s), bridge.writes(values), derivative
+            )
         return values
 
     @property

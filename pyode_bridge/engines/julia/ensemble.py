@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,6 @@ from pyode_bridge.engines.julia.equation import type_name
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
 from pyode_bridge.problem import Problem, Sensitivity, SolverStats
 from pyode_bridge.retcodes import SUCCESS, raise_for_retcode
-
-_ONE_AT_A_TIME = threading.RLock()  # each takes all of Julia's threads, and what ends one would end another
 
 
 @dataclass(frozen=True)
@@ -57,30 +54,31 @@ class Ensemble:
         self._lane = callbacks.lane
         self._told = callbacks.told(notify)
 
-    def solve(self, y0s: Tensor, moving: Sequence[Moving]) -> Solved:
-        """Solve from each row of ``y0s``, shape ``(B, n)``."""
+    def solve(self, y0s: Tensor, moving: Sequence[Moving], *, first: int = 0, count: int | None = None) -> Solved:
+        """Solve from each row of ``y0s``, shape ``(B, n)``; the first has this number among so many."""
         problem, lane, settings = self._problem, self._lane, self._settings
         y0s, t = y0s.contiguous(), problem.t.contiguous()
-        kept = [(item.first, item.all.detach().contiguous()) for item in moving]
+        kept = [self._moving(item) for item in moving]
         ys = y0s.new_empty(len(y0s), len(t), y0s.shape[1])
         addresses, _ = self._callbacks.functions(products=settings.sensitivity is not None)
         environment = lane.environment
-        with _ONE_AT_A_TIME, self._callbacks.raised(), julia_errors(problem.method):
-            solved = self._bridge.solve_ensemble(
+        bridge = self._bridge
+        with bridge.one_ensemble, self._callbacks.raised(), julia_errors(problem.method):
+            solved = bridge.solve_ensemble(
                 addresses,
                 environment.address,
                 environment.size,
                 environment.work_size,
                 environment.memory_size,
-                [lane.moving(first, everything) for first, everything in kept],
+                [(place, held.data_ptr(), step) for place, held, step in kept],
                 type_name(y0s),
-                y0s.data_ptr(),
+                bridge.reads(y0s),
                 y0s.shape[1],
                 len(y0s),
                 0 if settings.sensitivity is None else problem.dynamics.parameter_size,
-                t.data_ptr(),
+                bridge.reads(t),
                 len(t),
-                ys.data_ptr(),
+                bridge.writes(ys),
                 settings.algorithm,
                 julia_tolerance(problem.tolerances.atol),
                 julia_tolerance(problem.tolerances.rtol),
@@ -88,9 +86,16 @@ class Ensemble:
                 settings.sensealg,
                 self._told,
             )
-        self._raise_for_early_end(solved, t[-1].item(), f"Trajectory {{}} of {len(y0s)}: {problem.method}")
-        nfe, njac, accepted, rejected = self._bridge.totals(solved)
-        return Solved(ys, SolverStats(nfe, njac, accepted, rejected, lane.seconds), solved, kept)
+        numbers = first, len(y0s) if count is None else count
+        self._raise_for_early_end(solved, t[-1].item(), f"Trajectory {{}} of {{}}: {problem.method}", numbers)
+        nfe, njac, accepted, rejected = bridge.totals(solved)
+        return Solved(ys, SolverStats(nfe, njac, accepted, rejected, lane.seconds), solved, kept, numbers)
+
+    def _moving(self, item: Moving) -> tuple[int, Any, int]:
+        """Where the tensor stands in the environment, all in Julia's memory, and the bytes from one to the next."""
+        everything = item.all.detach().contiguous()
+        step = everything.stride(0) * everything.element_size()
+        return self._lane.place(item.first), self._bridge.keep(everything), step
 
     def pull_back(self, solved: Solved, grads: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients with respect to each state, ``(B, n)``, and to all parameters, ``(B, p)``, for ``(B, T, n)``."""
@@ -101,15 +106,16 @@ class Ensemble:
         grads = grads.contiguous()
         count, times, n = grads.shape
         dy0s, dps = grads.new_empty(count, n), grads.new_empty(count, problem.dynamics.parameter_size)
-        with _ONE_AT_A_TIME, self._callbacks.raised(), julia_errors(name):
-            ended = self._bridge.pull_back_ensemble(
+        bridge = self._bridge
+        with bridge.one_ensemble, self._callbacks.raised(), julia_errors(name):
+            ended = bridge.pull_back_ensemble(
                 solved.julia,
                 type_name(grads),
-                grads.data_ptr(),
-                dy0s.data_ptr(),
+                bridge.reads(grads),
+                bridge.writes(dy0s),
                 n,
                 times,
-                dps.data_ptr(),
+                bridge.writes(dps),
                 dps.shape[1],
                 settings.backward,
                 settings.sensealg,
@@ -118,14 +124,19 @@ class Ensemble:
                 settings.backward_control,
                 self._told,
             )
-        algorithm = f"trajectory {{}} of {count}: {sensitivity.method}"
-        self._raise_for_early_end(ended, problem.t[0].item(), algorithm, sensitivity)
+        algorithm = f"trajectory {{}} of {{}}: {sensitivity.method}"
+        self._raise_for_early_end(ended, problem.t[0].item(), algorithm, solved.numbers, sensitivity)
         return dy0s, dps
 
     def _raise_for_early_end(
-        self, ended: Any, t_end: float, algorithm: str, sensitivity: Sensitivity | None = None
+        self,
+        ended: Any,
+        t_end: float,
+        algorithm: str,
+        numbers: tuple[int, int],
+        sensitivity: Sensitivity | None = None,
     ) -> None:
-        """Raise for the first trajectory that ended early; its number takes a place in ``algorithm``."""
+        """Raise for the first trajectory that ended early; its number among all takes two places in ``algorithm``."""
         found = self._bridge.early_end(ended, tuple(SUCCESS))
         if found is None:
             return
@@ -136,7 +147,7 @@ class Ensemble:
             retcode,
             t=sign * reached,
             t_end=sign * t_end,
-            algorithm=algorithm.format(place),
+            algorithm=algorithm.format(numbers[0] + place, numbers[1]),
             sensealg=None if sensitivity is None else str(sensitivity.sensealg),
             rtol=asked.tolerances.rtol,
             dtype=self._problem.y0.dtype,
@@ -145,9 +156,17 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Solved:
-    """Values, shape ``(B, T, n)``, the work of all, and what the backward solves need."""
+    """What came of a solve.
+
+    Attributes:
+        ys: values, shape ``(B, T, n)``.
+        stats: the work of all.
+        julia, kept: what the backward solves need.
+        numbers: that of the first trajectory, and how many there are of which these may be a part.
+    """
 
     ys: Tensor
     stats: SolverStats
     julia: Any
-    kept: Sequence[tuple[Tensor, Tensor]]
+    kept: Sequence[tuple[int, Any, int]]
+    numbers: tuple[int, int]

@@ -65,9 +65,9 @@ class Builder:
             *self._callbacks.functions(sparsity, products=self._problem.sensitivity is not None),
             self._type,
             self._size,
-            0 if columns is None else columns.data_ptr(),
-            0 if sparsity is None else sparsity.starts.data_ptr(),
-            0 if sparsity is None else sparsity.rows.data_ptr(),
+            0 if columns is None else self._bridge.reads(columns),
+            0 if sparsity is None else self._bridge.reads(sparsity.starts),
+            0 if sparsity is None else self._bridge.reads(sparsity.rows),
         )
 
     def partitioned(self, form: Halves) -> Any:
@@ -86,7 +86,7 @@ class Builder:
         if isinstance(implicit, Tensor):
             columns = _columns(implicit)
             return self._bridge.semilinear_equation(
-                columns.data_ptr(), self._type, self._size, explicit, self.ordinary()
+                self._bridge.reads(columns), self._type, self._size, explicit, self.ordinary()
             )
         jacobian = self._callbacks.one_input(lambda s, y: implicit.jacobian(s, y).mT.reshape(-1), self._size**2)
         return self._bridge.split_equation(self._function(implicit), jacobian, explicit, self.ordinary())
@@ -138,7 +138,7 @@ class Builder:
         jacobian = self._callbacks.two_inputs(form.jacobian, 2 * n * n, n, n)
         dy0 = form.dy0.contiguous()
         return self._bridge.residual_equation(
-            function, jacobian, self._type, n, dy0.data_ptr(), list(form.differential)
+            function, jacobian, self._type, n, self._bridge.reads(dy0), list(form.differential)
         )
 
     def _function(self, function: OneInput) -> int:

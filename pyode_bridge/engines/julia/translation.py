@@ -6,6 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
+from pyode_bridge.engines.julia.failures import (
+    NOT_CALLABLE,
+    OUT_OF_MEMORY,
+    UNKNOWN_NAME,
+    UNSUPPORTED,
+    JuliaRaisedError,
+    described,
+)
 from pyode_bridge.errors import (
     BridgeError,
     InputError,
@@ -36,30 +44,29 @@ class julia_errors:  # noqa: N801 - a context, of which a generator would cost s
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if not isinstance(error, Exception):
             return
-        from juliacall import JuliaError
+        failure = error if isinstance(error, JuliaRaisedError) else described(error)
+        if failure is not None:
+            raise _translated(failure, str(self._asked_for), self._argument) from error
 
-        if isinstance(error, JuliaError):
-            raise _translated(error.exception, str(self._asked_for), self._argument) from error
 
-
-def _translated(exception: Any, asked_for: str, argument: str) -> Exception:
-    from juliacall import Main
-
-    bridge = Main.PyODEBridge
-    if Main.isa(exception, bridge.UnknownNameError):
-        name, known = str(exception.name), str(bridge.known_names(exception)).split()
+def _translated(failure: JuliaRaisedError, asked_for: str, argument: str) -> Exception:
+    if failure.kind == UNKNOWN_NAME:
         return UNKNOWN.get(argument, InputError)(
-            f"{argument}={asked_for!r}: {name} is no name that the installed Julia packages export."
-            + near_names(name, known)
+            f"{argument}={asked_for!r}: {failure.message} is no name that the installed Julia packages export."
+            + near_names(failure.message, failure.known)
         )
-    if Main.isa(exception, Main.OutOfMemoryError):
+    if failure.kind == OUT_OF_MEMORY:
         return MemoryError(
             f"Julia ran out of memory while working on {asked_for!r}. Implicit solvers keep matrices with a row and a "
             "column for each component: for large states give jac_sparsity, a linear solver that needs none, as in "
             "'KenCarp4(linsolve=KrylovJL_GMRES())', or name an explicit solver."
         )
-    message = str(Main.sprint(Main.showerror, exception))
-    if Main.isa(exception, bridge.UnsupportedError) or Main.isa(exception, bridge.MissingPackageError):
-        return UnsupportedError(message)
-    lines = message.splitlines()
+    if failure.kind == NOT_CALLABLE:
+        return UnsupportedError(
+            f"{asked_for} asks for something of the dynamics that is not translated to Julia, such as a large "
+            "Jacobian, and isolation='process' cannot call Python for it; isolation='none' does."
+        )
+    if failure.kind == UNSUPPORTED:
+        return UnsupportedError(failure.message)
+    lines = failure.message.splitlines()
     return BridgeError(f"Julia failed while working on {asked_for!r}: " + " ".join(lines[:FIRST_LINES]))

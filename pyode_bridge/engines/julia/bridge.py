@@ -1,0 +1,60 @@
+"""What the engine asks of a Julia: the functions of its package, and that it sees tensors. This one is in this process.
+
+A Julia in another process has the same attributes and methods; see `pyode_bridge.engines.julia.isolation.bridge`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.compiled.environment import ONE_INPUT, TWO_INPUTS, Environment
+from pyode_bridge.compiled.lane import Translations
+from pyode_bridge.engines.julia.callbacks import Callbacks
+
+
+class InProcess:
+    """The functions of the Julia package, each looked up once: a look takes as long as a call.
+
+    Args:
+        module: PyODEBridge.
+
+    Attributes:
+        translations: what was compiled so far.
+        callbacks: makes the C functions of a problem.
+        reads, writes: the address of a contiguous tensor whose values Julia reads, or writes, in the call that it is
+            passed to.
+        one_ensemble: a lock; each takes all of Julia's threads, and what ends one would end another.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self._evaluated: dict[int, Any] = {}
+        self.translations = Translations()
+        self.callbacks = Callbacks
+        self.reads = self.writes = torch.Tensor.data_ptr
+        self.environment = Environment
+        self.one_ensemble = threading.RLock()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._module, name)
+        setattr(self, name, found)
+        return found
+
+    def evaluate(self, address: int, out: Tensor, vectors: Sequence[Tensor], s: float, env: Environment) -> None:
+        """Call a compiled function, which writes ``out``."""
+        function = self._evaluated.get(address)
+        if function is None:
+            function = self._evaluated[address] = (ONE_INPUT if len(vectors) == 1 else TWO_INPUTS)(address)
+        function(out.data_ptr(), *(vector.data_ptr() for vector in vectors), s, env.address)
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        """What has the values of a tensor in Julia's memory for as long as it lives, at ``data_ptr()``."""
+        return tensor
+
+    def check_callable(self, why: str) -> None:
+        """Raise UnsupportedError where Julia cannot call Python; ``why`` follows "because"."""
