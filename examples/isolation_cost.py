@@ -17,10 +17,10 @@ import matplotlib.pyplot as plt
 import torch
 from command_line import measuring_arguments
 from measurements import COLORS, measured, print_table, save
+from results import write_measurements
 from torch import Tensor, nn
 
 import pyode_bridge as pb
-from results import write_measurements
 
 ISOLATIONS = ("none", "process")
 ROUNDS, QUICK_ROUNDS = 60, 8
