@@ -13,11 +13,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import common
 import matplotlib.pyplot as plt
 import torch
-from command_line import measuring_arguments
 from measurements import COLORS, measured, print_table, save
-from results import write_measurements
 from torch import Tensor, nn
 
 import pyode_bridge as pb
@@ -125,7 +124,7 @@ def own_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main() -> None:
-    args = measuring_arguments(
+    args = common.measuring_arguments(
         __doc__ or "",
         name="isolation_cost",
         own=own_arguments,
@@ -143,7 +142,7 @@ def main() -> None:
     )
     if rows:
         plot(rows, args.output / "isolation_cost")
-    write_measurements(args, {"rows": [asdict(row) for row in rows]}, engine="julia", complete=complete)
+    common.write_measurements(args, {"rows": [asdict(row) for row in rows]}, engine="julia", complete=complete)
 
 
 if __name__ == "__main__":
