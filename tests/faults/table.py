@@ -189,52 +189,63 @@ def traced(error: BaseException) -> bool:
 
 UNSTABLE = ("Unstable", "DtNaN", "DtLessThanMin", "MaxIters")
 
-FAULTS: dict[str, Fault] = {
-    **{
-        f"exception in f at call {number}": Fault(forward(at_call(number, fail)), OfTheUserError, "on purpose", traced)
-        for number in (1, 2, 20)
-    },
-    "exception in f of an implicit solver": Fault(
-        lambda engine: forward(at_call(20, fail), method=STIFF[engine])(engine), OfTheUserError, "on purpose", traced
-    ),
-    **{
-        f"exception in the backward of f at call {number}": Fault(
-            backward(fail, number), OfTheUserError, "on purpose", traced
-        )
-        for number in (1, 12)
-    },
-    "exception in an event's condition": Fault(in_condition(fail, 10), OfTheUserError, "on purpose", traced),
-    "exception in an event's affect": Fault(in_affect(fail), OfTheUserError, "on purpose", traced),
-    "exception in a solve within a solve": Fault(nested(fail), OfTheUserError, "on purpose", traced),
-    "interrupt in forward": Fault(forward(at_call(20, interrupt), 1e4), KeyboardInterrupt),
-    "interrupt in backward": Fault(backward(interrupt, 3), KeyboardInterrupt),
-    "interrupt in an event's condition": Fault(in_condition(interrupt, 10), KeyboardInterrupt),
-    "interrupt in a solve within a solve": Fault(nested(interrupt), KeyboardInterrupt),
-    "exit in f": Fault(forward(at_call(20, leave)), SystemExit, "7"),
-    "NaN at the start": Fault(forward(at_once(float("nan"))), pb.InputError, "holds 2 NaN or Inf"),
-    "Inf at the start": Fault(forward(at_once(float("inf"))), pb.InputError, "holds 2 NaN or Inf"),
-    "NaN midway": Fault(forward(after(0.5, torch.nan)), pb.SolverError, "stopped", ended(*UNSTABLE, t=0.5)),
-    "Inf midway": Fault(forward(after(0.5, torch.inf)), pb.SolverError, "stopped", ended(*UNSTABLE, t=0.5)),
-    "NaN midway in an implicit solver": Fault(
-        lambda engine: forward(after(0.5, torch.nan), method=STIFF[engine])(engine),
-        pb.SolverError,
-        "stopped",
-        ended(*UNSTABLE, "ConvergenceFailure", t=0.5),
-    ),
-    "NaN in the backward of f": Fault(nan_backwards, pb.SolverError, "backward solve", ended(*UNSTABLE)),
-    "too few steps allowed": Fault(
-        forward(lambda t, y: -50 * y, 100, options={"maxiters": 20}), pb.SolverError, "MaxIters", ended("MaxIters")
-    ),
-    "too few steps allowed backwards": Fault(
-        backward(lambda: None, adjoint_options={"maxiters": 1}), pb.SolverError, "backward solve", ended("MaxIters")
-    ),
-    "steps too small": Fault(
-        forward(explode, 2, options={"dtmin": 1e-4}), pb.SolverError, "stopped", ended("DtLessThanMin", "Unstable", t=1)
-    ),
-    "out of memory in f": Fault(forward(at_call(20, exhaust)), RuntimeError, "alloc"),
-    "out of memory for a Jacobian": Fault(large_jacobian, (MemoryError, RuntimeError), "memory"),
-    "wrong shape midway": Fault(
-        forward(lambda t, y: -y if t < 0.5 else -y[:1]), pb.InputError, r"returned.*shape \(1,\)"
-    ),
-    "dynamics that solve themselves": Fault(recursive, RecursionError),
-}
+
+def faults() -> dict[str, Fault]:
+    """By name; made anew, since they count the calls that they have seen."""
+    return {
+        **{
+            f"exception in f at call {number}": Fault(
+                forward(at_call(number, fail)), OfTheUserError, "on purpose", traced
+            )
+            for number in (1, 2, 20)
+        },
+        "exception in f of an implicit solver": Fault(
+            lambda engine: forward(at_call(20, fail), method=STIFF[engine])(engine),
+            OfTheUserError,
+            "on purpose",
+            traced,
+        ),
+        **{
+            f"exception in the backward of f at call {number}": Fault(
+                backward(fail, number), OfTheUserError, "on purpose", traced
+            )
+            for number in (1, 12)
+        },
+        "exception in an event's condition": Fault(in_condition(fail, 10), OfTheUserError, "on purpose", traced),
+        "exception in an event's affect": Fault(in_affect(fail), OfTheUserError, "on purpose", traced),
+        "exception in a solve within a solve": Fault(nested(fail), OfTheUserError, "on purpose", traced),
+        "interrupt in forward": Fault(forward(at_call(20, interrupt), 1e4), KeyboardInterrupt),
+        "interrupt in backward": Fault(backward(interrupt, 3), KeyboardInterrupt),
+        "interrupt in an event's condition": Fault(in_condition(interrupt, 10), KeyboardInterrupt),
+        "interrupt in a solve within a solve": Fault(nested(interrupt), KeyboardInterrupt),
+        "exit in f": Fault(forward(at_call(20, leave)), SystemExit, "7"),
+        "NaN at the start": Fault(forward(at_once(float("nan"))), pb.InputError, "holds 2 NaN or Inf"),
+        "Inf at the start": Fault(forward(at_once(float("inf"))), pb.InputError, "holds 2 NaN or Inf"),
+        "NaN midway": Fault(forward(after(0.5, torch.nan)), pb.SolverError, "stopped", ended(*UNSTABLE, t=0.5)),
+        "Inf midway": Fault(forward(after(0.5, torch.inf)), pb.SolverError, "stopped", ended(*UNSTABLE, t=0.5)),
+        "NaN midway in an implicit solver": Fault(
+            lambda engine: forward(after(0.5, torch.nan), method=STIFF[engine])(engine),
+            pb.SolverError,
+            "stopped",
+            ended(*UNSTABLE, "ConvergenceFailure", t=0.5),
+        ),
+        "NaN in the backward of f": Fault(nan_backwards, pb.SolverError, "backward solve", ended(*UNSTABLE)),
+        "too few steps allowed": Fault(
+            forward(lambda t, y: -50 * y, 100, options={"maxiters": 20}), pb.SolverError, "MaxIters", ended("MaxIters")
+        ),
+        "too few steps allowed backwards": Fault(
+            backward(lambda: None, adjoint_options={"maxiters": 1}), pb.SolverError, "backward solve", ended("MaxIters")
+        ),
+        "steps too small": Fault(
+            forward(explode, 2, options={"dtmin": 1e-4}),
+            pb.SolverError,
+            "stopped",
+            ended("DtLessThanMin", "Unstable", t=1),
+        ),
+        "out of memory in f": Fault(forward(at_call(20, exhaust)), RuntimeError, "alloc"),
+        "out of memory for a Jacobian": Fault(large_jacobian, (MemoryError, RuntimeError), "memory"),
+        "wrong shape midway": Fault(
+            forward(lambda t, y: -y if t < 0.5 else -y[:1]), pb.InputError, r"returned.*shape \(1,\)"
+        ),
+        "dynamics that solve themselves": Fault(recursive, RecursionError),
+    }

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import pyode_bridge as pb
-from tests.faults.table import FAULTS, METHOD
+from tests.faults.table import METHOD, faults
 from tests.problems import DOUBLE, SPIRAL, Linear
 
 LANES = {"julia": ("callback", "auto"), "embedded": ("auto",)}
@@ -27,9 +27,9 @@ def assert_next_solve_is_right(engine: str) -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", faults())
 def test_a_fault_is_told_and_leaves_nothing_behind(engine: str, name: str) -> None:
-    fault = FAULTS[name]
+    fault = faults()[name]
     with pytest.raises(fault.raises, match=fault.match) as caught:
         fault.provoke(engine)
     assert fault.check(caught.value), caught.value
