@@ -155,19 +155,18 @@ def _bound(value: Any, shape: torch.Size, name: str) -> Tensor:
 
 def lane(given: Any) -> str:
     """A lane by name; for ``"auto"``, the one that the environment variable LANE_VARIABLE names."""
-    name, value = "lane", given
-    if value == "auto":
-        name, value = LANE_VARIABLE, os.environ.get(LANE_VARIABLE, "auto")
-    if value not in LANES:
-        raise InputError(f"{name} is {value!r}; expected one of {', '.join(map(repr, LANES))}.")
-    return str(value)
+    return _choice(given, "lane", LANES, unset="auto", variable=LANE_VARIABLE, default="auto")
 
 
 def isolation(given: Any) -> str:
     """Where Julia runs; for None, what the environment variable ISOLATION_VARIABLE says, else ``"none"``."""
-    name, value = "isolation", given
-    if value is None:
-        name, value = ISOLATION_VARIABLE, os.environ.get(ISOLATION_VARIABLE, "none")
-    if value not in ISOLATIONS:
-        raise InputError(f"{name} is {value!r}; expected one of {', '.join(map(repr, ISOLATIONS))}.")
-    return str(value)
+    return _choice(given, "isolation", ISOLATIONS, unset=None, variable=ISOLATION_VARIABLE, default="none")
+
+
+def _choice(given: Any, name: str, choices: tuple[str, ...], *, unset: str | None, variable: str, default: str) -> str:
+    """``given``, or what a variable says where it is ``unset``; raises for what is none of the choices."""
+    if given == unset:
+        name, given = variable, os.environ.get(variable, default)
+    if given not in choices:
+        raise InputError(f"{name} is {given!r}; expected one of {', '.join(map(repr, choices))}.")
+    return str(given)
