@@ -282,6 +282,19 @@ def test_ctrl_c_ends_the_wait_and_the_worker(worker: Worker) -> None:
     assert worker.ended() == "was ended by KeyboardInterrupt"
 
 
+def run_without_julia(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON_JULIA")}
+    environment |= {"PYTHON_JULIACALL_EXE": "julia", **variables}  # one of two variables
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=50,
+        check=False,
+    )
+
+
 def test_a_worker_without_julia_says_so() -> None:
     script = """
     import torch, pyode_bridge as pb
@@ -291,34 +304,14 @@ def test_a_worker_without_julia_says_so() -> None:
     except pb.EngineUnavailableError as error:
         print(error)
     """
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON_JULIA")}
-    environment |= {"PYTHON_JULIACALL_EXE": "julia"}  # one of two variables
-    ended = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=50,
-        check=False,
-    )
+    ended = run_without_julia(script)
     assert ended.returncode == 0, ended.stderr
     assert "Set both of" in ended.stdout
-    environment |= {"PYODE_BRIDGE_ISOLATION": "process"}
-    script = (
-        script.replace(', isolation="process"', ', method="DP5"').replace("except", "    pass\nexcept") + "print(1)"
-    )
     script = """
     import torch, pyode_bridge as pb
     for _ in range(2):
         print(pb.solve(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), method="DP5").engine)
     """
-    ended = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=50,
-        check=False,
-    )
+    ended = run_without_julia(script, PYODE_BRIDGE_ISOLATION="process")
     assert ended.stdout.split() == ["embedded", "embedded"], ended.stderr
     assert ended.stderr.count("so the embedded engine runs") == 1
