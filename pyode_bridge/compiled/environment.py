@@ -32,6 +32,7 @@ _POINTER = ctypes.c_void_p
 # What Julia calls: where to write, one or two vectors, the time, and an environment, which callbacks leave alone.
 ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double, _POINTER)
 TWO_INPUTS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double, _POINTER)
+COUNT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_ssize_t)  # is told how many solves are done
 _TICK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_double)
 (_NAN,) = struct.unpack("q", struct.pack("d", math.nan))
 

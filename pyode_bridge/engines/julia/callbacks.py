@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.environment import NOTHING, ONE_INPUT, TWO_INPUTS, address_of
+from pyode_bridge.compiled.environment import COUNT, NOTHING, ONE_INPUT, TWO_INPUTS, address_of
 from pyode_bridge.compiled.lane import Lane
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.julia import forks
@@ -21,7 +21,6 @@ from pyode_bridge.forms import OneInput, TwoInputs
 from pyode_bridge.sparsity import Sparsity
 
 _POINTER = ctypes.c_void_p
-_COUNT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_ssize_t)
 _PREDICATE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_double)
 _C_TYPES = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 
@@ -159,7 +158,7 @@ class Callbacks:
 
     def told(self, function: Callable[[int], None]) -> int:
         """Address of a C function that passes a number on."""
-        return self._pointer(_COUNT(self._guarded(function)))
+        return self._pointer(COUNT(self._guarded(function)))
 
     def predicate(self, function: Callable[[Tensor, Any], Any] | None) -> int:
         """Address of a C function that says whether ``function(t, y)`` is true (1) or false (0); 0 for None."""

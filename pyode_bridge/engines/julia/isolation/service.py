@@ -17,13 +17,12 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from pyode_bridge.compiled.environment import ONE_INPUT, TWO_INPUTS, Environment, address_of
+from pyode_bridge.compiled.environment import COUNT, ONE_INPUT, TWO_INPUTS, Environment, address_of
 from pyode_bridge.engines.julia.failures import described
 from pyode_bridge.engines.julia.isolation.mailbox import Mailbox
 from pyode_bridge.engines.julia.isolation.messages import JULIA, OBJECT, RAISED, RETURNED, SERVICE, TOLD
 
 SECONDS_UNTOLD = 0.1
-_COUNT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_ssize_t)
 
 
 class Copy:
@@ -59,7 +58,7 @@ class Listener:
     """A C function that passes a number on."""
 
     def __init__(self, tell: Any) -> None:
-        self._function = _COUNT(tell)
+        self._function = COUNT(tell)
         self.address = address_of(self._function)
 
 
