@@ -31,8 +31,8 @@ class Dynamics:
         on_time: told each time ``s`` at which the dynamics are evaluated; None for nobody.
         func: the user's function.
         start: the right-hand side at the solve's start, shape ``(n,)``, detached; None where nobody looked.
-        leaves: tensors that were seen in use before the solve.
-        familiar: what is known of ``func`` from solves before; None where that may not be all.
+        leaves: tensors that were seen in use before the solve; None where nobody looked.
+        familiar: what is known of ``func`` from solves before; None where it has to be looked at.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Dynamics:
         parameters: Sequence[Tensor],
         sign: float,
         name: str = "func(t, y)",  # in messages
-        leaves: Sequence[Tensor] = (),
+        leaves: Sequence[Tensor] | None = None,
         start: Tensor | None = None,
         familiar: Familiar | None = None,
     ) -> None:
@@ -85,14 +85,20 @@ class Dynamics:
         checks.finite(value, f"func(t, y) at t = {self.sign * s:.6g}, y = y0,")
         return value
 
+    def check_start(self, s: float, y: Tensor) -> None:
+        """Raise InputError where familiar dynamics, at whose start nobody looked, are not finite there."""
+        if self.familiar is not None and self.start is None:
+            self.tried(s, y)
+
     def check_still_uses_leaves(self, s: float, y: Tensor) -> None:
         """Raise UnsupportedError where ``func`` no longer uses a tensor of which the solve's gradient is wanted."""
         own = self.func.parameters() if isinstance(self.func, torch.nn.Module) else ()
-        if {id(leaf) for leaf in self.leaves} <= {id(parameter) for parameter in own}:
+        leaves = self.leaves or ()
+        if {id(leaf) for leaf in leaves} <= {id(parameter) for parameter in own}:
             return
         with torch.enable_grad():
             now = {id(leaf) for leaf in graph_leaves(self.trial(s, y))}
-        if any(id(leaf) not in now for leaf in self.leaves):
+        if any(id(leaf) not in now for leaf in leaves):
             raise UnsupportedError(
                 "func uses other tensors now, in the backward pass, than it did in the solve: its module was under "
                 "torch.func.functional_call, and is no longer. Call functional_call within func, or differentiate by "

@@ -193,7 +193,7 @@ def _dynamics(
     Where they were compiled before, and all that they read is known, so is what the trial would find.
     """
     found = None if translations is None else familiar.look(func, structure, sign, translations)
-    if found is not None and found.translation is not None:
+    if found is not None:
         leaves = found.leaves
         parameters = reachable_parameters(func, leaves) if torch.is_grad_enabled() else ()
         return Dynamics(func, structure, parameters, sign, leaves=leaves, familiar=found)
@@ -201,9 +201,9 @@ def _dynamics(
     value = Dynamics(func, structure, (), sign).tried(s0, y0)
     start = value.detach()
     if not torch.is_grad_enabled():
-        return Dynamics(func, structure, (), sign, start=start, familiar=found)
+        return Dynamics(func, structure, (), sign, leaves=(), start=start)
     if adjoint_params is not None:
         return Dynamics(func, structure, listed_parameters(adjoint_params), sign, start=start)
     leaves = graph_leaves(value)
     parameters = reachable_parameters(func, leaves)
-    return Dynamics(func, structure, parameters, sign, leaves=leaves, start=start, familiar=found)
+    return Dynamics(func, structure, parameters, sign, leaves=leaves, start=start)

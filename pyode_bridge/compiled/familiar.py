@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Familiar:
-    """What is known of dynamics whose reach is whole.
+    """What is known of dynamics that were translated before, and whose reach is whole.
 
     Attributes:
         key: hashable; equal for dynamics whose trials would find the same.
         reach: what they depend on.
         translations: all of the Julia that was asked.
-        translation: what it made of them; None where they were not tried yet.
+        translation: what it made of them.
         places: of the leaves in use among the tensors that are reached.
     """
 
     key: Any
     reach: Reach
     translations: Translations
-    translation: Translation | None = None
-    places: tuple[int, ...] = ()
+    translation: Translation
+    places: tuple[int, ...]
 
     @property
     def leaves(self) -> list[Tensor]:
@@ -54,32 +54,39 @@ class Familiar:
 
 
 def look(func: Callable[..., Any], structure: Structure, sign: float, translations: Translations) -> Familiar | None:
-    """What is known of ``func``, or None where it may depend on more than can be told, or on what was computed."""
-    if levels.is_redirected():
-        return None
+    """What is known of ``func``; None where it was not translated yet, or may depend on more than can be told."""
     try:
         found = reach(func)
     except UntranslatableError:
         return None
-    if not found.whole or any(tensor.grad_fn is not None for tensor in found.tensors):
-        return None
-    recorded = torch.is_grad_enabled()
-    wanted = tuple([tensor.requires_grad for tensor in found.tensors]) if recorded else None
-    key = (found.key, structure, sign, torch.get_default_dtype(), wanted)
-    return Familiar(key, found, translations, *translations.familiar.get(key, ()))
+    key = _key(found, structure, sign, recorded=torch.is_grad_enabled())
+    known = None if key is None else translations.familiar.get(key)
+    return None if known is None else Familiar(key, found, translations, *known)
 
 
-def remember(dynamics: Dynamics, translation: Translation, translations: Translations) -> None:
-    """That these dynamics, after their trial, are what was translated."""
-    familiar = dynamics.familiar
-    if familiar is None or dynamics.start is None:
+def remember(dynamics: Dynamics, found: Reach, translation: Translation, translations: Translations) -> None:
+    """That dynamics with this reach are, after their trial, what was translated."""
+    if dynamics.start is None or dynamics.leaves is None:
         return
-    by_identity = {id(tensor): place for place, tensor in enumerate(familiar.reach.tensors)}
-    if all(id(leaf) in by_identity for leaf in dynamics.leaves):
-        translations.familiar[familiar.key] = translation, tuple(by_identity[id(leaf)] for leaf in dynamics.leaves)
+    key, places = _key_of(dynamics, found), found.places(dynamics.leaves)
+    if key is not None and places is not None:
+        translations.familiar[key] = translation, places
 
 
-def forget(dynamics: Dynamics, translations: Translations) -> None:
+def forget(dynamics: Dynamics, found: Reach, translations: Translations) -> None:
     """That there is a translation to use."""
-    if dynamics.familiar is not None:
-        translations.familiar.pop(dynamics.familiar.key, None)
+    translations.familiar.pop(_key_of(dynamics, found), None)
+
+
+def _key_of(dynamics: Dynamics, found: Reach) -> Any:
+    # By what they want gradients of: torch's own nodes switch the recording off around the solve.
+    recorded = bool(dynamics.parameters or dynamics.leaves)
+    return _key(found, dynamics.structure, dynamics.sign, recorded=recorded)
+
+
+def _key(found: Reach, structure: Structure, sign: float, *, recorded: bool) -> Any:
+    """None where the reach does not tell all that a trial would."""
+    if not found.whole or found.is_computed or levels.is_redirected():
+        return None
+    wanted = tuple([recorded and tensor.requires_grad for tensor in found.tensors])
+    return found.key, structure, sign, torch.get_default_dtype(), wanted

@@ -175,9 +175,9 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
         lane.check(y0, s0)
     except UntranslatableError as refusal:
         translation.refusal = str(refusal)
-        familiar.forget(dynamics, home.translations)
+        familiar.forget(dynamics, found, home.translations)
         raise
-    familiar.remember(dynamics, translation, home.translations)
+    familiar.remember(dynamics, found, translation, home.translations)
     return lane
 
 
@@ -188,7 +188,7 @@ def _code(func: Any) -> Any:
 def _translation(dynamics: Dynamics, found: Reach, home: Home) -> Translation:
     """That of all dynamics that would be traced to the same graphs."""
     _check(dynamics)
-    places = _places(dynamics.parameters, found.tensors)
+    places = _places(dynamics.parameters, found)
     key = (found.key, dynamics.structure, dynamics.sign, places, torch.get_default_dtype())
     return home.translations.of(key, _code(dynamics.func))
 
@@ -201,18 +201,16 @@ def _check(dynamics: Dynamics) -> None:
         raise UntranslatableError("it was not evaluated at the start")
 
 
-def _places(parameters: Sequence[Tensor], tensors: Sequence[Tensor]) -> tuple[int, ...]:
+def _places(parameters: Sequence[Tensor], found: Reach) -> tuple[int, ...]:
     """Where each parameter is among the tensors that ``func`` reaches."""
-    by_identity = {id(tensor): place for place, tensor in enumerate(tensors)}
-    for tensor in tensors:
-        if tensor.grad_fn is not None:
-            raise UntranslatableError("func uses a tensor that was computed from others that require a gradient")
-    try:
-        return tuple(by_identity[id(parameter)] for parameter in parameters)
-    except KeyError:
+    if found.is_computed:
+        raise UntranslatableError("func uses a tensor that was computed from others that require a gradient")
+    places = found.places(parameters)
+    if places is None:
         raise UntranslatableError(
             "a parameter is not among what func reaches by its attributes, its closure or global variables"
-        ) from None
+        )
+    return places
 
 
 def _add_jacobian(translation: Translation, dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:

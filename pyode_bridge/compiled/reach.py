@@ -14,7 +14,7 @@ import functools
 import operator
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,19 @@ class Reach:
     key: tuple[Any, ...]
     tensors: tuple[Tensor, ...]
     whole: bool
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether a tensor was computed from others that require a gradient."""
+        return any(tensor.grad_fn is not None for tensor in self.tensors)
+
+    def places(self, tensors: Sequence[Tensor]) -> tuple[int, ...] | None:
+        """Where each of them is among those that were found; None where one is not."""
+        by_identity = {id(tensor): place for place, tensor in enumerate(self.tensors)}
+        try:
+            return tuple(by_identity[id(tensor)] for tensor in tensors)
+        except KeyError:
+            return None
 
 
 def reach(func: Callable[..., Any]) -> Reach:
@@ -317,8 +330,10 @@ def _looked_through(kind: type, values: tuple[Any, ...]) -> _Members:
             if isinstance(function, types.FunctionType) and name not in ("__init__", "__repr__", "extra_repr"):
                 functions.append(function)
         elif not name.startswith("__"):
-            variables += (name, type(value), value) if type(value) in (*_PLAIN, float) else ()
-            plain &= type(value) in (*_PLAIN, float)
+            if type(value) in _PLAIN or type(value) is float:
+                variables += (name, type(value), value)
+            else:
+                plain = False
     return _Members(values, tuple(functions), tuple(variables), plain)
 
 

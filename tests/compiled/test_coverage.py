@@ -44,7 +44,7 @@ QUICK = {"engine": "embedded", "method": "euler"}
 def translate(dynamics: Dynamics) -> None:
     """Translate all functions; raises UntranslatableError as a solve would."""
     found = reach(dynamics.func)
-    lanes._places(dynamics.parameters, found.tensors)
+    lanes._places(dynamics.parameters, found)
     functions = Functions(dynamics, found.tensors, [])
     for name in FUNCTIONS:
         assert f"function {name}(" in functions.text(name)

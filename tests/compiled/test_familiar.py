@@ -121,3 +121,30 @@ def test_a_tensor_that_was_computed_is_not_taken_for_a_leaf() -> None:
     decay(weight)
     (grad,) = torch.autograd.grad(decay(2 * weight)[-1].sum(), weight)
     assert grad.item() == pytest.approx(-2 * 1.5 * math.exp(-1.4), rel=1e-6)
+
+
+def test_an_ensemble_that_is_not_finite_says_so_in_later_solves_too() -> None:
+    func, y0s = Plain(), torch.stack([Y0, 2 * Y0])
+    settings = {"method": "Tsit5", "engine": "julia", "lane": "compiled"}
+    pb.solve_ensemble(func, y0s, T, **settings)
+    with torch.no_grad():
+        func.rate.fill_(math.nan)
+    with pytest.raises(InputError, match="NaN or Inf"):
+        pb.solve_ensemble(func, y0s, T, **settings)
+
+
+class Lazy(nn.Module):
+    """``y' = -rate y``, with a rate that is made at the first call."""
+
+    rate: Tensor | None = None
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        if self.rate is None:
+            self.rate = torch.tensor(0.7, dtype=DOUBLE)
+        return -self.rate * y
+
+
+def test_what_the_trial_makes_is_there_when_it_is_translated() -> None:
+    func = Lazy()
+    for _ in range(2):
+        torch.testing.assert_close(solve(func), exact(0.7), rtol=1e-7, atol=1e-8)

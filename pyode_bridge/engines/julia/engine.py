@@ -95,7 +95,7 @@ class JuliaEngine:
         sign = problem.dynamics.sign
         retcode, t_reached, *counts = self._bridge.report(solved)
         if retcode not in SUCCESS:
-            problem.dynamics.tried(t[0].item(), y0)  # where they are familiar, nobody has looked
+            problem.dynamics.check_start(t[0].item(), y0)
             raise_for_retcode(
                 retcode,
                 t=sign * t_reached,
@@ -143,6 +143,8 @@ class JuliaEngine:
                 self._control(problem, callbacks),
             )
         sign = problem.dynamics.sign
+        if retcode not in SUCCESS:
+            problem.dynamics.check_start(start, y0)
         raise_for_retcode(retcode, t=sign * s, t_end=sign * end, algorithm=str(problem.method))
         if lane is not None:
             lane.free()

@@ -140,6 +140,8 @@ class Ensemble:
         found = self._bridge.early_end(ended, tuple(SUCCESS))
         if found is None:
             return
+        if sensitivity is None:
+            self._problem.dynamics.check_start(self._problem.t[0].item(), self._problem.y0)
         place, retcode, reached = found
         sign = self._problem.dynamics.sign
         asked = self._problem if sensitivity is None else sensitivity
