@@ -22,6 +22,7 @@ from pyode_bridge.parts import Partitioned, Quasilinear, SecondOrder, Split
 from pyode_bridge.problem import SolverInfo
 from pyode_bridge.sdeint import sdeint
 from pyode_bridge.solution import Solution
+from pyode_bridge.steady_state import steady_state
 
 __version__ = "0.1.0"
 
@@ -56,4 +57,5 @@ __all__ = [
     "solve_ensemble",
     "solve_events",
     "solvers",
+    "steady_state",
 ]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.forms import Noise
+from pyode_bridge.forms import Noise, Steady
 from pyode_bridge.problem import Problem, Sensitivity
 from pyode_bridge.state import Structure, flat_gradients
 
@@ -54,8 +54,10 @@ def segment(problem: Problem, start: tuple[Tensor, ...], times: Tensor) -> tuple
     """The augmented system from its values at ``times[0]`` to ``times[1]``, which is earlier, as a problem.
 
     Raises:
-        UnsupportedError: the equation has a mass matrix or noise, for which this is not the adjoint.
+        UnsupportedError: the equation has a mass matrix or noise, or is a steady state's: this is not its adjoint.
     """
+    if isinstance(problem.form, Steady):
+        raise UnsupportedError("Second derivatives of a steady state are not available; first ones are.")
     if problem.mass_matrix is not None or isinstance(problem.form, Noise):
         what = "noise" if isinstance(problem.form, Noise) else "a mass matrix"
         raise UnsupportedError(f"Second derivatives of a solve are not available where there is {what}.")

@@ -86,4 +86,16 @@ class Residual:
     differential: Sequence[bool]
 
 
-Form = Halves | Terms | Operator | Noise | Delays | Residual
+@dataclass(frozen=True)
+class Steady:
+    """The state where the dynamics vanish, which a solve over time ends at, if it does.
+
+    Attributes:
+        rtol, atol: what a component of the dynamics is to fall to, relative to the largest that it was, and absolutely.
+    """
+
+    rtol: float | Tensor
+    atol: float | Tensor
+
+
+Form = Halves | Terms | Operator | Noise | Delays | Residual | Steady

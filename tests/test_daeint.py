@@ -94,5 +94,5 @@ def test_a_gradient_is_refused() -> None:
 
 
 def test_the_embedded_engine_says_that_it_has_none() -> None:
-    with pytest.raises(pb.UnsupportedError, match="ordinary differential equations alone"):
+    with pytest.raises(pb.UnsupportedError, match="ordinary differential equations over time alone"):
         solve(engine="embedded")

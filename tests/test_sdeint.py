@@ -209,5 +209,5 @@ def test_a_gradient_that_the_method_does_not_give_is_refused(method: str) -> Non
 
 
 def test_the_embedded_engine_says_that_it_has_none() -> None:
-    with pytest.raises(pb.UnsupportedError, match="ordinary differential equations alone"):
+    with pytest.raises(pb.UnsupportedError, match="ordinary differential equations over time alone"):
         sample(torch.ones(3, dtype=DOUBLE), engine="embedded")

@@ -9,7 +9,8 @@ module PyODEBridge
 
 using ADTypes: ADTypes, AutoFiniteDiff
 using ChainRulesCore: ChainRulesCore
-using LinearAlgebra: BLAS, I, UniformScaling, mul!
+using ForwardDiff: ForwardDiff
+using LinearAlgebra: BLAS, I, UniformScaling, cond, mul!, transpose!
 using LinearSolve: LinearSolve
 using Logging: NullLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
@@ -18,11 +19,11 @@ using OrdinaryDiffEqTsit5: OrdinaryDiffEqTsit5, Tsit5
 using PrecompileTools: @compile_workload
 using SciMLBase: SciMLBase, CallbackSet, DAEFunction, DAEProblem, DDEFunction, DDEProblem, DiscreteCallback,
     DynamicalODEProblem, ODEFunction, ODEProblem, SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction,
-    SplitODEProblem, VectorContinuousCallback
+    SplitODEProblem, SteadyStateProblem, VectorContinuousCallback
 using SciMLOperators: MatrixOperator
-using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, ForwardSensitivity, GaussAdjoint, GaussKronrodAdjoint,
-    InterpolatingAdjoint, ODEAdjointProblem, ODEForwardSensitivityProblem, QuadratureAdjoint, ZygoteVJP,
-    adjoint_sensitivities
+using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, ForwardDiffSensitivity, ForwardSensitivity, GaussAdjoint,
+    GaussKronrodAdjoint, InterpolatingAdjoint, ODEAdjointProblem, ODEForwardSensitivityProblem, QuadratureAdjoint,
+    SteadyStateAdjoint, ZygoteVJP, adjoint_sensitivities
 using SparseArrays: SparseMatrixCSC, nonzeros
 using TOML: TOML
 using Zygote: Buffer
@@ -43,6 +44,7 @@ include("catalogue.jl")
 include("control.jl")
 include("sensealgs.jl")
 include("forward.jl")
+include("steady.jl")
 include("events.jl")
 include("mismatch.jl")
 include("watched.jl")
@@ -50,6 +52,7 @@ include("boundary.jl")
 include("backward.jl")
 include("ensembles.jl")
 include("sensitivities.jl")
+include("tangents.jl")
 include("precompile.jl")
 
 end

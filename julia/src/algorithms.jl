@@ -21,6 +21,10 @@ const KINDS = Dict(
     "DAE" => Kind(
         SciMLBase.AbstractDAEAlgorithm, "differential-algebraic equations in residual form", "daeint", nothing
     ),
+    "steady" => Kind(
+        SciMLBase.AbstractODEAlgorithm, "ordinary differential equations, which lead to a steady state",
+        "steady_state", nothing
+    ),
 )
 
 """

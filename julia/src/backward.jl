@@ -95,7 +95,7 @@ end
 The forward solution for the adjoint. That of an equation in parts becomes one of an ordinary equation, known at the
 saved times; adjoints that solve again between them do so by `alg`.
 """
-adjoint_solution(solved::Solved{<:Union{Ordinary, Stochastic}}, alg, sensealg) =
+adjoint_solution(solved::Solved{<:Union{Ordinary, Stochastic, Steady}}, alg, sensealg) =
     solves_again(sensealg) ? in_own_type(solved.sol) : solved.sol
 
 function adjoint_solution(solved::Solved{E, S, T}, alg, sensealg) where {E, S, T}

@@ -73,6 +73,12 @@ function stochastic_equation(drift, diffusion, noise, processes, seed, keep_path
     )
 end
 
+"""A steady state of an ordinary equation; see `Steady`."""
+function steady_equation(ordinary, type, n, abstol, reltol)
+    T = float_type(type)
+    return Steady(ordinary, zeros(T, n), tolerance(T, abstol), tolerance(T, reltol))
+end
+
 function delayed_equation(rhs, type, n, lags, history)
     T = float_type(type)
     return Delayed(
@@ -174,7 +180,7 @@ function pull_back(solved::Solved{E, S, T}, grads, dy0, n, dp, alg, sensealg, ab
     return try
         found = backward!(
             array(T, dy0, n), array(T, dp, length(solved.p)), adjoint_solution(solved, alg, sensealg),
-            array(T, grads, n, length(solved.t)), solved.t, backward_algorithm(solved.equation, alg), sensealg;
+            array(T, grads, n, length(solved.t)), solved.t, backward_algorithm(solved.equation, alg, sensealg), sensealg;
             abstol = T(abstol), reltol = T(reltol), control
         )
         pulled_back(found)

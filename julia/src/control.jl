@@ -33,7 +33,7 @@ function step_control(;
 end
 
 maximum_norm(u::Number, t) = abs(u)
-maximum_norm(u, t) = maximum(abs, u)
+maximum_norm(u, t) = maximum(x -> maximum_norm(x, t), u)
 
 """The step-size controller that `text` names."""
 function step_controller(text::AbstractString)

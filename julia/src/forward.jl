@@ -25,20 +25,20 @@ has_integrator(alg) = !(nameof(parentmodule(typeof(alg))) in WITHOUT_INTEGRATOR)
 
 """The solution, and the time that was reached."""
 function solved(equation::Equation, u0, p, t, alg; keywords...)
-    if has_integrator(alg)
-        integrator = start(equation, u0, p, t, alg; keywords...)
-        interpolates_poorly(integrator, alg) && foreach(time -> SciMLBase.add_tstop!(integrator, time), t[2:(end - 1)])
-        sol = SciMLBase.solve!(integrator)
-        return sol, Float64(integrator.t)
-    end
     made, told = posed(equation, u0, p, t, alg; keywords...)
-    return run_to_end(made, alg; told...)
+    return run_to_end(made, alg; values_at = t[2:(end - 1)], told...)
 end
 
-"""The solution, and the time that was reached: what the solution holds may end before, at the last time saved."""
-function run_to_end(made, alg, args...; keywords...)
+"""
+The solution, and the time that was reached: what the solution holds may end before, at the last time saved. Steps end
+at the times `values_at` if values between the steps would be poor.
+"""
+function run_to_end(made, alg, args...; values_at = (), keywords...)
     if has_integrator(alg)
         integrator = SciMLBase.init(made, alg, args...; keywords...)
+        if !isempty(values_at) && interpolates_poorly(integrator, alg)
+            foreach(time -> SciMLBase.add_tstop!(integrator, time), values_at)
+        end
         sol = SciMLBase.solve!(integrator)
         return sol, Float64(integrator.t)
     end

@@ -3,14 +3,17 @@
 """Adjoints that need the dynamics' values and vector-Jacobian products alone."""
 const Adjoint = Union{InterpolatingAdjoint, BacksolveAdjoint, QuadratureAdjoint, GaussAdjoint, GaussKronrodAdjoint}
 
+"""Forward modes, which solve again from the start with derivatives beside the state, or within its numbers."""
+const ForwardMode = Union{ForwardSensitivity, ForwardDiffSensitivity}
+
 """Sensitivity algorithms that are served."""
-const Served = Union{Adjoint, ForwardSensitivity}
+const Served = Union{Adjoint, ForwardMode, SteadyStateAdjoint}
 
 """
     sensitivity_algorithm(text; abstol, reltol)
 
 The adjoint that `text` names. The vector-Jacobian products are the callback's own; `ZygoteVJP` is named because some
-choice must be, and it is the one that does nothing beforehand. Forward sensitivities take the callback's Jacobians.
+choice must be, and it is the one that does nothing beforehand. Forward modes take the callback's Jacobians.
 """
 function sensitivity_algorithm(text::AbstractString; abstol::Real, reltol::Real)
     defaults(name) = name === :QuadratureAdjoint ? (; abstol, reltol) : (;)
@@ -28,7 +31,7 @@ function sensitivity_algorithm(text::AbstractString; abstol::Real, reltol::Real)
     throw(
         UnsupportedError(
             "$(nameof(typeof(made))) $(unserved(made)); choose InterpolatingAdjoint, GaussAdjoint, QuadratureAdjoint, " *
-                "BacksolveAdjoint or ForwardSensitivity."
+                "BacksolveAdjoint, ForwardSensitivity or ForwardDiffSensitivity."
         )
     )
 end
@@ -36,22 +39,23 @@ end
 """What speaks against a sensitivity algorithm."""
 unserved(::SciMLBase.AbstractSensitivityAlgorithm) =
     "differentiates through the dynamics in Julia, and these are Python's, called back or compiled for numbers alone"
-unserved(::SciMLSensitivity.SteadyStateAdjoint) = "is that of a steady state, and this is a solve over time"
 unserved(::SciMLBase.AbstractShadowingSensitivityAlgorithm) =
     "differentiates averages over long times, and these are values at times"
 
 """Keywords that say where derivatives of the dynamics come from."""
 products(::Type) = (;)
 products(::Type{<:Adjoint}) = (; autojacvec = ZygoteVJP())
+# Without one, more than 50 equations would have dual numbers sent through the dynamics.
+products(::Type{<:SteadyStateAdjoint}) = (; autojacvec = ZygoteVJP(), linsolve = LinearSolve.LUFactorization())
 products(::Type{<:ForwardSensitivity}) = (; autodiff = false, autojacvec = false)
 
 """Whether the adjoint solves the problem again between the values at the saved times."""
-solves_again(::Union{Nothing, ForwardSensitivity}) = false
+solves_again(::Union{Nothing, ForwardMode, SteadyStateAdjoint}) = false
 solves_again(sensealg::Adjoint) = hasproperty(sensealg, :checkpointing) && sensealg.checkpointing
 solves_again(::BacksolveAdjoint) = false
 
 """Whether the adjoint interpolates the forward solution, which must then be kept densely."""
-needs_dense(::Union{Nothing, ForwardSensitivity}) = false
+needs_dense(::Union{Nothing, ForwardMode, SteadyStateAdjoint}) = false
 needs_dense(sensealg::Adjoint) = !solves_again(sensealg)
 needs_dense(::BacksolveAdjoint) = false
 
@@ -90,11 +94,13 @@ this does not matter. JVODE goes on wrongly after a first step that the error te
 """
 starts_wrongly(alg) = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAdamsVarOrderVarStepAlgorithm
 
-"""Forward sensitivities are solved for beside the state, in the backward pass."""
-function forward_algorithm(equation::Ordinary, alg, ::ForwardSensitivity, control)
+"""Forward modes solve in the backward pass."""
+function forward_algorithm(equation::Ordinary, alg, sensealg::ForwardMode, control)
     plain = equation.f.mass_matrix === I && equation.f.jac_prototype === nothing
     plain || throw(
-        UnsupportedError("ForwardSensitivity takes neither mass_matrix nor jac_sparsity; choose InterpolatingAdjoint.")
+        UnsupportedError(
+            "$(nameof(typeof(sensealg))) takes neither mass_matrix nor jac_sparsity; choose InterpolatingAdjoint."
+        )
     )
     return alg
 end
@@ -178,6 +184,29 @@ function changes_order(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
     return asks(typeof(alg)) !== asks(OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
 end
 
+"""
+    backward_algorithm(equation, alg, sensealg)
+
+The solver of the backward solve: `alg`, if it can run that. Dual numbers go through the steps of explicit solvers
+alone: others ask for the Jacobian at such numbers, in which second derivatives are.
+"""
+backward_algorithm(equation, alg, sensealg) = backward_algorithm(equation, alg)
+
+function backward_algorithm(equation, alg, sensealg::ForwardDiffSensitivity)
+    takes_duals(alg) && return backward_algorithm(equation, alg)
+    throw(
+        UnsupportedError(
+            "ForwardDiffSensitivity sends dual numbers through the steps of the solver, which $(nameof(typeof(alg))) " *
+                "does not take: name an explicit solver of OrdinaryDiffEq, for the gradient alone with " *
+                "adjoint_method=\"Tsit5\", or choose ForwardSensitivity."
+        )
+    )
+end
+
+takes_duals(alg) = false
+takes_duals(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) =
+    !is_implicit(alg) && !(alg isa OrdinaryDiffEqCore.ExponentialAlgorithm)
+
 eager(alg) = hasproperty(alg, :lazy) ? SciMLBase.remake(alg; lazy = Val(false)) : alg
 
 function eager(alg::OrdinaryDiffEqCore.CompositeAlgorithm)
@@ -186,8 +215,9 @@ end
 
 """Whether the adjoint asks for both vector-Jacobian products at the same points."""
 joint_products(::Union{InterpolatingAdjoint, BacksolveAdjoint}) = true
-joint_products(::Union{QuadratureAdjoint, GaussAdjoint, GaussKronrodAdjoint, ForwardSensitivity}) = false
+joint_products(::Union{QuadratureAdjoint, GaussAdjoint, GaussKronrodAdjoint, ForwardMode}) = false
+joint_products(::SteadyStateAdjoint) = false
 
 """Whether it asks for the Jacobian whatever the solver is."""
 takes_jacobian(sensealg) = false
-takes_jacobian(::ForwardSensitivity) = true
+takes_jacobian(::Union{ForwardMode, SteadyStateAdjoint}) = true

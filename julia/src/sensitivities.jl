@@ -34,17 +34,23 @@ function backward!(
     )
     made = ODEForwardSensitivityProblem(rhs, u0, (t[1], t[end]), zeros(T, np + n); sensealg)
     start = [u0; zeros(T, n * np); vec(Matrix{T}(I, n, n))]
-    sensitivities = quietly() do
-        SciMLBase.solve(
-            ODEProblem(made.f, start, made.tspan, made.p), Watched(alg);
-            saveat = t, save_everystep = false, dense = false, abstol, reltol, backward_options(control, alg, t)...
-        )
-    end
+    values = values_of(ODEProblem(made.f, start, made.tspan, made.p), alg, t, control; abstol, reltol)
     total = zeros(T, np + n)
-    for (u, grad) in zip(sensitivities.u, eachcol(grads))
+    for (u, grad) in zip(values, eachcol(grads))
         total .+= reshape(view(u, (n + 1):length(u)), n, np + n)' * grad
     end
     copyto!(dp, 1, total, 1, np)
     copyto!(dy0, 1, total, np + 1, n)
     return nothing
+end
+
+"""The values at `t` of what a forward mode solves for; throws `EndedEarly`."""
+function values_of(made, alg, t, control; abstol, reltol)
+    sol, t_reached = quietly() do
+        run_to_end(
+            made, alg; values_at = t[2:(end - 1)], saveat = t, save_everystep = false, dense = false, abstol, reltol,
+            backward_options(control, alg, t)...
+        )
+    end
+    return checked(sol, t_reached).u
 end

@@ -11,9 +11,11 @@ end
 function SciMLBase.__solve(prob::ODEProblem, watched::Watched, args...; keywords...)
     bare = ODEProblem(prob.f, prob.u0, prob.tspan, prob.p) # its own keywords are among these already
     sol, t_reached = run_to_end(bare, watched.alg, args...; keywords...)
-    SciMLBase.successful_retcode(sol) || throw(EndedEarly(string(sol.retcode), t_reached))
-    return sol
+    return checked(sol, t_reached)
 end
+
+checked(sol, t_reached) =
+    SciMLBase.successful_retcode(sol) ? sol : throw(EndedEarly(string(sol.retcode), t_reached))
 
 SciMLBase.isautodifferentiable(watched::Watched) = SciMLBase.isautodifferentiable(watched.alg)
 SciMLBase.isadaptive(watched::Watched) = SciMLBase.isadaptive(watched.alg)

@@ -30,6 +30,7 @@ end
             sense in (
                 "InterpolatingAdjoint", "InterpolatingAdjoint(checkpointing = true)", "BacksolveAdjoint",
                 "QuadratureAdjoint", "GaussAdjoint", "GaussKronrodAdjoint", "ForwardSensitivity",
+                "ForwardDiffSensitivity", "ForwardDiffSensitivity(chunk_size=2)",
             )
         gradients(name, sense)
     end
@@ -40,7 +41,9 @@ end
         solved = gradients(name, "GaussAdjoint"; tolerance = 1.0e-9)
         @test solved.njac > 0
     end
-    @testset "$sense that ends early" for sense in ("InterpolatingAdjoint", "BacksolveAdjoint", "ForwardSensitivity")
+    @testset "$sense that ends early" for sense in (
+            "InterpolatingAdjoint", "BacksolveAdjoint", "ForwardSensitivity", "ForwardDiffSensitivity",
+        )
         alg, sensealg = algorithm("Tsit5"), sensitivity_algorithm(sense; abstol = 1.0e-8, reltol = 1.0e-8)
         u0, t, ys, dy0, dp = [1.0, 3.0], [0.0, 3.0], zeros(2, 2), zeros(2), zeros(1)
         address(x) = UInt(pointer(x))

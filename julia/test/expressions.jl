@@ -34,7 +34,7 @@
         @test_throws PyODEBridge.UnsupportedError algorithm("Tsit5(nosuch = 1)")
         @test_throws PyODEBridge.UnsupportedError sensitivity_algorithm("ZygoteVJP"; abstol = 1e-6, reltol = 1e-6)
         @test_throws PyODEBridge.UnsupportedError sensitivity_algorithm(
-            "ForwardDiffSensitivity"; abstol = 1e-6, reltol = 1e-6
+            "ReverseDiffAdjoint"; abstol = 1e-6, reltol = 1e-6
         )
     end
 

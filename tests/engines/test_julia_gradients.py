@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 import warnings
 
 import pytest
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 
 import pyode_bridge as pb
 from tests.problems import DOUBLE, SPIRAL, Driven, Linear, Logistic, Robertson
-from tests.sensealgs import ADJOINTS, SENSEALGS
+from tests.sensealgs import ADJOINTS, SENSEALGS, serves
 from tests.test_gradients import gradients, relative_error
 
 pytestmark = pytest.mark.julia
@@ -22,8 +24,10 @@ BOUND = 1e-6
 
 
 @pytest.mark.parametrize("problem", [Linear(SPIRAL), Logistic(), Driven()], ids=["linear", "logistic", "driven"])
-@pytest.mark.parametrize("method", ["Tsit5", "Vern7", "Rodas5P"])
-@pytest.mark.parametrize("sensealg", SENSEALGS)
+@pytest.mark.parametrize(
+    ("sensealg", "method"),
+    [pair for pair in itertools.product(SENSEALGS, ["Tsit5", "Vern7", "Rodas5P"]) if serves(*pair)],
+)
 def test_closed_forms_within_ten_times_the_tolerance(sensealg: str, method: str, problem: nn.Module) -> None:
     y0 = torch.tensor([0.5, 0.3], dtype=DOUBLE)
     t = torch.linspace(0.2, 1.4, 6, dtype=DOUBLE)
@@ -170,8 +174,7 @@ def test_one_autograd_pass_serves_both_products() -> None:
     [
         ("InterpolatingAdjont", pb.UnknownSensealgError, "Did you mean InterpolatingAdjoint"),
         ("Tsit5", pb.UnknownSensealgError, "no name"),
-        ("ForwardDiffSensitivity", pb.UnsupportedError, "dynamics in Julia.* choose InterpolatingAdjoint"),
-        ("SteadyStateAdjoint", pb.UnsupportedError, "steady state.* choose InterpolatingAdjoint"),
+        ("ReverseDiffAdjoint", pb.UnsupportedError, "dynamics in Julia.* choose InterpolatingAdjoint"),
         ("ForwardLSS", pb.UnsupportedError, "averages.* choose InterpolatingAdjoint"),
         ("ZygoteVJP", pb.UnsupportedError, "not a sensitivity algorithm"),
     ],
@@ -179,6 +182,45 @@ def test_one_autograd_pass_serves_both_products() -> None:
 def test_unsuitable_sensealgs_are_refused_before_the_solve(sensealg: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         pb.odeint(Logistic(), torch.ones(1), torch.tensor([0.0, 1.0]), engine="julia", sensealg=sensealg)
+
+
+@pytest.mark.parametrize("method", ["Rodas5P", "Exp4", None])
+def test_dual_numbers_go_through_explicit_solvers_alone(method: str | None) -> None:
+    weight = torch.tensor(-1.0, dtype=DOUBLE, requires_grad=True)
+    t = torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    told = {"method": method, "engine": "julia", "sensealg": "ForwardDiffSensitivity", **TIGHT}
+    with pytest.raises(pb.UnsupportedError, match=r"dual numbers.*adjoint_method"):
+        pb.odeint(lambda t, y: weight * y, torch.ones(1, dtype=DOUBLE), t, **told)
+    if method == "Rodas5P":
+        y = pb.odeint(lambda t, y: weight * y, torch.ones(1, dtype=DOUBLE), t, adjoint_method="Tsit5", **told)
+        y[-1].sum().backward()
+        assert weight.grad is not None
+        assert weight.grad.item() == pytest.approx(math.exp(-1.0), rel=1e-8)
+
+
+@pytest.mark.parametrize("method", ["VCABM", "ROCK4", "BS5", "SSPRK43", "Feagin10", "AitkenNeville"])
+@pytest.mark.parametrize("norm", ["rms", "max"])
+def test_dual_numbers_with_other_solvers(norm: str, method: str) -> None:
+    """More directions than one solve takes along, and those of the state alone."""
+    matrix = torch.tensor([[-1.0, 2.0], [-2.0, -0.5]], dtype=DOUBLE, requires_grad=True)
+    y0 = torch.tensor([0.3, -0.7], dtype=DOUBLE, requires_grad=True)
+    t = torch.linspace(0.0, 1.0, 4, dtype=DOUBLE)
+    y = pb.odeint(
+        lambda t, y: matrix @ y,
+        y0,
+        t,
+        method=method,
+        engine="julia",
+        sensealg="ForwardDiffSensitivity(chunk_size=4)",
+        options={"norm": norm},
+        rtol=1e-9,
+        atol=1e-9,
+    )
+    exact = torch.stack([torch.linalg.matrix_exp(time * matrix) @ y0 for time in t])
+    weights = torch.randn_like(exact)
+    found = torch.autograd.grad((weights * y).sum(), [y0, matrix])
+    for mine, theirs in zip(found, torch.autograd.grad((weights * exact).sum(), [y0, matrix]), strict=True):
+        assert relative_error(mine, theirs) <= 1e-5
 
 
 def chosen(method: str | None, parameters: int, **solver: object) -> pb.Solution:

@@ -34,7 +34,9 @@ class EmbeddedEngine:
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise UnsupportedError for a solver or sensitivity algorithm that this engine lacks."""
         if method.kind != "ODE":
-            raise UnsupportedError(f"The embedded engine solves ordinary differential equations alone. {GET_JULIA}")
+            raise UnsupportedError(
+                f"The embedded engine solves ordinary differential equations over time alone. {GET_JULIA}"
+            )
         _algorithm(method)
         if sensitivity is None:
             return

@@ -19,6 +19,7 @@ from pyode_bridge.engines.julia.equation import julia_equation, type_name
 from pyode_bridge.engines.julia.limits import LIMITED, warn_of_misleading, warn_of_wrong_values
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
 from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.forms import Steady
 from pyode_bridge.methods import Method
 from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
 from pyode_bridge.options import StepOptions
@@ -232,11 +233,12 @@ class JuliaEngine:
         sensitivity = problem.sensitivity
         if sensitivity is None:
             return None, ""
+        named = None if sensitivity.sensealg is None else self._sensealg(sensitivity)
         with julia_errors(str(sensitivity.method), argument="adjoint_method"):
-            self._bridge.backward_algorithm(equation, backward)  # refused now or after the solve
-        if sensitivity.sensealg is not None:
+            self._bridge.backward_algorithm(equation, backward, named)  # refused now or after the solve
+        if named is not None:
             if problem.dynamics.parameter_size:
-                misled = str(self._bridge.may_mislead(self._sensealg(sensitivity), backward))
+                misled = str(self._bridge.may_mislead(named, backward))
                 if misled:
                     warn_of_misleading(sensitivity, misled)
             return sensitivity, AS_ASKED
@@ -262,7 +264,7 @@ class JuliaEngine:
             return None, f"not compiled, because {refusal}"
 
     def _compiled(self, problem: Problem, algorithm: Any, backward: Any) -> Lane:
-        if problem.form is not None:
+        if not isinstance(problem.form, Steady | None):
             raise UntranslatableError("the equation has parts of its own")
         return enter(
             problem.dynamics,

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.engines.julia.callbacks import Callbacks
-from pyode_bridge.forms import Delays, Halves, Noise, OneInput, Operator, Residual, Terms, TwoInputs
+from pyode_bridge.engines.julia.translation import julia_tolerance
+from pyode_bridge.forms import Delays, Halves, Noise, OneInput, Operator, Residual, Steady, Terms, TwoInputs
 from pyode_bridge.problem import Problem
 
 TYPE_NAMES = {torch.float32: "float32", torch.float64: "float64"}
@@ -30,6 +31,8 @@ def julia_equation(bridge: Any, problem: Problem, callbacks: Callbacks) -> Any:
         return builder.delayed(form)
     if isinstance(form, Residual):
         return builder.residual(form)
+    if isinstance(form, Steady):
+        return builder.steady(form)
     return builder.ordinary()
 
 
@@ -124,6 +127,11 @@ class Builder:
             callbacks.two_inputs(vjp, n, size, n),
             callbacks.two_inputs(vjp_p, diffusion.parameter_size, size, n),
         ]
+
+    def steady(self, form: Steady) -> Any:
+        """``0 = f(t, y)``."""
+        tolerances = julia_tolerance(form.atol), julia_tolerance(form.rtol)
+        return self._bridge.steady_equation(self.ordinary(), self._type, self._size, *tolerances)
 
     def delayed(self, form: Delays) -> Any:
         """``y' = f(t, y, y(t - lag), ...)``."""
