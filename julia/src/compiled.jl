@@ -15,6 +15,13 @@ function compile(source::AbstractString, type::AbstractString, signatures)
     return [address(home, Symbol(name), float_type(type), Int(vectors)) for (name, vectors) in signatures]
 end
 
+"""
+Have compiled dynamics multiply large matrices by the functions at these addresses: BLAS's `dgemm` and `sgemm` with
+integers of 64 bits, and one that limits their threads in its own and returns what the limit was. Returns whether they
+are fit for it.
+"""
+use_products(dgemm, sgemm, set_threads) = Kernels.use_products(map(pointer_at, (dgemm, sgemm, set_threads))...)
+
 """The address of a function of so many vectors in `home`, by which Julia's half finds it too."""
 function address(home::Module, name::Symbol, ::Type{T}, vectors::Int) where {T}
     types = Expr(:tuple, fill(Ptr{T}, vectors)..., Cdouble, Ptr{Int})

@@ -178,13 +178,59 @@ end
     return nothing
 end
 
+"""
+The addresses of the functions `dgemm` and `sgemm` that multiply large matrices, with integers of 64 bits: those of
+Julia's BLAS, unless `use_products` has named others.
+"""
+const DGEMM, SGEMM = Ref(C_NULL), Ref(C_NULL)
+
+"""How many threads such a function of others may use in this one, told by their C function; null for nobody to tell."""
+const SET_THREADS = Ref(C_NULL)
+
+function __init__()
+    DGEMM[] = cglobal((BLAS.@blasfunc(dgemm_), BLAS.libblastrampoline))
+    SGEMM[] = cglobal((BLAS.@blasfunc(sgemm_), BLAS.libblastrampoline))
+    return nothing
+end
+
+"""Multiply large matrices by these functions from now on, if they do that."""
+function use_products(dgemm, sgemm, set_threads)
+    BLAS.BlasInt === Int64 || return false
+    before = DGEMM[], SGEMM[]
+    DGEMM[], SGEMM[] = dgemm, sgemm
+    if multiplies(Float64) && multiplies(Float32)
+        SET_THREADS[] = set_threads
+        return true
+    end
+    DGEMM[], SGEMM[] = before
+    return false
+end
+
+"""Whether a product that is known comes out right."""
+function multiplies(::Type{T}) where {T}
+    a, b, c = T[1 3; 2 4], T[5 7; 6 8], zeros(T, 2, 2) # (1 2; 3 4) and (5 6; 7 8), row by row
+    GC.@preserve a b c gemm!(pointer(c), pointer(a), pointer(b), 2, 2, 2, 2, 1, 2, 1)
+    return c == T[19 43; 22 50]
+end
+
+"""Call `work` with large products on this thread alone."""
+function with_single_threads(work)
+    tell(count) = SET_THREADS[] == C_NULL ? Cint(0) : ccall(SET_THREADS[], Cint, (Cint,), count)
+    before = tell(1)
+    return try
+        work()
+    finally
+        tell(before)
+    end
+end
+
 # What lies row by row is, to BLAS, the transpose column by column.
-for (T, gemm) in ((Float64, :dgemm_), (Float32, :sgemm_))
+for (T, gemm) in ((Float64, :DGEMM), (Float32, :SGEMM))
     @eval function gemm!(c::Ptr{$T}, a::Ptr{$T}, b::Ptr{$T}, m, n, k, am, ak, bk, bn)
         first, b_apart = bn == 1 ? (UInt8('N'), bk) : (UInt8('T'), bn)
         second, a_apart = ak == 1 ? (UInt8('N'), am) : (UInt8('T'), ak)
         ccall(
-            (BLAS.@blasfunc($gemm), BLAS.libblastrampoline), Cvoid,
+            $gemm[], Cvoid,
             (
                 Ref{UInt8}, Ref{UInt8}, Ref{BLAS.BlasInt}, Ref{BLAS.BlasInt}, Ref{BLAS.BlasInt}, Ref{$T}, Ptr{$T},
                 Ref{BLAS.BlasInt}, Ptr{$T}, Ref{BLAS.BlasInt}, Ref{$T}, Ptr{$T}, Ref{BLAS.BlasInt}, Clong, Clong,

@@ -41,7 +41,8 @@ end
 function forward_algorithm(::Steady, alg, sensealg, control)
     has_fixed_steps(control, alg) && control.dt === nothing && throw(
         UnsupportedError(
-            "$(nameof(typeof(alg))) takes fixed steps, and nobody knows when a state is steady: give options={'dt': ...}."
+            "$(nameof(typeof(alg))) takes fixed steps, and the way to a steady state has no length to divide: give " *
+                "options={'dt': ...}."
         )
     )
     return alg

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import pyode_bridge
+from pyode_bridge.engines.julia.products import share_products
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.julia import REMEDY, can_install, resolved
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, as_environment, locate
@@ -67,6 +68,7 @@ def start() -> Any:
             f"Julia runs, but the package PyODEBridge does not load: {str(error).splitlines()[0]} "
             "Run `python -m pyode_bridge doctor` to see which packages are missing."
         ) from error
+    share_products(main.PyODEBridge)
     _leave_julia(main)
     return main.PyODEBridge
 
