@@ -7,14 +7,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.functional import jacobian
 
 from pyode_bridge import checks
 from pyode_bridge.compilation import between_graphs
 from pyode_bridge.dynamics import Dynamics
-from pyode_bridge.errors import InputError
+from pyode_bridge.engines import select_engine
+from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.forms import Residual
-from pyode_bridge.odeint import run_forward
+from pyode_bridge.methods import as_method
+from pyode_bridge.odeint import odeint, run_forward
 from pyode_bridge.preparation import Settings, prepare
+from pyode_bridge.residual_states import ResidualStates, flat_residual
 from pyode_bridge.state import State, Structure
 
 DEFAULT_METHOD = "DFBDF"
@@ -37,9 +41,11 @@ def daeint(
     engine: str | None = None,
     progress: bool = False,
 ) -> State:
-    """Solve ``0 = residual(t, y, dy/dt)``, ``y(t[0]) = y0``, at the times ``t``; without gradients.
+    """Solve ``0 = residual(t, y, dy/dt)``, ``y(t[0]) = y0``, at the times ``t``.
 
-    For ``M dy/dt = f(t, y)``, `odeint` with a mass matrix has more solvers, and gradients.
+    With a solver of `odeint` for stiff equations, the derivatives become states of an equation with a mass matrix, and
+    there are gradients, with respect to the differential components of ``y0`` and all parameters in ``residual``.
+    Solvers for the residual itself have none.
 
     Args:
         residual: maps a scalar tensor ``t``, the state and its derivative to a tensor, tuple or dict as the state is.
@@ -49,8 +55,9 @@ def daeint(
         dy0: the derivative at the start, or a guess, as the state is; default: zero.
         differential: which components are differential, of the state's structure and non-zero there; default: those
             whose derivative the residual depends on at the start.
-        method: ``"DFBDF"`` (the default), ``"DImplicitEuler"``, ``"DABDF2"``, or ``"IDA"`` of Sundials
-            (``python -m pyode_bridge install Sundials``).
+        method: for the residual, ``"DFBDF"`` (the default), ``"DImplicitEuler"``, ``"DABDF2"``, or ``"IDA"`` of
+            Sundials (``python -m pyode_bridge install Sundials``); for gradients, one that takes a mass matrix, such as
+            ``"Rodas5P"`` or ``"FBDF"``.
         rtol, atol, options, engine, progress: as for `odeint`; the Julia engine alone serves it.
 
     Returns:
@@ -58,7 +65,7 @@ def daeint(
 
     Raises:
         InputError, UnknownSolverError, SolverError: as for `odeint`.
-        UnsupportedError: a gradient is required.
+        UnsupportedError: a gradient is required, and the solver is one for the residual itself.
 
     Source: DifferentialEquations.jl, "DAE Problems".
 
@@ -69,29 +76,64 @@ def daeint(
         >>> y = pb.daeint(circle, y0, torch.linspace(0.0, 1.0, 11))
     """
     checks.function(residual, "residual", "t, y and dy")
-    slope = _zeros(Structure.of(y0)) if dy0 is None else dy0
-    settings = Settings(
-        rtol=rtol,
-        atol=atol,
-        method=DEFAULT_METHOD if method is None else method,
-        options=options,
-        engine=engine,
-        progress=progress,
-        kind="DAE",
-    )
-    prepared = prepare(lambda time, y: residual(time, y, slope), y0, t, settings)
-    dynamics, structure = prepared.problem.dynamics, prepared.structure
-    flat_slope = dynamics.sign * _like_state(slope, dynamics, "dy0")
-    function = _Residual(residual, dynamics)
-    if differential is None:
-        start = prepared.problem.t[0].item()
-        flags = function.to_slope(start, flat_slope, prepared.problem.y0).ne(0).any(0)
-    else:
-        flags = _like_state(differential, dynamics, "differential").ne(0)
+    structure = Structure.of(y0)
     if structure.is_complex:
         raise InputError("daeint takes a real state; give real and imaginary parts as components.")
-    form = Residual(function, function.jacobian, flat_slope, flags.tolist())
-    return run_forward(prepared, form, "daeint")
+    start, flat_y0 = checks.times(t, structure)[0][0].detach(), structure.pack(y0)
+    checks.finite(flat_y0, "y0")
+    slope = torch.zeros_like(flat_y0).detach() if dy0 is None else _like_state(dy0, structure, "dy0")
+    if differential is None:
+        derivatives = jacobian(lambda point: flat_residual(residual, structure, start, flat_y0.detach(), point), slope)  # type: ignore[no-untyped-call]
+        flags = derivatives.ne(0).any(0)
+    else:
+        flags = _like_state(differential, structure, "differential").ne(0)
+    settings = {"rtol": rtol, "atol": atol, "options": options, "engine": engine, "progress": progress}
+    if method is not None and not _takes_residuals(method, engine):
+        return _with_derivatives(
+            ResidualStates(residual, structure, flags), structure, flat_y0, slope, t, method, settings
+        )
+    chosen = Settings(method=DEFAULT_METHOD if method is None else method, kind="DAE", **settings)
+    prepared = prepare(lambda time, y: residual(time, y, structure.unpack(slope)), y0, t, chosen)
+    dynamics = prepared.problem.dynamics
+    function = _Residual(residual, dynamics)
+    return run_forward(
+        prepared,
+        Residual(function, function.jacobian, dynamics.sign * slope, flags.tolist()),
+        "daeint with a solver for the residual itself",
+        "name one that takes a mass matrix, such as method='Rodas5P'",
+    )
+
+
+def _takes_residuals(method: Any, engine: str | None) -> bool:
+    """Whether a solver is one for residuals; raises where it is one for nothing that `daeint` solves."""
+    chosen = select_engine(engine)
+    try:
+        chosen.check(as_method(method, "DAE"), None)
+    except UnsupportedError:
+        chosen.check(as_method(method), None)
+        return False
+    return True
+
+
+def _with_derivatives(
+    states: ResidualStates,
+    structure: Structure,
+    y0: Tensor,
+    dy0: Tensor,
+    t: Tensor,
+    method: Any,
+    settings: Mapping[str, Any],
+) -> State:
+    """Solve the equation that has the derivatives among its states."""
+    times, _ = checks.times(t, structure)
+    bounds = {}
+    for name in ("rtol", "atol"):
+        bound = checks.tolerance(settings[name], structure, name)
+        bounds[name] = states.extended(bound) if isinstance(bound, Tensor) else bound
+    start = states.start(times[0], y0, dy0)
+    values = odeint(states, start, times, method=method, mass_matrix=states.mass_matrix, **{**settings, **bounds})
+    assert isinstance(values, Tensor)
+    return structure.unpack(values[:, : structure.size].contiguous())
 
 
 class _Residual:
@@ -121,16 +163,14 @@ class _Residual:
 
     def _derivative(self, function: Callable[[Tensor], Tensor], point: Tensor) -> Tensor:
         with torch.enable_grad():
-            return torch.autograd.functional.jacobian(function, point.clone())  # type: ignore[no-any-return, no-untyped-call]
+            return jacobian(function, point.clone())  # type: ignore[no-any-return, no-untyped-call]
 
     def _evaluate(self, s: float, slope: Tensor, y: Tensor) -> Tensor:
-        dynamics, structure = self._dynamics, self._dynamics.structure
-        value = self._residual(dynamics.time(s), structure.unpack(y), structure.unpack(dynamics.sign * slope))
-        return structure.pack_returned(value, "residual(t, y, dy)", dynamics.sign * s)
+        dynamics = self._dynamics
+        return flat_residual(self._residual, dynamics.structure, dynamics.time(s), y, dynamics.sign * slope)
 
 
-def _like_state(given: Any, dynamics: Dynamics, name: str) -> Tensor:
-    structure = dynamics.structure
+def _like_state(given: Any, structure: Structure, name: str) -> Tensor:
     if isinstance(given, Tensor) and not given.is_floating_point():
         given = given.to(structure.dtype)
     problem = structure.mismatch(given)
@@ -139,7 +179,3 @@ def _like_state(given: Any, dynamics: Dynamics, name: str) -> Tensor:
     flat = structure.pack(given).detach()
     checks.finite(flat, name)
     return flat
-
-
-def _zeros(structure: Structure) -> State:
-    return structure.unpack(torch.zeros(structure.size, dtype=structure.dtype, device=structure.device))

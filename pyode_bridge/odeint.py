@@ -206,12 +206,11 @@ def run(prepared: Prepared) -> tuple[Tensor, Trajectory]:
     return ys, trajectories[0]
 
 
-def run_forward(prepared: Prepared, form: Form, function: str) -> State:
-    """Solve an equation of another form, of which there is no adjoint yet; ``function`` is what the user called."""
+def run_forward(prepared: Prepared, form: Form, function: str, advice: str = "call it under torch.no_grad()") -> State:
+    """Solve an equation of another form, of which there is no adjoint; ``function`` is what the user called."""
     if prepared.problem.sensitivity is not None:
         raise UnsupportedError(
-            f"{function} gives no gradients yet, but y0, t or a parameter of the dynamics requires one; call it under "
-            "torch.no_grad()."
+            f"{function} gives no gradients, but y0, t or a parameter of the dynamics requires one; {advice}."
         )
     ys, _ = run(replace(prepared, problem=replace(prepared.problem, form=form)))
     return prepared.structure.unpack(ys)

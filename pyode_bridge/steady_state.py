@@ -49,7 +49,8 @@ def steady_state(
         method: any solver of ordinary differential equations by name. Default: ``"Rodas5P"``; the steps of implicit
             solvers grow without bound as the state settles, those of explicit ones do not.
         rtol, atol: tolerances of the solve; and it has settled where ``|dy/dt|`` is, in each component, at most
-            ``atol`` plus ``rtol`` times the largest that it was on the way.
+            ``atol`` plus ``rtol`` (or 100 rounding errors of the dtype, if that is more) times the largest that it was
+            on the way.
         options, adjoint_params, lane, isolation: as for `odeint`.
         engine: as for `odeint`; the Julia engine alone serves it.
 

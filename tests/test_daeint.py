@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -77,7 +79,7 @@ def test_a_dict_state() -> None:
     [
         ({"dy0": torch.zeros(3, dtype=DOUBLE)}, pb.InputError, "dy0|returned"),
         ({"differential": torch.zeros(3, dtype=DOUBLE)}, pb.InputError, "differential is shape"),
-        ({"method": "Rodas5P"}, pb.UnsupportedError, "not a solver of differential-algebraic.*pyode_bridge.ddeint or"),
+        ({"method": "GaussAdjoint"}, pb.UnknownSolverError, "GaussAdjoint"),
         ({"method": "DFBDG"}, pb.UnknownSolverError, "DFBDF"),
     ],
     ids=["dy0", "differential", "kind", "misspelt"],
@@ -88,11 +90,76 @@ def test_bad_input(settings: dict[str, object], error: type[Exception], message:
 
 
 @pytest.mark.julia
-def test_a_gradient_is_refused() -> None:
-    with pytest.raises(pb.UnsupportedError, match="daeint gives no gradients yet"):
+def test_a_gradient_wants_a_solver_that_takes_a_mass_matrix() -> None:
+    with pytest.raises(pb.UnsupportedError, match=r"gives no gradients.*Rodas5P"):
         solve(y0=Y0.clone().requires_grad_())
+
+
+def compare(found: Tensor, exact: Tensor, inputs: tuple[Tensor, ...]) -> None:
+    """Values, and gradients of a loss over all of them."""
+    torch.testing.assert_close(found, exact, rtol=1e-6, atol=1e-6)
+    weights = torch.linspace(0.5, 2.0, found.numel(), dtype=DOUBLE).view_as(found)
+    mine, theirs = (torch.autograd.grad((weights * y).sum(), inputs) for y in (found, exact))
+    for one, other in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["Rodas5P", "FBDF"])
+@pytest.mark.parametrize("backwards", [False, True], ids=["increasing", "decreasing"])
+def test_gradients_on_the_circle(backwards: bool, method: str) -> None:
+    """By the frequency, the radius and the start; the algebraic component of the start is a guess."""
+    frequency, radius, start = (torch.tensor(value, dtype=DOUBLE, requires_grad=True) for value in (1.3, 2.0, 0.5))
+    t = -T if backwards else T
+
+    def residual(t: Tensor, y: Tensor, dy: Tensor) -> Tensor:
+        return torch.stack([dy[0] - frequency * y[1], y[0] ** 2 + y[1] ** 2 - radius**2])
+
+    y0 = torch.stack([start, torch.tensor(1.5, dtype=DOUBLE)])
+    y = pb.daeint(residual, y0, t, method=method, engine="julia", rtol=1e-10, atol=1e-10)
+    angle = torch.asin(start / radius) + frequency * t
+    exact = radius * torch.stack([torch.sin(angle), torch.cos(angle)], -1)
+    assert isinstance(y, Tensor)
+    compare(y, exact, (frequency, radius, start))
+
+
+@pytest.mark.julia
+def test_gradients_of_an_equation_that_gives_no_derivative_by_itself() -> None:
+    """``(y')³ = (k y)³``, with a dict for a state, and tolerances of its own for each component."""
+    k = torch.tensor(0.7, dtype=DOUBLE, requires_grad=True)
+    start = torch.tensor([1.0, 2.0], dtype=DOUBLE, requires_grad=True)
+    y = pb.daeint(
+        lambda t, y, dy: {"y": dy["y"] ** 3 - (k * y["y"]) ** 3},
+        {"y": start},
+        T,
+        dy0={"y": torch.ones(2, dtype=DOUBLE)},
+        method="Rodas5P",
+        engine="julia",
+        rtol=1e-9,
+        atol=1e-9,
+    )
+    assert isinstance(y, dict)
+    compare(y["y"], start * torch.exp(k * T)[:, None], (k, start))
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize(
+    ("residual", "settings", "message"),
+    [
+        (circle, {"y0": torch.tensor([2.0, 1.0], dtype=DOUBLE)}, "No consistent start"),
+        (lambda t, y, dy: dy**3 - y**3, {}, "does not determine"),
+        (lambda t, y, dy: torch.stack([dy[0] - y[1], y[0] - t]), {}, "does not determine"),
+        (lambda t, y, dy: dy[:1], {}, "returned"),
+    ],
+    ids=["none", "singular", "index 2", "shape"],
+)
+def test_starts_that_cannot_be_found(residual: Any, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(pb.InputError, match=message):
+        pb.daeint(residual, **{"y0": Y0, "t": T, "method": "Rodas5P", "engine": "julia", **settings})
 
 
 def test_the_embedded_engine_says_that_it_has_none() -> None:
     with pytest.raises(pb.UnsupportedError, match="ordinary differential equations over time alone"):
         solve(engine="embedded")
+    with pytest.raises(pb.UnsupportedError, match="mass_matrix"):
+        solve(engine="embedded", method="RadauIIA5")

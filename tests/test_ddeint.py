@@ -94,7 +94,7 @@ def test_bad_input(settings: dict[str, object], error: type[Exception], message:
 
 @pytest.mark.julia
 def test_a_gradient_is_refused() -> None:
-    with pytest.raises(pb.UnsupportedError, match="ddeint gives no gradients yet"):
+    with pytest.raises(pb.UnsupportedError, match="ddeint gives no gradients"):
         solve(y0=ONE.clone().requires_grad_())
 
 

@@ -95,7 +95,7 @@ def test_a_stiff_reactor(lane: str) -> None:
 @pytest.mark.julia
 def test_single_precision_and_dynamics_that_time_leaves_alone() -> None:
     level = torch.tensor(0.3, requires_grad=True)
-    y = steady(lambda t, y: level - y + torch.exp(-t), torch.zeros(2, 2), t0=1.0, rtol=1e-5, atol=1e-6)
+    y = steady(lambda t, y: level - y + torch.exp(-t), torch.zeros(2, 2), t0=1.0)
     assert y.dtype == torch.float32
     torch.testing.assert_close(y, torch.full((2, 2), 0.3), rtol=1e-4, atol=0)
     y.sum().backward()

@@ -76,7 +76,7 @@ end
 """A steady state of an ordinary equation; see `Steady`."""
 function steady_equation(ordinary, type, n, abstol, reltol)
     T = float_type(type)
-    return Steady(ordinary, zeros(T, n), tolerance(T, abstol), tolerance(T, reltol))
+    return Steady(ordinary, zeros(T, n), tolerance(T, abstol), max.(tolerance(T, reltol), ROUNDINGS * eps(T)))
 end
 
 function delayed_equation(rhs, type, n, lags, history)

@@ -25,6 +25,9 @@ function suited(equation::Steady, alg)
     return equation
 end
 
+"""What rounding errors leave of the derivative is taken to be at most so many of them, relative to its largest value."""
+const ROUNDINGS = 100
+
 """Whether the derivative has become small, for which it is remembered how large it was."""
 struct Settled{E <: Steady, T}
     equation::E
