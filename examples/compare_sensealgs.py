@@ -31,6 +31,7 @@ SENSEALGS = {
         "GaussKronrodAdjoint",
         "BacksolveAdjoint",
         "ForwardSensitivity",
+        "ForwardDiffSensitivity",
     ),
     "embedded": ("BacksolveAdjoint", "TorchAdjoint"),
 }
