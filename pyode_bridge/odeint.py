@@ -105,15 +105,11 @@ def odeint(
         >>> import torch, pyode_bridge as pb
         >>> y = pb.odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]))
     """
-    solution = solve(
-        func,
-        y0,
-        t,
+    settings = Settings(
         rtol=rtol,
         atol=atol,
         method=method,
         options=options,
-        event_fn=event_fn,
         sensealg=sensealg,
         engine=engine,
         adjoint_rtol=adjoint_rtol,
@@ -127,7 +123,7 @@ def odeint(
         lane=lane,
         isolation=isolation,
     )
-    return solution.y
+    return _solution(func, y0, t, event_fn, settings).y
 
 
 odeint_adjoint = odeint
@@ -162,8 +158,6 @@ def solve(
 
     With ``dense``, the solution can be called at any time within the span (on the Julia engine).
     """
-    if event_fn is not None:
-        raise UnsupportedError("event_fn is an argument of pyode_bridge.odeint_event; see solve_events for more.")
     settings = Settings(
         rtol=rtol,
         atol=atol,
@@ -183,6 +177,12 @@ def solve(
         lane=lane,
         isolation=isolation,
     )
+    return _solution(func, y0, t, event_fn, settings)
+
+
+def _solution(func: Dynamic, y0: State, t: Tensor, event_fn: Any, settings: Settings) -> Solution:
+    if event_fn is not None:
+        raise UnsupportedError("event_fn is an argument of pyode_bridge.odeint_event; see solve_events for more.")
     checks.function(func, "func")
     if levels.active():
         return transforms.solution(func, y0, t, settings)

@@ -87,6 +87,7 @@ class Environment:
         for place, tensor in enumerate(tensors, TENSORS - 1):
             values[place] = tensor.data_ptr()
         self._calls = values[LEFT - 1] = FIRST_TICK
+        self.forget_counts()
         self._when = time.perf_counter()
 
     def rest(self) -> None:

@@ -68,6 +68,11 @@ class Translation:
         self._work_size = 0
         self._adding = threading.RLock()
 
+    def has_all(self, names: Sequence[str], *, jacobian: bool) -> bool:
+        """Whether these functions are compiled and compared, and a Jacobian, if that is wanted and can be had."""
+        checked = self.checked
+        return all(name in checked for name in names) and not (jacobian and "jacobian" not in checked)
+
     def add(self, names: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:
         """Compile the functions of those names that are missing."""
         if all(name in self.addresses for name in names):
@@ -162,6 +167,8 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
     names = ["rhs"]
     if products:
         names += ["joint", "vjp", "vjp_p"] if dynamics.parameters else ["vjp"]
+    if dynamics.start is None and translation.has_all(names, jacobian=jacobian):
+        return Lane(translation, dynamics, found.tensors, 0.0, home)
     before = len(translation.addresses)
     try:
         translation.add(names, dynamics, found.tensors, home)
@@ -283,7 +290,7 @@ class Lane:
         dynamics, translation = self._dynamics, self._translation
         if dynamics.start is not None:
             self._compare("the right-hand side", self._called("rhs", y0, y0, s0), dynamics.start)
-        unchecked = translation.addresses.keys() - translation.checked - {"rhs"}
+        unchecked = translation.addresses.keys() - translation.checked
         translation.checked |= unchecked
         if "jacobian" in unchecked:
             true = dynamics.jacobian(s0, y0).mT.reshape(-1)
