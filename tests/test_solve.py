@@ -25,6 +25,14 @@ def test_values_match_the_closed_form(engine: str, problem: torch.nn.Module, bac
     torch.testing.assert_close(y, problem.exact(y0, t), rtol=1e-7, atol=1e-8)
 
 
+@pytest.mark.parametrize("method", ["DP5", "BS3", "Heun"])
+def test_values_at_times_within_the_steps(engine: str, method: str) -> None:
+    problem, y0 = Driven(), torch.tensor([0.5, 0.3], dtype=DOUBLE)
+    t = torch.tensor([0.2, 0.7, 1.4], dtype=DOUBLE)
+    y = pb.odeint(problem, y0, t, method=method, engine=engine, rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(y, problem.exact(y0, t), rtol=0, atol=1e-5 if method == "Heun" else 2e-6)
+
+
 @pytest.mark.parametrize("shape", [(), (1,), (3, 2), (2, 1, 4)], ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_shape_and_dtype_are_kept(engine: str, shape: tuple[int, ...], dtype: torch.dtype) -> None:
