@@ -88,7 +88,7 @@ def test_decreasing_times() -> None:
 @pytest.mark.parametrize("sensealg", [None, "BacksolveAdjoint"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(DOUBLE, 1e-10), (torch.float32, 1e-6)], ids=str)
 def test_gradients_of_a_symplectic_solve(sensealg: str | None, dtype: torch.dtype, tolerance: float) -> None:
-    func, q0 = Spring().to(dtype), Q0.to(dtype).requires_grad_()
+    func, q0 = Spring().to(dtype), Q0.to(dtype, copy=True).requires_grad_()
     y = pb.odeint(
         pb.SecondOrder(func),
         (q0, V0.to(dtype)),

@@ -131,8 +131,9 @@ function suited(equation::Partitioned, alg)
 end
 
 """The solver of the backward solve: `alg`, if it can run the adjoint, which is one ordinary equation."""
-function backward_algorithm(::Equation, alg)
+function backward_algorithm(equation::Equation, alg)
     is_partitioned(alg) || return alg
+    suited(equation, alg) # which may refuse it for the forward solve already
     throw(
         UnsupportedError(
             "$(nameof(typeof(alg))) cannot run the backward solve, which has no halves: name another solver for " *
