@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pyode_bridge import levels
 from pyode_bridge.errors import InputError
-from pyode_bridge.state import Structure
+from pyode_bridge.state import Structure, is_dense, without_memory
 
 FEW = 100  # numbers that Python adds up faster than torch
 LANES = ("auto", "compiled", "callback")
@@ -110,10 +110,10 @@ def mass_matrix(given: Any, structure: Structure) -> Tensor | None:
     if given is None:
         return None
     shape = (structure.size, structure.size)
-    if not isinstance(given, Tensor) or given.shape != shape or given.is_complex():
+    if not isinstance(given, Tensor) or given.shape != shape or given.is_complex() or not is_dense(given):
         what = f"has shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"is a {type(given).__name__}"
         raise InputError(
-            f"mass_matrix {what}; expected a real tensor of shape {shape}, rows and columns as y0 is flat."
+            f"mass_matrix {what}; expected a real, dense tensor of shape {shape}, rows and columns as y0 is flat."
         )
     if given.requires_grad:
         raise InputError("mass_matrix requires a gradient, which none of the adjoints gives; detach it.")
@@ -134,9 +134,13 @@ def device(structure: Structure, func: Callable[..., Any]) -> None:
 
 
 def _as_tensor(given: Any, name: str, expected: str) -> Tensor:
+    if isinstance(given, Tensor):
+        if not is_dense(given):
+            raise InputError(f"{name} is a {without_memory(given)} tensor; expected {expected}, in memory.")
+        return given
     try:
-        return given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError):
+        return torch.as_tensor(given, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise InputError(f"{name} is a {type(given).__name__}; expected {expected}.") from None
 
 
@@ -144,7 +148,7 @@ def _bound(value: Any, shape: torch.Size, name: str) -> Tensor:
     try:
         bound = torch.as_tensor(value, dtype=torch.float64, device="cpu").detach()
         bound.expand(shape)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise InputError(
             f"{name} is {value!r}; expected a positive number or a tensor that broadcasts to shape {tuple(shape)}."
         ) from None
@@ -165,8 +169,8 @@ def isolation(given: Any) -> str:
 
 def _choice(given: Any, name: str, choices: tuple[str, ...], *, unset: str | None, variable: str, default: str) -> str:
     """``given``, or what a variable says where it is ``unset``; raises for what is none of the choices."""
-    if given == unset:
+    if (given is None or isinstance(given, str)) and given == unset:
         name, given = variable, os.environ.get(variable, default)
-    if given not in choices:
+    if not isinstance(given, str) or given not in choices:
         raise InputError(f"{name} is {given!r}; expected one of {', '.join(map(repr, choices))}.")
-    return str(given)
+    return given

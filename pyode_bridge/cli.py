@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_use, parser=command)
 
     command = commands.add_parser("doctor", help="say what is there, what is wrong, and what to do")
-    command.add_argument("--start", action="store_true", help="also start Julia and solve, with times")
+    command.add_argument("--time", action="store_true", help="also start Julia and solve, and say how long each takes")
     command.set_defaults(run=_doctor)
 
     command = commands.add_parser("solvers", help="list the solvers")
@@ -107,15 +107,16 @@ def _doctor(options: argparse.Namespace) -> int:
     findings = doctor.examine_machine(machine)
     _print_findings(findings)
     usable = doctor.is_usable(machine, findings)
-    if options.start:
+    if options.time:
+        timed = [] if machine.engine == "embedded" else [doctor.install_time(machine)]
         if usable:
             engine = "embedded" if machine.engine == "embedded" else "julia"
             print(f"Starting the {engine} engine; the first start of Julia may compile for minutes.", flush=True)
-            finding = doctor.trial(engine)
-            usable = finding.ok is not False
+            timed += doctor.trial(engine)
+            usable = all(finding.ok is not False for finding in timed)
         else:
-            finding = doctor.Finding("trial", "not made", None, "Mend what is wrong above first.")
-        _print_findings([finding])
+            timed += [doctor.Finding("trial", "not made", None, "Mend what is wrong above first.")]
+        _print_findings(timed)
     if machine.engine == "embedded":
         print("\nThe embedded engine was chosen: it needs nothing of Julia.")
     else:

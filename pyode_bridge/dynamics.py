@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge import checks
-from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.parameters import graph_leaves
 from pyode_bridge.sparsity import Sparsity
 from pyode_bridge.state import Structure, flat_gradients, real_size
@@ -174,7 +174,14 @@ class Dynamics:
     def holds(self, predicate: Callable[[Tensor, Any], Any], s: float, y: Tensor) -> bool:
         """Whether a user's ``predicate(t, y)`` is true at time ``s`` and flat state ``y``."""
         with torch.no_grad():
-            return bool(predicate(self.time(s), self.structure.unpack(y)))
+            value = predicate(self.time(s), self.structure.unpack(y))
+        try:
+            return bool(value)
+        except (TypeError, ValueError, RuntimeError):  # the last is torch's for a tensor of several
+            what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r}"
+            raise InputError(
+                f"isoutofdomain or unstable_check at t = {self.sign * s:.6g} returned {what}; expected True or False."
+            ) from None
 
     def split_parameters(self, flat: Tensor) -> list[Tensor]:
         """Cut a flat vector over all parameters into pieces with the parameters' shapes and dtypes."""

@@ -86,7 +86,7 @@ class StepOptions:
 def _positive(value: Any, where: str) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # torch's own for a tensor without values
         number = math.nan
     if not number > 0:
         raise InputError(f"{where} is {value!r}; expected a positive number.")
@@ -109,7 +109,7 @@ def _flag(value: Any, where: str) -> bool:
 def _times(value: Any, where: str) -> tuple[float, ...]:
     try:
         times = tuple(float(time) for time in value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         times = (math.nan,)
     if not all(map(math.isfinite, times)):
         raise InputError(f"{where} is {value!r}; expected a list of finite times.")
@@ -117,9 +117,9 @@ def _times(value: Any, where: str) -> tuple[float, ...]:
 
 
 def _norm(value: Any, where: str) -> str:
-    if value not in NORMS:
+    if not isinstance(value, str) or value not in NORMS:
         raise InputError(f"{where} is {value!r}; expected one of {', '.join(map(repr, NORMS))}.")
-    return str(value)
+    return value
 
 
 def _expression(value: Any, where: str) -> str:

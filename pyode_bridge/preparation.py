@@ -130,11 +130,9 @@ def _checked_solvers(settings: Settings, structure: Structure) -> tuple[Sensitiv
 
 def _named(sensealg: Any) -> str | None:
     """None where the engine is to choose."""
-    if sensealg is None or sensealg == "auto":
-        return None
-    if not isinstance(sensealg, str) or not sensealg.strip():
+    if sensealg is not None and (not isinstance(sensealg, str) or not sensealg.strip()):
         raise InputError(f"sensealg is {sensealg!r}; expected a name such as 'GaussAdjoint', or 'auto'.")
-    return sensealg
+    return None if sensealg == "auto" else sensealg
 
 
 def _check_no_transform() -> None:

@@ -37,11 +37,11 @@ class Sparsity:
         if given is None:
             return None
         shape = (structure.size, structure.size)
-        if not isinstance(given, Tensor) or given.shape != shape:
+        if not isinstance(given, Tensor) or given.shape != shape or given.is_meta:
             what = f"has shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"is a {type(given).__name__}"
             raise InputError(
-                f"jac_sparsity {what}; expected a tensor of shape {shape}, dense or sparse, non-zero where a component "
-                "of the dynamics (row) depends on one of the flat state (column)."
+                f"jac_sparsity {what}; expected a tensor of shape {shape} in memory, dense or sparse, non-zero where a "
+                "component of the dynamics (row) depends on one of the flat state (column)."
             )
         rows, columns = _entries(given.detach().cpu())
         order = torch.argsort(columns * structure.size + rows)

@@ -48,7 +48,7 @@ class Structure:
     @classmethod
     def of(cls, state: Any, name: str = "y0") -> Structure:
         """The structure of ``state``; raises InputError if it is none that a solver can hold."""
-        if isinstance(state, Tensor) and state.dtype in REAL_DTYPES and state.numel():
+        if isinstance(state, Tensor) and state.dtype in REAL_DTYPES and state.numel() and is_dense(state):
             return _structure_of_tensor(state.shape, state.dtype, state.device)
         keys, leaves = _leaves(state, name)
         first = leaves[0]
@@ -58,6 +58,10 @@ class Structure:
                 raise InputError(
                     f"{where} has dtype {leaf.dtype}; expected one of {', '.join(map(str, REAL_DTYPES))}. Convert it, "
                     "for example with y0.double()."
+                )
+            if not is_dense(leaf):
+                raise InputError(
+                    f"{where} is a {without_memory(leaf)} tensor; expected one whose elements are in memory."
                 )
             if leaf.dtype != first.dtype or leaf.device != first.device:
                 raise InputError(
@@ -141,6 +145,16 @@ def flat_real(tensor: Tensor) -> Tensor:
     return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).reshape(-1)
 
 
+def is_dense(tensor: Tensor) -> bool:
+    """Whether its elements lie in memory, each at its place."""
+    return tensor.layout is torch.strided and not tensor.is_meta
+
+
+def without_memory(tensor: Tensor) -> str:
+    """What a tensor that is not dense is called."""
+    return "meta" if tensor.is_meta else str(tensor.layout).removeprefix("torch.")
+
+
 def flat_gradients(grads: Sequence[Tensor | None], tensors: Sequence[Tensor], like: Tensor) -> list[Tensor]:
     """`flat_real` of the gradient of each tensor, zeros where there is none; of the dtype of ``like``."""
     return [
@@ -179,11 +193,13 @@ def _fits(leaf: Any, shape: torch.Size, structure: Structure) -> bool:
         and leaf.shape == shape
         and leaf.dtype == structure.leaf_dtype
         and leaf.device == structure.device
+        and leaf.layout is torch.strided
     )
 
 
 def _difference(leaf: Any, shape: torch.Size, structure: Structure) -> str:
     if not isinstance(leaf, Tensor):
         return f"a {type(leaf).__name__}; expected a tensor of shape {tuple(shape)}"
-    given = f"shape {tuple(leaf.shape)}, {leaf.dtype}, on {leaf.device}"
+    layout = "" if leaf.layout is torch.strided else f"{without_memory(leaf)}, "
+    given = f"shape {tuple(leaf.shape)}, {leaf.dtype}, {layout}on {leaf.device}"
     return f"{given}; expected shape {tuple(shape)}, {structure.leaf_dtype}, on {structure.device}, as y0 has"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,8 +68,12 @@ def test_doctor_with_the_embedded_engine_is_content_and_tries_it(
 ) -> None:
     monkeypatch.setenv("PYODE_BRIDGE_ENGINE", "embedded")
     monkeypatch.setenv("PYTHON_JULIAPKG_OFFLINE", "yes")
-    assert main(["doctor", "--start"]) == 0
-    assert "DP5 with gradient" in capsys.readouterr().out
+    assert main(["doctor", "--time"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"cold start +[\d.]+ s, of which [\d.]+ s to start the engine\n", said)
+    assert re.search(r"first solve +[\d.]+ s, DP5 with gradient\n", said)
+    assert re.search(r"second solve +[\d.]+ ms, likewise\n", said)
+    assert "ok    install " not in said, "nothing of Julia was installed for it"
 
 
 def test_the_module_is_a_command() -> None:

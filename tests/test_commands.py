@@ -109,14 +109,14 @@ def test_ctrl_c_ends_a_command_with_the_shells_exit_code(monkeypatch: pytest.Mon
     assert "interrupted" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("start", [[], ["--start"]], ids=["look", "start"])
-def test_doctor_fails_where_julia_cannot_be_had(start: list[str], fresh_juliapkg: SetUp, capsys: Output) -> None:
+@pytest.mark.parametrize("timed", [[], ["--time"]], ids=["look", "time"])
+def test_doctor_fails_where_julia_cannot_be_had(timed: list[str], fresh_juliapkg: SetUp, capsys: Output) -> None:
     fresh_juliapkg(PYTHON_JULIAPKG_OFFLINE="yes")
-    assert main(["doctor", *start]) == 1
+    assert main(["doctor", *timed]) == 1
     report = capsys.readouterr().out
     assert "\nWRONG Julia " in report
     assert report.endswith("The Julia engine cannot be used; see WRONG above.\n")
-    assert ("not made" in report) is bool(start)
+    assert ("not made" in report) is bool(timed)
 
 
 @posix

@@ -17,6 +17,7 @@ from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.environment import JuliaEnvironment, examine
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, JuliaLocation, locate
 from pyode_bridge.install.optional import request, withdraw
+from pyode_bridge.install.times import InstallTimes, remember
 
 DOWNLOAD_URL = "https://julialang-s3.julialang.org/bin/versions.json"
 REACH_TIMEOUT = 5.0  # seconds
@@ -81,18 +82,21 @@ def install(say: Say = print, optional: Sequence[str] = ()) -> None:
     """
     location = locate()
     added = request(optional, location)
+    packages: float | None = None
     if location.exe or location.project:
         say(f"Nothing has to be installed: {location.rule} names a Julia. Checking it.")
         environment = examine_location(location)
         say(f"Julia {environment.exe} with the environment {environment.project} holds every package needed.")
     else:
         try:
-            _resolve(say)
+            packages = _resolve(say)
         except BaseException:
             withdraw(added)  # or the installation that is there would no longer count as finished
             raise
-    _precompile(say)
-    say("Done: the Julia engine is ready. `python -m pyode_bridge doctor --start` tries it.")
+    compiling = _precompile(say)
+    if packages is not None and (found := resolved()) is not None:
+        remember(InstallTimes(packages, compiling), found[1])
+    say("Done: the Julia engine is ready. `python -m pyode_bridge doctor --time` tries it.")
 
 
 def examine_location(location: JuliaLocation) -> JuliaEnvironment:
@@ -150,13 +154,14 @@ def _unreachable(url: str) -> str | None:
     return f"There is no suitable Julia here, and {url}, where it would come from, cannot be reached ({reason})."
 
 
-def _resolve(say: Say) -> None:
+def _resolve(say: Say) -> float | None:
+    """Seconds that it took; None where everything was there."""
     import juliapkg
     from juliapkg.state import STATE
 
     if (found := resolved()) is not None:
         say(f"Julia is installed already: {found[0]} with the environment {found[1]}.")
-        return
+        return None
     reason = can_install()
     if reason is not None:
         raise EngineUnavailableError(f"Julia cannot be installed. {reason} {REMEDY}")
@@ -172,7 +177,9 @@ def _resolve(say: Say) -> None:
         juliapkg.resolve()
     except (Exception, SystemExit) as error:
         raise EngineUnavailableError(f"Installing Julia failed. {_cause(error)} {REMEDY}") from error
-    say(f"Installed in {time.monotonic() - begin:.0f} s.")
+    seconds = time.monotonic() - begin
+    say(f"Installed in {seconds:.0f} s.")
+    return seconds
 
 
 def _cause(error: BaseException) -> str:
@@ -181,8 +188,8 @@ def _cause(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}."
 
 
-def _precompile(say: Say) -> None:
-    """Start the session once in a process of its own, which leaves PyODEBridge's compiled code behind."""
+def _precompile(say: Say) -> float:
+    """Start the session once in a process of its own, which leaves PyODEBridge's compiled code behind; its seconds."""
     say("Compiling PyODEBridge, which takes 2 to 10 minutes the first time and seconds afterwards.")
     begin = time.monotonic()
     process: Any = subprocess.Popen([sys.executable, "-c", START_SCRIPT])
@@ -200,3 +207,4 @@ def _precompile(say: Say) -> None:
             f"Julia is installed, but PyODEBridge did not start (exit code {code}); the messages above say why. "
             "`python -m pyode_bridge doctor` looks for known causes."
         )
+    return time.monotonic() - begin

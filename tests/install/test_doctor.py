@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyode_bridge.install import doctor, trial
+from pyode_bridge.install import doctor, times, trial
 from pyode_bridge.install.doctor import Machine
 from pyode_bridge.install.environment import JuliaEnvironment, JuliaVersion
 from pyode_bridge.install.location import EXE_VARIABLE, JuliaLocation
@@ -90,6 +90,18 @@ def test_every_check_answers_on_this_machine(monkeypatch: pytest.MonkeyPatch, tm
     findings = doctor.examine_machine(Machine("auto", NOWHERE, None, "none"))
     assert {finding.subject for finding in findings} >= {"Python", "torch", "engine", "Julia", "environment"}
     assert all(finding.advice for finding in findings if finding.ok is False)
+
+
+def test_the_time_of_an_installation_is_remembered_with_its_environment(tmp_path: Path) -> None:
+    julia = JuliaEnvironment("/opt/julia/bin/julia", str(tmp_path), (1, 10, 8), {}, ())
+    installed = Machine("auto", NOWHERE, julia, None)
+    assert doctor.install_time(installed).ok is None
+    times.remember(times.InstallTimes(812.3, 95.4), str(tmp_path))
+    found = doctor.install_time(installed)
+    assert (found.ok, found.value) == (True, "812 s for Julia and its packages, 95 s to compile PyODEBridge")
+    (tmp_path / times.FILE).write_text("[]")
+    assert doctor.install_time(installed).ok is None
+    times.remember(times.InstallTimes(1.0, 2.0), str(tmp_path / "missing"))  # as in a folder that is read-only
 
 
 def test_the_trial_solves_and_is_timed() -> None:

@@ -201,7 +201,7 @@ def test_an_unknown_engine_is_wrong_and_the_known_ones_are_listed() -> None:
 
 
 def test_a_trial_that_fails_shows_the_last_words() -> None:
-    finding = doctor.trial("matlab")
+    (finding,) = doctor.trial("matlab")
     assert finding.ok is False
     assert finding.value == "failed with exit code 1"
     assert "expected one of auto, julia, embedded" in finding.advice
@@ -209,7 +209,7 @@ def test_a_trial_that_fails_shows_the_last_words() -> None:
 
 def test_a_trial_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "TRIAL_TIMEOUT", 0.01)
-    finding = doctor.trial("embedded")
+    (finding,) = doctor.trial("embedded")
     assert finding.ok is False
     assert "pyode_bridge install" in finding.advice
 

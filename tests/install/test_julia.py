@@ -10,6 +10,7 @@ import pytest
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install import julia
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE
+from pyode_bridge.install.times import InstallTimes, remembered
 from tests.install.conftest import FakeJulia
 
 
@@ -70,6 +71,18 @@ def test_optional_packages_are_checked_and_left_to_the_owner_of_an_environment(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the fake executables are shell scripts")
+def test_an_installation_leaves_its_times_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(julia, "_resolve", lambda say: 700.0)
+    monkeypatch.setattr(julia, "_precompile", lambda say: 90.0)
+    monkeypatch.setattr(julia, "resolved", lambda: ("julia", str(tmp_path)))
+    julia.install(lambda text: None)
+    assert remembered(str(tmp_path)) == InstallTimes(700.0, 90.0)
+    monkeypatch.setattr(julia, "_resolve", lambda say: None)
+    monkeypatch.setattr(julia, "_precompile", lambda say: 5.0)
+    julia.install(lambda text: None)
+    assert remembered(str(tmp_path)) == InstallTimes(700.0, 90.0), "it was there already"
+
+
 def test_an_unfit_environment_is_checked_not_installed(
     fake_julia: FakeJulia, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
