@@ -41,7 +41,7 @@ def times(given: Any, structure: Structure) -> tuple[Tensor, np.ndarray[Any, np.
         raise InputError(f"t has dtype {t.dtype}; expected a real floating-point dtype.")
     if not t.is_floating_point():
         t = t.to(structure.dtype)
-    values = levels.plain(t).to("cpu", torch.float64).numpy(force=True).copy()
+    values = np.array(levels.plain(t).tolist(), dtype=np.float64)
     is_monotone = (values[1:] > values[:-1]).all() or (values[1:] < values[:-1]).all()
     if not (is_monotone and math.isfinite(values[0] + values[-1])):  # NaN is neither more nor less than its neighbour
         finite(t, "t")
