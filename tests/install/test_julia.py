@@ -70,7 +70,6 @@ def test_optional_packages_are_checked_and_left_to_the_owner_of_an_environment(
         julia.install(lambda _: None, ["Sundials"])
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the fake executables are shell scripts")
 def test_an_installation_leaves_its_times_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(julia, "_resolve", lambda say: 700.0)
     monkeypatch.setattr(julia, "_precompile", lambda say: 90.0)
@@ -83,6 +82,7 @@ def test_an_installation_leaves_its_times_behind(monkeypatch: pytest.MonkeyPatch
     assert remembered(str(tmp_path)) == InstallTimes(700.0, 90.0), "it was there already"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the fake executables are shell scripts")
 def test_an_unfit_environment_is_checked_not_installed(
     fake_julia: FakeJulia, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
