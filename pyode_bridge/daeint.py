@@ -79,18 +79,19 @@ def daeint(
     structure = Structure.of(y0)
     if structure.is_complex:
         raise InputError("daeint takes a real state; give real and imaginary parts as components.")
-    start, flat_y0 = checks.times(t, structure)[0][0].detach(), structure.pack(y0)
+    times, flat_y0 = checks.times(t, structure)[0], structure.pack(y0)
     checks.finite(flat_y0, "y0")
     slope = torch.zeros_like(flat_y0).detach() if dy0 is None else _like_state(dy0, structure, "dy0")
     if differential is None:
-        derivatives = jacobian(lambda point: flat_residual(residual, structure, start, flat_y0.detach(), point), slope)  # type: ignore[no-untyped-call]
+        start, values = times[0].detach(), flat_y0.detach()
+        derivatives = jacobian(lambda point: flat_residual(residual, structure, start, values, point), slope)  # type: ignore[no-untyped-call]
         flags = derivatives.ne(0).any(0)
     else:
         flags = _like_state(differential, structure, "differential").ne(0)
     settings = {"rtol": rtol, "atol": atol, "options": options, "engine": engine, "progress": progress}
     if method is not None and not _takes_residuals(method, engine):
         return _with_derivatives(
-            ResidualStates(residual, structure, flags), structure, flat_y0, slope, t, method, settings
+            ResidualStates(residual, structure, flags), structure, flat_y0, slope, times, method, settings
         )
     chosen = Settings(method=DEFAULT_METHOD if method is None else method, kind="DAE", **settings)
     prepared = prepare(lambda time, y: residual(time, y, structure.unpack(slope)), y0, t, chosen)
@@ -120,12 +121,11 @@ def _with_derivatives(
     structure: Structure,
     y0: Tensor,
     dy0: Tensor,
-    t: Tensor,
+    times: Tensor,
     method: Any,
     settings: Mapping[str, Any],
 ) -> State:
     """Solve the equation that has the derivatives among its states."""
-    times, _ = checks.times(t, structure)
     bounds = {}
     for name in ("rtol", "atol"):
         bound = checks.tolerance(settings[name], structure, name)
@@ -151,19 +151,9 @@ class _Residual:
 
     def jacobian(self, s: float, slope: Tensor, y: Tensor) -> Tensor:
         """Both Jacobians, each column by column: with respect to the state, then to its derivative."""
-        return torch.stack([self.to_state(s, slope, y).mT, self.to_slope(s, slope, y).mT]).reshape(-1)
-
-    def to_state(self, s: float, slope: Tensor, y: Tensor) -> Tensor:
-        """``∂F/∂y``, shape ``(n, n)``."""
-        return self._derivative(lambda point: self._evaluate(s, slope, point), y)
-
-    def to_slope(self, s: float, slope: Tensor, y: Tensor) -> Tensor:
-        """``∂F/∂(dy/ds)``, shape ``(n, n)``."""
-        return self._derivative(lambda point: self._evaluate(s, point, y), slope)
-
-    def _derivative(self, function: Callable[[Tensor], Tensor], point: Tensor) -> Tensor:
-        with torch.enable_grad():
-            return jacobian(function, point.clone())  # type: ignore[no-any-return, no-untyped-call]
+        both = jacobian(lambda *point: self._evaluate(s, *point), (slope.clone(), y.clone()))  # type: ignore[no-untyped-call]
+        to_slope, to_state = both
+        return torch.stack([to_state.mT, to_slope.mT]).reshape(-1)
 
     def _evaluate(self, s: float, slope: Tensor, y: Tensor) -> Tensor:
         dynamics = self._dynamics

@@ -13,8 +13,7 @@ from pyode_bridge.engines.julia import session
 def test_the_start_of_julia_is_announced_at_a_terminal(
     watched: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in ("juliacall", "ipykernel"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: watched)
     session._announce_start()
     assert ("starting Julia" in capsys.readouterr().err) is watched

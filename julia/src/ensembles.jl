@@ -114,10 +114,9 @@ function each_trajectory(work, lanes, notify)
     STOPPING[] = false
     done, next = Threads.Atomic{Int}(0), Threads.Atomic{Int}(1)
     take_lanes(after) = Kernels.with_single_threads() do
-        take_all(after)
-    end
-    take_all(after) = while (number = Threads.atomic_add!(next, 1)) <= length(lanes)
-        share(work, lanes[number], done, after)
+        while (number = Threads.atomic_add!(next, 1)) <= length(lanes)
+            share(work, lanes[number], done, after)
+        end
     end
     tell() = tell_or_stop(notify, done[])
     blas_threads = BLAS.get_num_threads()

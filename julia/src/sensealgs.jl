@@ -50,12 +50,12 @@ products(::Type{<:SteadyStateAdjoint}) = (; autojacvec = ZygoteVJP(), linsolve =
 products(::Type{<:ForwardSensitivity}) = (; autodiff = false, autojacvec = false)
 
 """Whether the adjoint solves the problem again between the values at the saved times."""
-solves_again(::Union{Nothing, ForwardMode, SteadyStateAdjoint}) = false
+solves_again(sensealg) = false
 solves_again(sensealg::Adjoint) = hasproperty(sensealg, :checkpointing) && sensealg.checkpointing
 solves_again(::BacksolveAdjoint) = false
 
 """Whether the adjoint interpolates the forward solution, which must then be kept densely."""
-needs_dense(::Union{Nothing, ForwardMode, SteadyStateAdjoint}) = false
+needs_dense(sensealg) = false
 needs_dense(sensealg::Adjoint) = !solves_again(sensealg)
 needs_dense(::BacksolveAdjoint) = false
 
@@ -214,9 +214,8 @@ function eager(alg::OrdinaryDiffEqCore.CompositeAlgorithm)
 end
 
 """Whether the adjoint asks for both vector-Jacobian products at the same points."""
+joint_products(sensealg) = false
 joint_products(::Union{InterpolatingAdjoint, BacksolveAdjoint}) = true
-joint_products(::Union{QuadratureAdjoint, GaussAdjoint, GaussKronrodAdjoint, ForwardMode}) = false
-joint_products(::SteadyStateAdjoint) = false
 
 """Whether it asks for the Jacobian whatever the solver is."""
 takes_jacobian(sensealg) = false

@@ -39,8 +39,14 @@ function backward!(
     for (u, grad) in zip(values, eachcol(grads))
         total .+= reshape(view(u, (n + 1):length(u)), n, np + n)' * grad
     end
-    copyto!(dp, 1, total, 1, np)
-    copyto!(dy0, 1, total, np + 1, n)
+    cut!(dp, dy0, total)
+    return nothing
+end
+
+"""Write a gradient by the parameters, then the initial state, into one of each."""
+function cut!(dp, dy0, total)
+    copyto!(dp, 1, total, 1, length(dp))
+    copyto!(dy0, 1, total, length(dp) + 1, length(dy0))
     return nothing
 end
 

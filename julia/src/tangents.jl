@@ -59,7 +59,7 @@ function backward!(
     ) where {T}
     (; f, u0) = sol.prob
     n, np = length(dy0), length(dp)
-    total = [dp; dy0]
+    total = zeros(T, np + n)
     N = directions(sensealg, n + np)
     for columns in (first:(first + N - 1) for first in 1:N:(n + np))
         seed(i) = ForwardDiff.Dual{Tangent}(u0[i], ntuple(k -> T(columns[k] == np + i), N))
@@ -71,7 +71,6 @@ function backward!(
         kept = 1:(min(last(columns), n + np) - first(columns) + 1)
         total[columns[kept]] = found[kept]
     end
-    copyto!(dp, 1, total, 1, np)
-    copyto!(dy0, 1, total, np + 1, n)
+    cut!(dp, dy0, total)
     return nothing
 end

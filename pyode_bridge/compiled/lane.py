@@ -70,8 +70,7 @@ class Translation:
 
     def has_all(self, names: Sequence[str], *, jacobian: bool) -> bool:
         """Whether these functions are compiled and compared, and a Jacobian, if that is wanted and can be had."""
-        checked = self.checked
-        return all(name in checked for name in names) and not (jacobian and "jacobian" not in checked)
+        return self.checked.issuperset(["jacobian", *names] if jacobian else names)
 
     def add(self, names: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:
         """Compile the functions of those names that are missing."""

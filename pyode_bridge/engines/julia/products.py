@@ -6,7 +6,6 @@ know for one of twenty years ago.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import sys
 from pathlib import Path
@@ -18,10 +17,18 @@ FUNCTIONS = ("dgemm_64_", "sgemm_64_", "MKL_Set_Num_Threads_Local")
 
 def share_products(module: Any) -> None:
     """Give PyODEBridge the matrix products of the torch in this process, if they can be found."""
+    addresses = torchs_addresses()
+    if addresses is not None:
+        module.use_products(*addresses)
+
+
+def torchs_addresses() -> list[int] | None:
+    """Of FUNCTIONS in the library of torch; None where that is not loaded, or has another BLAS."""
     torch = sys.modules.get("torch")  # not in a worker
     if torch is None or torch.__file__ is None:
-        return
-    with contextlib.suppress(OSError, AttributeError):  # no such library, or another BLAS in it
+        return None
+    try:
         library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
-        addresses = [ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in FUNCTIONS]
-        module.use_products(*addresses)
+        return [ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in FUNCTIONS]
+    except (OSError, AttributeError):
+        return None
