@@ -21,8 +21,7 @@ using SciMLBase: SciMLBase, CallbackSet, DAEFunction, DAEProblem, DDEFunction, D
     SplitODEProblem, VectorContinuousCallback
 using SciMLOperators: MatrixOperator
 using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, ForwardSensitivity, GaussAdjoint, GaussKronrodAdjoint,
-    InterpolatingAdjoint, ODEAdjointProblem, ODEForwardSensitivityProblem, QuadratureAdjoint, ZygoteVJP,
-    adjoint_sensitivities
+    InterpolatingAdjoint, ODEAdjointProblem, ODEForwardSensitivityProblem, QuadratureAdjoint, ZygoteVJP
 using SparseArrays: SparseMatrixCSC, nonzeros
 using TOML: TOML
 using Zygote: Buffer
