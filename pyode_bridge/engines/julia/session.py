@@ -100,6 +100,7 @@ def _main_module() -> Any:
             raise EngineUnavailableError(f"Set both of {EXE_VARIABLE} and {PROJECT_VARIABLE}, or none of them.")
         for name, value in {**JULIA_SETTINGS, **as_environment(location)}.items():
             os.environ.setdefault(name, value)
+    _announce_start()
     try:
         with warnings.catch_warnings(), _signals_kept(), _blocking_kept():
             warnings.filterwarnings("ignore", message="torch was imported before juliacall")
@@ -110,6 +111,12 @@ def _main_module() -> Any:
             "Run `python -m pyode_bridge doctor` to see what is missing."
         ) from error
     return Main
+
+
+def _announce_start() -> None:
+    """Tell whoever watches why it takes some seconds; nothing in Python runs meanwhile that could show progress."""
+    if "juliacall" not in sys.modules and (sys.stderr.isatty() or "ipykernel" in sys.modules):
+        print("pyode_bridge: starting Julia; first solves compile, for some seconds too.", file=sys.stderr, flush=True)
 
 
 def _announce_installation() -> None:
