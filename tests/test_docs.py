@@ -38,6 +38,7 @@ from pyode_bridge.engines.julia.isolation.messages import SERVICE
 from pyode_bridge.engines.julia.isolation.worker import Worker
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.environment import examine
+from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE
 from tests.install.conftest import FakeJulia, fake_julia, ready_project
 from tests.install.juliapkg_state import SetUp, fresh_juliapkg
 
@@ -79,7 +80,7 @@ def blocks(page: str, language: str) -> list[Block]:
 
 def test_every_block_of_a_page_is_found() -> None:
     for page, text in PAGES.items():
-        found = [block for language in ("python", "bash", "text") for block in blocks(page, language)]
+        found = [block for language in ("python", "bash", "dockerfile", "text") for block in blocks(page, language)]
         fences = 2 * (len(found) + sum(block.shown is not None for block in found))
         assert len(re.findall("^```", text, re.MULTILINE)) == fences, page
         assert "```" not in "".join(block.code + (block.shown or "") for block in found), page
@@ -255,13 +256,16 @@ def test_messages_are_those_that_are_given(name: str, provoked: dict[str, Callab
     assert_shown(MESSAGES[name].code, outcome(provoked[name]), name)
 
 
-# Commands and links.
+# Commands, recipes and links.
 
 
 def commands() -> list[str]:
     found = set()
     for page, text in PAGES.items():
         lines = [line for block in blocks(page, "bash") for line in block.code.splitlines()]
+        lines += [
+            run for block in blocks(page, "dockerfile") for run in re.findall("^RUN (.*)", block.code, re.MULTILINE)
+        ]
         prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
         found.update(shlex.join(shlex.split(line, comments=True)) for line in lines)
         found.update(" ".join(command.split()) for command in COMMAND.findall(prose))
@@ -310,6 +314,8 @@ def test_commands_exist_and_take_these_options(command: str, monkeypatch: pytest
         assert (ROOT / arguments[0]).is_file()
     elif arguments[:2] == ["-m", "pyode_bridge"]:
         cli._parser().parse_args(arguments[2:])
+    elif arguments[:2] == ["-m", "pytest"]:
+        assert (ROOT / arguments[-1]).is_file()
     elif arguments[0].startswith("examples/"):
         for package in ("matplotlib", "sklearn", "statsmodels"):
             pytest.importorskip(package)
@@ -317,6 +323,17 @@ def test_commands_exist_and_take_these_options(command: str, monkeypatch: pytest
     else:
         assert program == "python"
         assert (ROOT / arguments[0]).is_file()
+
+
+def test_a_recipe_sets_variables_that_its_page_explains() -> None:
+    ((page, recipe),) = [(page, block) for page in PAGES for block in blocks(page, "dockerfile")]
+    lines = recipe.code.splitlines()
+    assert {line.split(" ", 1)[0] for line in lines} == {"FROM", "ENV", "RUN"}
+    names = re.findall(r"^ENV (\w+)=\S+$", recipe.code, re.MULTILINE)
+    assert len(names) == sum(line.startswith("ENV") for line in lines)
+    words = PAGES[page].replace(recipe.code, "")
+    assert {name for name in names if name not in words} <= {"PYTHON_JULIAPKG_PROJECT"}
+    assert {EXE_VARIABLE, PROJECT_VARIABLE} <= set(names)
 
 
 @pytest.mark.parametrize("page", PAGES)
