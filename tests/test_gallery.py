@@ -51,6 +51,15 @@ def test_memory_that_should_not_grow_with_the_steps_does_not() -> None:
     assert added["julia", checkpointed, 100_000] < added["julia", whole, 100_000] / 5
 
 
+def test_many_solves_leave_memory_as_it_was() -> None:
+    """What the pages say of the recorded soak."""
+    changes = json.loads((ROOT / "examples" / "figures" / "soak.json").read_text())["numbers"]["changes"]
+    assert set(changes) == {"julia, compiled lane", "julia, callback lane", "embedded"}
+    for change in changes.values():
+        assert change["solves"] == 20_000
+        assert float(change["largest change"].rstrip("%")) < 2
+
+
 def test_commands_name_what_differs_from_the_defaults(gallery: Any, tmp_path: Path) -> None:
     settings = {**gallery.defaults("density", quick=False), "output": str(tmp_path), "resume": True}
     assert gallery.command("density", settings) == "python examples/density.py"

@@ -1,4 +1,8 @@
 # The backward solve: SciMLSensitivity's adjoint, called directly.
+#
+# It is called below its public function `adjoint_sensitivities`. That one also compiles the automatic choice of
+# vector-Jacobian products, which the bridge never uses, with types of ReverseDiff: this takes seconds in each session,
+# and a package image that holds these ends the process when it is loaded, at times (JuliaLang/julia#62047).
 
 """Gradients of the loss with respect to the values at all times but the first, as SciMLSensitivity asks for them."""
 struct LossGradients{T}
@@ -25,9 +29,9 @@ function backward!(
     factor = loss_factor(sensealg, grads, abstol, reltol)
     loss = LossGradients(isone(factor) ? grads : T(factor) .* grads)
     du0, dp_row = quietly() do
-        adjoint_sensitivities(
-            sol, sol.prob isa ODEProblem ? Watched(alg) : alg;
-            t = t[2:end], dgdu_discrete = loss, sensealg, abstol = factor * abstol, reltol,
+        SciMLSensitivity._adjoint_sensitivities(
+            sol, sensealg, sol.prob isa ODEProblem ? Watched(alg) : alg;
+            t = t[2:end], dgdu_discrete = loss, abstol = factor * abstol, reltol,
             initialization(sol.prob.f.mass_matrix)..., backward_options(control, alg, t)...
         )
     end

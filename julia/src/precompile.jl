@@ -1,9 +1,6 @@
-# Tsit5 and DP5 solves with their adjoints, over the very types that Python uses, so that the first solve of a session
-# waits less for the compiler.
-#
-# The adjoint is called below its public function `adjoint_sensitivities`. That one also compiles the automatic choice
-# of vector-Jacobian products, which the bridge never uses, with types of ReverseDiff; and a package image that holds
-# these ends the process when it is loaded, at times (JuliaLang/julia#62047).
+# What the first solves of a session compile, over the very types that Python passes (its numbers arrive as Int), so that
+# they wait less: solves without and with their adjoints, by the solvers that are loaded with the package. Others are
+# loaded when they are asked for, and what they compile cannot be kept here.
 
 function workload_rhs(du::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble, env::Ptr{Cvoid})::Cint
     unsafe_store!(du, -unsafe_load(u))
@@ -17,36 +14,36 @@ function workload_product(
     return 0
 end
 
-function pull_back_workload(sol, sensealg::BacksolveAdjoint, alg, grads, t)
-    control = step_control(; maxiters = 1000)
-    return solve_back!(zeros(1), zeros(1), sol, grads, t, alg, sensealg; abstol = 1.0e-6, reltol = 1.0e-6, control)
-end
-
-function pull_back_workload(sol, sensealg, alg, grads, t)
-    return SciMLSensitivity._adjoint_sensitivities(
-        sol, sensealg, Watched(alg);
-        t = t[2:end], dgdu_discrete = LossGradients(grads), abstol = 1.0e-6, reltol = 1.0e-6, maxiters = 1000
-    )
-end
-
-function workload()
-    u0, t, ys, grads = [1.0], [0.0, 0.5, 1.0], zeros(1, 3), ones(1, 3)
+function workload(name, sense)
+    u0, t, ys, grads, dy0, dp = [1.0], [0.0, 0.5, 1.0], zeros(1, 3), ones(1, 3), zeros(1), zeros(1)
     rhs = @cfunction(workload_rhs, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid}))
     product = @cfunction(
         workload_product, Cint, (Ptr{Float64}, Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid})
     )
-    pointers = map(UInt, (rhs, product, product, rhs))
-    for name in ("Tsit5", "DP5"), sense in ("InterpolatingAdjoint", "BacksolveAdjoint", "GaussAdjoint")
-        alg = algorithm(name)
-        sensealg = sensitivity_algorithm(sense; abstol = 1.0e-6, reltol = 1.0e-6)
-        solved = GC.@preserve u0 t ys solve_equation(
-            ordinary_equation(pointers, (0, 0, 0, 0), "float64", 1, 0, 0, 0),
-            "float64", UInt(pointer(u0)), 1, 1, UInt(pointer(t)), 3, UInt(pointer(ys)), alg, 1.0e-6, 1.0e-6,
-            step_control(; maxiters = 1000), sensealg, false
+    address(array) = Int(pointer(array))
+    equation = ordinary_equation(map(Int ∘ UInt, (rhs, product, product, rhs)), (0, 0, 0, 0), "float64", 1, 0, 0, 0)
+    control = step_control(;
+        dt = nothing, dtmin = nothing, dtmax = nothing, maxiters = 1000, adaptive = nothing, norm = "rms",
+        controller = nothing
+    )
+    alg = algorithm(name)
+    sensealg = sense === nothing ? nothing : sensitivity_algorithm(sense; abstol = 1.0e-6, reltol = 1.0e-6)
+    GC.@preserve u0 t ys grads dy0 dp begin
+        solved = solve_equation(
+            equation, "float64", address(u0), 1, 1, address(t), 3, address(ys), alg, 1.0e-6, 1.0e-6, control, sensealg,
+            false
         )
-        GC.@preserve u0 t ys pull_back_workload(solved.sol, sensealg, alg, grads, t)
+        report(solved)
+        sensealg === nothing || pull_back(
+            solved, address(grads), address(dy0), 1, address(dp), backward_algorithm(equation, alg), sensealg, 1.0e-6,
+            1.0e-6, control
+        )
     end
     return nothing
 end
 
-@compile_workload workload()
+@compile_workload begin
+    for name in ("Tsit5", "DP5"), sense in (nothing, "InterpolatingAdjoint", "BacksolveAdjoint", "GaussAdjoint")
+        workload(name, sense)
+    end
+end

@@ -182,3 +182,36 @@ def test_cost_of_isolation_is_measured(tmp_path: Path) -> None:
         assert row["rounds"] >= 3
         assert 0 < row["none"] < 10_000
         assert 0 < row["process"] < 10_000
+
+
+def test_how_cost_grows_is_measured(engine: str, tmp_path: Path) -> None:
+    pytest.importorskip("loky")
+    ended = run("scaling", tmp_path, "--engine", engine)
+    assert ended.returncode == 0, ended.stderr
+    assert has_figures(tmp_path, "scaling")
+    found = results(tmp_path)
+    assert found["complete"]
+    assert set(found["numbers"]["growth"]) == {"1", "10"}
+    ways = found["numbers"]["ways"]
+    assert "one thread" in ways
+    assert any("loky" in way for way in ways)
+    assert all(0 < way["solve"] < way["trajectories"] * 10 for way in ways.values())
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads resident memory as Linux gives it")
+def test_memory_and_time_are_noted_along_many_solves(engine: str, tmp_path: Path) -> None:
+    ended = run("soak", tmp_path, "--engine", engine, "--solves", "40")
+    assert ended.returncode == 0, ended.stderr
+    assert has_figures(tmp_path, "soak")
+    found = results(tmp_path)
+    assert found["complete"]
+    assert (
+        set(found["numbers"]["changes"])
+        == {
+            "julia": {"julia, compiled lane", "julia, callback lane", "embedded"},
+            "embedded": {"embedded"},
+        }[engine]
+    )
+    for one in found["numbers"]["samples"]:
+        assert one["samples"][-1]["solves"] == 40
+        assert all(sample["MB"] > 50 and sample["ms"] > 0 for sample in one["samples"])
