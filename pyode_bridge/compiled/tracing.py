@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._functorch.compile_utils import fx_graph_cse
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from pyode_bridge.compiled.decompositions import table
@@ -46,11 +45,25 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
         raise
     except Exception as error:
         raise UntranslatableError(f"it could not be traced ({_first_line(error)})") from error
-    module.graph.eliminate_dead_code()
-    graph = fx_graph_cse(module.graph)
+    graph = module.graph
     graph.eliminate_dead_code()
+    _eliminate_common_subexpressions(graph)
     attributes = {node.target: getattr(module, node.target) for node in graph.nodes if node.op == "get_attr"}
     return Graph(graph, attributes)
+
+
+def _eliminate_common_subexpressions(graph: fx.Graph) -> None:
+    """Compute once what several nodes compute. torch's own pass takes a second to load, and this one tells -0.0 from 0.
+
+    Nodes are the same where their arguments are written the same; earlier ones stand for their repetitions by then.
+    """
+    firsts: dict[tuple[Any, str], fx.Node] = {}
+    for node in graph.nodes:
+        if node.op == "call_function":
+            first = firsts.setdefault((node.target, repr((node.args, node.kwargs))), node)
+            if first is not node:
+                node.replace_all_uses_with(first)
+                graph.erase_node(node)
 
 
 def _first_line(error: Exception) -> str:
