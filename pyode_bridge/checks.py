@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cmath
 import math
+import operator
 import os
 from collections.abc import Callable
 from typing import Any
@@ -29,10 +30,10 @@ def function(given: Any, name: str, maps: str = "t and y") -> None:
         raise InputError(f"{name} is a {type(given).__name__}; expected a function of {maps}, or a module.")
 
 
-def times(given: Any, structure: Structure) -> tuple[Tensor, np.ndarray[Any, np.dtype[np.float64]]]:
+def times(given: Any, structure: Structure) -> tuple[Tensor, list[float]]:
     """``given`` as a floating tensor of shape ``(T,)``, strictly monotone, ``T >= 2``, and its values."""
     t = _as_tensor(given, "t", "a 1-D tensor of times")
-    if t.ndim != 1 or len(t) < 2:
+    if t.ndim != 1 or t.numel() < 2:
         raise InputError(
             f"t has shape {tuple(t.shape)}; expected at least two times in one dimension: the time of y0, then those "
             "at which the solution is wanted."
@@ -41,8 +42,9 @@ def times(given: Any, structure: Structure) -> tuple[Tensor, np.ndarray[Any, np.
         raise InputError(f"t has dtype {t.dtype}; expected a real floating-point dtype.")
     if not t.is_floating_point():
         t = t.to(structure.dtype)
-    values = np.array(levels.plain(t).tolist(), dtype=np.float64)
-    is_monotone = (values[1:] > values[:-1]).all() or (values[1:] < values[:-1]).all()
+    values = levels.plain(t).tolist()
+    later = values[1:]
+    is_monotone = all(map(operator.lt, values, later)) or all(map(operator.gt, values, later))
     if not (is_monotone and math.isfinite(values[0] + values[-1])):  # NaN is neither more nor less than its neighbour
         finite(t, "t")
     if not is_monotone:

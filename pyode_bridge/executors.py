@@ -62,7 +62,7 @@ def solve_in_chunks(
     shipped = Shipped.of((work.func, settings), "func, or a setting beside it,")
     t, times = checks.times(work.t, Structure.of(work.states.row(0)))
     work = replace(work, t=t, settings=settings)
-    _check_that_gradients_arrive(work, shipped, float(times[0]))
+    _check_that_gradients_arrive(work, shipped, times[0])
     params = () if work.params is None else work.params.tensors
     inputs = (*work.states.tensors, *params, t, *shipped.tensors)
     recorded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)

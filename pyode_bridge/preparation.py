@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Dynamic = Callable[[Tensor, Any], Any]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
 class Settings:
     """The keyword arguments of `odeint` and `solve`, unchecked; their meaning stands there."""
 
@@ -53,7 +54,7 @@ class Settings:
     kind: str = "ODE"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
 class Prepared:
     """A problem with its engine, and what autograd must see: ``y0``, flat, and ``t``, both as the user gave them."""
 
@@ -70,7 +71,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     structure = Structure.of(y0)
     times, values = checks.times(t, structure)
     sign = 1.0 if values[1] > values[0] else -1.0
-    s0 = sign * float(values[0])
+    s0 = sign * values[0]
     forward, sensitivity = _solvers(settings, structure)
     method, tolerances, options = forward.method, forward.tolerances, forward.options
     engine = select_engine(settings.engine, settings.isolation)
@@ -84,10 +85,11 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     dynamics = _dynamics(func, structure, s0, start, sign, settings.adjoint_params, translations)
     differentiable = (flat_y0, times, *dynamics.parameters)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
+    increasing = levels.plain(times).to("cpu", torch.float64, copy=True)
     problem = Problem(
         dynamics=dynamics,
         y0=start,
-        t=torch.from_numpy(sign * values),
+        t=increasing if sign > 0 else increasing.neg_(),
         method=method,
         tolerances=tolerances,
         options=options,
@@ -102,21 +104,29 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     return Prepared(engine, problem, flat_y0, times, structure)
 
 
-_PLAIN = (float, str, type(None))
+_PLAIN = frozenset({float, int, bool, str, type(None)})
 _NAMES = ("method", "kind", "sensealg", "rtol", "atol", "adjoint_method", "adjoint_rtol", "adjoint_atol")
+_told = operator.attrgetter(*_NAMES)
 
 
 def _solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:
     """How to solve, and how to compute gradients; remembered where numbers and names say it all."""
-    told = {name: getattr(settings, name) for name in _NAMES}
-    if settings.options or settings.adjoint_options or any(type(value) not in _PLAIN for value in told.values()):
+    told, options, adjoint_options = _told(settings), settings.options or {}, settings.adjoint_options or {}
+    if type(options) is not dict or type(adjoint_options) is not dict:
         return _checked_solvers(settings, structure)
-    return _remembered_solvers(structure, **told)
+    kinds = tuple(map(type, (*told, *options.values(), *adjoint_options.values())))
+    if not _PLAIN.issuperset(kinds):
+        return _checked_solvers(settings, structure)
+    return _remembered_solvers(structure, told, tuple(options.items()), tuple(adjoint_options.items()), kinds)
 
 
 @functools.lru_cache(maxsize=256)
-def _remembered_solvers(structure: Structure, **told: Any) -> tuple[Sensitivity, Sensitivity]:
-    return _checked_solvers(Settings(**told), structure)
+def _remembered_solvers(
+    structure: Structure, told: tuple[Any, ...], options: Any, adjoint_options: Any, kinds: tuple[type, ...]
+) -> tuple[Sensitivity, Sensitivity]:
+    """``kinds`` are all the values' types: 1, 1.0 and True are equal."""
+    named: dict[str, Any] = dict(zip(_NAMES, told, strict=True))
+    return _checked_solvers(Settings(**named, options=dict(options), adjoint_options=dict(adjoint_options)), structure)
 
 
 def _checked_solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:

@@ -43,7 +43,7 @@ class Sensitivity:
     options: StepOptions
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
 class Problem:
     """An initial value problem over a flat state, ready for any engine.
 
@@ -141,7 +141,7 @@ class Pullback(Protocol):
         """``grad_ys`` has shape ``(T, n)``."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
 class Trajectory:
     """What an engine returns.
 

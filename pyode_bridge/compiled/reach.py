@@ -14,7 +14,7 @@ import functools
 import operator
 import types
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ _MODULE_PARTS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
 class Reach:
     """What was found.
 
@@ -146,42 +146,41 @@ class _Walk:
             self.key.append(tensor.detach().numpy().tobytes())
 
     def _object(self, value: Any, kind: type) -> None:
-        visit, key = self.visit, self.key
-        key.append(kind)
-        if isinstance(value, (tuple, list, dict, set, frozenset)) and kind not in _CONTAINERS:
+        self.key.append(kind)
+        if kind not in _CONTAINERS and issubclass(kind, _CONTAINERS):
             self.whole = False  # it may have more than its items
-        if isinstance(value, nn.Module):
-            self._module(value)
-        elif isinstance(value, types.FunctionType):
-            self._function(value)
-        elif isinstance(value, types.MethodType):
-            visit(value.__self__)
-            visit(value.__func__)
-        elif isinstance(value, functools.partial):
-            visit(value.func)
-            visit(value.args)
-            visit(value.keywords)
-        elif isinstance(value, (tuple, list)):
-            key.append(len(value))
-            for item in value:
-                visit(item)
-        elif isinstance(value, dict):
-            self._mapping(value)
-        elif isinstance(value, (set, frozenset)):
-            key.append(len(value))
-            for item in sorted(value, key=repr):
-                visit(item)
-        elif isinstance(value, np.ndarray):
-            if value.size > LARGEST_ARRAY:
-                raise UntranslatableError(f"func uses a NumPy array of {value.size} elements; make it a tensor")
-            key += (value.shape, value.dtype.str, value.tobytes())
-        elif isinstance(value, np.generic):
-            key.append(value.tobytes())
-        elif isinstance(value, _BY_IDENTITY) or not hasattr(value, "__dict__"):
-            key.append(_Identity(value))
-            self.whole &= isinstance(value, _UNCHANGING) or _is_library_callable(value)
-        else:
-            self._instance(value, kind)
+        _way(kind)(self, value)
+
+    def _method(self, method: types.MethodType) -> None:
+        self.visit(method.__self__)
+        self.visit(method.__func__)
+
+    def _partial(self, partial: functools.partial[Any]) -> None:
+        self.visit(partial.func)
+        self.visit(partial.args)
+        self.visit(partial.keywords)
+
+    def _sequence(self, sequence: Sequence[Any]) -> None:
+        self.key.append(len(sequence))
+        for item in sequence:
+            self.visit(item)
+
+    def _set(self, items: Set[Any]) -> None:
+        self.key.append(len(items))
+        for item in sorted(items, key=repr):
+            self.visit(item)
+
+    def _array(self, array: np.ndarray[Any, Any]) -> None:
+        if array.size > LARGEST_ARRAY:
+            raise UntranslatableError(f"func uses a NumPy array of {array.size} elements; make it a tensor")
+        self.key += (array.shape, array.dtype.str, array.tobytes())
+
+    def _scalar(self, scalar: np.generic) -> None:
+        self.key.append(scalar.tobytes())
+
+    def _by_identity(self, value: Any) -> None:
+        self.key.append(_Identity(value))
+        self.whole &= isinstance(value, _UNCHANGING) or _is_library_callable(value)
 
     def _mapping(self, mapping: Any) -> None:
         self.key.append(len(mapping))
@@ -196,15 +195,17 @@ class _Walk:
             if part or part is False:
                 self.key.append(name)
                 self._mapping(part) if isinstance(part, dict) else self.key.append(part)
-        for name, item in own.items():
-            if name not in _EMPTY_MODULE:
-                self.key.append(name)
-                self.visit(item)
+        for name in sorted(own.keys() - _EMPTY_MODULE):
+            self.key.append(name)
+            self.visit(own[name])
         self._methods(type(module))
 
-    def _instance(self, value: Any, kind: type) -> None:
+    def _instance(self, value: Any) -> None:
+        if not hasattr(value, "__dict__"):
+            self._by_identity(value)
+            return
         self._mapping(vars(value))
-        self._methods(kind)
+        self._methods(type(value))
 
     def _methods(self, kind: type) -> None:
         """The code of a class, and what it uses; once in a walk."""
@@ -222,7 +223,7 @@ class _Walk:
     def _function(self, function: types.FunctionType) -> None:
         key, visit = self.key, self.visit
         names = function.__globals__
-        home = str(names.get("__name__")).partition(".")[0]
+        home = _home(names.get("__name__"))
         if home in LIBRARIES:
             key.append(_Identity(function))
             return
@@ -261,9 +262,35 @@ class _Walk:
                 self.visit(vars(value)[name])
 
 
+_WAYS: tuple[tuple[Any, Callable[[_Walk, Any], None]], ...] = (
+    (nn.Module, _Walk._module),
+    (types.FunctionType, _Walk._function),
+    (types.MethodType, _Walk._method),
+    (functools.partial, _Walk._partial),
+    ((tuple, list), _Walk._sequence),
+    (dict, _Walk._mapping),
+    ((set, frozenset), _Walk._set),
+    (np.ndarray, _Walk._array),
+    (np.generic, _Walk._scalar),
+    (_BY_IDENTITY, _Walk._by_identity),
+)
+
+
+@functools.lru_cache(maxsize=1024)
+def _way(kind: type) -> Callable[[_Walk, Any], None]:
+    """How objects of a type are walked."""
+    return next((way for kinds, way in _WAYS if issubclass(kind, kinds)), _Walk._instance)
+
+
 def _is_library(value: Any) -> bool:
-    name = value.__name__ if isinstance(value, types.ModuleType) else value.__module__
-    return str(name).partition(".")[0] in (*LIBRARIES, OWN)
+    home = _home(value.__name__ if isinstance(value, types.ModuleType) else value.__module__)
+    return home == OWN or home in LIBRARIES
+
+
+@functools.lru_cache(maxsize=1024)
+def _home(name: Any) -> str:
+    """The package that a module belongs to."""
+    return str(name).partition(".")[0]
 
 
 def _is_library_callable(value: Any) -> bool:

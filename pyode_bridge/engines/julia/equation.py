@@ -19,6 +19,8 @@ def julia_equation(bridge: Any, problem: Problem, callbacks: Callbacks) -> Any:
     """The Julia equation of ``problem``; keep ``callbacks`` as long as it is in use."""
     builder = Builder(bridge, problem, callbacks)
     form = problem.form
+    if form is None:
+        return builder.ordinary()
     if isinstance(form, Halves):
         return builder.partitioned(form)
     if isinstance(form, Terms):
@@ -31,9 +33,7 @@ def julia_equation(bridge: Any, problem: Problem, callbacks: Callbacks) -> Any:
         return builder.delayed(form)
     if isinstance(form, Residual):
         return builder.residual(form)
-    if isinstance(form, Steady):
-        return builder.steady(form)
-    return builder.ordinary()
+    return builder.steady(form)
 
 
 def type_name(tensor: Tensor) -> str:
@@ -48,7 +48,7 @@ class Builder:
         self._bridge = bridge
         self._problem = problem
         self._callbacks = callbacks
-        self._size = len(problem.y0)
+        self._size = problem.y0.numel()
         self._type = type_name(problem.y0)
 
     def ordinary(self) -> Any:
