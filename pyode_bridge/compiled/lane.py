@@ -20,7 +20,7 @@ from pyode_bridge.compiled.source import PRODUCTS, memory_size
 from pyode_bridge.dynamics import Dynamics
 
 MOST_TRANSLATIONS = 256  # Julia keeps what it compiled, so no session collects without bound
-MOST_OF_ONE_CODE = 16  # translations of the same code, which compiling anew each time would slow down
+MOST_OF_ONE_CODE = 16  # translations of one code for the same shapes: by then a Python value changes at each solve
 CHANGING = "func changes what it reads (an attribute that counts its calls, for example)"
 
 # How far apart a function and its translation may be, relative to the largest element, beside rounding.
@@ -117,7 +117,7 @@ class Translations:
         self.familiar: dict[Any, tuple[Translation, tuple[int, ...]]] = {}
         self._of_one_code: collections.Counter[Any] = collections.Counter()
 
-    def of(self, key: Any, code: Any) -> Translation:
+    def of(self, key: Any, code: Any, shapes: Any) -> Translation:
         """The one for a key, or a new one; raises UntranslatableError where there are too many."""
         found = self.known.get(key)
         if found is not None:
@@ -126,12 +126,12 @@ class Translations:
             raise UntranslatableError(CHANGING)
         if len(self.known) >= MOST_TRANSLATIONS:
             raise UntranslatableError(f"{MOST_TRANSLATIONS} dynamics were compiled in this session, and no more are")
-        if self._of_one_code[code] >= MOST_OF_ONE_CODE:
+        if self._of_one_code[code, shapes] >= MOST_OF_ONE_CODE:
             raise UntranslatableError(
-                f"func was compiled {MOST_OF_ONE_CODE} times for different shapes or Python values; make tensors of "
-                "values that change"
+                f"func was compiled {MOST_OF_ONE_CODE} times for different Python values; make tensors of values that "
+                "change"
             )
-        self._of_one_code[code] += 1
+        self._of_one_code[code, shapes] += 1
         self.known[key] = Translation()
         return self.known[key]
 
@@ -196,7 +196,8 @@ def _translation(dynamics: Dynamics, found: Reach, home: Home) -> Translation:
     _check(dynamics)
     places = _places(dynamics.parameters, found)
     key = (found.key, dynamics.structure, dynamics.sign, places, torch.get_default_dtype())
-    return home.translations.of(key, _code(dynamics.func))
+    shapes = dynamics.structure, tuple(tensor.shape for tensor in found.tensors)
+    return home.translations.of(key, _code(dynamics.func), shapes)
 
 
 def _check(dynamics: Dynamics) -> None:

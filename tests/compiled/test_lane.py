@@ -206,6 +206,13 @@ def test_many_versions_of_one_function_are_not_all_compiled(monkeypatch):
     assert found == ["compiled", "compiled", "callback", "callback"]
 
 
+def test_one_function_of_many_shapes_is_compiled_for_each(monkeypatch):
+    monkeypatch.setattr(lanes, "MOST_OF_ONE_CODE", 2)
+    func = Logistic()
+    found = [pb.solve(func, Y0[:1].repeat(n), T, engine="julia", method="Tsit5").lane for n in range(5, 9)]
+    assert found == ["compiled"] * 4
+
+
 def test_a_failing_solve_says_so_as_ever():
     with pytest.raises(SolverError):
         pb.solve(lambda t, y: y**2 * 10, Y0, 10 * T, engine="julia", method="Tsit5", lane="compiled")
