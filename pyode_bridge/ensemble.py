@@ -264,7 +264,9 @@ class _Solve(torch.autograd.Function):
     def forward(ctx: Any, run: _Run, y0s: Tensor, *tensors: Tensor) -> Tensor:
         ctx.run = run
         ctx.save_for_backward(*tensors)  # so that torch refuses a backward pass after they were changed in place
-        return run.forward(y0s.detach())
+        # Another tensor of the same memory: a node that holds its own output, here by run.solved, lives until Python's
+        # garbage collector looks for cycles, and with it all that Julia keeps for the backward solves.
+        return run.forward(y0s.detach()).detach()
 
     @staticmethod
     @once_differentiable

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 import pyode_bridge as pb
+from pyode_bridge.engines.julia.ensemble import Solved
 from pyode_bridge.errors import InputError, SolverError
+from tests.garbage import cyclic_garbage
 from tests.problems import DOUBLE, Logistic
 
 T = torch.linspace(0, 2, 5, dtype=DOUBLE)
@@ -105,6 +107,26 @@ def test_dynamics_that_do_not_compile_are_solved_one_after_another():
     sol = pb.solve_ensemble(func, states(2), T, method="Tsit5", engine="julia", **TIGHT)
     assert sol.lane == "callback"
     torch.testing.assert_close(sol.y, states(2) * torch.exp(-T)[:, None, None], rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.julia
+def test_gradients_where_more_would_be_kept_than_is_wise():
+    from juliacall import Main
+
+    func = Logistic()
+    y0 = torch.linspace(0.2, 2.0, 300 * 500, dtype=DOUBLE).view(300, 500).requires_grad_()
+    sol = pb.solve_ensemble(func, y0, T, method="Tsit5", engine="julia", lane="compiled", **TIGHT)
+    assert sol.stats.accepted * 8 * y0[0].nbytes > Main.PyODEBridge.MOST_KEPT  # a state and seven stages a step
+    (found,) = torch.autograd.grad(sol.y[-1].square().sum(), y0)
+    (true,) = torch.autograd.grad(func.exact(y0, T)[-1].square().sum(), y0)
+    torch.testing.assert_close(found, true, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.julia
+def test_what_backward_solves_need_does_not_wait_for_the_collector_of_cycles():
+    y0 = states(3).requires_grad_()
+    left = cyclic_garbage(lambda: pb.solve_ensemble(Logistic(), y0, T, method="Tsit5", **TIGHT).y.sum().backward())
+    assert Solved not in left
 
 
 @pytest.mark.julia

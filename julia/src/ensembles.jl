@@ -47,13 +47,26 @@ function shares(count)
 end
 
 """
-What was found of each trajectory; what their backward solves need, unless there will be none; and the lanes that solved
-them, whose memory these use.
+What was found of each trajectory; what their backward solves need, where it was kept, and else `again(lane, k)`, which
+solves for it; and the lanes that solved them, whose memory these use.
 """
-struct SolvedEnsemble
+struct SolvedEnsemble{F}
     lanes::Vector{Lane}
     reports::Vector{Report}
     solved::Vector{Any}
+    again::F
+end
+
+# Bytes of solutions to keep for backward solves. More would take longer than to solve again: they are many small arrays,
+# all of which Julia's garbage collector visits each time.
+const MOST_KEPT = 2^28
+const VECTORS_A_STEP = 9 # of a solution between the times: the state and the stages
+const BYTES_BESIDE = 64 # of a vector, for itself
+
+"""About how many bytes a solution has."""
+function kept_bytes(solved::Solved{E, S, T}, n, sensealg) where {E, S, T}
+    vectors = needs_dense(sensealg) ? VECTORS_A_STEP * max(solved.accepted, 0) : length(solved.t)
+    return vectors * (n * sizeof(T) + BYTES_BESIDE)
 end
 
 """Evaluations, Jacobians, steps taken and steps rejected, of all trajectories together."""
@@ -81,15 +94,24 @@ function solve_ensemble(
     addresses, shifts = map(UInt, Tuple(pointers)), NTuple{3, Int}[Tuple(shift) for shift in moving]
     lanes = Lane[Lane(addresses, template, work_size, memory_size, shifts, type, n, share) for share in shares(count)]
     reports, solved = Vector{Report}(undef, count), Vector{Any}(nothing, count)
-    each_trajectory(lanes, notify) do lane, k
-        one = solve_equation(
-            lane.equation, type, y0s + (k - 1) * n * bytes, n, np, times, nt, ys + (k - 1) * n * nt * bytes, alg,
-            abstol, reltol, control, sensealg, false
-        )
-        reports[k] = report(one)
-        sensealg === nothing || (solved[k] = one)
+    t, states = copy(array(Float64, times, nt)), copy(array(UInt8, y0s, count * n * bytes)) # which `again` needs later
+    one(lane, k, ys) = GC.@preserve t states solve_equation(
+        lane.equation, type, UInt(pointer(states, (k - 1) * n * bytes + 1)), n, np, UInt(pointer(t)), nt, ys, alg,
+        abstol, reltol, control, sensealg, false
+    )
+    function again(lane, k)
+        values = Vector{UInt8}(undef, n * nt * bytes)
+        return GC.@preserve values one(lane, k, UInt(pointer(values)))
     end
-    return SolvedEnsemble(lanes, reports, solved)
+    left = Threads.Atomic{Int}(MOST_KEPT)
+    each_trajectory(lanes, notify) do lane, k
+        found = one(lane, k, ys + (k - 1) * n * nt * bytes)
+        reports[k] = report(found)
+        if sensealg !== nothing && Threads.atomic_sub!(left, kept_bytes(found, n, sensealg)) > 0
+            solved[k] = found
+        end
+    end
+    return SolvedEnsemble(lanes, reports, solved, again)
 end
 
 """Write the gradients of each trajectory; see `pull_back`. Returns how the backward solves ended."""
@@ -100,9 +122,10 @@ function pull_back_ensemble(
     joint = Int(joint_products(sensealg) && np > 0)
     ended = Vector{PulledBack}(undef, length(ensemble.solved))
     each_trajectory(ensemble.lanes, notify) do lane, k
+        found = @something ensemble.solved[k] ensemble.again(lane, k)
         lane.env[Kernels.JOINT] = joint
         ended[k] = pull_back(
-            ensemble.solved[k], grads + (k - 1) * n * nt * bytes, dy0s + (k - 1) * n * bytes, n,
+            found, grads + (k - 1) * n * nt * bytes, dy0s + (k - 1) * n * bytes, n,
             dps + (k - 1) * np * bytes, alg, sensealg, abstol, reltol, control
         )
     end

@@ -10,6 +10,7 @@ import pyode_bridge as pb
 from pyode_bridge.compiled import lane as lanes
 from pyode_bridge.engines import julia_engine
 from pyode_bridge.errors import InputError, SolverError, UnsupportedError
+from tests.garbage import cyclic_garbage
 from tests.problems import DOUBLE, Coupled, Driven, Logistic
 
 pytestmark = pytest.mark.julia
@@ -219,19 +220,7 @@ def test_a_failing_solve_says_so_as_ever():
 
 
 def test_a_solve_leaves_nothing_for_the_collector_of_cycles():
-    func = Logistic()
-    gradients(func, "compiled", method="Tsit5")
-    gc.collect()
-    gc.disable()
-    gc.set_debug(gc.DEBUG_SAVEALL)
-    try:
-        gradients(func, "compiled", method="Tsit5")
-        gc.collect()
-        left = [type(one) for one in gc.garbage]
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
+    left = cyclic_garbage(lambda: gradients(Logistic(), "compiled", method="Tsit5"))
     assert [kind for kind in left if kind.__module__.startswith(("pyode_bridge", "torch"))] == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,7 @@ class Ensemble:
         self._bridge, self._problem, self._callbacks, self._settings = bridge, problem, callbacks, settings
         self._lane = callbacks.lane
         self._told = callbacks.told(notify)
+        weakref.finalize(self, callbacks.lane.free)
 
     def solve(self, y0s: Tensor, moving: Sequence[Moving], *, first: int = 0, count: int | None = None) -> Solved:
         """Solve from each row of ``y0s``, shape ``(B, n)``; the first has this number among so many."""
