@@ -14,15 +14,19 @@ if TYPE_CHECKING:
 SMALLEST_STEP = 0.1  # percent; redrawing more often would cost more than it tells
 
 
-@contextlib.contextmanager
-def shown(problem: Problem, *, backward: bool = False) -> Iterator[None]:
-    """Show a bar while the block solves ``problem``, if it asks for one.
+_NOTHING = contextlib.nullcontext()
+
+
+def shown(problem: Problem, *, backward: bool = False) -> contextlib.AbstractContextManager[None]:
+    """A bar while the block solves ``problem``, if that asks for one.
 
     It follows the times at which the dynamics are evaluated, so it works with every solver.
     """
-    if not problem.progress:
-        yield
-        return
+    return _bar(problem, backward) if problem.progress else _NOTHING
+
+
+@contextlib.contextmanager
+def _bar(problem: Problem, backward: bool) -> Iterator[None]:
     start, end = problem.t[0].item(), problem.t[-1].item()
     with tqdm(total=100.0, desc="adjoint" if backward else "solve", bar_format="{l_bar}{bar}| {elapsed}") as bar:
 

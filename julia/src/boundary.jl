@@ -133,10 +133,16 @@ end
 """Return code, time reached, evaluations, Jacobians, steps taken and steps rejected."""
 const Report = Tuple{String, Float64, Int, Int, Int, Int}
 
-"""What Python reads of a solved problem, at once: a look at one field takes it as long."""
+"""What Python reads of a solved problem."""
 report(solved::Solved)::Report = (
     solved.retcode, solved.t_reached, solved.nfe, solved.njac, solved.accepted, solved.rejected,
 )
+
+"""A solved problem and its report: for Python, two calls take longer."""
+function solve_and_report(arguments...)
+    solved = solve_equation(arguments...)
+    return (solved, report(solved)...)
+end
 
 counts(stats) = (Int(stats.nf), Int(stats.njacs), Int(stats.naccept), Int(stats.nreject))
 counts(::Nothing) = (-1, -1, -1, -1) # a solver that counts nothing

@@ -29,11 +29,10 @@ function workload(name, sense)
     alg = algorithm(name)
     sensealg = sense === nothing ? nothing : sensitivity_algorithm(sense; abstol = 1.0e-6, reltol = 1.0e-6)
     GC.@preserve u0 t ys grads dy0 dp begin
-        solved = solve_equation(
+        solved, = solve_and_report(
             equation, "float64", address(u0), 1, 1, address(t), 3, address(ys), alg, 1.0e-6, 1.0e-6, control, sensealg,
             false
         )
-        report(solved)
         sensealg === nothing || pull_back(
             solved, address(grads), address(dy0), 1, address(dp), backward_algorithm(equation, alg), sensealg, 1.0e-6,
             1.0e-6, control

@@ -76,7 +76,7 @@ class JuliaEngine:
         ys = torch.empty(times, n, dtype=y0.dtype)
         evaluated = problem.dynamics.nfe
         with callbacks.raised(), julia_errors(problem.method):
-            solved = self._bridge.solve_equation(
+            solved, retcode, t_reached, *counts = self._bridge.solve_and_report(
                 equation,
                 type_name(y0),
                 self._bridge.reads(y0),
@@ -94,7 +94,6 @@ class JuliaEngine:
             )
         name = self._algorithm_name(problem.method, solved)
         sign = problem.dynamics.sign
-        retcode, t_reached, *counts = self._bridge.report(solved)
         if retcode not in SUCCESS:
             problem.dynamics.check_start(t[0].item(), y0)
             raise_for_retcode(
