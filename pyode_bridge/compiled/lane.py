@@ -70,7 +70,7 @@ class Translation:
 
     def has_all(self, names: Sequence[str], *, jacobian: bool) -> bool:
         """Whether these functions are compiled and compared, and a Jacobian, if that is wanted and can be had."""
-        return self.checked.issuperset(["jacobian", *names] if jacobian else names)
+        return self.checked.issuperset(names) and (not jacobian or "jacobian" in self.checked)
 
     def add(self, names: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:
         """Compile the functions of those names that are missing."""
@@ -139,13 +139,13 @@ class Translations:
 _changing: set[Any] = set()  # code that was seen to change what it reads
 
 
-def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian: bool, home: Home) -> Lane:
+def enter(dynamics: Dynamics, y0: Tensor, t: Tensor, *, products: bool, jacobian: bool, home: Home) -> Lane:
     """The lane for dynamics: translated now, or before.
 
     Args:
         dynamics: with the value of the right-hand side at the start in ``start``, or familiar.
         y0: the flat state at the start.
-        s0: the time there.
+        t: times, of which the first belongs to the start.
         products: whether vector-Jacobian products are wanted too.
         jacobian: whether a Jacobian is wanted; it may be missing all the same.
         home: the Julia that compiles them.
@@ -159,7 +159,7 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
     translation = known.translation_of(home.translations) if known is not None else None
     if translation is None:
         if known is not None and dynamics.start is None:  # it is to another Julia that they are familiar
-            dynamics.start = dynamics.tried(s0, y0).detach()
+            dynamics.start = dynamics.tried(t[0].item(), y0).detach()
         translation = _translation(dynamics, found, home)
     if translation.refusal is not None:
         raise UntranslatableError(translation.refusal)
@@ -178,7 +178,7 @@ def enter(dynamics: Dynamics, y0: Tensor, s0: float, *, products: bool, jacobian
             _add_jacobian(translation, dynamics, found.tensors, home)
         seconds = time.perf_counter() - began if len(translation.addresses) > before else 0.0
         lane = Lane(translation, dynamics, found.tensors, seconds, home)
-        lane.check(y0, s0)
+        lane.check(y0, t[0].item())
     except UntranslatableError as refusal:
         translation.refusal = str(refusal)
         familiar.forget(dynamics, found, home.translations)

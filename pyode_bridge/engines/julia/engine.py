@@ -268,7 +268,7 @@ class JuliaEngine:
         return enter(
             problem.dynamics,
             problem.y0,
-            problem.t[0].item(),
+            problem.t,
             products=problem.sensitivity is not None,
             jacobian=problem.sparsity is None
             and (
