@@ -160,9 +160,16 @@ function tell_or_stop(notify, count)
 end
 
 const SECONDS_UNTOLD = 0.1
+const SECONDS_UNYIELDED = 0.005 # to the task that tells; a yield takes as long as some solves, and other threads' turn
+
+"""What calls `work` if that was not done for some seconds."""
+function now_and_then(work, seconds)
+    last = Ref(time())
+    return () -> time() - last[] < seconds || (work(); last[] = time(); nothing)
+end
 
 function on_all_threads(take_lanes, tell)
-    tasks = [Threads.@spawn take_lanes(yield) for _ in 1:Threads.nthreads()] # yield to the task that tells
+    tasks = [Threads.@spawn take_lanes(now_and_then(yield, SECONDS_UNYIELDED)) for _ in 1:Threads.nthreads()]
     while timedwait(() -> all(istaskdone, tasks), SECONDS_UNTOLD; pollint = 0.001) === :timed_out
         tell()
     end
@@ -175,8 +182,7 @@ thread need that one, which runs Python's code; so it takes lanes itself, beside
 """
 function beside_the_first_thread(take_lanes, tell)
     tasks = [Threads.@spawn take_lanes(Returns(nothing)) for _ in 2:Threads.nthreads()]
-    told = Ref(time())
-    tell_now_and_then() = time() - told[] < SECONDS_UNTOLD || (tell(); told[] = time(); nothing)
+    tell_now_and_then = now_and_then(tell, SECONDS_UNTOLD)
     try
         take_lanes(tell_now_and_then)
     catch
