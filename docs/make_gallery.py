@@ -1,7 +1,8 @@
 """Writes gallery.md from the figures in examples/figures and the JSON beside them, and tables of other pages.
 
 A figure belongs to the JSON whose name is the longest beginning of its own, and a JSON in the same way to a script:
-`density_flow.png` to `density.json`, `compare_solvers_energy.json` to `compare_solvers.py`. A table below the remark
+`density_flow.png` to `density.json`, `compare_solvers_energy.json` to `compare_solvers.py`, `benchmarks.json` to
+`benchmarks/run.py`. A table below the remark
 `<!-- table: adjoint_memory added -->` is that of `added` in the JSON of `adjoint_memory`. Run it after a figure has
 changed: `python docs/make_gallery.py`.
 """
@@ -57,19 +58,25 @@ def with_tables(text: str) -> str:
 
 def page() -> str:
     """The whole page; every figure stands in it once."""
-    scripts = [path.stem for path in EXAMPLES.glob("*.py")]
+    scripts = scripts_by_name()
     records = [path.stem for path in FIGURES.glob("*.json")]
     figures = sorted(path.stem for path in FIGURES.glob("*.png"))
     sections = []
     for script in sorted({owner(record, scripts) for record in records}):
         runs = [
-            run(script, json.loads((FIGURES / f"{record}.json").read_text(encoding="utf-8")), names)
+            run(scripts[script], json.loads((FIGURES / f"{record}.json").read_text(encoding="utf-8")), names)
             for record in sorted(records)
             if owner(record, scripts) == script
             and (names := [name for name in figures if owner(name, records) == record])
         ]
-        sections += ["\n\n".join([introduction(script), *runs])] if runs else []
+        sections += ["\n\n".join([introduction(scripts[script]), *runs])] if runs else []
     return "\n\n".join([HEADER.strip(), *sections]) + "\n"
+
+
+def scripts_by_name() -> dict[str, Path]:
+    """The scripts of examples, those in a folder of their own by its name."""
+    folders = {path.parent.name: path for path in EXAMPLES.glob("*/run.py")}
+    return {path.stem: path for path in EXAMPLES.glob("*.py")} | folders
 
 
 def owner(name: str, candidates: Iterable[str]) -> str:
@@ -80,28 +87,28 @@ def owner(name: str, candidates: Iterable[str]) -> str:
     return max(fitting, key=len)
 
 
-def introduction(script: str) -> str:
+def introduction(script: Path) -> str:
     """The title, and what the script's docstring says first."""
-    text = ast.get_docstring(ast.parse((EXAMPLES / f"{script}.py").read_text(encoding="utf-8")))
+    text = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8")))
     summary, *paragraphs = (text or "").split("\n\n")
     title = re.split(r": | \(|\.$", " ".join(summary.split()))[0]
     # An indented paragraph is an equation; the one in words after it is shown too.
     last = next((at for at, each in enumerate(paragraphs) if not each.startswith(" ")), -1)
     words = "\n\n".join(paragraphs[: last + 1])
     more = [each for each in (summary, words) if each not in ("", f"{title}.")]
-    return "\n\n".join([f"## {title}", *more, f"Script: [{script}.py](../examples/{script}.py)"])
+    return "\n\n".join([f"## {title}", *more, f"Script: [{script.name}](../{script.relative_to(ROOT)})"])
 
 
-def run(script: str, results: dict[str, Any], figures: list[str]) -> str:
+def run(script: Path, results: dict[str, Any], figures: list[str]) -> str:
     """One run: its figures, command, origin and tables."""
     images = [f"![{name.replace('_', ' ')}](../examples/figures/{name}.png)" for name in figures]
     blocks = [*images, f"```bash\n{command(script, results['settings'])}\n```", origin(results)]
     return "\n\n".join([*blocks, *tables(results["numbers"])])
 
 
-def command(script: str, settings: dict[str, Any]) -> str:
+def command(script: Path, settings: dict[str, Any]) -> str:
     """The command line of a run, without what is as it would be anyway."""
-    words = ["python", f"examples/{script}.py"]
+    words = ["python", str(script.relative_to(ROOT))]
     usual = defaults(script, quick=settings["quick"])
     for key, value in settings.items():
         if key in NOT_IN_COMMAND or (key != "quick" and value == usual[key]) or value is False:
@@ -116,7 +123,7 @@ class _Started(Exception):  # noqa: N818
     """Carries a script's settings out of it."""
 
 
-def defaults(script: str, *, quick: bool) -> dict[str, Any]:
+def defaults(script: Path, *, quick: bool) -> dict[str, Any]:
     """A script's settings where its command line gives none but, perhaps, --quick.
 
     The script itself says: it is left where it has read its command line.
@@ -126,17 +133,18 @@ def defaults(script: str, *, quick: bool) -> dict[str, Any]:
         raise _Started(vars(args))
 
     dtype = torch.get_default_dtype()
-    arguments = [script, "--quick"] if quick else [script]
+    name = ".".join(script.relative_to(EXAMPLES).with_suffix("").parts)
+    arguments = [name, "--quick"] if quick else [name]
     with mock.patch.object(sys, "path", [str(EXAMPLES), *sys.path]), mock.patch.object(sys, "argv", arguments):
-        module, command_line = importlib.import_module(script), importlib.import_module("command_line")
-        with mock.patch.object(command_line, "start", leave):
+        module, command_line = importlib.import_module(name), importlib.import_module("command_line")
+        with mock.patch.object(command_line, "start", leave), mock.patch.dict("os.environ"):
             try:
                 module.main()
             except _Started as started:
                 return dict(started.args[0])
             finally:
                 torch.set_default_dtype(dtype)  # some scripts change it first
-    raise SystemExit(f"examples/{script}.py ran without reading its command line.")
+    raise SystemExit(f"{script} ran without reading its command line.")
 
 
 def origin(results: dict[str, Any]) -> str:

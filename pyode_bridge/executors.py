@@ -19,7 +19,7 @@ from pyode_bridge.chunks import Done, Task, work
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines import ENGINE_VARIABLE
 from pyode_bridge.errors import InputError, WorkerError
-from pyode_bridge.parameters import graph_leaves
+from pyode_bridge.parameters import graph_leaves, listed_parameters
 from pyode_bridge.shipping import Shipped
 from pyode_bridge.stack import Stack
 from pyode_bridge.state import State, Structure
@@ -57,7 +57,7 @@ def solve_in_chunks(
     settings = dict(work.settings)
     settings["engine"] = settings.get("engine") or os.environ.get(ENGINE_VARIABLE, "auto")
     if settings.get("adjoint_params") is not None:
-        settings["adjoint_params"] = tuple(settings["adjoint_params"])
+        settings["adjoint_params"] = listed_parameters(settings["adjoint_params"])
     size = _chunk_size(size, work.states.count)
     shipped = Shipped.of((work.func, settings), "func, or a setting beside it,")
     t, times = checks.times(work.t, Structure.of(work.states.row(0)))

@@ -61,15 +61,16 @@ def test_many_solves_leave_memory_as_it_was() -> None:
 
 
 def test_commands_name_what_differs_from_the_defaults(gallery: Any, tmp_path: Path) -> None:
-    settings = {**gallery.defaults("density", quick=False), "output": str(tmp_path), "resume": True}
-    assert gallery.command("density", settings) == "python examples/density.py"
+    density = ROOT / "examples" / "density.py"
+    settings = {**gallery.defaults(density, quick=False), "output": str(tmp_path), "resume": True}
+    assert gallery.command(density, settings) == "python examples/density.py"
     changed = {**settings, "seed": 3, "task": ["u1", "moons"], "method": "KenCarp4(nlsolve=NLNewton())"}
-    words = shlex.split(gallery.command("density", changed))
+    words = shlex.split(gallery.command(density, changed))
     assert words[:2] == ["python", "examples/density.py"]
     assert " ".join(words[2:]) == "--seed 3 --method KenCarp4(nlsolve=NLNewton()) --task u1 moons"
-    quick = gallery.defaults("density", quick=True)
+    quick = gallery.defaults(density, quick=True)
     assert quick["iterations"] < settings["iterations"]
-    assert gallery.command("density", quick) == "python examples/density.py --quick"
+    assert gallery.command(density, quick) == "python examples/density.py --quick"
 
 
 def test_numbers_stand_in_the_tables_and_long_lists_do_not(gallery: Any) -> None:

@@ -94,7 +94,7 @@ def main(description: str | None) -> None:
     numbers = {
         "rows": [asdict(row) for row in rows],
         "threads": None if threads is None else asdict(threads),
-        "targets": [asdict(goal) for goal in goals],
+        "targets": report.judged(goals),
         "versions": versions(engine),
     }
     common.write_measurements(args, numbers, engine=engine, complete=complete)

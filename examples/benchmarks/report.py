@@ -52,15 +52,20 @@ def print_targets(targets: Sequence[Target]) -> None:
     if not targets:
         print("No target can be judged by these cases and contestants.")
         return
-    rows = [
-        (target.name, f"{'>=' if target.least else '<='} {target.limit:g}", f"{target.measured:.3g}", _verdict(target))
-        for target in targets
-    ]
+    rows = [(name, row["limit"], f"{row['measured']:.3g}", row["verdict"]) for name, row in judged(targets).items()]
     print_table(("target", "limit", "measured", ""), rows)
 
 
-def _verdict(target: Target) -> str:
-    return "met" if target.met else "not met"
+def judged(targets: Sequence[Target]) -> dict[str, dict[str, Any]]:
+    """By the names of the targets: their limits, what was measured, and whether they are met."""
+    return {
+        target.name: {
+            "limit": f"{'>=' if target.least else '<='} {target.limit:g}",
+            "measured": target.measured,
+            "verdict": "met" if target.met else "not met",
+        }
+        for target in targets
+    }
 
 
 def draw(path: Path, rows: Sequence[Any]) -> None:

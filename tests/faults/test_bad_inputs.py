@@ -60,6 +60,11 @@ def test_what_raised_something_else_once(engine: str, name: str, value: str) -> 
     assert Call("odeint", ((name, value),)).run(engine) == "InputError"
 
 
+def test_parameters_that_are_no_tensors_are_refused_before_an_executor_has_them(engine: str) -> None:
+    spoilt = (("executor", "-1"), ("adjoint_params", "-1"))
+    assert Call("solve_ensemble", spoilt).run(engine) == "InputError"
+
+
 @pytest.mark.julia
 @pytest.mark.parametrize("option", PREDICATES)
 def test_a_test_of_options_says_true_or_false(option: str) -> None:
