@@ -2,47 +2,56 @@
 # they wait less: solves without and with their adjoints, by the solvers that are loaded with the package. Others are
 # loaded when they are asked for, and what they compile cannot be kept here.
 
-function workload_rhs(du::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble, env::Ptr{Cvoid})::Cint
+function workload_rhs(du::Ptr{T}, u::Ptr{T}, t::Cdouble, env::Ptr{Cvoid})::Cint where {T}
     unsafe_store!(du, -unsafe_load(u))
     return 0
 end
 
-function workload_product(
-        out::Ptr{Float64}, v::Ptr{Float64}, u::Ptr{Float64}, t::Cdouble, env::Ptr{Cvoid}
-    )::Cint
+function workload_product(out::Ptr{T}, v::Ptr{T}, u::Ptr{T}, t::Cdouble, env::Ptr{Cvoid})::Cint where {T}
     unsafe_store!(out, -unsafe_load(v))
     return 0
 end
 
-function workload(name, sense)
-    u0, t, ys, grads, dy0, dp = [1.0], [0.0, 0.5, 1.0], zeros(1, 3), ones(1, 3), zeros(1), zeros(1)
-    rhs = @cfunction(workload_rhs, Cint, (Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid}))
-    product = @cfunction(
-        workload_product, Cint, (Ptr{Float64}, Ptr{Float64}, Ptr{Float64}, Cdouble, Ptr{Cvoid})
+for T in (Float32, Float64)
+    @eval workload_functions(::Type{$T}) = (
+        @cfunction(workload_rhs, Cint, (Ptr{$T}, Ptr{$T}, Cdouble, Ptr{Cvoid})),
+        @cfunction(workload_product, Cint, (Ptr{$T}, Ptr{$T}, Ptr{$T}, Cdouble, Ptr{Cvoid})),
     )
+end
+
+function workload(::Type{T}, name, sense) where {T}
+    u0, t, ys, grads, dy0, dp = T[1], [0.0, 0.5, 1.0], zeros(T, 1, 3), ones(T, 1, 3), zeros(T, 1), zeros(T, 1)
+    type, tolerance = lowercase(string(T)), 1.0e-5
+    rhs, product = workload_functions(T)
     address(array) = Int(pointer(array))
-    equation = ordinary_equation(map(Int ∘ UInt, (rhs, product, product, rhs)), (0, 0, 0, 0), "float64", 1, 0, 0, 0)
+    equation = ordinary_equation(map(Int ∘ UInt, (rhs, product, product, rhs)), (0, 0, 0, 0), type, 1, 0, 0, 0)
     control = step_control(;
         dt = nothing, dtmin = nothing, dtmax = nothing, maxiters = 1000, adaptive = nothing, norm = "rms",
         controller = nothing
     )
     alg = algorithm(name)
-    sensealg = sense === nothing ? nothing : sensitivity_algorithm(sense; abstol = 1.0e-6, reltol = 1.0e-6)
+    sensealg = sense === nothing ? nothing : sensitivity_algorithm(sense; abstol = tolerance, reltol = tolerance)
     GC.@preserve u0 t ys grads dy0 dp begin
         solved, = solve_and_report(
-            equation, "float64", address(u0), 1, 1, address(t), 3, address(ys), alg, 1.0e-6, 1.0e-6, control, sensealg,
+            equation, type, address(u0), 1, 1, address(t), 3, address(ys), alg, tolerance, tolerance, control, sensealg,
             false
         )
         sensealg === nothing || pull_back(
-            solved, address(grads), address(dy0), 1, address(dp), backward_algorithm(equation, alg), sensealg, 1.0e-6,
-            1.0e-6, control
+            solved, address(grads), address(dy0), 1, address(dp), backward_algorithm(equation, alg), sensealg, tolerance,
+            tolerance, control
         )
     end
     return nothing
 end
 
 @compile_workload begin
-    for name in ("Tsit5", "DP5"), sense in (nothing, "InterpolatingAdjoint", "BacksolveAdjoint", "GaussAdjoint")
-        workload(name, sense)
+    for T in (Float32, Float64), name in ("Tsit5", "DP5"), sense in (nothing, "InterpolatingAdjoint", "GaussAdjoint")
+        workload(T, name, sense)
     end
+    # The last two run where no solver is named and gradients are wanted; `chosen_sensealg` is the same for all three.
+    for name in ("Rodas5P", "AutoVern7(Rodas5P())", "AutoTsit5(Rosenbrock23())"), sense in (nothing, "GaussAdjoint")
+        workload(Float64, name, sense)
+    end
+    workload(Float64, "Tsit5", "BacksolveAdjoint")
+    workload(Float64, "DP5", "BacksolveAdjoint")
 end

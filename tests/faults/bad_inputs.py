@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def as_theirs(func: Callable[..., Any]) -> Callable[..., Any]:
     def theirs(*arguments: Any) -> Any:
         try:
             return func(*arguments)
-        except (TypeError, RuntimeError) as error:
+        except (TypeError, RuntimeError, AttributeError) as error:
             raise error if isinstance(error, pb.BridgeError) else OfTheUserError(str(error)) from error
 
     return theirs
@@ -48,6 +49,7 @@ class Leaky(nn.Module):
         super().__init__()
         self.rate = nn.Parameter(rate)
 
+    @as_theirs
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         return -self.rate * y
 
@@ -166,7 +168,7 @@ TS: dict[str, Callable[[], Any]] = {
 FUNCS: dict[str, Callable[[], Any]] = {
     "None": lambda: None,
     "a number": lambda: 1.0,
-    "of one argument": lambda: as_theirs(lambda y: -y),
+    "of one argument": lambda: lambda y: -y,
     "returns None": lambda: lambda t, y: None,
     "returns a number": lambda: lambda t, y: 1.0,
     "returns an array": lambda: lambda t, y: np.ones(2),
@@ -183,7 +185,7 @@ FUNCS: dict[str, Callable[[], Any]] = {
     "returns its input": lambda: lambda t, y: y,
     "returns a constant": lambda: lambda t, y: torch.ones(2, dtype=DOUBLE),
     "detaches": lambda: lambda t, y: -y.detach(),
-    "changes its input": lambda: as_theirs(in_place),
+    "changes its input": lambda: in_place,
     "raises": lambda: at_call(1, fail),
     "raises later": lambda: at_call(9, fail),
     "None later": lambda: midway(lambda y: None),
@@ -310,7 +312,9 @@ class Call:
             makers = {**ARGUMENTS, **OF_ENSEMBLES}[name]
             arguments[name] = makers[value]() if value in makers else value
         func = arguments["func"]
-        if "params" in arguments and callable(func):
+        if isinstance(func, FunctionType):  # made for a tensor, and given a dict, it fails by itself
+            func = arguments["func"] = as_theirs(func)
+        if arguments.get("params") is not None and callable(func):
             arguments["func"] = lambda t, y, p: func(t, y)
         return arguments
 
