@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from pyode_bridge.errors import InputError
+from pyode_bridge.state import is_dense, without_memory
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Stack:
         for place, part in enumerate(made.tensors):
             if not isinstance(part, Tensor):
                 raise InputError(f"{name}[{place}] is a {type(part).__name__}; expected a tensor.")
+            if not is_dense(part):
+                raise InputError(
+                    f"{name}[{place}] is a {without_memory(part)} tensor; expected its elements in memory."
+                )
         counts = {tensor.shape[:1] for tensor in made.tensors}
         if len(counts) != 1 or not next(iter(counts)) or not next(iter(counts))[0]:
             shapes = [tuple(tensor.shape) for tensor in made.tensors]

@@ -238,3 +238,9 @@ def test_unusable_mass_matrices_are_refused(engine: str, mass: Any, message: str
 def test_explicit_solvers_and_the_embedded_engine_take_no_mass_matrix(engine: str) -> None:
     with pytest.raises(pb.BridgeError, match="mass"):
         pb.odeint(Logistic(), Y0, T, method="DP5", engine=engine, mass_matrix=torch.diag(torch.tensor([1.0, 0.0])))
+
+
+def test_fixed_steps_beyond_maxiters_end_the_solve(engine):
+    with pytest.raises(pb.SolverError) as caught:
+        pb.odeint(lambda t, y: -y, Y0, T, method="euler", options={"dt": 1e-12}, engine=engine)
+    assert caught.value.retcode == "MaxIters"

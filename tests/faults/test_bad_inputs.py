@@ -60,8 +60,15 @@ def test_what_raised_something_else_once(engine: str, name: str, value: str) -> 
     assert Call("odeint", ((name, value),)).run(engine) == "InputError"
 
 
-def test_parameters_that_are_no_tensors_are_refused_before_an_executor_has_them(engine: str) -> None:
-    spoilt = (("executor", "-1"), ("adjoint_params", "-1"))
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        (("adjoint_params", "-1"), ("executor", "-1")),
+        (("params", "a sparse tensor"), ("executor", "-1")),
+        (("params", "a meta tensor"),),
+    ],
+)
+def test_what_an_ensemble_raised_something_else_for_once(engine: str, spoilt: tuple[tuple[str, str], ...]) -> None:
     assert Call("solve_ensemble", spoilt).run(engine) == "InputError"
 
 

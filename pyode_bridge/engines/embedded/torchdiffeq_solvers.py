@@ -113,6 +113,9 @@ def fixed(name: str, problem: InitialValueProblem) -> Integration:
     func = _CountedFixed(problem)
     options: dict[str, Any] = {"grid_constructor": lambda func, y0, t: _Times(t)}
     if problem.options.dt is not None:
+        span = (problem.t[-1] - problem.t[0]).item()
+        if span > problem.options.maxiters * problem.options.dt:  # torchdiffeq makes all times before the first step
+            return func.integration(None, "MaxIters")
         equidistant = FixedGridODESolver._grid_constructor_from_step_size(problem.options.dt)
         options = {"grid_constructor": lambda *args: _Times(equidistant(*args)), "interp": "cubic"}
     try:
