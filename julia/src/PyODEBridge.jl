@@ -25,7 +25,7 @@ using SciMLBase: SciMLBase, CallbackSet, DAEFunction, DAEProblem, DDEFunction, D
 using SciMLOperators: MatrixOperator
 using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, ForwardDiffSensitivity, ForwardSensitivity, GaussAdjoint,
     GaussKronrodAdjoint, InterpolatingAdjoint, ODEAdjointProblem, ODEForwardSensitivityProblem, QuadratureAdjoint,
-    SteadyStateAdjoint, ZygoteVJP, adjoint_sensitivities
+    SteadyStateAdjoint, ZygoteVJP
 using SparseArrays: SparseMatrixCSC, nonzeros
 using TOML: TOML
 using Zygote: Buffer

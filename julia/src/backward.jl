@@ -1,8 +1,9 @@
 # The backward solve: SciMLSensitivity's adjoint, called directly.
 #
-# It is called below its public function `adjoint_sensitivities`. That one also compiles the automatic choice of
-# vector-Jacobian products, which the bridge never uses, with types of ReverseDiff: this takes seconds in each session,
-# and a package image that holds these ends the process when it is loaded, at times (JuliaLang/julia#62047).
+# It is called below its public function `adjoint_sensitivities`, here and for steady states. That one also compiles the
+# automatic choice of vector-Jacobian products, which the bridge never uses, with types of ReverseDiff: this takes seconds
+# in each session, and a package image that holds these ends the process when it is loaded, at times
+# (JuliaLang/julia#62047).
 
 """Gradients of the loss with respect to the values at all times but the first, as SciMLSensitivity asks for them."""
 struct LossGradients{T}

@@ -83,7 +83,7 @@ function backward!(
         retcode = SciMLBase.ReturnCode.Success
     )
     loss(out, u, p, t, i) = copyto!(out, view(grads, :, 2))
-    copyto!(dp, adjoint_sensitivities(steady, named; sensealg, dgdu = loss))
+    copyto!(dp, SciMLSensitivity._adjoint_sensitivities(steady, sensealg, named; dgdu = loss))
     return nothing
 end
 
