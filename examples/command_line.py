@@ -55,14 +55,14 @@ def _parser(description: str, name: str, *, quick: str) -> argparse.ArgumentPars
 def start(args: argparse.Namespace, what: str) -> argparse.Namespace:
     """Make the results folder and say where it is; seed torch."""
     args.output.mkdir(parents=True, exist_ok=True)
-    seed(args)
+    seed(args.seed)
     print(f"{what} to {args.output.resolve()}")
     return args
 
 
-def seed(args: argparse.Namespace) -> None:
+def seed(number: int) -> None:
     """What every process of an example does first."""
-    torch.manual_seed(args.seed)
+    torch.manual_seed(number)
     torch.set_num_threads(1)  # small tensors are quicker without threads
 
 

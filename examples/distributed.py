@@ -109,7 +109,7 @@ def process(rank: int, args: argparse.Namespace, meeting: str, stop: Any) -> Non
     """What each process runs; they find each other through the file ``meeting``."""
     stop_on_ctrl_c(stop)
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=args.processes)
-    command_line.seed(args)
+    command_line.seed(args.seed)
     try:
         learn(rank, args, stop)
     except SystemExit:

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import command_line
 import common
 import matplotlib.pyplot as plt
 import torch
@@ -163,8 +164,7 @@ def draw(path: Path, rows: list[Grown]) -> None:
 def main() -> None:
     if "--child" in sys.argv:
         name, engine, *numbers = sys.argv[sys.argv.index("--child") + 1 :]
-        torch.manual_seed(0)
-        torch.set_num_threads(1)
+        command_line.seed(0)
         child(name, engine, *map(int, numbers))
         return
     args = common.measuring_arguments(__doc__ or "", name="scaling")

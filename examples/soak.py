@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import command_line
 import common
 import matplotlib.pyplot as plt
 import torch
@@ -144,8 +145,7 @@ def own_options(parser: argparse.ArgumentParser) -> None:
 def main() -> None:
     if "--child" in sys.argv:
         engine, lane, solves, seed = sys.argv[sys.argv.index("--child") + 1 :]
-        torch.manual_seed(int(seed))
-        torch.set_num_threads(1)
+        command_line.seed(int(seed))
         child(engine, lane, int(solves))
         return
     args = common.measuring_arguments(__doc__ or "", name="soak", own=own_options)

@@ -133,7 +133,7 @@ def part(args: argparse.Namespace, name: str) -> argparse.Namespace:
         raise SystemExit(f"--resume: there is no checkpoint under {args.output}; start without --resume.")
     folder = args.output / name
     folder.mkdir(exist_ok=True)
-    seed(args)
+    seed(args.seed)
     resume = args.resume and (folder / CHECKPOINT).exists()
     return argparse.Namespace(**{**vars(args), "output": folder, "resume": resume})
 
