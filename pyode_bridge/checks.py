@@ -69,16 +69,12 @@ def finite_time(given: Any, name: str, structure: Structure) -> Tensor:
 def finite(tensor: Tensor, name: str) -> None:
     """Raise if ``tensor`` holds NaN or Inf."""
     values = levels.plain(tensor)
-    total = sum(_flat(values)) if values.numel() <= FEW else values.sum().item()
+    total = sum(values.flatten().tolist()) if values.numel() <= FEW else values.sum().item()
     if cmath.isfinite(total):  # one that overflows is looked at number by number
         return
     bad = ~torch.isfinite(values)
     if bad.any():
         raise InputError(f"{name} holds {int(bad.sum())} NaN or Inf among {tensor.numel()} values; expected finite.")
-
-
-def _flat(tensor: Tensor) -> list[Any]:
-    return (tensor if tensor.ndim == 1 else tensor.reshape(-1)).tolist()
 
 
 def tolerance(value: Any, structure: Structure, name: str) -> float | Tensor:

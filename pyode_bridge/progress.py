@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from pyode_bridge.problem import Problem
 
 SMALLEST_STEP = 0.1  # percent; redrawing more often would cost more than it tells
-
-
 _NOTHING = contextlib.nullcontext()
 
 
