@@ -139,10 +139,10 @@ def child(name: str, engine: str, count: int, rounds: int) -> None:
     print(json.dumps(taken))
 
 
-def in_way(name: str, engine: str, count: int, rounds: int) -> Iterator[Way]:
+def in_way(name: str, engine: str, count: int, rounds: int, seed: int) -> Iterator[Way]:
     threads = str(WAYS[name][0])
     environment = {**os.environ, "PYTHON_JULIACALL_THREADS": threads, "JULIA_NUM_THREADS": threads}
-    command = [sys.executable, __file__, "--child", name, engine, str(count), str(rounds)]
+    command = [sys.executable, __file__, "--child", name, engine, *map(str, (count, rounds, seed))]
     ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     solve, both = json.loads(ended.stdout.splitlines()[-1])
     yield Way(name, count, solve, both, f"{MILLION * solve / count / 60:.1f} min")
@@ -163,9 +163,9 @@ def draw(path: Path, rows: list[Grown]) -> None:
 
 def main() -> None:
     if "--child" in sys.argv:
-        name, engine, *numbers = sys.argv[sys.argv.index("--child") + 1 :]
-        command_line.seed(0)
-        child(name, engine, *map(int, numbers))
+        name, engine, count, rounds, seed = sys.argv[sys.argv.index("--child") + 1 :]
+        command_line.seed(int(seed))
+        child(name, engine, int(count), int(rounds))
         return
     args = common.measuring_arguments(__doc__ or "", name="scaling")
     engine = select_engine(args.engine).name
@@ -175,7 +175,7 @@ def main() -> None:
     ways: list[Way] = []
     if complete:
         count = min(largest, IN_EACH_WAY[engine])
-        ways, complete = measured(ON_ENGINE[engine], lambda name: in_way(name, engine, count, rounds), str)
+        ways, complete = measured(ON_ENGINE[engine], lambda name: in_way(name, engine, count, rounds, args.seed), str)
     print_table(
         ["solve", "systems", "ms", "us each"],
         [[row.what, str(row.count), f"{row.ms:.3f}", f"{row.us_each:.2f}"] for row in rows],
