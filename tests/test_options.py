@@ -244,3 +244,20 @@ def test_fixed_steps_beyond_maxiters_end_the_solve(engine):
     with pytest.raises(pb.SolverError) as caught:
         pb.odeint(lambda t, y: -y, Y0, T, method="euler", options={"dt": 1e-12}, engine=engine)
     assert caught.value.retcode == "MaxIters"
+
+
+@pytest.mark.parametrize("method", ["DP5", "BS3", "dopri8", "DP8", "RadauIIA5", "QNDF", "lsoda", "CVODE_BDF"])
+def test_maxiters_are_those_of_the_whole_solve_however_many_times_it_has(method):
+    if method.startswith("CVODE"):
+        pytest.importorskip("sksundae")
+    t = torch.linspace(0.0, 100.0, 1000, dtype=DOUBLE)
+    with pytest.raises(pb.SolverError, match="MaxIters"):
+        pb.odeint(lambda t, y: torch.cos(t) * y, Y0, t, method=method, engine="embedded", options={"maxiters": 50})
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["DP5", "BS3", "RadauIIA5", "QNDF"])
+def test_maxiters_are_those_of_the_whole_solve_in_julia(method):
+    t = torch.linspace(0.0, 100.0, 1000, dtype=DOUBLE)
+    with pytest.raises(pb.SolverError, match="MaxIters"):
+        pb.odeint(lambda t, y: torch.cos(t) * y, Y0, t, method=method, engine="julia", options={"maxiters": 50})

@@ -25,14 +25,24 @@ def adaptive(name: str, problem: InitialValueProblem) -> Integration:
 
     times = problem.t.numpy()
     solver = CVODE(_rhs(problem), method=name, **_options(problem))
-    result = solver.solve(times, problem.y0.double().numpy())
-    stats = SolverStats(int(result.nfev), int(result.njev))
-    if not result.success:
-        return Integration(None, stats, RETCODES.get(result.status, "Failure"), float(result.t[-1]))
-    ys = result.y if len(times) > 2 else result.y[[0, -1]]  # two times return every internal step
-    retcode = "Success" if np.isfinite(ys).all() else "Unstable"
-    values = torch.from_numpy(np.ascontiguousarray(ys)).to(problem.y0.dtype) if retcode == "Success" else None
-    return Integration(values, stats, retcode, float(result.t[-1]))
+    result = solver.init_step(times[0], problem.y0.double().numpy())
+    values, steps = [result.y], 0
+    for time in times[1:]:
+        while result.t < time and result.success:
+            if steps >= problem.options.maxiters:  # CVODE's own max_num_steps is that between two times
+                return Integration(None, _stats(result, steps), "MaxIters", float(result.t))
+            result = solver.step(times[-1], method="onestep", tstop=times[-1])
+            steps += 1
+        if not result.success:
+            return Integration(None, _stats(result, steps), RETCODES.get(result.status, "Failure"), float(result.t))
+        values.append(solver.step(time, method="normal", tstop=times[-1]).y)  # it has been there: this interpolates
+    ys = torch.from_numpy(np.stack(values)).to(problem.y0.dtype)
+    retcode = "Success" if torch.isfinite(ys).all() else "Unstable"
+    return Integration(ys if retcode == "Success" else None, _stats(result, steps), retcode, float(result.t))
+
+
+def _stats(result: Any, steps: int) -> SolverStats:
+    return SolverStats(int(result.nfev), int(result.njev), steps)
 
 
 def _rhs(problem: InitialValueProblem) -> Any:
@@ -54,7 +64,6 @@ def _options(problem: InitialValueProblem) -> dict[str, Any]:
         "first_step": options.dt or 0.0,
         "min_step": options.dtmin or 0.0,
         "max_step": options.dtmax or 0.0,
-        "max_num_steps": options.maxiters,
     }
     if jacobian is not None:
         dtype = problem.y0.dtype

@@ -43,6 +43,11 @@ class _Counted(torch.nn.Module):
 
 
 class _CountedAdaptive(_Counted):
+    def callback_step(self, t0: Tensor, y0: Tensor, dt: Tensor) -> None:
+        # torchdiffeq's own max_num_steps is that between two times.
+        if self.accepted + self.rejected >= self.problem.options.maxiters:
+            raise AssertionError("max_num_steps exceeded")
+
     def callback_accept_step(self, t0: Tensor, y0: Tensor, dt: Tensor) -> None:
         self.accepted += 1
         self.t = (t0 + dt).item()
