@@ -135,3 +135,23 @@ def test_implicit_solvers_and_many_trajectories(method):
     func, y0 = Logistic(), states(100)
     sol = pb.solve_ensemble(func, y0, T, method=method, engine="julia", lane="compiled", progress=True, **TIGHT)
     torch.testing.assert_close(sol.y, func.exact(y0, T), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["BS3", "BS5", "DP5", "DP8", "Tsit5", "Vern6", "Vern7", "Vern8", "Vern9", "Rodas5P"])
+def test_each_trajectory_is_solved_as_if_it_were_alone(method):
+    torch.manual_seed(1)
+    rates = 0.5 + 20 * torch.rand(40, 1, dtype=DOUBLE)  # more than lanes, and of very different steps
+
+    def f(t, y, p):
+        return torch.stack([y[1], -p[0] * y[0] - torch.sin(3 * t) * y[1]])
+
+    settings = {"engine": "julia", "method": method, "rtol": 1e-8, "atol": 1e-10}
+    y0s = torch.randn(40, 2, dtype=DOUBLE)
+    sol = pb.solve_ensemble(f, y0s, T, rates, **settings)
+    alone = [pb.solve(lambda t, y, p=p: f(t, y, p), y0, T, **settings) for y0, p in zip(y0s, rates, strict=True)]
+    assert torch.equal(sol.y, torch.stack([one.y for one in alone], 1))
+    assert (sol.stats.nfe, sol.stats.accepted) == (
+        sum(one.stats.nfe for one in alone),
+        sum(one.stats.accepted for one in alone),
+    )

@@ -16,6 +16,7 @@ struct Lane{E <: Equation}
     memory::Vector{UInt8}
     moving::Vector{NTuple{3, Int}} # place in env, address for the first trajectory, bytes from one to the next
     trajectories::UnitRange{Int}
+    integrator::Ref{Any} # of the trajectory before, where the next one may use it; else nothing
 end
 
 function Lane(pointers, env::Vector{Int}, work_size, memory_size, moving, type, n, trajectories)
@@ -23,7 +24,7 @@ function Lane(pointers, env::Vector{Int}, work_size, memory_size, moving, type, 
     own[Kernels.TICK] = Int(@cfunction(stopping, Cint, (Cdouble,)))
     own[Kernels.WORK], own[Kernels.MEMORY] = Int(pointer(work)), Int(pointer(memory))
     equation = ordinary_equation(pointers, map(_ -> UInt(pointer(own)), pointers), type, n, 0, 0, 0)
-    return Lane(equation, own, work, memory, moving, trajectories)
+    return Lane(equation, own, work, memory, moving, trajectories, Ref{Any}(nothing))
 end
 
 """Let the compiled functions work for a trajectory, counted from 1."""
@@ -63,6 +64,43 @@ const MOST_KEPT = 2^28
 const VECTORS_A_STEP = 9 # of a solution between the times: the state and the stages
 const BYTES_BESIDE = 64 # of a vector, for itself
 
+# A solution that nobody keeps needs no memory of its own: an integrator begins anew, trajectory after trajectory.
+
+"""Methods whose integrators are as new after `reinit!`: they keep nothing from step to step, and interpolate well."""
+const BEGINNING_ANEW = (:BS3, :BS5, :DP5, :DP8, :Tsit5, :Vern6, :Vern7, :Vern8, :Vern9)
+
+begins_anew(alg, control) =
+    nameof(typeof(alg)) in BEGINNING_ANEW && control.dt === nothing && !has_fixed_steps(control, alg)
+
+"""Solve by the lane's integrator, write the values at `t` into the columns of `ys`, and report."""
+function next_report!(lane, u0, t, alg, ys; keywords...)
+    integrator = lane.integrator[]
+    lane.integrator[] = nothing # what ends early leaves it in the middle of a step
+    if integrator === nothing
+        saving = (; saveat = t, save_everystep = false, dense = false)
+        integrator = start(lane.equation, u0, similar(u0, 0), t, alg; saving..., keywords...)
+    else
+        begin_anew!(integrator, u0)
+    end
+    return finished!(lane, integrator, t, ys)
+end
+
+function begin_anew!(integrator, u0)
+    stats = integrator.stats
+    foreach(name -> setproperty!(stats, name, 0), fieldnames(typeof(stats)))
+    SciMLBase.reinit!(integrator, u0)
+    return nothing
+end
+
+function finished!(lane, integrator, t, ys)::Report
+    sol = SciMLBase.solve!(integrator)
+    if SciMLBase.successful_retcode(sol)
+        write_values!(ys, lane.equation, sol, t)
+        lane.integrator[] = integrator
+    end
+    return (string(sol.retcode), Float64(integrator.t), counts(sol.stats)...)
+end
+
 """About how many bytes a solution has."""
 function kept_bytes(solved::Solved{E, S, T}, n, sensealg) where {E, S, T}
     vectors = needs_dense(sensealg) ? VECTORS_A_STEP * max(solved.accepted, 0) : length(solved.t)
@@ -94,6 +132,13 @@ function solve_ensemble(
     addresses, shifts = map(UInt, Tuple(pointers)), NTuple{3, Int}[Tuple(shift) for shift in moving]
     lanes = Lane[Lane(addresses, template, work_size, memory_size, shifts, type, n, share) for share in shares(count)]
     reports, solved = Vector{Report}(undef, count), Vector{Any}(nothing, count)
+    if sensealg === nothing && begins_anew(alg, control)
+        solve_anew!(
+            reports, lanes, float_type(type), y0s, n, copy(array(Float64, times, nt)), ys, alg, abstol, reltol,
+            control, notify
+        )
+        return SolvedEnsemble(lanes, reports, solved, nothing)
+    end
     t, states = copy(array(Float64, times, nt)), copy(array(UInt8, y0s, count * n * bytes)) # which `again` needs later
     one(lane, k, ys) = GC.@preserve t states solve_equation(
         lane.equation, type, UInt(pointer(states, (k - 1) * n * bytes + 1)), n, np, UInt(pointer(t)), nt, ys, alg,
@@ -112,6 +157,17 @@ function solve_ensemble(
         end
     end
     return SolvedEnsemble(lanes, reports, solved, again)
+end
+
+function solve_anew!(reports, lanes, ::Type{T}, y0s, n, t, ys, alg, abstol, reltol, control, notify) where {T}
+    u0s, columns = array(T, y0s, n, length(reports)), array(T, ys, n, length(t), length(reports))
+    tolerances = (; abstol = tolerance(T, abstol), reltol = tolerance(T, reltol))
+    each_trajectory(lanes, notify) do lane, k
+        reports[k] = quietly() do
+            next_report!(lane, u0s[:, k], t, alg, view(columns, :, :, k); tolerances..., control)
+        end
+    end
+    return nothing
 end
 
 """Write the gradients of each trajectory; see `pull_back`. Returns how the backward solves ended."""

@@ -97,7 +97,7 @@ function refuse_tolerance(refusing, name, advice)
     throw(UnsupportedError("$(nameof(typeof(first(refusing)))) takes one $name for all components. $advice"))
 end
 
-function write_values!(ys::Matrix, equation::Equation, sol, t::Vector{Float64})
+function write_values!(ys::AbstractMatrix, equation::Equation, sol, t::Vector{Float64})
     for i in eachindex(t)
         flatten!(view(ys, :, i), equation, state_at(sol, t, i))
     end
