@@ -16,6 +16,7 @@ from pyode_bridge.errors import (
     WorkerError,
 )
 from pyode_bridge.events import Event, EventRecord, EventSolution, odeint_event, solve_events
+from pyode_bridge.julia_dynamics import JuliaDynamics
 from pyode_bridge.neural_ode import NeuralODE
 from pyode_bridge.odeint import odeint, odeint_adjoint, solve
 from pyode_bridge.parts import Partitioned, Quasilinear, SecondOrder, Split
@@ -35,6 +36,7 @@ __all__ = [
     "EventSolution",
     "GradientWarning",
     "InputError",
+    "JuliaDynamics",
     "NeuralODE",
     "Partitioned",
     "Quasilinear",

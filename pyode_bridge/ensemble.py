@@ -16,12 +16,13 @@ from tqdm import tqdm
 from pyode_bridge import checks
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.dynamics import shaped_like
-from pyode_bridge.engines.julia.engine import TRANSLATED, JuliaEngine
+from pyode_bridge.engines.julia.engine import JuliaEngine, why_compiled
 from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
 from pyode_bridge.engines.julia.isolation.places import at
 from pyode_bridge.engines.julia.isolation.pool import Pool, PooledEnsemble, pool_of
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.executors import Work, solve_in_chunks
+from pyode_bridge.julia_dynamics import JuliaDynamics
 from pyode_bridge.odeint import solve
 from pyode_bridge.preparation import Prepared, Settings, prepare
 from pyode_bridge.problem import SolverStats
@@ -75,8 +76,8 @@ def solve_ensemble(
         func: dynamics of one trajectory: ``func(t, y)``, or ``func(t, y, p)`` where ``params`` are given.
         y0: initial states with a leading dimension ``B``: a tensor ``(B, *state)``, or a tuple or dict of such.
         t: times, shape ``(T,)``, the same for all.
-        params: what ``func`` takes as its third argument, with a leading dimension ``B``: a tensor, or a tuple or dict
-            of such.
+        params: what ``func`` takes as its third argument, or a `JuliaDynamics` as its ``p``, with a leading dimension
+            ``B``: a tensor, or a tuple or dict of such.
         progress: whether to show a bar.
         lane: ``"compiled"``, ``"callback"`` or ``"auto"``, which is what the variable PYODE_BRIDGE_LANE says; see
             `odeint`.
@@ -148,7 +149,7 @@ def _one_by_one(
 
 
 def _with(func: Callable[..., Any], p: Any) -> Callable[[Tensor, Any], Any]:
-    return lambda t, y: func(t, y, p)
+    return JuliaDynamics(func.source, p) if isinstance(func, JuliaDynamics) else lambda t, y: func(t, y, p)
 
 
 def _stacked(values: Sequence[Any]) -> Any:
@@ -219,7 +220,7 @@ def _on_threads(
         prepared.engine.name,
         str(method),
         "compiled",
-        TRANSLATED,
+        why_compiled(one),
     )
 
 

@@ -16,6 +16,7 @@ from pyode_bridge.compiled import familiar
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.julia_dynamics import is_written
 from pyode_bridge.methods import as_method
 from pyode_bridge.options import StepOptions
 from pyode_bridge.parameters import graph_leaves, listed_parameters, reachable_parameters
@@ -206,6 +207,10 @@ def _dynamics(
         parameters = reachable_parameters(func, leaves) if torch.is_grad_enabled() else ()
         return Dynamics(func, structure, parameters, sign, leaves=leaves, familiar=found)
     checks.device(structure, func)
+    if translations is not None and is_written(func):
+        # What a trial would find, Julia finds, in the process where it runs.
+        leaves = [tensor for tensor in func.tensors() if tensor.requires_grad] if torch.is_grad_enabled() else []
+        return Dynamics(func, structure, leaves, sign, leaves=leaves)
     value = Dynamics(func, structure, (), sign).tried(s0, y0)
     start = value.detach()
     if not torch.is_grad_enabled():

@@ -33,6 +33,7 @@ using Zygote: Buffer
 include("errors.jl")
 include("outside.jl")
 include("kernels.jl")
+include("written.jl")
 include("compiled.jl")
 include("callbacks.jl")
 include("equations.jl")

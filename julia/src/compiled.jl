@@ -8,8 +8,8 @@ The addresses of C functions that `source` defines under `names`: `(out, u, t, e
 """
 function compile(source::AbstractString, type::AbstractString, signatures)
     home = Module(:Translated)
-    for name in names(Kernels)
-        name === :Kernels || Core.eval(home, :(const $name = $(getfield(Kernels, name))))
+    for part in (Kernels, Written), name in names(part)
+        name === nameof(part) || Core.eval(home, :(const $name = $(getfield(part, name))))
     end
     Core.eval(home, Meta.parseall(source))
     return [address(home, Symbol(name), float_type(type), Int(vectors)) for (name, vectors) in signatures]
@@ -28,6 +28,16 @@ function address(home::Module, name::Symbol, ::Type{T}, vectors::Int) where {T}
     found = Core.eval(home, :(@cfunction($name, Cint, $types)))
     TRANSLATIONS[found] = Core.eval(home, closing(name, T, vectors))
     return UInt(found)
+end
+
+"""
+Call a translation, with its vectors, from outside of a solve. Unlike a call of its C function, an exception that it
+throws arrives.
+"""
+function call_translation(address, out, vectors, t, env)
+    found = TRANSLATIONS[pointer_at(address)]
+    found(pointer_at(out), map(pointer_at, vectors)..., Float64(t), pointer_at(env))
+    return nothing
 end
 
 """Code of a closure that calls a translation."""

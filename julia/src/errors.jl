@@ -17,6 +17,11 @@ struct UnsupportedError <: Exception
     message::String
 end
 
+"""Dynamics in Julia that are not what the bridge expects."""
+struct WrongDynamicsError <: Exception
+    message::String
+end
+
 """A callback returned non-zero: the Python side holds the exception that the user's dynamics raised."""
 struct CallbackError <: Exception end
 
@@ -31,6 +36,7 @@ known_names(err::UnknownNameError) = join(err.known, ' ')
 
 Base.showerror(io::IO, err::UnknownNameError) = print(io, "unknown name `", err.name, "`")
 Base.showerror(io::IO, err::UnsupportedError) = print(io, err.message)
+Base.showerror(io::IO, err::WrongDynamicsError) = print(io, "JuliaDynamics: ", err.message)
 Base.showerror(io::IO, ::CallbackError) = print(io, "a callback into Python failed")
 
 function Base.showerror(io::IO, err::MissingPackageError)

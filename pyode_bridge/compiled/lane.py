@@ -6,7 +6,7 @@ import collections
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -17,7 +17,12 @@ from pyode_bridge.compiled.layout import TENSORS
 from pyode_bridge.compiled.reach import Reach, reach
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.compiled.source import PRODUCTS, memory_size
+from pyode_bridge.compiled.written import WrittenFunctions
 from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.julia_dynamics import is_written
+
+if TYPE_CHECKING:
+    from pyode_bridge.compiled.functions import Functions
 
 MOST_TRANSLATIONS = 256  # Julia keeps what it compiled, so no session collects without bound
 MOST_OF_ONE_CODE = 16  # translations of one code for the same shapes: by then a Python value changes at each solve
@@ -82,9 +87,7 @@ class Translation:
     def _add(self, missing: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:
         if not missing:
             return  # another thread has added them
-        from pyode_bridge.compiled.functions import Functions  # torch's tracing takes a while to load
-
-        functions = Functions(dynamics, tensors, self.constants)
+        functions = self._functions(dynamics, tensors)
         with _tracing:
             text = "\n".join(functions.text(name) for name in missing)
         signatures = [(name, 3 if name in PRODUCTS else 2) for name in missing]
@@ -92,6 +95,15 @@ class Translation:
         self.addresses.update({name: int(address) for name, address in zip(missing, found, strict=True)})
         self._work_size = max(self._work_size, functions.work_size)
         self.idle = []  # those so far may be too small, and know nothing of these functions
+        if is_written(dynamics.func):
+            self.checked.update(missing)  # torch has nothing to compare with
+
+    def _functions(self, dynamics: Dynamics, tensors: Sequence[Tensor]) -> Functions | WrittenFunctions:
+        if is_written(dynamics.func):
+            return WrittenFunctions(dynamics, tensors)
+        from pyode_bridge.compiled.functions import Functions  # torch's tracing takes a while to load
+
+        return Functions(dynamics, tensors, self.constants)
 
     def environment(self, dynamics: Dynamics, read: Sequence[Tensor], home: Home) -> Environment:
         """One that no other solve has, for functions that read these tensors."""
@@ -188,7 +200,7 @@ def enter(dynamics: Dynamics, y0: Tensor, t: Tensor, *, products: bool, jacobian
 
 
 def _code(func: Any) -> Any:
-    return getattr(func, "__code__", type(func))
+    return func.source if is_written(func) else getattr(func, "__code__", type(func))
 
 
 def _translation(dynamics: Dynamics, found: Reach, home: Home) -> Translation:
@@ -204,7 +216,7 @@ def _check(dynamics: Dynamics) -> None:
     structure = dynamics.structure
     if structure.is_complex:
         raise UntranslatableError("its state is complex")
-    if dynamics.start is None:
+    if dynamics.start is None and not is_written(dynamics.func):
         raise UntranslatableError("it was not evaluated at the start")
 
 

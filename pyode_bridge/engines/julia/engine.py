@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pyode_bridge.compiled.lane import Lane, Translations, enter
 from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.ensemble import Ensemble, Settings
 from pyode_bridge.engines.julia.equation import julia_equation, type_name
@@ -20,6 +21,7 @@ from pyode_bridge.engines.julia.limits import LIMITED, warn_of_misleading, warn_
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.forms import Steady
+from pyode_bridge.julia_dynamics import is_written
 from pyode_bridge.methods import Method
 from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
 from pyode_bridge.options import StepOptions
@@ -38,7 +40,10 @@ from pyode_bridge.problem import (
 )
 from pyode_bridge.retcodes import SUCCESS, raise_for_retcode
 
-TRANSLATED = "func was translated to Julia"
+
+def why_compiled(func: Any) -> str:
+    """What a solution says of the compiled lane."""
+    return "func is written in Julia" if is_written(func) else "func was translated to Julia"
 
 
 class JuliaEngine:
@@ -175,6 +180,16 @@ class JuliaEngine:
             ),
         )
 
+    def call(self, name: str, dynamics: Dynamics, out: Tensor, vectors: Sequence[Tensor], s: float) -> None:
+        """Call a function of dynamics that are written in Julia, outside of a solve; it writes ``out``."""
+        bridge = self._bridge
+        with julia_errors("JuliaDynamics"):
+            times = torch.tensor([s], dtype=torch.float64)
+            lane = enter(dynamics, vectors[-1], times, products=name != "rhs", jacobian=False, home=bridge)
+            inputs = list(map(bridge.reads, vectors))
+            bridge.call_translation(lane.address(name), bridge.writes(out), inputs, s, lane.environment.address)
+        lane.free()
+
     def solvers(self) -> Sequence[SolverInfo]:
         """Every solver that the solver packages of the running Julia export."""
         return [
@@ -253,7 +268,7 @@ class JuliaEngine:
             self._bridge.check_callable("lane='callback', which second derivatives need too, is for Python's dynamics")
             return None, "as asked for"
         try:
-            return self._compiled(problem, algorithm, backward), TRANSLATED
+            return self._compiled(problem, algorithm, backward), why_compiled(problem.dynamics.func)
         except UntranslatableError as refusal:
             if problem.lane == "compiled":
                 raise UnsupportedError(
@@ -265,18 +280,14 @@ class JuliaEngine:
     def _compiled(self, problem: Problem, algorithm: Any, backward: Any) -> Lane:
         if not isinstance(problem.form, Steady | None):
             raise UntranslatableError("the equation has parts of its own")
-        return enter(
-            problem.dynamics,
-            problem.y0,
-            problem.t,
-            products=problem.sensitivity is not None,
-            jacobian=problem.sparsity is None
-            and (
-                self._is_implicit(problem.method, algorithm)
-                or (problem.sensitivity is not None and self._adjoint_takes_jacobian(problem.sensitivity, backward))
-            ),
-            home=self._bridge,
+        sensitivity = problem.sensitivity
+        jacobian = problem.sparsity is None and (
+            self._is_implicit(problem.method, algorithm)
+            or (sensitivity is not None and self._adjoint_takes_jacobian(sensitivity, backward))
         )
+        dynamics, products = problem.dynamics, sensitivity is not None
+        with julia_errors(problem.method):
+            return enter(dynamics, problem.y0, problem.t, products=products, jacobian=jacobian, home=self._bridge)
 
     def _is_implicit(self, method: Method, algorithm: Any) -> bool:
         key = ("implicit", method.algorithm) if isinstance(method.algorithm, str) else algorithm

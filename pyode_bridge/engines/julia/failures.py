@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-UNKNOWN_NAME, OUT_OF_MEMORY, UNSUPPORTED, NOT_CALLABLE, OTHER = "name", "memory", "unsupported", "callable", "other"
+UNKNOWN_NAME, OUT_OF_MEMORY, UNSUPPORTED, NOT_CALLABLE = "name", "memory", "unsupported", "callable"
+WRONG_DYNAMICS, OTHER = "dynamics", "other"
 
 
 class JuliaRaisedError(Exception):
@@ -36,6 +37,8 @@ def described(error: Exception) -> JuliaRaisedError | None:
         kind = OUT_OF_MEMORY
     elif main.isa(exception, bridge.UnsupportedError) or main.isa(exception, bridge.MissingPackageError):
         kind = UNSUPPORTED
+    elif main.isa(exception, bridge.WrongDynamicsError):
+        kind = WRONG_DYNAMICS
     elif main.isa(exception, bridge.CallbackError):
         kind = NOT_CALLABLE
     return JuliaRaisedError(kind, str(main.sprint(main.showerror, exception)))

@@ -11,6 +11,7 @@ from pyode_bridge.engines.julia.failures import (
     OUT_OF_MEMORY,
     UNKNOWN_NAME,
     UNSUPPORTED,
+    WRONG_DYNAMICS,
     JuliaRaisedError,
     described,
 )
@@ -68,5 +69,7 @@ def _translated(failure: JuliaRaisedError, asked_for: str, argument: str) -> Exc
         )
     if failure.kind == UNSUPPORTED:
         return UnsupportedError(failure.message)
+    if failure.kind == WRONG_DYNAMICS:
+        return InputError(failure.message)
     lines = failure.message.splitlines()
     return BridgeError(f"Julia failed while working on {asked_for!r}: " + " ".join(lines[:FIRST_LINES]))
