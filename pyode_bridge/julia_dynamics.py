@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.state import Structure
 
@@ -144,8 +146,6 @@ class _Called(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, func: JuliaDynamics, structure: Structure, t: Tensor, y: Tensor, *p: Tensor) -> Tensor:
-        from pyode_bridge.dynamics import Dynamics  # which needs this module
-
         ctx.wanted = ctx.needs_input_grad[4:]
         alone = func.detached()
         wanted = [tensor for tensor, needed in zip(alone.tensors(), ctx.wanted, strict=True) if needed]
@@ -165,9 +165,7 @@ class _Called(torch.autograd.Function):
         return None, None, None, dy, *(next(parts) if needed else None for needed in ctx.wanted)
 
 
-def _call(name: str, dynamics: Any, out: Tensor, vectors: list[Tensor], t: float) -> Tensor:
-    from pyode_bridge.engines import select_engine  # which needs this module
-
+def _call(name: str, dynamics: Dynamics, out: Tensor, vectors: list[Tensor], t: float) -> Tensor:
     engine: Any = select_engine("julia")
     engine.call(name, dynamics, out, vectors, t)
     return out
