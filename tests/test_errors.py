@@ -115,9 +115,10 @@ def test_a_solver_the_embedded_engine_lacks_names_the_way_to_julia() -> None:
         pb.odeint(decay, Y0, T, method="Rodas5P", engine="embedded")
 
 
-def test_a_misspelt_solver_gets_a_suggestion_from_the_embedded_engine() -> None:
-    with pytest.raises(pb.UnsupportedError, match="Did you mean RadauIIA5"):
-        pb.odeint(decay, Y0, T, method="RadauIA5", engine="embedded")
+@pytest.mark.parametrize(("method", "near"), [("RadauIA5", "RadauIIA5"), ("dopri6", "dopri5"), ("Eular", "Euler")])
+def test_a_misspelt_solver_gets_a_suggestion_from_the_embedded_engine(method: str, near: str) -> None:
+    with pytest.raises(pb.UnsupportedError, match=f"Did you mean.*{near}"):
+        pb.odeint(decay, Y0, T, method=method, engine="embedded")
 
 
 def test_the_embedded_engine_has_two_adjoints() -> None:

@@ -12,7 +12,7 @@ from pyode_bridge.engines.embedded.algorithms import ALGORITHMS, Algorithm
 from pyode_bridge.engines.embedded.discrete import TorchAdjoint, recorded
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration, Integrator
 from pyode_bridge.errors import UnsupportedError, near_names
-from pyode_bridge.methods import Method
+from pyode_bridge.methods import TORCHDIFFEQ_ALIASES, Method
 from pyode_bridge.problem import Conditions, Crossing, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.retcodes import raise_for_retcode
 
@@ -157,7 +157,7 @@ def _algorithm(method: Method) -> Algorithm:
     if algorithm is None:
         raise UnsupportedError(
             f"method={str(method)!r} is not a solver of the embedded engine, which has {', '.join(ALGORITHMS)}."
-            f"{near_names(name, ALGORITHMS)} {GET_JULIA}"
+            f"{near_names(name, (*TORCHDIFFEQ_ALIASES, *ALGORITHMS))} {GET_JULIA}"
         )
     if not algorithm.installed:
         raise UnsupportedError(

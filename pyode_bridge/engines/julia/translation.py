@@ -23,8 +23,10 @@ from pyode_bridge.errors import (
     UnsupportedError,
     near_names,
 )
+from pyode_bridge.methods import TORCHDIFFEQ_ALIASES
 
 FIRST_LINES = 3
+SOLVER_ARGUMENTS = ("method", "adjoint_method")
 UNKNOWN: dict[str, type[BridgeError]] = {"method": UnknownSolverError, "sensealg": UnknownSensealgError}
 
 
@@ -52,9 +54,10 @@ class julia_errors:  # noqa: N801 - a context, of which a generator would cost s
 
 def _translated(failure: JuliaRaisedError, asked_for: str, argument: str) -> Exception:
     if failure.kind == UNKNOWN_NAME:
+        aliases = TORCHDIFFEQ_ALIASES if argument in SOLVER_ARGUMENTS else ()
         return UNKNOWN.get(argument, InputError)(
             f"{argument}={asked_for!r}: {failure.message} is no name that the installed Julia packages export."
-            + near_names(failure.message, failure.known)
+            + near_names(failure.message, (*aliases, *failure.known))
         )
     if failure.kind == OUT_OF_MEMORY:
         return MemoryError(
