@@ -152,3 +152,27 @@ def test_input_that_comes_late_is_waited_for() -> None:
         process.stdin.write("late\n")
         process.stdin.flush()
         assert process.stdout.readline() == "late\n"
+
+
+def test_no_value_of_a_usual_type_makes_julia_run_python() -> None:
+    """There another thread could come in between, whose garbage collection waits for ever."""
+    result = run(
+        """
+        import sys
+        import numpy as np
+        from pyode_bridge.engines import julia_engine
+        julia_engine()
+        import juliacall
+        same, called = juliacall.Main.identity, []
+        values = [np.arange(3.0), np.float64(1), 1, 1.5, "a", None, True, (1,), [1], {1: 2}, b"a", 1j, range(3)]
+        values += [slice(1), juliacall.Main, same, juliacall.Main.seval("[1.0]"), juliacall.Main.seval("Int")]
+        for value in values:
+            sys.setprofile(lambda frame, event, arg: called.append((type(value).__name__, frame.f_code.co_name)))
+            try:
+                same(value)
+            finally:
+                sys.setprofile(None)
+        print([entry for entry in called if entry[1].startswith("__subclass")])
+        """
+    )
+    assert result.stdout.splitlines()[-1] == "[]", result.stderr

@@ -8,6 +8,8 @@ Known hazards and what is done about each:
 - Julia's garbage collector waits for every thread that runs Julia's code, and would take the main thread for one of
   them while it runs Python's: a solve in another thread would hang (PythonCall.jl #578). The main thread is marked as
   outside; whoever calls Julia from it comes inside by himself and goes out again.
+- juliacall runs Python's code within Julia's at the first value of a type, where another thread may come in between
+  and wait for this one for ever; Julia is shown the usual types at once.
 - A fork has one of Julia's threads and waits for the others for ever; see `pyode_bridge.engines.julia.forks`.
 - Julia makes pipes at standard input, output and error non-blocking, so that Python would find the end of its input
   where nothing has come yet, and could not write what a reader does not take at once; they are made as they were.
@@ -29,6 +31,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import pyode_bridge
 from pyode_bridge.engines.julia.products import share_products
@@ -69,8 +73,21 @@ def start() -> Any:
             "Run `python -m pyode_bridge doctor` to see which packages are missing."
         ) from error
     share_products(main.PyODEBridge)
+    _show_types(main)
     _leave_julia(main)
     return main.PyODEBridge
+
+
+def _show_types(main: Any) -> None:
+    """Have Julia see a value of each type that programs pass, while no other thread calls it.
+
+    At the first one of a type, juliacall asks Python's classes what it is. Another thread may get Python's lock
+    meanwhile and call Julia, whose garbage collector then waits for this thread, which waits for the lock: for ever.
+    """
+    numbers = True, 0, 0.0, 0j, np.float64(0), np.float32(0), np.int64(0), np.bool_(True)
+    others: tuple[Any, ...] = None, "", b"", (), [], {}, range(0), slice(0), np.zeros(0), start, main
+    julias = main.seval("([0.0], zeros(1, 1), Int, Dict())")
+    main.applicable(main.identity, *numbers, *others, *julias)
 
 
 def _leave_julia(main: Any) -> None:
