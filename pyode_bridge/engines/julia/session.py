@@ -84,7 +84,7 @@ def _show_types(main: Any) -> None:
     At the first one of a type, juliacall asks Python's classes what it is. Another thread may get Python's lock
     meanwhile and call Julia, whose garbage collector then waits for this thread, which waits for the lock: for ever.
     """
-    numbers = True, 0, 0.0, 0j, np.float64(0), np.float32(0), np.int64(0), np.bool_(True)
+    numbers = True, 0, 0.0, 0j, np.float64(0), np.float32(0), np.int64(0)
     others: tuple[Any, ...] = None, "", b"", (), [], {}, range(0), slice(0), np.zeros(0), start, main
     julias = main.seval("([0.0], zeros(1, 1), Int, Dict())")
     main.applicable(main.identity, *numbers, *others, *julias)
