@@ -22,7 +22,7 @@ from pyode_bridge.engines.julia.isolation.places import at
 from pyode_bridge.engines.julia.isolation.pool import Pool, PooledEnsemble, pool_of
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.executors import Work, solve_in_chunks
-from pyode_bridge.julia_dynamics import JuliaDynamics
+from pyode_bridge.julia_dynamics import JuliaDynamics, is_written
 from pyode_bridge.odeint import solve
 from pyode_bridge.preparation import Prepared, Settings, prepare
 from pyode_bridge.problem import SolverStats
@@ -149,7 +149,7 @@ def _one_by_one(
 
 
 def _with(func: Callable[..., Any], p: Any) -> Callable[[Tensor, Any], Any]:
-    return JuliaDynamics(func.source, p) if isinstance(func, JuliaDynamics) else lambda t, y: func(t, y, p)
+    return JuliaDynamics(func.source, p) if is_written(func) else lambda t, y: func(t, y, p)
 
 
 def _stacked(values: Sequence[Any]) -> Any:

@@ -176,6 +176,17 @@ def test_an_ensemble_has_a_p_for_each_trajectory(source):
 
 
 @julia
+def test_an_ensemble_leaves_out_nothing_that_a_subclass_adds():
+    class Faster(JuliaDynamics):
+        def forward(self, t, y, p):
+            return 2 * JuliaDynamics(self.source, p)(t, y)
+
+    rates = torch.tensor([[0.5], [1.0]], dtype=DOUBLE)
+    sol = pb.solve_ensemble(Faster("(u, p, t) -> -p .* u"), torch.ones(2, 1, dtype=DOUBLE), T, rates, **TIGHT)
+    torch.testing.assert_close(sol.y[-1], torch.exp(-2 * rates * T[-1]), rtol=1e-8, atol=0)
+
+
+@julia
 def test_an_ensemble_tells_what_julia_raises():
     with pytest.raises(pb.BridgeError, match="BoundsError"):
         pb.solve_ensemble(JuliaDynamics("(u, p, t) -> [u[7], u[1]]"), Y0.repeat(3, 1), T, **TIGHT)
