@@ -44,7 +44,7 @@ class _Counted(torch.nn.Module):
 
 class _CountedAdaptive(_Counted):
     def callback_step(self, t0: Tensor, y0: Tensor, dt: Tensor) -> None:
-        # torchdiffeq's own max_num_steps is that between two times.
+        # In place of torchdiffeq's own max_num_steps, which is that between two times.
         if self.accepted + self.rejected >= self.problem.options.maxiters:
             raise AssertionError("max_num_steps exceeded")
 
@@ -101,7 +101,6 @@ def first_crossing(
 def _settings(problem: InitialValueProblem) -> dict[str, Any]:
     options: dict[str, Any] = {
         "norm": _block_norm(problem.blocks),
-        "max_num_steps": problem.options.maxiters,
         "dtype": torch.float64,
     }
     if problem.options.dt is not None:
