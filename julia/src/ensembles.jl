@@ -77,8 +77,7 @@ function next_report!(lane, u0, t, alg, ys; keywords...)
     integrator = lane.integrator[]
     lane.integrator[] = nothing # what ends early leaves it in the middle of a step
     if integrator === nothing
-        saving = (; saveat = t, save_everystep = false, dense = false)
-        integrator = start(lane.equation, u0, similar(u0, 0), t, alg; saving..., keywords...)
+        integrator = start(lane.equation, u0, similar(u0, 0), t, alg; nothing_but(t)..., keywords...)
     else
         begin_anew!(integrator, u0)
     end
@@ -132,14 +131,12 @@ function solve_ensemble(
     addresses, shifts = map(UInt, Tuple(pointers)), NTuple{3, Int}[Tuple(shift) for shift in moving]
     lanes = Lane[Lane(addresses, template, work_size, memory_size, shifts, type, n, share) for share in shares(count)]
     reports, solved = Vector{Report}(undef, count), Vector{Any}(nothing, count)
+    t = copy(array(Float64, times, nt))
     if sensealg === nothing && begins_anew(alg, control)
-        solve_anew!(
-            reports, lanes, float_type(type), y0s, n, copy(array(Float64, times, nt)), ys, alg, abstol, reltol,
-            control, notify
-        )
+        solve_anew!(reports, lanes, float_type(type), y0s, n, t, ys, alg, abstol, reltol, control, notify)
         return SolvedEnsemble(lanes, reports, solved, nothing)
     end
-    t, states = copy(array(Float64, times, nt)), copy(array(UInt8, y0s, count * n * bytes)) # which `again` needs later
+    states = copy(array(UInt8, y0s, count * n * bytes)) # which `again` needs later, as it does `t`
     one(lane, k, ys) = GC.@preserve t states solve_equation(
         lane.equation, type, UInt(pointer(states, (k - 1) * n * bytes + 1)), n, np, UInt(pointer(t)), nt, ys, alg,
         abstol, reltol, control, sensealg, false

@@ -10,13 +10,16 @@ function forward(
         equation::Equation, u0::Vector{T}, p::Vector{T}, t::Vector{Float64}, alg;
         abstol, reltol, control::StepControl, dense::Bool, ys::Matrix{T}
     ) where {T}
-    saving = dense || only_dense(equation) ? (;) : (; saveat = t, save_everystep = false, dense = false)
+    saving = dense || only_dense(equation) ? (;) : nothing_but(t)
     return quietly() do
         sol, t_reached = solved(equation, u0, p, t, alg; abstol, reltol, control, saving...)
         SciMLBase.successful_retcode(sol) && write_values!(ys, equation, sol, t)
         sol, t_reached
     end
 end
+
+"""What a solver is told that is to keep its values at these times alone."""
+nothing_but(t) = (; saveat = t, save_everystep = false, dense = false)
 
 """Packages whose solvers cannot be stepped, only run from start to end."""
 const WITHOUT_INTEGRATOR = (:IRKGaussLegendre, :LSODA, :ODEInterfaceDiffEq)

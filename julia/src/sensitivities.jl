@@ -54,7 +54,7 @@ end
 function values_of(made, alg, t, control; abstol, reltol)
     sol, t_reached = quietly() do
         run_to_end(
-            made, alg; values_at = t[2:(end - 1)], saveat = t, save_everystep = false, dense = false, abstol, reltol,
+            made, alg; values_at = t[2:(end - 1)], nothing_but(t)..., abstol, reltol,
             backward_options(control, alg, t)...
         )
     end
