@@ -6,11 +6,14 @@ import argparse
 import os
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyode_bridge
 from pyode_bridge.engines import ENGINE_NAMES
+from pyode_bridge.engines.julia import session
+from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import BridgeError
 from pyode_bridge.install import doctor
 from pyode_bridge.install.environment import examine, version_text
@@ -63,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("doctor", help="say what is there, what is wrong, and what to do")
     command.add_argument("--time", action="store_true", help="also start Julia and solve, and say how long each takes")
     command.set_defaults(run=_doctor)
+
+    command = commands.add_parser(
+        "precompile", help="compile the dynamics of earlier sessions once for all, so that later ones load them"
+    )
+    command.set_defaults(run=_precompile)
 
     command = commands.add_parser("solvers", help="list the solvers")
     command.add_argument("--engine", choices=ENGINE_NAMES, help="the engine; default: the one odeint would use")
@@ -129,6 +137,21 @@ def _print_findings(findings: Sequence[doctor.Finding]) -> None:
         print(f"{MARKS[finding.ok]:<6}{finding.subject:<22}{finding.value}")
         for line in finding.advice.splitlines():
             print(f"{'':<28}-> {line}")
+
+
+def _precompile(options: argparse.Namespace) -> int:
+    print("Starting Julia.", flush=True)
+    began = time.perf_counter()
+    julia = session.start()
+    with julia_errors("the dynamics of earlier sessions"):
+        count = int(julia.compile_kept())
+    if not count:
+        print(
+            f"Nothing to compile: no dynamics are kept in {julia.kept_directory()}. Solve with the Julia engine first."
+        )
+        return 0
+    print(f"Compiled {count} dynamics in {time.perf_counter() - began:.0f} s; sessions from now on load them.")
+    return 0
 
 
 def _solvers(options: argparse.Namespace) -> int:

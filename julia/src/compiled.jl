@@ -1,18 +1,55 @@
 # Dynamics that were translated to Julia, as C functions.
 
-"""
-    compile(source, type, names)
+"""What is compiled: the source of functions, the type of their numbers, and their names with their numbers of vectors."""
+struct Text
+    source::String
+    type::String
+    signatures::Vector{Tuple{Symbol, Int}}
 
-The addresses of C functions that `source` defines under `names`: `(out, u, t, env)` for a function and its Jacobian,
-`(out, v, u, t, env)` for its vector-Jacobian products. They have a module of their own, which lasts as long as Julia.
+    Text(source, type, signatures) =
+        new(String(source), String(type), [(Symbol(name), Int(vectors)) for (name, vectors) in signatures])
+end
+
+Base.:(==)(one::Text, other::Text) =
+    one.source == other.source && one.type == other.type && one.signatures == other.signatures
+Base.hash(text::Text, seed::UInt) = hash(text.source, hash(text.type, hash(text.signatures, seed)))
+
 """
-function compile(source::AbstractString, type::AbstractString, signatures)
+    compile(source, type, signatures)
+
+The addresses of C functions that `source` defines under the names of `signatures`: `(out, u, t, env)` for a function
+and its Jacobian, `(out, v, u, t, env)` for its vector-Jacobian products. They have a module of their own, which lasts
+as long as Julia.
+"""
+function compile(source, type, signatures)
+    text = Text(source, type, signatures)
+    functions = @something from_image(text) compiled(text)
+    for (address, closure) in functions
+        TRANSLATIONS[address] = closure
+    end
+    return [UInt(address) for (address, _) in functions]
+end
+
+"""Addresses of C functions, each with the closure by which Julia's half calls it."""
+const Compiled = Vector{Tuple{Ptr{Cvoid}, Union{OneVector, TwoVectors}}}
+
+function compiled(text::Text)
     home = Module(:Translated)
+    functions = Base.invokelatest(define!(home, text))::Compiled
+    # What a user wrote in Julia has yet another module, which no image can hold.
+    isdefined(home, :dynamics) || keep(text)
+    return functions
+end
+
+"""Define the functions of `text` in `home`, and what this returns: one that returns them `Compiled`."""
+function define!(home::Module, text::Text)
     for part in (Kernels, Written), name in names(part)
         name === nameof(part) || Core.eval(home, :(const $name = $(getfield(part, name))))
     end
-    Core.eval(home, Meta.parseall(source))
-    return [address(home, Symbol(name), float_type(type), Int(vectors)) for (name, vectors) in signatures]
+    Core.eval(home, Meta.parseall(text.source))
+    T = float_type(text.type)
+    pairs = [:($(pointing(name, T, vectors)), $(closing(name, T, vectors))) for (name, vectors) in text.signatures]
+    return Core.eval(home, :(functions() = $(eltype(Compiled))[$(pairs...)]))
 end
 
 """
@@ -22,12 +59,10 @@ are fit for it.
 """
 use_products(dgemm, sgemm, set_threads) = Kernels.use_products(map(pointer_at, (dgemm, sgemm, set_threads))...)
 
-"""The address of a function of so many vectors in `home`, by which Julia's half finds it too."""
-function address(home::Module, name::Symbol, ::Type{T}, vectors::Int) where {T}
+"""Code of the address of a function of so many vectors."""
+function pointing(name::Symbol, ::Type{T}, vectors::Int) where {T}
     types = Expr(:tuple, fill(Ptr{T}, vectors)..., Cdouble, Ptr{Int})
-    found = Core.eval(home, :(@cfunction($name, Cint, $types)))
-    TRANSLATIONS[found] = Core.eval(home, closing(name, T, vectors))
-    return UInt(found)
+    return :(@cfunction($name, Cint, $types))
 end
 
 """
@@ -45,6 +80,5 @@ function closing(name::Symbol, ::Type{T}, vectors::Int) where {T}
     arrays = [Symbol(:array, i) for i in 1:vectors]
     arguments = Expr(:tuple, (:($array::Ptr{Cvoid}) for array in arrays)..., :(t::Float64), :(env::Ptr{Cvoid}))
     call = :($name($((:(Ptr{$T}($array)) for array in arrays)...), t, Ptr{Int}(env)))
-    # Within a function, so that the closure is compiled and its return type known.
-    return :((() -> Base.Experimental.@opaque($arguments -> $call))())
+    return :(Base.Experimental.@opaque($arguments -> $call))
 end

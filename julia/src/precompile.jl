@@ -55,3 +55,8 @@ end
     workload(Float64, "Tsit5", "BacksolveAdjoint")
     workload(Float64, "DP5", "BacksolveAdjoint")
 end
+
+# A translation; its functions, which a workload would leave behind, are not run.
+for f in (from_image, compiled, keep)
+    precompile(f, (Text,))
+end

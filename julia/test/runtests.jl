@@ -7,6 +7,7 @@ using Test
     include("callbacks.jl")
     include("elementary.jl")
     include("kernels.jl")
+    include("kept.jl")
     include("written.jl")
     include("equations.jl")
     include("expressions.jl")
