@@ -31,20 +31,20 @@ from pyode_bridge.models import (
     Transport,
 )
 
-# Chosen for each kind of flow by its scores at K = M = 8 over seeds 100 to 102, which are not the reported ones.
+# Chosen for each kind of flow by its scores over seeds 100 to 102, which are not the reported ones.
 BATCH = 512  # costs a continuous flow hardly more than 256
-MODELS = ("planar", "continuous")
-LEARNING_RATE = 1e-1
+LEARNING_RATES = {"planar": 1e-1, "continuous": 5e-2}
+MODELS = tuple(LEARNING_RATES)
 CLIP = 10.0  # largest norm of a gradient
 PLANAR_ITERATIONS = 2  # for each iteration of a continuous flow
 WARM_UP = 0.05  # share of the iterations
 TEMPERED = 0.9  # share of the iterations in which the target is flattened
-# Without it the continuous flow learns dynamics so rough that the few steps of training no longer solve them.
-KINETIC = 0.1  # weight of the kinetic energy at first; it falls to zero, so that the density has the last word
+# Without it the continuous flow learns dynamics so rough that a solve takes many steps.
+KINETIC = 0.03  # weight of the kinetic energy at first; it falls to zero, so that the density has the last word
 REGULARISED = 0.5  # share of the iterations after which it is zero
-STEP = 0.25  # of a fixed-step method in training; an adaptive one's first step
-REFINED = 0.7  # share of the iterations after which the steps are half as long: the density has become detailed
-TOLERANCES = {"rtol": 1e-4, "atol": 1e-5}
+# In training. A method of fixed steps makes errors that training learns to use: its steps then have a high likelihood,
+# the solution of the equation has not.
+TOLERANCES = {"rtol": 1e-3, "atol": 1e-4}
 FINE = {"method": "dopri5", "rtol": 1e-5, "atol": 1e-6}  # for what is measured and drawn
 
 
@@ -121,9 +121,7 @@ def train(cell: Cell, task: Task, args: argparse.Namespace) -> Trained:
     def step(iteration: int) -> dict[str, float]:
         done = iteration / iterations
         warm = min(1.0, (done + 1 / iterations) / WARM_UP)
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * warm * cosine(done)
-        if isinstance(module, CNF):
-            module.solver["options"] = {"dt": STEP if done < REFINED else STEP / 2}
+        optimizer.param_groups[0]["lr"] = LEARNING_RATES[cell.model] * warm * cosine(done)
         loss = task.loss(flow, BATCH, temper=min(1.0, 0.05 + done / TEMPERED))
         numbers = {"loss": loss.item()}
         if isinstance(module, CNF):
@@ -183,7 +181,7 @@ def print_integrals(trained: list[Trained]) -> None:
 
 
 def main() -> None:
-    args = common.arguments(__doc__, name="density", method="rk4", iterations=500, quick_iterations=60, own=options)
+    args = common.arguments(__doc__, name="density", method="dopri5", iterations=4000, quick_iterations=60, own=options)
     names = args.task or (["u1", "moons"] if args.quick else list(TASKS))
     widths = args.widths or ([8] if args.quick else [8, 16, 32])
     seeds = range(args.seed, args.seed + (args.seeds or (1 if args.quick else 3)))
@@ -210,7 +208,7 @@ def main() -> None:
 def finish(args: argparse.Namespace, trained: list[Trained], rows: list[dict[str, Any]]) -> None:
     """Write the numbers, with those of a solve such as the training's."""
     flow = next(item.flow.flow for item in trained if item.cell.model == "continuous")
-    flow.solver = {**common.solver_settings(args), **TOLERANCES, "options": {"dt": STEP}}
+    flow.solver = {**common.solver_settings(args), **TOLERANCES}
     flow.regularisers = (KineticEnergy(),)
     solution = flow.solve(standard_normal(flow.dynamics.dim).sample((BATCH,)))
     total = {

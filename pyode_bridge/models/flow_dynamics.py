@@ -11,6 +11,10 @@ from torch import Tensor
 
 from pyode_bridge.errors import InputError
 
+SUDDENNESS = (
+    12.0  # slope of its hidden units over time at first: each changes within about a quarter of the unit of time
+)
+
 
 class GatedSum(torch.nn.Module):
     """``dz/dt = Σ_n g_n(t) u_n(t) tanh(w_n(t)·z + b_n(t))``: M hidden units, gated and moved by a hypernetwork of time.
@@ -20,7 +24,8 @@ class GatedSum(torch.nn.Module):
     Args:
         dim: ``D``, the number of coordinates.
         width: ``M``, the number of hidden units.
-        hidden: width of the hypernetwork that maps ``t`` to ``u``, ``w``, ``b`` and the gates ``g``.
+        hidden: width of the hypernetwork that maps ``t`` to ``u``, ``w``, ``b`` and the gates ``g``: how many changes
+            they can learn over the flow's time. At first these are spread evenly over times from 0 to 1.
 
     Examples:
         >>> import torch
@@ -42,7 +47,7 @@ class GatedSum(torch.nn.Module):
         constant[:, dim : 2 * dim] /= math.sqrt(width)
         self.constant = torch.nn.Parameter(constant)
         self.hypernetwork = torch.nn.Sequential(
-            torch.nn.Linear(1, hidden), torch.nn.Tanh(), torch.nn.Linear(hidden, constant.numel(), bias=False)
+            _spread_over_time(hidden), torch.nn.Tanh(), torch.nn.Linear(hidden, constant.numel(), bias=False)
         )
 
     def forward(self, t: Tensor, z: Tensor) -> Tensor:
@@ -63,6 +68,19 @@ class GatedSum(torch.nn.Module):
         units = self.constant + moved
         w, u, b, gate = units.split([self.dim, self.dim, 1, 1], dim=-1)
         return w, torch.sigmoid(gate) * u, b.squeeze(-1)
+
+
+def _spread_over_time(count: int) -> torch.nn.Linear:
+    """Tanh of these goes from -1 to 1 about times spread evenly over [0, 1].
+
+    As `torch.nn.Linear` starts, all of them would be nearly straight lines there, and so would the units' paths.
+    """
+    layer = torch.nn.Linear(1, count)
+    times = (torch.arange(count) + 0.5) / count
+    with torch.no_grad():
+        layer.weight.fill_(SUDDENNESS)
+        layer.bias.copy_(-SUDDENNESS * times)
+    return layer
 
 
 class ConcatSquashLinear(torch.nn.Module):

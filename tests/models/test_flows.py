@@ -134,6 +134,15 @@ def test_log_prob_has_the_gradient_of_finite_differences(trace):
     assert torch.autograd.gradcheck(log_prob, (x, *dynamics.parameters()), eps=1e-3, atol=1e-5)
 
 
+def test_the_hypernetwork_of_a_gated_sum_bends_all_over_the_flows_time_at_first():
+    hidden = GatedSum(2, 3, hidden=8).hypernetwork[:2]
+    times = torch.linspace(0, 1, 101)[:, None]
+    values = hidden(times)
+    rising = values.diff(dim=0)
+    assert (rising.argmax(0).diff() > 5).all()  # each is steepest elsewhere
+    assert (values[0].sign() != values[-1].sign()).all()
+
+
 def test_planar_gradients_are_those_of_finite_differences_both_ways():
     flow = planar()
     x = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)

@@ -67,7 +67,7 @@ def learn(flow, iterations, loss=likelihood):
 
 @pytest.mark.parametrize("trace", [ExactTrace(), BruteForceTrace(), ClosedFormTrace()], ids=lambda t: type(t).__name__)
 def test_every_exact_trace_gives_a_density(trace):
-    dynamics = GatedSum(2, 4, hidden=4)
+    dynamics = GatedSum(2, 6, hidden=4)
     with torch.no_grad():
         dynamics.constant.mul_(0.7)  # gentle, so that few points do: the brute force is slow
     flow = CNF(dynamics, trace=trace, t=(0.0, 0.5), **TRAINING)
