@@ -11,11 +11,13 @@ const IMAGE = Ref{Union{Nothing, Dict{Text, Function}}}(nothing)
 function from_image(text::Text)
     IMAGE[] === nothing && (IMAGE[] = load_image())
     functions = get(IMAGE[], text, nothing)
-    return functions === nothing ? nothing : Base.invokelatest(functions)::Compiled
+    functions === nothing && return nothing
+    keep(text) # as one of the latest
+    return Base.invokelatest(functions)::Compiled
 end
 
 function load_image()
-    return beside_the_image_package() do
+    return with_image_package() do
         Base.isprecompiled(IMAGE_PACKAGE) || return Dict{Text, Function}()
         image = Base.require(IMAGE_PACKAGE)
         return Base.invokelatest(getglobal, image, :FUNCTIONS)
@@ -23,7 +25,7 @@ function load_image()
 end
 
 """Call `work` while Julia finds the package of the image, which no environment names."""
-function beside_the_image_package(work)
+function with_image_package(work)
     directory = joinpath(pkgdir(PyODEBridge), "kept")
     push!(LOAD_PATH, directory)
     return try
@@ -38,7 +40,7 @@ Make the image of all texts that are kept, anew; returns how many. Progress goes
 """
 function compile_kept()
     count = length(kept_files())
-    count == 0 || beside_the_image_package(() -> Base.compilecache(IMAGE_PACKAGE))
+    count == 0 || with_image_package(() -> Base.compilecache(IMAGE_PACKAGE))
     return count
 end
 
