@@ -129,7 +129,9 @@ def layers(draw: st.DrawFn, width: int, depth: int) -> tuple[nn.Module, int]:
         more, layer = draw(st.sampled_from(WIDENING))
         return OfTime(layer), width + more
     if kind == "norm":
-        norms = [nn.LayerNorm(width, eps=0.1), nn.GroupNorm(1, width, eps=0.1), nn.RMSNorm(width, eps=0.1)]
+        norms: list[nn.Module] = [nn.LayerNorm(width, eps=0.1), nn.RMSNorm(width, eps=0.1)]
+        if width > 1:  # torch refuses to norm a group of one value
+            norms.append(nn.GroupNorm(1, width, eps=0.1))
         return OfState(draw(st.sampled_from(norms))), width
     if kind == "product":
         return (Bilinear(width) if width <= 5 else Convolution(draw(st.integers(1, 3)))), width
