@@ -17,7 +17,8 @@ from typing import Any
 import common
 import density_figures
 import torch
-from density_tasks import TASKS, Matching, Task, plane_integral
+from density_tasks import TASKS, Matching, Task, mean_nll, plane_integral
+from early_stopping import EarlyStopping
 from torch import Tensor
 
 from pyode_bridge.models import (
@@ -45,6 +46,8 @@ REGULARISED = 0.5  # share of the iterations after which it is zero
 # In training. A method of fixed steps makes errors that training learns to use: its steps then have a high likelihood,
 # the solution of the equation has not.
 TOLERANCES = {"rtol": 1e-3, "atol": 1e-4}
+VALIDATED = 20  # iterations between measurements of the validation samples, where there are such
+PATIENCE = 20  # measurements in a row that may fail to be the best before the training ends
 FINE = {"method": "dopri5", "rtol": 1e-5, "atol": 1e-6}  # for what is measured and drawn
 
 
@@ -131,9 +134,13 @@ def train(cell: Cell, task: Task, args: argparse.Namespace) -> Trained:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP)
         optimizer.step()
+        if task.validation is not None and iteration % VALIDATED == 0:
+            numbers["validation"] = mean_nll(flow, task.validation)
         return numbers
 
-    training = common.train(step, {"model": module, "optimizer": optimizer}, args, every=200)
+    parts = {"model": module, "optimizer": optimizer}
+    stopping = None if task.validation is None else EarlyStopping("validation", PATIENCE)
+    training = common.train(step, parts, args, every=200, early_stopping=stopping)
     if isinstance(module, CNF):
         module.solver, module.regularisers, module.energies = {**solver, **FINE}, (), ()
     score = task.score(flow)

@@ -27,6 +27,7 @@ class Matching:
     name: str
     potential: Callable[[Tensor], Tensor]
     dim: int = 2
+    validation = None  # no samples are given, so there are none to learn by heart
     measure = "KL"
 
     def loss(self, flow: FlowDistribution, batch: int, temper: float) -> Tensor:
@@ -52,12 +53,16 @@ class Matching:
 
 @dataclass(frozen=True)
 class Likelihood:
-    """Maximise the likelihood of samples; measured as the mean negative log likelihood of held-out ones."""
+    """Maximise the likelihood of samples; measured as the mean negative log likelihood of held-out ones.
+
+    Where training samples are few, ``validation`` are others, whose likelihood says when to stop.
+    """
 
     name: str
     draw: Callable[[int], Tensor]  # training samples
     held_out: Tensor
     dim: int = 2
+    validation: Tensor | None = None
     measure = "NLL"
 
     def loss(self, flow: FlowDistribution, batch: int, temper: float) -> Tensor:
@@ -66,11 +71,16 @@ class Likelihood:
 
     def score(self, flow: FlowDistribution) -> float:
         """The same of the held-out samples, in nats."""
-        with torch.no_grad():
-            return -flow.log_prob(self.held_out).mean().item()
+        return mean_nll(flow, self.held_out)
 
 
 Task = Matching | Likelihood
+
+
+def mean_nll(flow: FlowDistribution, samples: Tensor) -> float:
+    """The mean negative log likelihood of samples, in nats."""
+    with torch.no_grad():
+        return -flow.log_prob(samples).mean().item()
 
 
 def plane_grid(side: int, box: float = BOX) -> tuple[Tensor, float]:
@@ -150,15 +160,19 @@ def toy(name: str, draw: Callable[[int], Tensor]) -> Likelihood:
 
 
 def tumours() -> Likelihood:
-    """Six measurements of 569 breast tumours (Wisconsin diagnostic data, in scikit-learn), a fifth held out."""
+    """Six measurements of 569 breast tumours (Wisconsin diagnostic data, in scikit-learn).
+
+    A fifth is held out, and another one for validation.
+    """
     from sklearn.datasets import load_breast_cancer
 
     rows = torch.tensor(load_breast_cancer().data[:, COLUMNS], dtype=torch.float32)
     rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(1))]
-    held_out, train = rows[: len(rows) // 5], rows[len(rows) // 5 :]
-    mean, scale = train.mean(0), train.std(0)
-    train, held_out = (train - mean) / scale, (held_out - mean) / scale
-    return Likelihood("tumours", lambda count: train[torch.randint(len(train), (count,))], held_out, len(COLUMNS))
+    fifth = len(rows) // 5
+    mean, scale = rows[2 * fifth :].mean(0), rows[2 * fifth :].std(0)
+    held_out, validation, train = ((rows - mean) / scale).split([fifth, fifth, len(rows) - 2 * fifth])
+    draw = lambda count: train[torch.randint(len(train), (count,))]  # noqa: E731
+    return Likelihood("tumours", draw, held_out, len(COLUMNS), validation)
 
 
 TASKS: dict[str, Callable[[], Task]] = {

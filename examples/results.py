@@ -50,7 +50,8 @@ def _write(args: argparse.Namespace, results: dict[str, Any]) -> None:
 
 
 def _list_files(args: argparse.Namespace) -> None:
-    print("Files: " + ", ".join(str(path) for path in sorted(args.output.resolve().iterdir())))
+    files = (path for path in sorted(args.output.resolve().iterdir()) if path.is_file())
+    print("Files: " + ", ".join(map(str, files)))
 
 
 def cpu_name() -> str:
