@@ -32,14 +32,11 @@ print(json.dumps(found))
 """
 
 
-@pytest.fixture(scope="module")
-def depot(tmp_path_factory):
+@pytest.fixture
+def depot(tmp_path):
     """The environment of processes whose translations are kept in a folder of the test's own."""
-    from juliacall import Main
-
-    own = tmp_path_factory.mktemp("depot")
-    depots = os.pathsep.join([str(own), *(str(path) for path in Main.DEPOT_PATH)])
-    return {**os.environ, "JULIA_DEPOT_PATH": depots}
+    others = os.environ.get("JULIA_DEPOT_PATH", "")  # an empty entry stands for Julia's usual ones
+    return {**os.environ, "JULIA_DEPOT_PATH": os.pathsep.join([str(tmp_path), others])}
 
 
 def run(environment, *command):
