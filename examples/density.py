@@ -18,7 +18,6 @@ import common
 import density_figures
 import torch
 from density_tasks import TASKS, Matching, Task, mean_nll, plane_integral
-from early_stopping import EarlyStopping
 from torch import Tensor
 
 from pyode_bridge.models import (
@@ -139,7 +138,7 @@ def train(cell: Cell, task: Task, args: argparse.Namespace) -> Trained:
         return numbers
 
     parts = {"model": module, "optimizer": optimizer}
-    stopping = None if task.validation is None else EarlyStopping("validation", PATIENCE)
+    stopping = None if task.validation is None else common.EarlyStopping("validation", PATIENCE)
     training = common.train(step, parts, args, every=200, early_stopping=stopping)
     if isinstance(module, CNF):
         module.solver, module.regularisers, module.energies = {**solver, **FINE}, (), ()

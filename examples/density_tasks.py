@@ -171,7 +171,10 @@ def tumours() -> Likelihood:
     fifth = len(rows) // 5
     mean, scale = rows[2 * fifth :].mean(0), rows[2 * fifth :].std(0)
     held_out, validation, train = ((rows - mean) / scale).split([fifth, fifth, len(rows) - 2 * fifth])
-    draw = lambda count: train[torch.randint(len(train), (count,))]  # noqa: E731
+
+    def draw(count: int) -> Tensor:
+        return train[torch.randint(len(train), (count,))]
+
     return Likelihood("tumours", draw, held_out, len(COLUMNS), validation)
 
 

@@ -59,11 +59,11 @@ are fit for it.
 """
 use_products(dgemm, sgemm, set_threads) = Kernels.use_products(map(pointer_at, (dgemm, sgemm, set_threads))...)
 
+"""What a function of so many vectors takes."""
+argument_types(::Type{T}, vectors::Int) where {T} = (fill(Ptr{T}, vectors)..., Cdouble, Ptr{Int})
+
 """Code of the address of a function of so many vectors."""
-function pointing(name::Symbol, ::Type{T}, vectors::Int) where {T}
-    types = Expr(:tuple, fill(Ptr{T}, vectors)..., Cdouble, Ptr{Int})
-    return :(@cfunction($name, Cint, $types))
-end
+pointing(name::Symbol, type, vectors) = :(@cfunction($name, Cint, $(Expr(:tuple, argument_types(type, vectors)...))))
 
 """
 Call a translation, with its vectors, from outside of a solve. Unlike a call of its C function, an exception that it

@@ -61,7 +61,7 @@ end
 function compile_ahead(home, text)
     T = float_type(text.type)
     for (name, vectors) in text.signatures
-        precompile(getglobal(home, name), (fill(Ptr{T}, vectors)..., Float64, Ptr{Int}))
+        precompile(getglobal(home, name), argument_types(T, vectors))
     end
     precompile(getglobal(home, :functions), ())
     return nothing

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from pyode_bridge.errors import InputError
 
-SUDDENNESS = (
-    12.0  # slope of its hidden units over time at first: each changes within about a quarter of the unit of time
-)
+# Slope of the hypernetwork's hidden units over time at first: each changes within about a quarter of the unit of time.
+SUDDENNESS = 12.0
 
 
 class GatedSum(torch.nn.Module):

@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.julia
 
 SESSION = """
-import json, sys, torch
+import json, torch
 from juliacall import Main
 import pyode_bridge
 
