@@ -135,6 +135,7 @@ def _checked_solvers(settings: Settings, structure: Structure) -> tuple[Sensitiv
     tolerances = Tolerances(
         checks.tolerance(settings.rtol, structure, "rtol"), checks.tolerance(settings.atol, structure, "atol")
     )
+    checks.reachable(tolerances.rtol, tolerances.atol, structure.dtype)
     forward = Sensitivity(_named(settings.sensealg), method, tolerances, options)
     return forward, _sensitivity(settings, forward)
 
@@ -167,7 +168,8 @@ def _sensitivity(settings: Settings, forward: Sensitivity) -> Sensitivity:
         checks.scalar_tolerance(settings.adjoint_rtol, tolerances.rtol, "adjoint_rtol"),
         checks.scalar_tolerance(settings.adjoint_atol, tolerances.atol, "adjoint_atol"),
     )
-    return Sensitivity(forward.sensealg, method, bounds, options.for_adjoint())
+    named = settings.adjoint_method is not None
+    return Sensitivity(forward.sensealg, method, bounds, options.for_adjoint(), named)
 
 
 def _sparsity(given: Any, dynamics: Dynamics, s0: float, y0: Tensor) -> Sparsity | None:

@@ -35,12 +35,15 @@ class Sensitivity:
         method: the solver of the backward solve.
         tolerances: scalar tolerances of the backward solve.
         options: step options of the backward solve.
+        method_named: whether that solver was asked for; else it is that of the forward solve, and the engine may take
+            another one where that would not do.
     """
 
     sensealg: str | None
     method: Method
     tolerances: Tolerances
     options: StepOptions
+    method_named: bool = False
 
 
 @dataclass(slots=True)  # freezing takes longer, field by field, at each solve

@@ -44,7 +44,7 @@ function first_crossing(
     )
     return quietly() do
         integrator = start(equation, u0, T[], [t0, t1], alg; abstol, reltol, control, callback, save_everystep = false)
-        sol = SciMLBase.solve!(integrator)
+        sol = run!(integrator, control.until_stiff)
         copyto!(y, integrator.u)
         Float64(integrator.t), noting.index[], string(sol.retcode)
     end
