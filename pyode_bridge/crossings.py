@@ -66,13 +66,13 @@ def slope(
     """``dg/dt`` of a condition along the solution, a scalar, and the velocity ``f`` there, flat."""
     with torch.enable_grad():
         t, y = t.detach().requires_grad_(), y.detach().requires_grad_()
-        value = condition(t, structure.unpack(y)).sum()
+        value = condition(t, structure.unpack_copy(y)).sum()
         if value.requires_grad:
             g_t, g_y = torch.autograd.grad(value, (t, y), allow_unused=True, materialize_grads=True)
         else:
             g_t, g_y = torch.zeros_like(t), torch.zeros_like(y)
     with torch.no_grad():
-        velocity = structure.pack(func(t.detach(), structure.unpack(y.detach())))
+        velocity = structure.pack(func(t.detach(), structure.unpack_copy(y.detach())))
     return g_t + g_y @ velocity, velocity
 
 
@@ -97,8 +97,10 @@ class _Conditions:
                     self._leaving[index] = self._margin * rate
 
     def __call__(self, s: float, y: Tensor) -> Tensor:
-        t, state = self._dynamics.time(s), self._dynamics.structure.unpack(y)
-        values = torch.stack([_scalar(index, event.condition(t, state)) for index, event in enumerate(self._events)])
+        t, structure = self._dynamics.time(s), self._dynamics.structure
+        values = torch.stack(
+            [_scalar(index, event.condition(t, structure.unpack_copy(y))) for index, event in enumerate(self._events)]
+        )
         if s <= self._start + self._margin:
             for index, value in self._leaving.items():
                 values[index] = value

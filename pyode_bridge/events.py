@@ -237,7 +237,7 @@ def _differentiable(
 
     With ``g(t, y(t; θ); θ) = 0``: ``dt/dθ = -(dg/dθ at fixed t) / (∂g/∂t + ∂g/∂y · f)``; the state moves by ``f dt``.
     """
-    value = condition(t, structure.unpack(y))
+    value = condition(t, structure.unpack_copy(y))
     if not value.requires_grad:
         return t, y
     rate, velocity = slope(func, structure, condition, t, y)
@@ -253,7 +253,7 @@ def _differentiable(
 def _affected(event: Event, record: EventRecord, structure: Structure) -> State:
     if event.affect is None:
         return record.y
-    state = event.affect(record.t, record.y)
+    state = event.affect(record.t, structure.unpack_copy(structure.pack(record.y)))
     problem = structure.mismatch(state)
     if problem is not None:
         raise InputError(f"The affect of event {record.index} returned {problem}.")
