@@ -1,0 +1,145 @@
+"""What is traced computes what the function does, whatever it writes to and wherever it exists; torch is the judge."""
+
+import pytest
+import torch
+from torch import fx
+
+from pyode_bridge.compiled.comparison import Start
+from pyode_bridge.compiled.functions import Functions
+from pyode_bridge.compiled.reach import reach
+from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.tracing import Graph, trace
+from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.state import Structure
+from tests.problems import DOUBLE
+
+NAMES = ["rhs", "joint", "vjp", "vjp_p", "jacobian"]
+Y = torch.tensor([0.4, -1.1, 0.7], dtype=DOUBLE)
+V = torch.tensor([1.0, 0.5, -2.0], dtype=DOUBLE)
+T = torch.tensor(0.3, dtype=DOUBLE)
+
+
+def run(graph: Graph, *inputs: torch.Tensor) -> object:
+    """What a graph computes, with the tensors from outside as they are now."""
+    return fx.Interpreter(fx.GraphModule(graph.tensors, graph.graph)).run(*inputs)
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """The graphs of all functions of dynamics, by name."""
+
+    def traced(func, y=Y, parameters=()):
+        found = {}
+        functions = Functions(Start(Dynamics(func, Structure.of(y), parameters, 1.0), y, 0.3), (), [])
+        monkeypatch.setattr(functions, "_made", lambda name, graph, *rest: found.update({name: graph}))
+        for name in NAMES:
+            functions.text(name)
+        return found
+
+    return traced
+
+
+def summed_onto_a_copy(b):
+    def func(t, y):
+        out = b.clone()
+        out += y * y
+        return out
+
+    return func
+
+
+def counted_up(b):
+    def func(t, y):
+        z = -b
+        z.add_(1)
+        return z * y.sin()
+
+    return func
+
+
+def written_in_part(b):
+    def func(t, y):
+        z = b * 2
+        z[0] = y[1]
+        z[1:].mul_(y[:2])
+        return z
+
+    return func
+
+
+def activated_in_place(b):
+    net = torch.nn.ELU(inplace=True)
+    return lambda t, y: net(b * 1.0) * y + net(y + b)
+
+
+WRITING = [summed_onto_a_copy, counted_up, written_in_part, activated_in_place]
+
+
+@pytest.mark.parametrize("requires_grad", [False, True], ids=["tensor", "parameter"])
+@pytest.mark.parametrize("make", WRITING)
+def test_what_is_made_of_captured_tensors_may_be_written_to(traced, make, requires_grad):
+    b = torch.tensor([0.3, 0.5, -0.2], dtype=DOUBLE, requires_grad=requires_grad)
+    func, parameters = make(b), [b] if requires_grad else []
+    graphs = traced(func, parameters=parameters)
+    for values in ([0.3, 0.5, -0.2], [-0.6, 0.1, 0.9]):  # they are read anew each time
+        with torch.no_grad():
+            b.copy_(torch.tensor(values))
+        inputs = [Y.clone().requires_grad_(), *parameters]
+        value = func(T, inputs[0])
+        torch.testing.assert_close(run(graphs["rhs"], T, Y), value.detach())
+        for found, true in zip(
+            run(graphs["joint"], T, V, Y), torch.autograd.grad(value, inputs, V, materialize_grads=True), strict=True
+        ):
+            torch.testing.assert_close(found, true)
+        jacobian = torch.autograd.functional.jacobian(lambda y: func(T, y), Y)
+        torch.testing.assert_close(run(graphs["jacobian"], T, Y), jacobian.mT)
+
+
+def scaled(t, y):
+    y.mul_(-1.3)
+    return y
+
+
+def held(t, y):
+    y[0] = 0.0
+    y[1] += t
+    return y * y
+
+
+IN_PLACE = {scaled: lambda y: -1.3 * y, held: lambda y: torch.stack([0 * y[0], (y[1] + T) ** 2, y[2] ** 2])}
+
+
+@pytest.mark.parametrize("func", IN_PLACE)
+def test_dynamics_that_write_to_their_argument_are_functions_of_a_copy(traced, func):
+    graphs, pure, y = traced(func), IN_PLACE[func], Y.clone()
+    torch.testing.assert_close(run(graphs["rhs"], T, y), pure(Y))
+    torch.testing.assert_close(run(graphs["jacobian"], T, y), torch.autograd.functional.jacobian(pure, Y).mT)
+    (found,) = run(graphs["vjp"], T, V, y)
+    torch.testing.assert_close(found, torch.autograd.functional.vjp(pure, Y, V)[1])
+    assert torch.equal(y, Y)
+
+
+def test_writing_to_a_captured_tensor_is_refused():
+    b = torch.ones(3, dtype=DOUBLE)
+    with pytest.raises(UntranslatableError, match="it writes to a tensor that it captures"):
+        trace(lambda y: b.add_(1) * y, [Y])
+
+
+@pytest.mark.parametrize("of_matrix", [torch.linalg.inv, torch.linalg.cholesky, torch.linalg.det])
+def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
+    """A matrix of ones has no inverse, and neither has one of zeros."""
+
+    def func(t, y):
+        return of_matrix(torch.diag(y**2) + 0.1 * torch.outer(y, y)) * torch.eye(3, dtype=DOUBLE) @ y
+
+    functions = Functions(Start(Dynamics(func, Structure.of(Y), (), 1.0), Y, 0.3), (), [])
+    with pytest.raises(UntranslatableError, match="no translation"):  # traced, but for these operations themselves
+        functions.text("rhs")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("operation", [torch.sgn, torch.sign, torch.round, torch.zeros_like])
+def test_derivatives_that_are_zero_everywhere_are_translated(name, operation):
+    func = lambda t, y: operation(y)  # noqa: E731
+    functions = Functions(Start(Dynamics(func, Structure.of(Y), (), 1.0), Y, 0.3), reach(func).tensors, [])
+    assert f"function {name}(" in functions.text(name)
