@@ -26,11 +26,28 @@ Evaluate = Callable[[str, Tensor, Sequence[Tensor], float], None]
 
 @dataclass(frozen=True)
 class Start:
-    """Dynamics at the start of a solve: the flat state there, and the time in the solver's direction."""
+    """Dynamics at the start of a solve.
+
+    Attributes:
+        dynamics: with the value of the right-hand side there, or without.
+        y: the flat state there.
+        s, end: the times of start and end, in the solver's direction.
+    """
 
     dynamics: Dynamics
     y: Tensor
     s: float
+    end: float
+
+    def beside(self) -> Start:
+        """A point close by, where what exists at the start most likely exists, and is another.
+
+        Each number is off by a part of its own size, and has the sign that it has at the start, if any.
+        """
+        y, places = self.y, torch.arange(1, len(self.y) + 1, dtype=self.y.dtype)
+        size = y.abs()
+        size = torch.where(size > 0, size, size.max() if size.any() else 1.0)
+        return Start(self.dynamics, y + size * (1 + places * _GOLDEN % 1) / 32, (self.s + self.end) / 2, self.end)
 
 
 def compare(name: str, evaluate: Evaluate, start: Start) -> None:
@@ -39,35 +56,34 @@ def compare(name: str, evaluate: Evaluate, start: Start) -> None:
     Args:
         name: ``"rhs"``, ``"vjp"``, ``"vjp_p"`` or ``"jacobian"``.
         evaluate: has the function of a name write to a tensor what it makes of vectors and the time.
-        start: with the value of the right-hand side there.
+        start: where.
 
     Raises:
         UntranslatableError: they differ.
         RefusedHereError: they differ, which may be due to this start.
     """
-    y = start.y.contiguous()
-    true = start.dynamics.start if name == "rhs" and start.dynamics.start is not None else _by_torch(name, start, y)
-    found = _found(name, evaluate, true, y, start.s)
+    known = start.dynamics.start
+    true = known if name == "rhs" and known is not None else _by_torch(name, start)
+    found = _found(name, evaluate, true, start)
     if _agree(found, true, size := _size(true)):
         return
     error = f"{_WHAT.get(name, 'the vector-Jacobian product')} at the start is off by {_error(found, true):.2g} of "
     error += f"{size:.2g} when compiled"
-    beside = _beside(y)
+    beside = start.beside()
     try:
-        other = _by_torch(name, start, beside)
+        other = _by_torch(name, beside)
     except Exception as refused:  # func is the solver's to call, along the solution, and nobody else's
         raise RefusedHereError(error) from refused
-    found_beside = _found(name, evaluate, other, beside, start.s)
-    if not _agree(found_beside, other, _size(other)):
+    if not _agree(_found(name, evaluate, other, beside), other, _size(other)):
         raise UntranslatableError(f"{error}: func may depend on something that changes from call to call")
     if not _agree(found, true, max(size, _size(other))):
         raise RefusedHereError(f"{error}, though not beside it: func may bend or jump there")
 
 
-def _by_torch(name: str, start: Start, y: Tensor) -> Tensor:
+def _by_torch(name: str, start: Start) -> Tensor:
     from pyode_bridge.compiled.decompositions import Decomposing  # torch's tracing takes a while to load
 
-    dynamics = start.dynamics
+    dynamics, y = start.dynamics, start.y
     if name == "rhs":
         with torch.no_grad():
             return dynamics.trial(start.s, y)
@@ -78,21 +94,14 @@ def _by_torch(name: str, start: Start, y: Tensor) -> Tensor:
     return products[0] if name == "vjp" else products[1]
 
 
-def _found(name: str, evaluate: Evaluate, like: Tensor, y: Tensor, s: float) -> Tensor:
-    out = torch.empty_like(like)
-    evaluate(name, out, (y,) if name in _WHAT else (_direction(y), y), s)
+def _found(name: str, evaluate: Evaluate, like: Tensor, start: Start) -> Tensor:
+    out, y = torch.empty_like(like), start.y.contiguous()
+    evaluate(name, out, (y,) if name in _WHAT else (_direction(y), y), start.s)
     return out
 
 
 def _direction(y: Tensor) -> Tensor:
     return torch.linspace(0.5, 1.5, len(y), dtype=y.dtype)
-
-
-def _beside(y: Tensor) -> Tensor:
-    """A point at a distance of the state's own size, where each number has the sign that it has in ``y``, if any."""
-    size = y.abs()
-    size = torch.where(size > 0, size, size.max() if size.any() else 1.0)
-    return y + size * (torch.arange(1, len(y) + 1, dtype=y.dtype) * _GOLDEN % 1 / 2)
 
 
 def _size(true: Tensor) -> float:

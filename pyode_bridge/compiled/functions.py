@@ -93,11 +93,12 @@ class Functions:
         return Output(pointer, self._dynamics.structure.dtype)
 
     def _trace(self, function: Callable[..., object], vectors: int = 1) -> Graph:
-        # At the start, since what is computed on the way may not exist elsewhere, such as the inverse of a matrix. Each
-        # vector is a tensor of its own, to be told apart.
-        inputs = [self._start.y.clone(memory_format=torch.contiguous_format) for _ in range(vectors)]
+        # Close to the start, since what is computed on the way, such as the inverse of a matrix, may not exist elsewhere;
+        # but not there, so that the comparison notices what escaped the trace. Vectors are tensors to be told apart.
+        point = self._start.beside()
+        inputs = [point.y.clone() for _ in range(vectors)]
         with torch.no_grad():
-            return trace(function, (self._dynamics.time(self._start.s), *inputs))
+            return trace(function, (self._dynamics.time(point.s), *inputs))
 
     def _made(self, name: str, graph: Graph, pointers: Sequence[str], outputs: Sequence[Output]) -> str:
         dynamics = self._dynamics

@@ -199,7 +199,7 @@ def enter(dynamics: Dynamics, y0: Tensor, t: Tensor, *, products: bool, jacobian
     if dynamics.start is None and translation.has_all(names, jacobian=jacobian):
         return Lane(translation, dynamics, found.tensors, 0.0, home)
     before = len(translation.addresses)
-    start = Start(dynamics, y0, t[0].item())
+    start = Start(dynamics, y0, t[0].item(), t[-1].item())
     try:
         translation.add(names, start, found.tensors, home)
         if len(translation.addresses) > before and reach(dynamics.func).key != found.key:

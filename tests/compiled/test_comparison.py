@@ -92,7 +92,7 @@ def test_dynamics_that_cannot_be_evaluated_beside_the_start_are_refused_there():
     dynamics = Dynamics(func, Structure.of(SLOPE), (), 1.0)
     dynamics.start = -SLOPE
     with pytest.raises(RefusedHereError, match="off by"):
-        compare("rhs", lambda name, out, vectors, s: out.fill_(1.0), Start(dynamics, SLOPE, 0.0))
+        compare("rhs", lambda name, out, vectors, s: out.fill_(1.0), Start(dynamics, SLOPE, 0.0, 1.0))
 
 
 def test_derivatives_that_are_infinite_in_torch_too_agree():

@@ -47,7 +47,7 @@ def translate(problem: Problem) -> None:
     dynamics = problem.dynamics
     found = reach(dynamics.func)
     lanes._places(dynamics.parameters, found)
-    functions = Functions(Start(dynamics, problem.y0, problem.t[0].item()), found.tensors, [])
+    functions = Functions(Start(dynamics, problem.y0, *problem.t[[0, -1]].tolist()), found.tensors, [])
     for name in FUNCTIONS:
         assert f"function {name}(" in functions.text(name)
 

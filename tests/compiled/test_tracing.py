@@ -28,11 +28,11 @@ def run(graph: Graph, *inputs: torch.Tensor) -> object:
 def traced(monkeypatch):
     """The graphs of all functions of dynamics, by name."""
 
-    def traced(func, y=Y, parameters=()):
+    def traced(func, y=Y, parameters=(), names=NAMES):
         found = {}
-        functions = Functions(Start(Dynamics(func, Structure.of(y), parameters, 1.0), y, 0.3), (), [])
+        functions = Functions(Start(Dynamics(func, Structure.of(y), parameters, 1.0), y, 0.3, 1.0), (), [])
         monkeypatch.setattr(functions, "_made", lambda name, graph, *rest: found.update({name: graph}))
-        for name in NAMES:
+        for name in names:
             functions.text(name)
         return found
 
@@ -125,6 +125,14 @@ def test_writing_to_a_captured_tensor_is_refused():
         trace(lambda y: b.add_(1) * y, [Y])
 
 
+@pytest.mark.parametrize("func", [lambda t, y: torch.from_numpy(y.numpy() ** 2), lambda t, y: y * float(t.numpy())])
+def test_what_escapes_the_trace_is_another_value_than_that_at_the_start(traced, func):
+    """A trace follows torch alone; the comparison at the start is to notice what became a constant."""
+    graphs = traced(func, names=["rhs"])
+    found, true = run(graphs["rhs"], T, Y), func(T, Y)
+    assert (found - true).abs().min() > 1e-3 * true.abs().max()
+
+
 @pytest.mark.parametrize("of_matrix", [torch.linalg.inv, torch.linalg.cholesky, torch.linalg.det])
 def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
     """A matrix of ones has no inverse, and neither has one of zeros."""
@@ -132,7 +140,7 @@ def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
     def func(t, y):
         return of_matrix(torch.diag(y**2) + 0.1 * torch.outer(y, y)) * torch.eye(3, dtype=DOUBLE) @ y
 
-    functions = Functions(Start(Dynamics(func, Structure.of(Y), (), 1.0), Y, 0.3), (), [])
+    functions = Functions(Start(Dynamics(func, Structure.of(Y), (), 1.0), Y, 0.3, 1.0), (), [])
     with pytest.raises(UntranslatableError, match="no translation"):  # traced, but for these operations themselves
         functions.text("rhs")
 
@@ -141,5 +149,5 @@ def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
 @pytest.mark.parametrize("operation", [torch.sgn, torch.sign, torch.round, torch.zeros_like])
 def test_derivatives_that_are_zero_everywhere_are_translated(name, operation):
     func = lambda t, y: operation(y)  # noqa: E731
-    functions = Functions(Start(Dynamics(func, Structure.of(Y), (), 1.0), Y, 0.3), reach(func).tensors, [])
+    functions = Functions(Start(Dynamics(func, Structure.of(Y), (), 1.0), Y, 0.3, 1.0), reach(func).tensors, [])
     assert f"function {name}(" in functions.text(name)
