@@ -93,8 +93,8 @@ class Functions:
         return Output(pointer, self._dynamics.structure.dtype)
 
     def _trace(self, function: Callable[..., object], vectors: int = 1) -> Graph:
-        # Close to the start, since what is computed on the way, such as the inverse of a matrix, may not exist elsewhere;
-        # but not there, so that the comparison notices what escaped the trace. Vectors are tensors to be told apart.
+        # Close to the start, since what is computed on the way, such as an inverse matrix, may not exist elsewhere; but
+        # not there, so that the comparison notices what escaped the trace. The vectors are tensors to be told apart.
         point = self._start.beside()
         inputs = [point.y.clone() for _ in range(vectors)]
         with torch.no_grad():

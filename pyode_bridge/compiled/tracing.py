@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,9 +39,10 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
         return function(*given)
 
     try:
-        module = make_fx(called, decomposition_table=table())(*inputs)
-        if _writes(module):
-            module = _without_writing(make_fx(called)(*inputs), inputs)  # which decompositions must not come before
+        with _uncompiled():
+            module = make_fx(called, decomposition_table=table())(*inputs)
+            if _writes(module):  # which decompositions must not come before
+                module = _without_writing(make_fx(called)(*inputs), inputs)
     except UntranslatableError:
         raise
     except Exception as error:
@@ -48,6 +51,12 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
     graph.eliminate_dead_code()
     _eliminate_common_subexpressions(graph)
     return Graph(graph, _outside(module))
+
+
+def _uncompiled() -> contextlib.AbstractContextManager[object]:
+    """Within it, what torch.compile made runs as what it was made of, where it would refuse to be traced."""
+    dynamo: Any = sys.modules.get("torch._dynamo")
+    return contextlib.nullcontext() if dynamo is None else dynamo.config.patch(error_on_nested_fx_trace=False)
 
 
 def _outside(module: fx.GraphModule) -> dict[str, Tensor]:

@@ -2,41 +2,20 @@
 
 import pytest
 import torch
-from torch import fx
 
 from pyode_bridge.compiled.comparison import Start
 from pyode_bridge.compiled.functions import Functions
 from pyode_bridge.compiled.reach import reach
 from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.compiled.tracing import Graph, trace
+from pyode_bridge.compiled.tracing import trace
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.state import Structure
+from tests.compiled.graphs import NAMES, graphs, run
 from tests.problems import DOUBLE
 
-NAMES = ["rhs", "joint", "vjp", "vjp_p", "jacobian"]
 Y = torch.tensor([0.4, -1.1, 0.7], dtype=DOUBLE)
 V = torch.tensor([1.0, 0.5, -2.0], dtype=DOUBLE)
 T = torch.tensor(0.3, dtype=DOUBLE)
-
-
-def run(graph: Graph, *inputs: torch.Tensor) -> object:
-    """What a graph computes, with the tensors from outside as they are now."""
-    return fx.Interpreter(fx.GraphModule(graph.tensors, graph.graph)).run(*inputs)
-
-
-@pytest.fixture
-def traced(monkeypatch):
-    """The graphs of all functions of dynamics, by name."""
-
-    def traced(func, y=Y, parameters=(), names=NAMES):
-        found = {}
-        functions = Functions(Start(Dynamics(func, Structure.of(y), parameters, 1.0), y, 0.3, 1.0), (), [])
-        monkeypatch.setattr(functions, "_made", lambda name, graph, *rest: found.update({name: graph}))
-        for name in names:
-            functions.text(name)
-        return found
-
-    return traced
 
 
 def summed_onto_a_copy(b):
@@ -77,22 +56,22 @@ WRITING = [summed_onto_a_copy, counted_up, written_in_part, activated_in_place]
 
 @pytest.mark.parametrize("requires_grad", [False, True], ids=["tensor", "parameter"])
 @pytest.mark.parametrize("make", WRITING)
-def test_what_is_made_of_captured_tensors_may_be_written_to(traced, make, requires_grad):
+def test_what_is_made_of_captured_tensors_may_be_written_to(make, requires_grad):
     b = torch.tensor([0.3, 0.5, -0.2], dtype=DOUBLE, requires_grad=requires_grad)
     func, parameters = make(b), [b] if requires_grad else []
-    graphs = traced(func, parameters=parameters)
+    traced = graphs(func, Y, parameters)
     for values in ([0.3, 0.5, -0.2], [-0.6, 0.1, 0.9]):  # they are read anew each time
         with torch.no_grad():
             b.copy_(torch.tensor(values))
         inputs = [Y.clone().requires_grad_(), *parameters]
         value = func(T, inputs[0])
-        torch.testing.assert_close(run(graphs["rhs"], T, Y), value.detach())
+        torch.testing.assert_close(run(traced["rhs"], T, Y), value.detach())
         for found, true in zip(
-            run(graphs["joint"], T, V, Y), torch.autograd.grad(value, inputs, V, materialize_grads=True), strict=True
+            run(traced["joint"], T, V, Y), torch.autograd.grad(value, inputs, V, materialize_grads=True), strict=True
         ):
             torch.testing.assert_close(found, true)
         jacobian = torch.autograd.functional.jacobian(lambda y: func(T, y), Y)
-        torch.testing.assert_close(run(graphs["jacobian"], T, Y), jacobian.mT)
+        torch.testing.assert_close(run(traced["jacobian"], T, Y), jacobian.mT)
 
 
 def scaled(t, y):
@@ -110,11 +89,11 @@ IN_PLACE = {scaled: lambda y: -1.3 * y, held: lambda y: torch.stack([0 * y[0], (
 
 
 @pytest.mark.parametrize("func", IN_PLACE)
-def test_dynamics_that_write_to_their_argument_are_functions_of_a_copy(traced, func):
-    graphs, pure, y = traced(func), IN_PLACE[func], Y.clone()
-    torch.testing.assert_close(run(graphs["rhs"], T, y), pure(Y))
-    torch.testing.assert_close(run(graphs["jacobian"], T, y), torch.autograd.functional.jacobian(pure, Y).mT)
-    (found,) = run(graphs["vjp"], T, V, y)
+def test_dynamics_that_write_to_their_argument_are_functions_of_a_copy(func):
+    traced, pure, y = graphs(func, Y), IN_PLACE[func], Y.clone()
+    torch.testing.assert_close(run(traced["rhs"], T, y), pure(Y))
+    torch.testing.assert_close(run(traced["jacobian"], T, y), torch.autograd.functional.jacobian(pure, Y).mT)
+    (found,) = run(traced["vjp"], T, V, y)
     torch.testing.assert_close(found, torch.autograd.functional.vjp(pure, Y, V)[1])
     assert torch.equal(y, Y)
 
@@ -126,10 +105,10 @@ def test_writing_to_a_captured_tensor_is_refused():
 
 
 @pytest.mark.parametrize("func", [lambda t, y: torch.from_numpy(y.numpy() ** 2), lambda t, y: y * float(t.numpy())])
-def test_what_escapes_the_trace_is_another_value_than_that_at_the_start(traced, func):
+def test_what_escapes_the_trace_is_another_value_than_that_at_the_start(func):
     """A trace follows torch alone; the comparison at the start is to notice what became a constant."""
-    graphs = traced(func, names=["rhs"])
-    found, true = run(graphs["rhs"], T, Y), func(T, Y)
+    traced = graphs(func, Y, names=["rhs"])
+    found, true = run(traced["rhs"], T, Y), func(T, Y)
     assert (found - true).abs().min() > 1e-3 * true.abs().max()
 
 
