@@ -21,7 +21,7 @@ using OrdinaryDiffEqVerner: OrdinaryDiffEqVerner
 using PrecompileTools: @compile_workload
 using SciMLBase: SciMLBase, CallbackSet, DAEFunction, DAEProblem, DDEFunction, DDEProblem, DiscreteCallback,
     DynamicalODEProblem, ODEFunction, ODEProblem, SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction,
-    SplitODEProblem, SteadyStateProblem, VectorContinuousCallback
+    SplitODEProblem, SteadyStateProblem
 using SciMLOperators: MatrixOperator
 using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, ForwardDiffSensitivity, ForwardSensitivity, GaussAdjoint,
     GaussKronrodAdjoint, InterpolatingAdjoint, ODEAdjointProblem, ODEForwardSensitivityProblem, QuadratureAdjoint,

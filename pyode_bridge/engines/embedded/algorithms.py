@@ -58,7 +58,7 @@ def _adaptive(name: str, order: int, summary: str, fixed: str | None = None) -> 
         summary,
         default=functools.partial(torchdiffeq_solvers.adaptive, name),
         fixed=None if fixed is None else _fixed(fixed),
-        events=functools.partial(torchdiffeq_solvers.first_crossing, name),
+        events=functools.partial(torchdiffeq_solvers.locate, name),
     )
 
 

@@ -13,7 +13,7 @@ from pyode_bridge.engines.embedded.discrete import TorchAdjoint, recorded
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration, Integrator
 from pyode_bridge.errors import UnsupportedError, near_names
 from pyode_bridge.methods import TORCHDIFFEQ_ALIASES, Method
-from pyode_bridge.problem import Conditions, Crossing, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
+from pyode_bridge.problem import Happened, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.retcodes import raise_for_retcode
 
 CONTINUOUS = ("BacksolveAdjoint", "BacksolveAdjoint()", PaperAdjoint.sensealg)
@@ -85,17 +85,16 @@ class EmbeddedEngine:
             ys.detach(), stats, integration.retcode, self.name, name, "native", pullback, lane_reason=reason
         )
 
-    def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
-        """The first crossing of the conditions in the problem's span, or None."""
+    def locate(self, problem: Problem, happened: Happened) -> None:
+        """Solve until something has happened, or to the end of the problem's span."""
         _check(problem)
         name, ivp, sign = _name(problem.method), _forward(problem), problem.dynamics.sign
         locator = ALGORITHMS[name].events
         if locator is None or ivp.fixed_step:
             able = ", ".join(name for name, algorithm in ALGORITHMS.items() if algorithm.events)
             raise UnsupportedError(f"The embedded engine finds events with {able}, not with {name}. {GET_JULIA}")
-        crossing, ended = locator(ivp, conditions)
+        ended = locator(ivp, happened)
         raise_for_retcode(ended.retcode, t=sign * ended.t_reached, t_end=sign * ivp.t[-1].item(), algorithm=name)
-        return crossing
 
     def solvers(self) -> Sequence[SolverInfo]:
         """The solvers whose packages are installed."""

@@ -161,15 +161,17 @@ class Callbacks:
         return self._pointer(COUNT(self._guarded(function)))
 
     def predicate(self, function: Callable[[Tensor, Any], Any] | None) -> int:
-        """Address of a C function that says whether ``function(t, y)`` is true (1) or false (0); 0 for None."""
-        if function is None:
-            return 0
+        """Address of a C function that says whether ``function(t, y)`` is true; 0 for None."""
+        return 0 if function is None else self.question(lambda s, y: self._dynamics.holds(function, s, y))
+
+    def question(self, function: Callable[[float, Tensor], bool]) -> int:
+        """Address of a C function that says whether a function of time and flat state is true (1) or false (0)."""
 
         def holds(y: int, t: float) -> int:
             if self.error is not None:
                 return FAILED
             try:
-                return int(self._dynamics.holds(function, t, self._state(y)))
+                return int(function(t, self._state(y)))
             except BaseException as error:
                 self.error = error
                 return FAILED

@@ -27,10 +27,10 @@ from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
 from pyode_bridge.options import StepOptions
 from pyode_bridge.problem import (
     AS_ASKED,
+    LOOKS,
     AdjointStats,
-    Conditions,
-    Crossing,
     Gradients,
+    Happened,
     Problem,
     Sensitivity,
     SolverInfo,
@@ -122,26 +122,25 @@ class JuliaEngine:
             lane.free()
         return Trajectory(ys, stats, retcode, self.name, name, kind, pullback, interpolant, lane_reason)
 
-    def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
-        """The first crossing of ``count`` conditions in the problem's span, or None."""
+    def locate(self, problem: Problem, happened: Happened) -> None:
+        """Solve until something has happened, or to the end of the problem's span."""
         _on_cpu(problem)
         self._bridge.check_callable("conditions of events are Python functions")
         algorithm = self._algorithm(problem.method, problem.tolerances, dense=False)
         lane, _ = self._lane(problem, algorithm, None)
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
-        y0, y = problem.y0.contiguous(), torch.empty_like(problem.y0)
+        y0 = problem.y0.contiguous()
         start, end = problem.t[0].item(), problem.t[-1].item()
         with callbacks.raised(), julia_errors(problem.method):
-            s, index, retcode = self._bridge.locate(
+            s, retcode = self._bridge.locate(
                 julia_equation(self._bridge, problem, callbacks),
                 type_name(y0),
                 self._bridge.reads(y0),
                 len(y0),
                 start,
                 end,
-                callbacks.one_input(conditions, count, torch.float64),
-                count,
-                self._bridge.writes(y),
+                callbacks.question(happened),
+                LOOKS,
                 algorithm,
                 julia_tolerance(problem.tolerances.atol),
                 julia_tolerance(problem.tolerances.rtol),
@@ -153,7 +152,6 @@ class JuliaEngine:
         raise_for_retcode(retcode, t=sign * s, t_end=sign * end, algorithm=str(problem.method))
         if lane is not None:
             lane.free()
-        return Crossing(s, index - 1, y) if index else None
 
     def ensemble(self, problem: Problem, notify: Callable[[int], None]) -> Ensemble:
         """Many solves like ``problem`` on Julia's threads; raises UntranslatableError where it does not compile."""
