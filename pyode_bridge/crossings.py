@@ -66,7 +66,7 @@ def slope(
     """``dg/dt`` of a condition along the solution, a scalar, and the velocity there, flat."""
     with torch.enable_grad():
         t, y = t.detach().requires_grad_(), y.detach().requires_grad_()
-        value = condition(t, structure.unpack(y)).sum()
+        value = condition(t, structure.unpack(y.clone())).sum()
         if value.requires_grad:
             g_t, g_y = torch.autograd.grad(value, (t, y), allow_unused=True, materialize_grads=True)
         else:
@@ -136,8 +136,8 @@ class _Watch:
         return Located(self._dynamics.sign * s, index, y, before)
 
     def _values(self, s: float, y: Tensor) -> list[float]:
-        t, state = self._dynamics.time(s), self._dynamics.structure.unpack(y)
-        values = [_number(index, event.condition(t, state)) for index, event in enumerate(self._events)]
+        t, unpack = self._dynamics.time(s), self._dynamics.structure.unpack
+        values = [_number(index, event.condition(t, unpack(y.clone()))) for index, event in enumerate(self._events)]
         if not all(map(math.isfinite, values)):
             raise InputError(f"The events' conditions are {values} at t = {t.item():.6g}; expected finite numbers.")
         return values

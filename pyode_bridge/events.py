@@ -20,7 +20,7 @@ from pyode_bridge.compilation import between_graphs
 from pyode_bridge.crossings import SIGNS, Located, locate, slope
 from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.odeint import run
-from pyode_bridge.preparation import Settings, prepare
+from pyode_bridge.preparation import Settings, check_passed_on, prepare
 from pyode_bridge.state import State, Structure
 
 Condition = Callable[[Tensor, Any], Tensor]
@@ -112,6 +112,7 @@ def solve_events(
         >>> fall = lambda t, y: torch.stack([y[1], torch.tensor(-9.81)])
         >>> bounces = pb.solve_events(fall, torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), [floor])
     """
+    check_passed_on("solve_events", solver)
     if not events:
         raise InputError("events is empty; expected at least one Event. Without events, use odeint.")
     structure = Structure.of(y0)
@@ -175,6 +176,7 @@ def odeint_event(
         SolverError: there is no event within a span of some 10⁹ time units, or a solve failed on the way.
     """
     del odeint_interface
+    check_passed_on("odeint_event", solver)
     checks.function(func, "func")
     checks.function(event_fn, "event_fn")
     structure = Structure.of(y0)
@@ -257,7 +259,7 @@ def _record(
     """
     assert found.index is not None
     condition, before = events[found.index].condition, _valued(y, found.before)
-    value = condition(t, structure.unpack(before))
+    value = condition(t, structure.unpack(before.clone()))
     if value.requires_grad or before.requires_grad:
         mass_matrix = checks.mass_matrix(solver.get("mass_matrix"), structure)
         rate, velocity = slope(func, structure, condition, t, before, mass_matrix)

@@ -35,12 +35,14 @@ class Sensitivity:
         method: the solver of the backward solve.
         tolerances: scalar tolerances of the backward solve.
         options: step options of the backward solve.
+        asked: names of the arguments that say so, beside ``sensealg``.
     """
 
     sensealg: str | None
     method: Method
     tolerances: Tolerances
     options: StepOptions
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)  # freezing takes longer, field by field, at each solve

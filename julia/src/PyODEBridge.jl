@@ -12,7 +12,7 @@ using ChainRulesCore: ChainRulesCore
 using ForwardDiff: ForwardDiff
 using LinearAlgebra: BLAS, I, UniformScaling, cond, mul!, transpose!
 using LinearSolve: LinearSolve
-using Logging: NullLogger, with_logger
+using Logging: Logging, AbstractLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
 using OrdinaryDiffEqLowOrderRK: OrdinaryDiffEqLowOrderRK, DP5
 using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock

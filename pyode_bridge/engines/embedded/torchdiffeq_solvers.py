@@ -154,12 +154,13 @@ def _settings(problem: InitialValueProblem) -> dict[str, Any]:
 def fixed(name: str, problem: InitialValueProblem) -> Integration:
     """The fixed-step method of torchdiffeq called ``name``, stepping from time to time or by ``dt``."""
     func = _CountedFixed(problem)
+    dt, span = problem.options.dt, (problem.t[-1] - problem.t[0]).item()
+    steps = len(problem.t) - 1 if dt is None else span / dt
+    if steps > problem.options.maxiters:  # torchdiffeq makes all times before the first step
+        return func.integration(None, "MaxIters")
     options: dict[str, Any] = {"grid_constructor": lambda func, y0, t: _Times(t)}
-    if problem.options.dt is not None:
-        span = (problem.t[-1] - problem.t[0]).item()
-        if span > problem.options.maxiters * problem.options.dt:  # torchdiffeq makes all times before the first step
-            return func.integration(None, "MaxIters")
-        equidistant = FixedGridODESolver._grid_constructor_from_step_size(problem.options.dt)
+    if dt is not None:
+        equidistant = FixedGridODESolver._grid_constructor_from_step_size(dt)
         options = {"grid_constructor": lambda *args: _Times(equidistant(*args)), "interp": "cubic"}
     try:
         if name == "rk4":

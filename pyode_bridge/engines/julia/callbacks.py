@@ -120,6 +120,13 @@ class Callbacks:
         # Tuples: they reach Julia with the types of their elements, as lists do not.
         return tuple(address for address, _ in found), tuple(env for _, env in found)
 
+    def compiled(self, *, products: bool) -> tuple[int, ...]:
+        """Addresses of the same functions, which any thread may call; 0 for what is not compiled, or not asked for."""
+        assert self.lane is not None
+        unused = set() if products else {"vjp", "vjp_p"}
+        names = "rhs", "vjp", "vjp_p", "jacobian"
+        return tuple(0 if name in unused else self.lane.address(name) or 0 for name in names)
+
     def _parameter_product_pointer(self) -> int:
         if not self._dynamics.parameter_size:
             return address_of(NOTHING) if self.lane is None else self.lane.environment.nothing

@@ -154,12 +154,23 @@ class JuliaEngine:
             lane.free()
 
     def ensemble(self, problem: Problem, notify: Callable[[int], None]) -> Ensemble:
-        """Many solves like ``problem`` on Julia's threads; raises UntranslatableError where it does not compile."""
+        """Many solves like ``problem`` on Julia's threads; raises UntranslatableError where they would call Python."""
         _on_cpu(problem)
+        warn_of_wrong_values(problem.method, problem.options)
+        for name, given in (
+            ("jac_sparsity", problem.sparsity),
+            ("isoutofdomain", problem.options.isoutofdomain),
+            ("unstable_check", problem.options.unstable_check),
+        ):
+            if given is not None:
+                raise UntranslatableError(f"{name} is evaluated in Python")
         sensitivity = problem.sensitivity
         backward = None if sensitivity is None else self._backward(sensitivity)
         algorithm = self._algorithm(problem.method, problem.tolerances, dense=sensitivity is not None)
         lane = self._compiled(problem, algorithm, backward)
+        if lane.address("jacobian") is None and self._takes_jacobian(problem, algorithm, backward):
+            lane.free()
+            raise UntranslatableError("its Jacobian is not translated, as a large one is not")
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = julia_equation(self._bridge, problem, callbacks)
         chosen, _ = self._sensitivity(problem, equation, algorithm, backward)
@@ -278,14 +289,19 @@ class JuliaEngine:
     def _compiled(self, problem: Problem, algorithm: Any, backward: Any) -> Lane:
         if not isinstance(problem.form, Steady | None):
             raise UntranslatableError("the equation has parts of its own")
+        products, jacobian = problem.sensitivity is not None, self._takes_jacobian(problem, algorithm, backward)
+        with julia_errors(problem.method):
+            return enter(
+                problem.dynamics, problem.y0, problem.t, products=products, jacobian=jacobian, home=self._bridge
+            )
+
+    def _takes_jacobian(self, problem: Problem, algorithm: Any, backward: Any) -> bool:
+        """Whether a full Jacobian will be asked for, in one of the directions."""
         sensitivity = problem.sensitivity
-        jacobian = problem.sparsity is None and (
+        return problem.sparsity is None and (
             self._is_implicit(problem.method, algorithm)
             or (sensitivity is not None and self._adjoint_takes_jacobian(sensitivity, backward))
         )
-        dynamics, products = problem.dynamics, sensitivity is not None
-        with julia_errors(problem.method):
-            return enter(dynamics, problem.y0, problem.t, products=products, jacobian=jacobian, home=self._bridge)
 
     def _is_implicit(self, method: Method, algorithm: Any) -> bool:
         key = ("implicit", method.algorithm) if isinstance(method.algorithm, str) else algorithm
@@ -324,7 +340,7 @@ class JuliaEngine:
                     dtmin=options.dtmin,
                     dtmax=options.dtmax,
                     maxiters=options.maxiters,
-                    adaptive=False if method.fixed_step else options.adaptive,
+                    adaptive=options.adaptive_by(method),
                     norm=options.norm,
                     controller=options.controller,
                     **forward_only,
