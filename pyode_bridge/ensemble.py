@@ -25,7 +25,7 @@ from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.executors import Work, solve_in_chunks
 from pyode_bridge.julia_dynamics import JuliaDynamics, is_written
 from pyode_bridge.odeint import solve
-from pyode_bridge.preparation import Settings, prepare
+from pyode_bridge.preparation import Settings, check_passed_on, prepare
 from pyode_bridge.problem import Problem, SolverStats
 from pyode_bridge.stack import Stack
 from pyode_bridge.state import State, flat_real, real_size
@@ -105,6 +105,7 @@ def solve_ensemble(
         >>> sol = pb.solve_ensemble(lambda t, y, p: -p * y, torch.ones(10, 1), torch.tensor([0.0, 1.0]), rates)
     """
     checks.function(func, "func")
+    check_passed_on("solve_ensemble", solver)
     states, parameters = Stack.of(y0, "y0"), None if params is None else Stack.of(params, "params")
     count = states.count
     if parameters is not None and parameters.count != count:
@@ -126,7 +127,8 @@ def solve_ensemble(
         except UntranslatableError as refusal:
             if lane == "compiled":
                 raise UnsupportedError(f"lane='compiled' cannot serve this ensemble, because {refusal}.") from refusal
-            return _one_by_one(func, states, t, parameters, {**settings, "lane": "auto"}, notify)
+            found = _one_by_one(func, states, t, parameters, {**settings, "lane": "auto"}, notify)
+            return replace(found, lane_reason=f"{found.lane_reason}; solved one after another, because {refusal}")
 
 
 def _one_by_one(
@@ -201,6 +203,8 @@ def _on_threads(
     engine = prepared.engine
     if not isinstance(engine, JuliaEngine):
         raise UntranslatableError("the embedded engine has no compiled lane")
+    if prepared.t.requires_grad and torch.is_grad_enabled():
+        raise UntranslatableError("t requires a gradient, which is found with torch")
     y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)
 
     def solved(problem: Problem) -> EnsembleSolution:

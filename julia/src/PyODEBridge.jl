@@ -12,7 +12,7 @@ using ChainRulesCore: ChainRulesCore
 using ForwardDiff: ForwardDiff
 using LinearAlgebra: BLAS, I, UniformScaling, cond, mul!, norm, transpose!
 using LinearSolve: LinearSolve
-using Logging: NullLogger, with_logger
+using Logging: Logging, AbstractLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
 using OrdinaryDiffEqLowOrderRK: OrdinaryDiffEqLowOrderRK, DP5
 using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock, Rodas5P
@@ -21,7 +21,7 @@ using OrdinaryDiffEqVerner: OrdinaryDiffEqVerner, Vern7, Vern9
 using PrecompileTools: @compile_workload
 using SciMLBase: SciMLBase, CallbackSet, DAEFunction, DAEProblem, DDEFunction, DDEProblem, DiscreteCallback,
     DynamicalODEProblem, ODEFunction, ODEProblem, SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction,
-    SplitODEProblem, SteadyStateProblem, VectorContinuousCallback
+    SplitODEProblem, SteadyStateProblem
 using SciMLOperators: MatrixOperator
 using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, ForwardDiffSensitivity, ForwardSensitivity, GaussAdjoint,
     GaussKronrodAdjoint, InterpolatingAdjoint, ODEAdjointProblem, ODEForwardSensitivityProblem, QuadratureAdjoint,

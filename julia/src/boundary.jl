@@ -166,20 +166,20 @@ end
 """The times at which the steps of a dense solution began and ended."""
 step_times(solved::Solved) = convert(Vector{Float64}, solved.sol.t)
 
-"""Find the first of `k` conditions that crosses zero between two times; see `first_crossing`."""
-function locate(equation, type, y0, n, t0, t1, conditions, k, y, alg, abstol, reltol, control)
+"""Solve until something has happened; see `solve_until`."""
+function locate(equation, type, y0, n, t0, t1, happened, looks, alg, abstol, reltol, control)
     T = float_type(type)
     form = suited(equation, alg)
     form isa Partitioned && throw(
         UnsupportedError("$(nameof(typeof(alg))) is a partitioned method, which looks for no events; name another.")
     )
     found = or_stiff() do
-        first_crossing(
-            form, Conditions(pointer_at(conditions), zeros(k)), copy(array(T, y0, n)), Float64(t0), Float64(t1), alg;
-            abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control, y = array(T, y, n)
+        solve_until(
+            form, Predicate(pointer_at(happened)), looks, copy(array(T, y0, n)), Float64(t0), Float64(t1), alg;
+            abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control
         )
     end
-    return found isa FoundStiff ? (found.t, 0, STIFF) : found
+    return found isa FoundStiff ? (found.t, STIFF) : found
 end
 
 """

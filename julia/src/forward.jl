@@ -108,5 +108,4 @@ end
 """The solver's state at `t[i]`: a solution that is not dense holds these alone."""
 state_at(sol, t, i) = sol.dense ? sol(t[i]) : sol.u[i]
 
-# A failed solve is reported by its return code; the solver's own warnings would only repeat it on the terminal.
-quietly(f) = with_logger(f, NullLogger())
+quietly(f) = with_logger(f, Refusing())

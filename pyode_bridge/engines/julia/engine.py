@@ -26,10 +26,10 @@ from pyode_bridge.julia_dynamics import is_written
 from pyode_bridge.methods import Method
 from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
 from pyode_bridge.problem import (
+    LOOKS,
     AdjointStats,
-    Conditions,
-    Crossing,
     Gradients,
+    Happened,
     Problem,
     Sensitivity,
     SolverInfo,
@@ -123,29 +123,28 @@ class JuliaEngine:
             lane.free()
         return Trajectory(ys, stats, retcode, self.name, name, kind, pullback, interpolant, lane_reason)
 
-    def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
-        """The first crossing of ``count`` conditions in the problem's span, or None."""
-        return unnamed.by_suitable_method(lambda made: self._locate(made, conditions, count), problem)
+    def locate(self, problem: Problem, happened: Happened) -> None:
+        """Solve until something has happened, or to the end of the problem's span."""
+        unnamed.by_suitable_method(lambda made: self._locate(made, happened), problem)
 
-    def _locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
+    def _locate(self, problem: Problem, happened: Happened) -> None:
         _on_cpu(problem)
         self._bridge.check_callable("conditions of events are Python functions")
         algorithm = self._named.solver(problem.method)
         lane, _ = self._lane(problem, algorithm, None)
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
-        y0, y = problem.y0.contiguous(), torch.empty_like(problem.y0)
+        y0 = problem.y0.contiguous()
         start, end = problem.t[0].item(), problem.t[-1].item()
         with callbacks.raised(), julia_errors(problem.method):
-            s, index, retcode = self._bridge.locate(
+            s, retcode = self._bridge.locate(
                 julia_equation(self._bridge, problem, callbacks),
                 type_name(y0),
                 self._bridge.reads(y0),
                 len(y0),
                 start,
                 end,
-                callbacks.one_input(conditions, count, torch.float64),
-                count,
-                self._bridge.writes(y),
+                callbacks.question(happened),
+                LOOKS,
                 algorithm,
                 julia_tolerance(problem.tolerances.atol),
                 julia_tolerance(problem.tolerances.rtol),
@@ -159,13 +158,23 @@ class JuliaEngine:
         raise_for_retcode(retcode, t=sign * s, t_end=sign * end, algorithm=str(problem.method))
         if lane is not None:
             lane.free()
-        return Crossing(s, index - 1, y) if index else None
 
     def ensemble(self, problem: Problem, notify: Callable[[int], None]) -> Ensemble:
-        """Many solves like ``problem`` on Julia's threads; raises UntranslatableError where it does not compile."""
+        """Many solves like ``problem`` on Julia's threads; raises UntranslatableError where they would call Python."""
         _on_cpu(problem)
+        warn_of_wrong_values(problem.method, problem.options)
+        for name, given in (
+            ("jac_sparsity", problem.sparsity),
+            ("isoutofdomain", problem.options.isoutofdomain),
+            ("unstable_check", problem.options.unstable_check),
+        ):
+            if given is not None:
+                raise UntranslatableError(f"{name} is evaluated in Python")
         problem, algorithm, backward = self._named.with_solvers(problem)
         lane = self._compiled(problem, algorithm, backward)
+        if lane.address("jacobian") is None and self._takes_jacobian(problem, algorithm, backward):
+            lane.free()
+            raise UntranslatableError("its Jacobian is not translated, as a large one is not")
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = julia_equation(self._bridge, problem, callbacks)
         chosen, _ = self._named.chosen_sensitivity(problem, equation, algorithm, backward)
@@ -222,14 +231,19 @@ class JuliaEngine:
     def _compiled(self, problem: Problem, algorithm: Any, backward: Any) -> Lane:
         if not isinstance(problem.form, Steady | None):
             raise UntranslatableError("the equation has parts of its own")
+        products, jacobian = problem.sensitivity is not None, self._takes_jacobian(problem, algorithm, backward)
+        with julia_errors(problem.method):
+            return enter(
+                problem.dynamics, problem.y0, problem.t, products=products, jacobian=jacobian, home=self._bridge
+            )
+
+    def _takes_jacobian(self, problem: Problem, algorithm: Any, backward: Any) -> bool:
+        """Whether a full Jacobian will be asked for, in one of the directions."""
         sensitivity = problem.sensitivity
-        jacobian = problem.sparsity is None and (
+        return problem.sparsity is None and (
             self._named.is_implicit(problem.method, algorithm)
             or (sensitivity is not None and self._named.adjoint_takes_jacobian(sensitivity, backward))
         )
-        dynamics, products = problem.dynamics, sensitivity is not None
-        with julia_errors(problem.method):
-            return enter(dynamics, problem.y0, problem.t, products=products, jacobian=jacobian, home=self._bridge)
 
     def _control(self, problem: Problem, callbacks: Callbacks) -> Any:
         options = problem.options

@@ -32,7 +32,7 @@ class Named:
         algorithm, sensitivity = self.solver(problem.method), problem.sensitivity
         if sensitivity is None:
             return problem, algorithm, None
-        if not (sensitivity.method_named or sensitivity.method.fixed_step):
+        if "adjoint_method" not in sensitivity.asked and not sensitivity.method.fixed_step:
             chosen = self._chosen_backward(problem, algorithm)
             if chosen:
                 sensitivity = replace(sensitivity, method=Method(chosen))
@@ -94,7 +94,7 @@ class Named:
                     dtmin=options.dtmin,
                     dtmax=options.dtmax,
                     maxiters=options.maxiters,
-                    adaptive=False if method.fixed_step else options.adaptive,
+                    adaptive=options.adaptive_by(method),
                     norm=options.norm,
                     controller=options.controller,
                     until_stiff=method.until_stiff,
