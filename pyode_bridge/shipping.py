@@ -37,7 +37,7 @@ class Shipped:
         pickler = _Pickler(file, tensors)
         try:
             pickler.dump(given)
-        except (pickle.PicklingError, TypeError, AttributeError) as error:
+        except Exception as error:  # what is pickled may refuse it in words of its own
             raise InputError(
                 f"{name} cannot be sent to another process ({error}). Define functions and classes at the top level of "
                 "a module, `pip install cloudpickle` for those that a script or a function defines, and keep what "

@@ -18,7 +18,7 @@ SMALLER = [(2,), (1,), ()]  # of the other tensors of a state
 # Solvers by family, those of the embedded engine and Julia's.
 METHODS: dict[str, dict[str, list[str | None]]] = {
     "explicit": {
-        "embedded": [None, "dopri5", "dopri8", "DP8"],
+        "embedded": [None, "dopri5", "bosh3"],
         "julia": [None, "dopri5", "tsit5", "Vern7", "AutoTsit5(Rosenbrock23())", "BS3"],
     },
     "implicit": {
@@ -78,7 +78,7 @@ class Program:
         else:
             found["rtol"], found["atol"] = (1e-4, 1e-6) if self.dtype == "float32" else (1e-6, 1e-8)
             found["sensealg"] = sensealgs[second % len(sensealgs)]
-            if found["sensealg"] == "TorchAdjoint" and found["method"] in ("DP8", "RadauIIA5"):
+            if found["sensealg"] == "TorchAdjoint" and self.family == "implicit":
                 found["sensealg"] = "BacksolveAdjoint"
         if self.calls == "solve_ensemble" and engine == "embedded" and third % 4 == 0:
             found |= {"executor": POOL, "chunk_size": 1}

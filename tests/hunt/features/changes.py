@@ -49,7 +49,7 @@ def changes_argument(draft: Draft) -> None:
 @feature
 def changes_part_of_argument(draft: Draft) -> None:
     w = draft.parameter()
-    _change(draft, [f"y.view(-1)[:1] += 0.3 * ${w}", "y.view(-1)[0] = 0.5", "y.flatten()[0].sin_()"])
+    _change(draft, [f"y.view(-1)[:1].add_(0.3 * ${w})", "y.view(-1)[0] = 0.5", "y.flatten()[0].sin_()"])
 
 
 @feature

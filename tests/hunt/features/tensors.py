@@ -78,7 +78,9 @@ def computed(draft: Draft) -> None:
     w = draft.name("w")
     draft.makings.append(f"{w} = torch.randn(2).to(dtype).requires_grad_()")
     draft.inputs.append(w)
-    rate = draft.thing(draft.rng.choice([f"{w}.exp()[0]", f"{w}[1:]", f"({w} * {w}).sum()"]), "rate")
+    rate = draft.thing(
+        draft.rng.choice([f"{w}.exp()[0]", f"{w}[1:].view({(1,) * len(draft.shape)})", f"({w} * {w}).sum()"]), "rate"
+    )
     draft.add(f"-0.2 * ${rate} * y")
     if draft.rng.random() < 0.3:  # the same leaf along another way
         draft.things.append(w)
