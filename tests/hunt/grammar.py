@@ -76,7 +76,7 @@ class Program:
             if third % 2:
                 found["options"] = {"step_size" if third % 4 == 1 else "dt": 0.1}
         else:
-            found["rtol"], found["atol"] = (1e-4, 1e-6) if self.dtype == "float32" else (1e-6, 1e-8)
+            found["rtol"], found["atol"] = (1e-5, 1e-6) if self.dtype == "float32" else (1e-6, 1e-8)
             found["sensealg"] = sensealgs[second % len(sensealgs)]
             if found["sensealg"] == "TorchAdjoint" and self.family == "implicit":
                 found["sensealg"] = "BacksolveAdjoint"
@@ -158,8 +158,8 @@ def _lines(draft: Draft, state: str, own: str | None) -> str:
     }[state]
     lines = [UNPACKING[state], *draft.before, *draft.lines, after]
     if own:
-        lines.insert(1, {"p": "rate = p", "(p,)": "rate = p[0]", '{"p": p}': 'rate = p["p"]'}[own])
-        lines.insert(-1, "d = d - 0.3 * rate * y")
+        lines.insert(1, {"p": "own = p", "(p,)": "own = p[0]", '{"p": p}': 'own = p["p"]'}[own])
+        lines.insert(-1, "d = d - 0.3 * own * y")
     return "\n".join(lines)
 
 

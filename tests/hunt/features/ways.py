@@ -48,7 +48,7 @@ def one_parameter_after_another(draft: Draft) -> None:
 @feature
 def branch_on_state(draft: Draft) -> None:
     w = draft.parameter()
-    draft.line(f"if y.sum() > 0:\n    d = d + ${w} * torch.tanh(y.sum())\nelse:\n    d = d - 0.5 * torch.tanh(y.sum())")
+    draft.line(f"x = torch.tanh(y.sum()) ** 2\nif y.sum() > 0:\n    d = d + ${w} * x\nelse:\n    d = d - 0.5 * x")
 
 
 @feature
@@ -66,7 +66,7 @@ def branch_on_grad_mode(draft: Draft) -> None:
 @feature
 def where(draft: Draft) -> None:
     first, second = draft.parameter_like_y(), draft.parameter_like_y()
-    draft.add(f"torch.where(y > 0, ${first} * y, ${second} * torch.sin(y))")
+    draft.add(f"torch.where(y > 0, ${first} * y**2, ${second} * y * torch.sin(y))")
 
 
 @feature
@@ -79,7 +79,9 @@ def where_of_time(draft: Draft) -> None:
 @feature
 def kinks(draft: Draft) -> None:
     w = draft.parameter()
-    form = draft.rng.choice(["(y - 0.1).abs()", "torch.relu(y)", "y.clamp(-0.5, 0.5)", "torch.maximum(y, -y / 2)"])
+    form = draft.rng.choice(
+        ["(y - 0.1).abs() * (y - 0.1)", "torch.relu(y) ** 2", "y.clamp(min=0) * y", "torch.nn.functional.elu(y)"]
+    )
     draft.add(f"${w} * {form}")
 
 
