@@ -25,6 +25,7 @@ class Draft:
         before, lines: lines of the dynamics, some of which come before all others.
         stops: whether a part of the dynamics is hidden from autograd, so that nobody can say what the derivative with
             respect to the times should be.
+        turns: whether something begins or ends within the span, which long steps would miss.
     """
 
     rng: random.Random
@@ -38,6 +39,7 @@ class Draft:
     before: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     stops: bool = False
+    turns: bool = False
     _count: int = 0
 
     @property
@@ -87,6 +89,8 @@ class Draft:
 
     @property
     def later(self) -> tuple[str, str]:
-        """A condition on the time that comes true within the span, and the time since then."""
+        """A condition on the time that comes true within the span, and a smooth factor that vanishes there."""
+        self.turns = True
         middle = round((self.start + self.end) / 2, 3)
-        return (f"t > {middle}", f"(t - {middle})") if self.end > self.start else (f"t < {middle}", f"({middle} - t)")
+        condition = f"t > {middle}" if self.end > self.start else f"t < {middle}"
+        return condition, f"torch.exp(-0.1 / ((t - {middle}).abs() + 0.001))"

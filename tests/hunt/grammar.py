@@ -52,6 +52,7 @@ class Program:
         features: names of what it does.
         calls: ``"odeint"``, ``"solve_ensemble"`` or another of the package's functions.
         family: of the solver, a key of METHODS.
+        turns: whether something begins or ends within the span, which long steps would miss.
         choices: random numbers that choose solvers and options.
     """
 
@@ -61,6 +62,7 @@ class Program:
     features: tuple[str, ...]
     calls: str
     family: str
+    turns: bool
     choices: tuple[int, ...]
 
     def head(self, seed: int | None = None, dtype: str | None = None) -> str:
@@ -77,6 +79,7 @@ class Program:
                 found["options"] = {"step_size" if third % 4 == 1 else "dt": 0.1}
         else:
             found["rtol"], found["atol"] = (1e-5, 1e-6) if self.dtype == "float32" else (1e-6, 1e-8)
+            found["options"] = {"dtmax": 0.05} if self.turns else None
             found["sensealg"] = sensealgs[second % len(sensealgs)]
             if found["sensealg"] == "TorchAdjoint" and self.family == "implicit":
                 found["sensealg"] = "BacksolveAdjoint"
@@ -139,7 +142,14 @@ def program(seed: int) -> Program:
     dtype = rng.choices(["float64", "float32"], [4, 1])[0]
     features = (*names, form, state, calls, family, dtype, "backwards" if end < 0 else "forwards")
     return Program(
-        seed, "\n".join(text) + "\n", dtype, features, calls, family, tuple(rng.randrange(60) for _ in range(3))
+        seed,
+        "\n".join(text) + "\n",
+        dtype,
+        features,
+        calls,
+        family,
+        draft.turns,
+        tuple(rng.randrange(60) for _ in range(3)),
     )
 
 

@@ -8,41 +8,41 @@ from tests.hunt.features.registry import feature
 
 @feature
 def later_parameter(draft: Draft) -> None:
-    condition, since = draft.later
+    condition, weight = draft.later
     w = draft.parameter_like_y()
-    draft.line(f"if {condition}:\n    d = d + 9 * {since} ** 2 * ${w} * torch.cos(y)")
+    draft.line(f"if {condition}:\n    d = d + {weight} * ${w} * torch.cos(y)")
 
 
 @feature
 def later_context(draft: Draft) -> None:
-    condition, since = draft.later
+    condition, weight = draft.later
     w, made = draft.name("w"), draft.name("context")
     draft.makings += [f"{w} = torch.randn(()).to(dtype).requires_grad_()", f"{made} = 2 * {w} + 1"]
     draft.things.append(made)
     draft.inputs += [w, made]
-    draft.line(f"if {condition}:\n    d = d + 9 * {since} ** 2 * ${made} * torch.cos(y)")
+    draft.line(f"if {condition}:\n    d = d + {weight} * ${made} * torch.cos(y)")
 
 
 @feature
 def later_module(draft: Draft) -> None:
-    condition, since = draft.later
+    condition, weight = draft.later
     net = draft.module(f"nn.Linear({draft.size}, {draft.size})")
-    draft.line(f"if {condition}:\n    d = d + 9 * {since} ** 2 * torch.tanh(${net}(y.reshape(-1))).reshape(y.shape)")
+    draft.line(f"if {condition}:\n    d = d + {weight} * torch.tanh(${net}(y.reshape(-1))).reshape(y.shape)")
 
 
 @feature
 def earlier_parameter(draft: Draft) -> None:
-    condition, since = draft.later
+    condition, weight = draft.later
     w = draft.parameter_like_y()
-    draft.line(f"if not ({condition}):\n    d = d - 9 * {since} ** 2 * ${w} * torch.cos(y)")
+    draft.line(f"if not ({condition}):\n    d = d - {weight} * ${w} * torch.cos(y)")
 
 
 @feature
 def one_parameter_after_another(draft: Draft) -> None:
-    condition, since = draft.later
+    condition, weight = draft.later
     first, second = draft.parameter(), draft.parameter()
     draft.line(f"rate = ${first} if {condition} else ${second}")
-    draft.add(f"9 * {since} ** 2 * rate * torch.cos(y)")
+    draft.add(f"{weight} * rate * torch.cos(y)")
 
 
 @feature
@@ -71,9 +71,9 @@ def where(draft: Draft) -> None:
 
 @feature
 def where_of_time(draft: Draft) -> None:
-    condition, since = draft.later
+    condition, weight = draft.later
     w = draft.parameter_like_y()
-    draft.add(f"torch.where({condition}, 9 * {since} ** 2 * ${w}, torch.zeros_like(y))")
+    draft.add(f"torch.where({condition}, {weight} * ${w}, torch.zeros_like(y))")
 
 
 @feature
