@@ -22,8 +22,8 @@ end
 @testset "quadrature" begin
     @testset "from $from to $to" for (from, to) in ((0.0, 3.0), (3.0, 0.0))
         sign = to > from ? 1 : -1
-        smooth((out, t, λ)) = (out[1] = only(λ); out[2] = 1; nothing)
-        found, evaluated = integral((arguments...) -> smooth(arguments), from, to)
+        smooth(out, t, λ) = (out[1] = only(λ); out[2] = 1; nothing)
+        found, evaluated = integral(smooth, from, to)
         @test found ≈ sign .* [exp(3) - 1, 3] rtol = 1.0e-9
         @test evaluated < 200
 
