@@ -105,8 +105,8 @@ class Program:
         )
 
 
-def program(seed: int) -> Program:
-    """The program of a seed."""
+def program(seed: int, twice: bool = False) -> Program:
+    """The program of a seed; ``twice`` has its loss depend on gradients."""
     rng = random.Random(seed)
     family = rng.choices(["explicit", "implicit", "fixed"], [6, 2, 2])[0]
     calls = rng.choices(["odeint", "solve", "odeint_adjoint", "solve_ensemble"], [5, 1, 1, 2])[0]
@@ -137,10 +137,19 @@ def program(seed: int) -> Program:
         f"params = {own or None}",
         f"inputs = [{', '.join(draft.inputs)}]",
         "",
-        _loss(rng, state),
+        _loss(rng, state, twice),
     ]
     dtype = rng.choices(["float64", "float32"], [4, 1])[0]
-    features = (*names, form, state, calls, family, dtype, "backwards" if end < 0 else "forwards")
+    features = (
+        *names,
+        form,
+        state,
+        calls,
+        family,
+        dtype,
+        "backwards" if end < 0 else "forwards",
+        "twice" if twice else "once",
+    )
     return Program(
         seed,
         "\n".join(text) + "\n",
@@ -236,9 +245,16 @@ def _times(draft: Draft, family: str, ensemble: bool) -> str:
     return f"t = {text.format(values)}"
 
 
-def _loss(rng: random.Random, state: str) -> str:
+def _loss(rng: random.Random, state: str, twice: bool) -> str:
+    """A function of the values; with ``twice``, of their gradients."""
     parts = {"tensor": "[y]", "dict": '[y["y"], y["z"]]', "dict_in_other_order": '[y["z"], y["y"]]'}.get(state, "y")
     pick = rng.choice(["part", "part", "part[-1]", "part[1:]"])
     weighted = f"(torch.linspace(0.5, 1.5, {pick}.numel()).to(dtype).reshape({pick}.shape) * {pick}).sum()"
     form = rng.choice([weighted, weighted, f"{pick}.square().sum()"])
-    return f"def loss(y):\n    return sum({form} for part in {parts})"
+    lines = [f"found = sum({form} for part in {parts})"]
+    if twice:
+        lines += [
+            "grads = torch.autograd.grad(found, inputs, create_graph=True, allow_unused=True)",
+            "found = sum(grad.abs().square().sum() for grad in grads if grad is not None)",
+        ]
+    return "\n    ".join(["def loss(y):", *lines, "return found"])
