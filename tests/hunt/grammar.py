@@ -148,7 +148,6 @@ def program(seed: int, twice: bool = False) -> Program:
         family,
         dtype,
         "backwards" if end < 0 else "forwards",
-        "twice" if twice else "once",
     )
     return Program(
         seed,
