@@ -11,9 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pyode_bridge.compiled.decompositions import table
 from pyode_bridge.compiled.refusals import UntranslatableError
+
+DEPENDS_ON_DATA = "it takes a Python value out of a tensor, as in a condition, so its operations depend on the data"
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
     """
 
     def called(*given: Tensor) -> Any:  # whatever the function's own signature is
-        return function(*given)
+        with _Numbers(), _Arrays():  # type: ignore[no-untyped-call]
+            return function(*given)
 
     try:
         with _uncompiled():
@@ -51,6 +56,32 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
     graph.eliminate_dead_code()
     _eliminate_common_subexpressions(graph)
     return Graph(graph, _outside(module))
+
+
+class _Numbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Refuses Python numbers out of tensors, which would stay in the graph while the tensors change.
+
+    Those out of tensors of whole numbers, which may decide on operations, are in the key of a graph.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        value = func(*args, **(kwargs or {}))
+        if isinstance(value, (bool, int, float, complex)) and any(map(_is_inexact, args)):
+            raise UntranslatableError(DEPENDS_ON_DATA)
+        return value
+
+
+class _Arrays(TorchFunctionMode):
+    """Refuses lists and NumPy's arrays of a tensor's elements likewise."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (Tensor.tolist, Tensor.numpy, Tensor.__array__) and _is_inexact(args[0]):
+            raise UntranslatableError(DEPENDS_ON_DATA)
+        return func(*args, **(kwargs or {}))
+
+
+def _is_inexact(value: Any) -> bool:
+    return isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
 
 
 def _uncompiled() -> contextlib.AbstractContextManager[object]:
@@ -126,7 +157,7 @@ def _eliminate_common_subexpressions(graph: fx.Graph) -> None:
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     if lines and "data-dependent control flow" in str(error):
-        return "it takes a Python value out of a tensor, as in a condition, so its operations depend on the data"
+        return DEPENDS_ON_DATA
     return f"{type(error).__name__}: {lines[0] if lines else ''}"
 
 

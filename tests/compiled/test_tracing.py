@@ -1,5 +1,8 @@
 """What is traced computes what the function does, whatever it writes to and wherever it exists; torch is the judge."""
 
+import ctypes
+
+import numpy as np
 import pytest
 import torch
 
@@ -104,9 +107,12 @@ def test_writing_to_a_captured_tensor_is_refused():
         trace(lambda y: b.add_(1) * y, [Y])
 
 
-@pytest.mark.parametrize("func", [lambda t, y: torch.from_numpy(y.numpy() ** 2), lambda t, y: y * float(t.numpy())])
-def test_what_escapes_the_trace_is_another_value_than_that_at_the_start(func):
+def test_what_escapes_the_trace_is_another_value_than_that_at_the_start():
     """A trace follows torch alone; the comparison at the start is to notice what became a constant."""
+
+    def func(t, y):
+        return y * ctypes.c_double.from_address(t.data_ptr()).value
+
     traced = graphs(func, Y, names=["rhs"])
     found, true = run(traced["rhs"], T, Y), func(T, Y)
     assert (found - true).abs().min() > 1e-3 * true.abs().max()
@@ -130,3 +136,31 @@ def test_derivatives_that_are_zero_everywhere_are_translated(name, operation):
     func = lambda t, y: operation(y)  # noqa: E731
     functions = Functions(Start(Dynamics(func, Structure.of(Y), (), 1.0), Y, 0.3, 1.0), reach(func).tensors, [])
     assert f"function {name}(" in functions.text(name)
+
+
+READING = {
+    "item": lambda c, y: c.item() * y,
+    "float": lambda c, y: float(c) * y,
+    "int": lambda c, y: int(c * 0 + 2) * y + int(c) * y,
+    "bool": lambda c, y: y if c else -y,
+    "comparison": lambda c, y: y if c > 0 else -y,
+    "equal": lambda c, y: y if torch.equal(c, c * 2) else -y,
+    "close": lambda c, y: y if torch.allclose(c, c * 2) else -y,
+    "list": lambda c, y: c.tolist() * y,
+    "array": lambda c, y: torch.from_numpy(c.numpy()) * y,
+    "as an array": lambda c, y: torch.as_tensor(np.asarray(c)) * y,
+    "array of the state": lambda c, y: torch.from_numpy(y.numpy() ** 2),
+}
+
+
+@pytest.mark.parametrize("way", READING)
+def test_a_number_out_of_a_captured_tensor_is_refused(way):
+    c = torch.tensor(0.7, dtype=DOUBLE)
+    with pytest.raises(UntranslatableError, match="takes a Python value out of a tensor"):
+        trace(lambda t, y: READING[way](c, y), (T, Y))
+
+
+def test_a_number_out_of_whole_numbers_is_not():
+    place = torch.tensor(2)
+    graph = trace(lambda t, y: y[place.item()] * y, (T, Y))
+    assert graph.tensors == {}

@@ -63,3 +63,15 @@ def test_a_worker_does_not_remember_what_func_computed_from_other_values() -> No
         torch.testing.assert_close(y, exact, rtol=1e-6, atol=1e-8)
         (grad,) = torch.autograd.grad(y.sum(), k)
         torch.testing.assert_close(grad, torch.autograd.grad(exact.sum(), k)[0], rtol=1e-5, atol=1e-7)
+
+
+def test_a_number_out_of_a_captured_tensor_is_taken_anew_by_each_solve(engine: str) -> None:
+    """It was part of the translation, which later solves used with other tensors."""
+
+    def func(t: Tensor, y: Tensor) -> Tensor:
+        return factor.item() * rate * y
+
+    for value in (0.5, 0.5, 1.5):
+        factor, rate = torch.tensor(value, dtype=DOUBLE), torch.tensor(-value, dtype=DOUBLE, requires_grad=True)
+        y = pyode_bridge.odeint(func, torch.ones(1, dtype=DOUBLE), T, method="dopri5", engine=engine)
+        torch.testing.assert_close(y[:, 0].detach(), torch.exp(-(value**2) * T), rtol=1e-6, atol=1e-8)
