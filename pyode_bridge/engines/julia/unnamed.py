@@ -77,8 +77,8 @@ def _check_size(problem: Problem, s: float) -> None:
         raise SolverError(
             f"No method is named, and the problem is stiff, as was found at t = {t:.6g}: explicit steps are as long as "
             f"is stable, and many more would follow. Solvers for stiff problems keep a dense Jacobian, which is made "
-            f"unasked up to {LARGEST} components, and here are {size}. Give jac_sparsity where few components depend on "
-            "each other; or name a method: 'FBDF(linsolve=KrylovJL_GMRES())' keeps no matrix, 'ROCK4' suits diffusion, "
+            f"unasked up to {LARGEST} components, and here are {size}. Give jac_sparsity where few components depend "
+            "on each other; or name a method: 'FBDF(linsolve=KrylovJL_GMRES())' keeps no matrix, 'ROCK4' suits diffusion, "
             "'FBDF' or 'Rodas5P' take the memory, and 'Tsit5' goes on in short steps.",
             retcode=STIFF,
             t=t,
