@@ -205,10 +205,10 @@ class Dynamics:
         lost = lost_leaves(value, (*self.parameters, y), lambda: self._evaluate(s, y))
         if lost:
             raise UnsupportedError(
-                f"{self._name} at t = {self.sign * s:.6g} uses a tensor of shape {tuple(lost[0].shape)} that requires a "
-                "gradient. It did not at the start, nor is the tensor seen among its attributes, its closure or global "
-                "variables, so that the gradient would be lost. Pass a module that has it as a parameter, or list every "
-                "tensor whose gradient you want in adjoint_params."
+                f"{self._name} at t = {self.sign * s:.6g} uses a tensor of shape {tuple(lost[0].shape)} whose gradient "
+                "would be lost: it did not at the start, nor is the tensor seen among its attributes, its closure or "
+                "global variables. Pass a module that has it as a parameter, or list every tensor whose gradient you "
+                "want in adjoint_params."
             )
         return value
 

@@ -109,11 +109,9 @@ class JuliaDynamics(torch.nn.Module):
 def is_written(func: Any) -> TypeGuard[JuliaDynamics]:
     """Whether ``func`` is Julia's function of given tensors and nothing else.
 
-    What a subclass, hooks or other tensors, from which its own were computed, make of it is Python's.
+    What a subclass or hooks make of it is Python's.
     """
-    if type(func) is not JuliaDynamics or func._forward_hooks or func._forward_pre_hooks:
-        return False
-    return all(tensor.is_leaf for tensor in func.tensors())
+    return type(func) is JuliaDynamics and not func._forward_hooks and not func._forward_pre_hooks
 
 
 def _names(p: Any) -> tuple[str, ...]:

@@ -57,17 +57,27 @@ def listed_parameters(adjoint_params: Iterable[Tensor]) -> list[Tensor]:
     return listed
 
 
-def wanted(func: Callable[..., Any], value: Tensor, again: Callable[[], Tensor]) -> Wanted:
+def reached(func: Callable[..., Any]) -> Reach | None:
+    """What a walk through ``func`` finds; None where it meets what it cannot tell.
+
+    Walk before any evaluation: a tensor that one computes and leaves behind in an attribute is none from outside.
+    """
+    try:
+        return reach(func)
+    except UntranslatableError:
+        return None
+
+
+def wanted(func: Callable[..., Any], found: Reach | None, value: Tensor, again: Callable[[], Tensor]) -> Wanted:
     """Every tensor of ``func`` that requires a gradient, whether the start depends on it or not.
 
-    Those are a module's own parameters; what a walk through attributes, closures and global variables reaches; and, of
-    what neither tells, the leaves that ``value`` depends on, the right-hand side at the start under autograd. Leaves
-    that ``again``, another evaluation there, does not repeat were made by the evaluation itself, as by
-    ``requires_grad_()`` on the state.
+    Those are a module's own parameters; what was `reached` by attributes, closures and global variables; and, of what
+    neither tells, the leaves that ``value`` depends on, the right-hand side at the start under autograd. Leaves that
+    ``again``, another evaluation there, does not repeat were made by the evaluation itself, as by ``requires_grad_()``
+    on the state.
     """
-    found = _reached(func)
     own = func.parameters() if isinstance(func, torch.nn.Module) else ()
-    everything = (*own, *(() if found is None else found.tensors))
+    everything = (*own, *(() if found is None else (*found.tensors, *found.complexes)))
     known = _unique(tensor for tensor in everything if tensor.requires_grad)
     edges, cuts = _cut(value, [tensor for tensor in known if not tensor.is_leaf])
     met = _leaves(edges)
@@ -104,17 +114,9 @@ def are_entangled(tensors: Sequence[Tensor]) -> bool:
     return bool(_among(_leaves(behind), tensors)) or any(_edge(tensor) in behind for tensor in computed)
 
 
-def graph_leaves(value: Tensor) -> list[Tensor]:
+def _graph_leaves(value: Tensor) -> list[Tensor]:
     """The leaf tensors that ``value`` depends on and that require a gradient."""
     return _leaves(_edges([_edge(value)]))
-
-
-def _reached(func: Callable[..., Any]) -> Reach | None:
-    """None where it cannot be told."""
-    try:
-        return reach(func)
-    except UntranslatableError:
-        return None
 
 
 def _cut(value: Tensor, computed: Sequence[Tensor]) -> tuple[dict[_Edge, None], list[Tensor]]:
@@ -168,7 +170,7 @@ def _lasting(leaves: list[Tensor], again: Callable[[], Tensor]) -> list[Tensor]:
     """Those that another evaluation depends on too."""
     if not leaves:
         return []
-    return _among(leaves, graph_leaves(again()))
+    return _among(leaves, _graph_leaves(again()))
 
 
 def _among(tensors: Iterable[Tensor], others: Iterable[Tensor]) -> list[Tensor]:

@@ -19,7 +19,7 @@ from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.julia_dynamics import is_written
 from pyode_bridge.methods import as_method
 from pyode_bridge.options import StepOptions
-from pyode_bridge.parameters import Wanted, listed_parameters, wanted
+from pyode_bridge.parameters import Wanted, listed_parameters, reached, wanted
 from pyode_bridge.parts import check_parts, flat_parts
 from pyode_bridge.problem import Engine, Problem, Sensitivity, Tolerances
 from pyode_bridge.sparsity import Sparsity
@@ -205,20 +205,24 @@ def _dynamics(
     def made(found: Wanted, **known: Any) -> Dynamics:
         return Dynamics(func, structure, found.parameters, sign, used=found.used, complete=found.complete, **known)
 
-    known = None if translations is None else familiar.look(func, structure, sign, translations)
+    recorded = torch.is_grad_enabled()
+    found = reached(func) if translations is not None or (recorded and adjoint_params is None) else None
+    known = None
+    if found is not None and translations is not None:
+        known = familiar.look(found, structure, sign, translations)
     if known is not None:
         return made(known.wanted, familiar=known)
     checks.device(structure, func)
     if translations is not None and is_written(func):
         # What a trial would find, Julia finds, in the process where it runs.
-        tensors = [tensor for tensor in func.tensors() if tensor.requires_grad] if torch.is_grad_enabled() else ()
+        tensors = [tensor for tensor in func.tensors() if tensor.requires_grad] if recorded else ()
         return made(Wanted(tensors, tensors))
     alone = made(Wanted())
     with hooks.apart():
         value = alone.tried(s0, y0)
         start = value.detach()
-        if not torch.is_grad_enabled():
+        if not recorded:
             return made(Wanted(), start=start)
         if adjoint_params is not None:
             return made(Wanted(listed_parameters(adjoint_params), None), start=start)
-        return made(wanted(func, value, lambda: alone.trial(s0, y0)), start=start)
+        return made(wanted(func, found, value, lambda: alone.trial(s0, y0)), start=start)

@@ -6,7 +6,6 @@ means the same graph, so that they stand at the same places, and the translation
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge import levels
-from pyode_bridge.compiled.reach import Reach, reach
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.reach import Reach
 from pyode_bridge.parameters import Wanted, are_entangled
 from pyode_bridge.state import Structure
 
@@ -58,12 +56,8 @@ class Familiar:
         return translations.familiar.get(self.key, (None,))[0]
 
 
-def look(func: Callable[..., Any], structure: Structure, sign: float, translations: Translations) -> Familiar | None:
-    """What is known of ``func``; None where it was not translated yet, or may depend on more than can be told."""
-    try:
-        found = reach(func)
-    except UntranslatableError:
-        return None
+def look(found: Reach, structure: Structure, sign: float, translations: Translations) -> Familiar | None:
+    """What is known of dynamics with this reach; None where they were not translated yet, or may depend on more."""
     key = _key(found, structure, sign, recorded=torch.is_grad_enabled())
     known = None if key is None else translations.familiar.get(key)
     if known is None:

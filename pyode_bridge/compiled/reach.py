@@ -60,11 +60,13 @@ class Reach:
         tensors: those of floating-point numbers, in the order of the walk, each once.
         whole: whether nothing can change what the function computes without changing the key, as far as can be told;
             else it reaches an object of which the key knows the identity alone.
+        complexes: tensors of complex numbers that require a gradient; their values are in the key.
     """
 
     key: tuple[Any, ...]
     tensors: tuple[Tensor, ...]
     whole: bool
+    complexes: tuple[Tensor, ...] = ()
 
     @property
     def computed(self) -> set[int]:
@@ -84,7 +86,7 @@ def reach(func: Callable[..., Any]) -> Reach:
     """Walk ``func``; raises UntranslatableError where it reaches something that no key can hold."""
     walk = _Walk()
     walk.visit(func)
-    return Reach(tuple(walk.key), tuple(walk.tensors), walk.whole)
+    return Reach(tuple(walk.key), tuple(walk.tensors), walk.whole, tuple(walk.complexes))
 
 
 class _Identity:
@@ -106,6 +108,7 @@ class _Walk:
     def __init__(self) -> None:
         self.key: list[Any] = []
         self.tensors: list[Tensor] = []
+        self.complexes: list[Tensor] = []
         self.whole = True
         self._seen: dict[int, int] = {}
         self._kept: list[Any] = []  # so that no identity is given away during the walk
@@ -143,7 +146,8 @@ class _Walk:
         elif tensor.numel() > LARGEST_ARRAY:
             raise UntranslatableError(f"func uses a tensor of {tensor.numel()} whole or complex numbers")
         else:  # an index or a mask: which operations follow may depend on it
-            self.whole &= not tensor.requires_grad  # a complex one
+            if tensor.requires_grad:
+                self.complexes.append(tensor)
             self.key.append(tensor.detach().cpu().numpy().tobytes())
 
     def _object(self, value: Any, kind: type) -> None:
