@@ -75,8 +75,9 @@ def odeint(
         engine: ``"julia"``, ``"embedded"`` or ``"auto"`` (the default; also the variable PYODE_BRIDGE_ENGINE).
         adjoint_rtol, adjoint_atol, adjoint_method, adjoint_options: the same for the backward solve; they default to
             the forward solve's (the tightest, where tolerances differ between components).
-        adjoint_params: tensors that gradients shall reach; default: the module's parameters and whatever leaf tensors
-            ``func`` is found to use.
+        adjoint_params: tensors that gradients shall reach; default: every tensor that requires a gradient and that
+            ``func`` reaches as its parameter or attribute, in a closure or as a global variable, and others that it
+            uses at the start.
         mass_matrix: ``M`` of ``M dy/dt = func(t, y)``, shape ``(n, n)`` with ``n`` the state's number of elements;
             singular for a differential-algebraic equation. For implicit solvers such as ``"Rodas5P"`` and ``"FBDF"``.
         jac_sparsity: pattern of the Jacobian over the flat state, shape ``(n, n)``, dense or sparse, non-zero where a

@@ -64,7 +64,7 @@ def reached(func: Callable[..., Any]) -> Reach | None:
     """
     try:
         return reach(func)
-    except UntranslatableError:
+    except (UntranslatableError, RecursionError):
         return None
 
 

@@ -89,6 +89,13 @@ def reach(func: Callable[..., Any]) -> Reach:
     return Reach(tuple(walk.key), tuple(walk.tensors), walk.whole, tuple(walk.complexes))
 
 
+def _bytes(tensor: Tensor) -> bytes:
+    try:
+        return tensor.detach().cpu().resolve_conj().resolve_neg().numpy().tobytes()
+    except (RuntimeError, TypeError) as error:
+        raise UntranslatableError(f"func uses a tensor of {tensor.dtype} whose numbers cannot be read") from error
+
+
 class _Identity:
     """An object as itself, kept alive so that no other takes its place."""
 
@@ -148,7 +155,7 @@ class _Walk:
         else:  # an index or a mask: which operations follow may depend on it
             if tensor.requires_grad:
                 self.complexes.append(tensor)
-            self.key.append(tensor.detach().cpu().numpy().tobytes())
+            self.key.append(_bytes(tensor))
 
     def _object(self, value: Any, kind: type) -> None:
         self.key.append(kind)
@@ -165,13 +172,18 @@ class _Walk:
         self.visit(partial.args)
         self.visit(partial.keywords)
 
+    def _count(self, items: int) -> None:
+        self.key.append(items)
+        if len(self.key) + items > LARGEST_REACH:
+            raise UntranslatableError(f"func reaches more than {LARGEST_REACH} objects")
+
     def _sequence(self, sequence: Sequence[Any]) -> None:
-        self.key.append(len(sequence))
+        self._count(len(sequence))
         for item in sequence:
             self.visit(item)
 
     def _set(self, items: Set[Any]) -> None:
-        self.key.append(len(items))
+        self._count(len(items))
         for item in sorted(items, key=repr):
             self.visit(item)
 
@@ -190,7 +202,7 @@ class _Walk:
         self.whole &= isinstance(value, _UNCHANGING) or _is_library_callable(value)
 
     def _mapping(self, mapping: Any) -> None:
-        self.key.append(len(mapping))
+        self._count(len(mapping))
         for name, item in mapping.items():
             self.visit(name)
             self.visit(item)
