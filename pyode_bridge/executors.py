@@ -19,7 +19,7 @@ from pyode_bridge.chunks import Done, Task, work
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines import ENGINE_VARIABLE
 from pyode_bridge.errors import InputError, WorkerError
-from pyode_bridge.parameters import listed_parameters, lost_leaves
+from pyode_bridge.parameters import Wanted, listed_parameters, lost_leaves
 from pyode_bridge.shipping import Shipped
 from pyode_bridge.stack import Stack
 from pyode_bridge.state import State, Structure
@@ -93,7 +93,7 @@ def _check_that_gradients_arrive(work: Work, shipped: Shipped, start: float) -> 
     state = work.states.detached().row(0)
     more = () if work.params is None else (work.params.detached().row(0),)
     structure = Structure.of(state)
-    dynamics = Dynamics(lambda t, y: work.func(t, y, *more), structure, (), 1.0)
+    dynamics = Dynamics(lambda t, y: work.func(t, y, *more), structure, Wanted(), 1.0)
     flat = structure.pack(state)
     lost = lost_leaves(dynamics.trial(start, flat), shipped.tensors, lambda: dynamics.trial(start, flat))
     if lost:

@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.parameters import Wanted
 from pyode_bridge.state import Structure
 
 _EXPECTED = "expected a tensor of float32 or float64, a dict of such tensors by name, or None"
@@ -147,7 +148,7 @@ class _Called(torch.autograd.Function):
         ctx.wanted = ctx.needs_input_grad[4:]
         alone = func.detached()
         wanted = [tensor for tensor, needed in zip(alone.tensors(), ctx.wanted, strict=True) if needed]
-        ctx.dynamics = Dynamics(alone, structure, wanted, 1.0)
+        ctx.dynamics = Dynamics(alone, structure, Wanted(wanted), 1.0)
         ctx.t, ctx.y = t.item(), y.detach().contiguous()
         return _call("rhs", ctx.dynamics, torch.empty_like(ctx.y), [ctx.y], ctx.t)
 

@@ -201,8 +201,9 @@ def run(prepared: Prepared) -> tuple[Tensor, Trajectory]:
             trajectory = engine.solve(problem)
         return trajectory.ys, trajectory
     trajectories: list[Trajectory] = []
+    wanted = problem.dynamics.wanted
     ys = OdeSolve.apply(  # type: ignore[no-untyped-call]
-        engine, problem, trajectories, prepared.y0, prepared.t, *problem.dynamics.parameters
+        engine, problem, trajectories, prepared.y0, prepared.t, *wanted.parameters, *wanted.unmet
     )
     return ys, trajectories[0]
 

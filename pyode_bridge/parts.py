@@ -12,6 +12,7 @@ from pyode_bridge import checks
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.errors import InputError
 from pyode_bridge.forms import Halves, OneInput, Operator, Terms, TwoInputs
+from pyode_bridge.parameters import Wanted
 from pyode_bridge.state import State, Structure, flat_real
 
 
@@ -180,7 +181,7 @@ def _columns(func: Quasilinear, dynamics: Dynamics) -> OneInput:
 
 def _terms(func: Split, dynamics: Dynamics) -> Terms:
     structure = dynamics.structure
-    explicit = Dynamics(func.explicit, structure, (), dynamics.sign)
+    explicit = Dynamics(func.explicit, structure, Wanted(), dynamics.sign)
     if isinstance(func.implicit, Tensor):
         return Terms(dynamics.sign * func.implicit.detach().to("cpu", structure.dtype), explicit)
-    return Terms(Dynamics(func.implicit, structure, (), dynamics.sign), explicit)
+    return Terms(Dynamics(func.implicit, structure, Wanted(), dynamics.sign), explicit)

@@ -84,7 +84,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     lane = checks.lane(settings.lane)
     translations = engine.translations if lane != "callback" and settings.adjoint_params is None else None
     dynamics = _dynamics(func, structure, s0, start, sign, settings.adjoint_params, translations)
-    differentiable = (flat_y0, times, *dynamics.parameters)
+    differentiable = (flat_y0, times, *dynamics.parameters, *dynamics.wanted.unmet)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
     increasing = levels.plain(times).to("cpu", torch.float64, copy=True)
     problem = Problem(
@@ -203,7 +203,7 @@ def _dynamics(
     """
 
     def made(found: Wanted, **known: Any) -> Dynamics:
-        return Dynamics(func, structure, found.parameters, sign, used=found.used, complete=found.complete, **known)
+        return Dynamics(func, structure, found, sign, **known)
 
     recorded = torch.is_grad_enabled()
     found = reached(func) if translations is not None or (recorded and adjoint_params is None) else None

@@ -191,6 +191,57 @@ def test_the_discrete_adjoint_reaches_it_too(engine: str) -> None:
     )
 
 
+def test_second_derivatives_and_retained_graphs_of_what_is_met_later(engine: str) -> None:
+    """From 1, ``y' = -a y`` up to 0.4 and then ``y' = -b y`` end at ``exp(-0.4 a - 0.6 b)``."""
+    a, b = (torch.tensor(value, dtype=DOUBLE, requires_grad=True) for value in (0.5, 0.3))
+    y0, values = torch.ones(1, dtype=DOUBLE), {"a": a, "b": b}
+    end = pb.odeint(lambda t, y: -values["a" if t < 0.4 else "b"] * y, y0, T, engine=engine, **TIGHT)[-1].sum()
+    exact = torch.exp(-0.4 * a - 0.6 * b)
+    for _ in range(2):
+        first = torch.autograd.grad(end, [a, b], create_graph=True)
+        true = torch.autograd.grad(exact, [a, b], create_graph=True)
+        torch.testing.assert_close(first, true, rtol=1e-5, atol=1e-6)
+        second = torch.autograd.grad(first[0] + first[1], [a, b], retain_graph=True)
+        torch.testing.assert_close(
+            second, torch.autograd.grad(true[0] + true[1], [a, b], retain_graph=True), rtol=1e-5, atol=1e-6
+        )
+
+
+def test_what_is_met_later_may_not_change_before(engine: str) -> None:
+    both = Switched()
+    y = pb.odeint(both.rate, Y0, T, engine=engine, **TIGHT)
+    with torch.no_grad():
+        both.second[0].weight.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_what_dynamics_never_use_is_left_alone(engine: str) -> None:
+    """It may change, is no part of the adjoint, and its hooks are not called."""
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.generator, self.discriminator = Logistic(), network(2, 1)
+
+        def forward(self) -> pb.Solution:
+            return pb.solve(lambda t, y: self.generator(t, y), Y0, T, engine=engine, **TIGHT)
+
+    model, calls = Model(), []
+    for parameter in model.discriminator.parameters():
+        parameter.register_hook(calls.append)
+    solution = model()
+    assert solution.y.requires_grad
+    with torch.no_grad():
+        model.discriminator[0].weight.zero_()
+    solution.y[-1].sum().backward()
+    assert all(parameter.grad is None for parameter in model.discriminator.parameters())
+    assert not calls
+    exact = torch.autograd.grad(model.generator.exact(Y0, T)[-1].sum(), list(model.generator.parameters()))
+    for parameter, true in zip(model.generator.parameters(), exact, strict=True):
+        torch.testing.assert_close(parameter.grad, true, rtol=1e-6, atol=1e-8)
+
+
 def test_a_branch_on_the_state_has_its_gradient(engine: str) -> None:
     """``y' = a`` up to 1.2 and then ``y' = b``: from 1, it is at ``1.2 + b (1 - 0.2 / a)`` at time 1."""
     a, b = (torch.tensor(value, dtype=DOUBLE, requires_grad=True) for value in (0.5, 0.3))

@@ -69,9 +69,10 @@ def look(found: Reach, structure: Structure, sign: float, translations: Translat
 
 def remember(dynamics: Dynamics, found: Reach, translation: Translation, translations: Translations) -> None:
     """That dynamics with this reach are, after their trial, what was translated."""
-    if dynamics.start is None or dynamics.used is None:
+    wanted = dynamics.wanted
+    if dynamics.start is None or wanted.used is None:
         return
-    key, parameters, used = _key_of(dynamics, found), found.places(dynamics.parameters), found.places(dynamics.used)
+    key, parameters, used = _key_of(dynamics, found), found.places(wanted.parameters), found.places(wanted.used)
     if key is not None and parameters is not None and used is not None:
         translations.familiar[key] = translation, parameters, used
 

@@ -77,7 +77,7 @@ class EmbeddedEngine:
         assert ys is not None  # a retcode of success carries the values
         pullback: Pullback | None = None
         if discrete:
-            pullback = TorchAdjoint(dynamics.parameters, ivp.y0, ys, stats.nfe)
+            pullback = TorchAdjoint(dynamics, ivp.y0, ys, stats.nfe)
         elif sensitivity is not None:
             pullback = PaperAdjoint(problem, sensitivity, ys, _backward)
         reason = "the embedded engine runs in Python"
