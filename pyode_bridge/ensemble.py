@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from tqdm import tqdm
 
-from pyode_bridge import checks
+from pyode_bridge import checks, hooks
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.dynamics import shaped_like
 from pyode_bridge.engines.julia.engine import JuliaEngine, why_compiled
@@ -200,10 +200,11 @@ def _on_threads(
     if not isinstance(prepared.engine, JuliaEngine):
         raise UntranslatableError("the embedded engine has no compiled lane")
     ensemble: Ensemble | PooledEnsemble
-    if pool is None:
-        ensemble = prepared.engine.ensemble(prepared.problem, notify)
-    else:
-        ensemble = PooledEnsemble(pool, prepared.problem, notify)
+    with hooks.apart(prepared.problem.dynamics.parameters):
+        if pool is None:
+            ensemble = prepared.engine.ensemble(prepared.problem, notify)
+        else:
+            ensemble = PooledEnsemble(pool, prepared.problem, notify)
     structure = prepared.structure
     y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)
     run = _Run(ensemble, prepared, moving)

@@ -16,7 +16,7 @@ from pyode_bridge.errors import InputError
 from pyode_bridge.forms import Noise
 from pyode_bridge.odeint import run, values
 from pyode_bridge.preparation import Dynamic, Settings, prepare
-from pyode_bridge.state import State
+from pyode_bridge.state import State, copied
 
 # Kinds of noise, each with the solver to take where none is named.
 DEFAULT_METHODS = {"diagonal": "SOSRI", "scalar": "SOSRI", "general": "LambaEM"}
@@ -113,7 +113,7 @@ class _Both(nn.Module):
         self.diffusion = diffusion
 
     def forward(self, t: Tensor, y: Any) -> Any:
-        drift, diffusion = self.drift(t, y), self.diffusion(t, y)
+        drift, diffusion = self.drift(t.clone(), copied(y)), self.diffusion(t, y)
         touched = 0 * sum(leaf.sum() for leaf in _tensors(diffusion))
         if isinstance(drift, Mapping):
             return {key: leaf + touched for key, leaf in drift.items()}

@@ -153,6 +153,23 @@ def test_parts_that_change_their_states_in_place(func: Callable[[], Any], method
         torch.testing.assert_close(y, decayed(Y0, torch.tensor(1.0, dtype=DOUBLE)), rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    "func",
+    [
+        pb.Split(lambda t, y: y.mul_(-0.3 * t.mul_(0).add_(1)), lambda t, y: y.mul_(-0.7 * t / t)),
+        pb.Quasilinear(lambda t, y: torch.diag(y.div_(-y))),
+    ],
+    ids=["split", "quasilinear"],
+)
+def test_parts_that_a_common_solver_takes_together(engine: str, func: Any) -> None:
+    y0 = Y0.clone().requires_grad_()
+    y = pb.odeint(func, y0, 1 + T, engine=engine, method="dopri5", **TIGHT)
+    exact = decayed(Y0, torch.tensor(1.0, dtype=DOUBLE))
+    torch.testing.assert_close(y, exact, rtol=1e-7, atol=1e-7)
+    (grad,) = torch.autograd.grad(y[-1].sum(), y0)
+    torch.testing.assert_close(grad, exact[-1] / Y0, rtol=1e-6, atol=1e-7)
+
+
 # Results
 
 
