@@ -70,7 +70,7 @@ def reached(func: Callable[..., Any]) -> Reach | None:
     """
     try:
         return reach(func)
-    except (UntranslatableError, RecursionError):
+    except UntranslatableError:
         return None
 
 

@@ -92,5 +92,5 @@ def _key(found: Reach, structure: Structure, sign: float, *, recorded: bool) -> 
     """None where the reach does not tell all that a trial would."""
     if not found.whole or levels.is_redirected():
         return None
-    wanted = tuple([recorded and (tensor.requires_grad, tensor.is_leaf) for tensor in found.tensors])
+    wanted = tuple([recorded and tensor.requires_grad and 1 + tensor.is_leaf for tensor in found.tensors])
     return found.key, structure, sign, torch.get_default_dtype(), wanted

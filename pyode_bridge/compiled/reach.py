@@ -85,7 +85,10 @@ class Reach:
 def reach(func: Callable[..., Any]) -> Reach:
     """Walk ``func``; raises UntranslatableError where it reaches something that no key can hold."""
     walk = _Walk()
-    walk.visit(func)
+    try:
+        walk.visit(func)
+    except RecursionError as error:
+        raise UntranslatableError("func reaches objects within objects, too many levels of them") from error
     return Reach(tuple(walk.key), tuple(walk.tensors), walk.whole, tuple(walk.complexes))
 
 

@@ -272,6 +272,7 @@ def test_places_of_tensors_that_were_computed():
         (lambda: torch.jit.script(torch.nn.Linear(2, 2)), "a module of a kind of its own"),
         (lambda: torch.eye(2, dtype=torch.long).to_sparse(), "int64 whose numbers cannot be read"),
         (lambda: list(map(float, range(30_000))), "more than 20000 objects"),
+        (lambda: functools.reduce(lambda held, _: [held], range(5_000), []), "too many levels"),
     ],
 )
 def test_what_cannot_be_told_is_refused(make, reason):
