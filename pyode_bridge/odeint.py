@@ -63,15 +63,18 @@ def odeint(
         rtol, atol: relative and absolute tolerance: numbers, tensors of the state's shape, or one such per tensor of
             a tuple or dict state.
         method: any Julia solver by name, ``"Tsit5"``, ``"Rodas5P"``, ``"AutoTsit5(Rosenbrock23())"``; or torchdiffeq's
-            names ``"dopri5"``, ``"rk4"``, ...; see `pyode_bridge.solvers`. Default: what DifferentialEquations.jl
-            chooses by tolerance, size and stiffness, and ``"DP5"`` on the embedded engine; the solution says what ran.
+            names ``"dopri5"``, ``"rk4"``, ...; see `pyode_bridge.solvers`. Default: an explicit
+            solver (``"Tsit5"``, ``"DP5"`` in float32), and one for stiff problems where that finds the problem stiff:
+            ``"Rodas5P"``, or ``"FBDF"``, without a matrix from 1,000 components on; ``"DP5"`` on the embedded engine.
+            The solution says what ran.
         options: step options ``dt``, ``dtmin``, ``dtmax``, ``maxiters``, ``adaptive``, ``tstops``, ``norm``,
             ``controller``, ``isoutofdomain``, ``unstable_check``; see `StepOptions`.
         event_fn: raises; events are the business of `odeint_event` and `solve_events`.
         sensealg: sensitivity algorithm by SciMLSensitivity's name, with options, such as ``"GaussAdjoint"`` or
             ``"BacksolveAdjoint(checkpointing=true)"``. Default, ``"auto"``: the Julia engine chooses by the solver and
             the number of parameters, and `Solution.sensealg_reason` says why; the embedded engine has the paper's
-            adjoint, ``"BacksolveAdjoint"``, which ``"auto"`` is there, and the discrete one, ``"TorchAdjoint"``.
+            adjoint, ``"BacksolveAdjoint"``, which ``"auto"`` is there, and the discrete one, ``"TorchAdjoint"``. With
+            torchdiffeq's fixed-step names, ``"auto"`` is the gradient of the steps on either engine.
         engine: ``"julia"``, ``"embedded"`` or ``"auto"`` (the default; also the variable PYODE_BRIDGE_ENGINE).
         adjoint_rtol, adjoint_atol, adjoint_method, adjoint_options: the same for the backward solve; they default to
             the forward solve's (the tightest, where tolerances differ between components).
@@ -210,11 +213,13 @@ def run(prepared: Prepared) -> tuple[Tensor, Trajectory]:
 
 def run_forward(prepared: Prepared, form: Form, function: str, advice: str = "call it under torch.no_grad()") -> State:
     """Solve an equation of another form, of which there is no adjoint; ``function`` is what the user called."""
-    if prepared.problem.sensitivity is not None:
+    problem = prepared.problem
+    wanted = (prepared.y0, prepared.t, *problem.dynamics.parameters)
+    if problem.sensitivity is not None and any(tensor.requires_grad for tensor in wanted):
         raise UnsupportedError(
             f"{function} gives no gradients, but y0, t or a parameter of the dynamics requires one; {advice}."
         )
-    ys, _ = run(replace(prepared, problem=replace(prepared.problem, form=form)))
+    ys, _ = run(replace(prepared, problem=replace(problem, form=form, sensitivity=None)))
     return values(ys, prepared.structure)
 
 

@@ -188,6 +188,7 @@ def _columns(func: Quasilinear, dynamics: Dynamics) -> OneInput:
 def _terms(func: Split, dynamics: Dynamics) -> Terms:
     structure = dynamics.structure
     explicit = Dynamics(func.explicit, structure, Wanted(), dynamics.sign)
+    explicit.on_time = dynamics.visit
     if isinstance(func.implicit, Tensor):
         return Terms(dynamics.sign * func.implicit.detach().to("cpu", structure.dtype), explicit)
     return Terms(Dynamics(func.implicit, structure, Wanted(), dynamics.sign), explicit)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem
-from pyode_bridge.problem import AS_ASKED, AdjointStats, Gradients
+from pyode_bridge.problem import AdjointStats, Gradients
 from pyode_bridge.state import flat_gradients
 
 
@@ -21,9 +21,9 @@ class TorchAdjoint:
     """
 
     sensealg = "TorchAdjoint"
-    reason = AS_ASKED
 
-    def __init__(self, dynamics: Dynamics, y0: Tensor, ys: Tensor, evaluations: int) -> None:
+    def __init__(self, dynamics: Dynamics, y0: Tensor, ys: Tensor, evaluations: int, reason: str) -> None:
+        self.reason = reason
         self._dynamics = dynamics
         self._inputs = (y0, *dynamics.parameters)
         self._ys = ys
