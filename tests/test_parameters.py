@@ -373,6 +373,19 @@ def test_a_retained_graph_and_solves_that_share_a_context(engine: str) -> None:
     assert_same_gradients(loss, ours(engine), tensors)
 
 
+def test_trajectories_of_an_ensemble_share_a_context(engine: str) -> None:
+    w, count = torch.tensor([0.4, 0.9], dtype=DOUBLE, requires_grad=True), []
+    hidden = w.sin()
+    hidden.register_hook(lambda _: count.append(1))
+    context, y0s = hidden.square(), torch.rand(3, 2, dtype=DOUBLE)
+    sol = pb.solve_ensemble(lambda t, y: -context * y, y0s, T, engine=engine, **TIGHT)
+    exact = (y0s * torch.exp(-w.sin().square())).sum()
+    (found,), (true,) = (torch.autograd.grad(value, w) for value in (sol.y[-1].sum(), exact))
+    torch.testing.assert_close(found, true, rtol=1e-6, atol=1e-6)
+    assert len(count) == 1
+    assert sol.lane == {"embedded": "native", "julia": "compiled"}[engine]
+
+
 def test_the_second_derivative_goes_through_a_context(engine: str) -> None:
     w, x = (torch.tensor(value, dtype=DOUBLE, requires_grad=True) for value in (0.4, 0.9))
 
