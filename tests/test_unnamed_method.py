@@ -57,8 +57,12 @@ def test_no_matrix_of_a_large_state():
         padded = torch.nn.functional.pad(y, (1, 1))
         return (padded[2:] - 2 * y + padded[:-2]) / (math.pi / (points + 1)) ** 2
 
-    solution = solve(diffusion, torch.sin(x), 0.5, rtol=1e-4, atol=1e-6)
-    assert solution.algorithm == "FBDF(linsolve=KrylovJL_GMRES())"
+    with pytest.raises(pb.SolverError, match=r"stiff.*jac_sparsity.*KrylovJL_GMRES") as caught:
+        solve(diffusion, torch.sin(x), 0.5, rtol=1e-4, atol=1e-6)
+    assert caught.value.retcode == "Stiff"
+    band = torch.ones(points, points).tril(1).triu(-1)
+    solution = solve(diffusion, torch.sin(x), 0.5, rtol=1e-4, atol=1e-6, jac_sparsity=band)
+    assert solution.algorithm == "FBDF"
     torch.testing.assert_close(solution.y[-1], math.exp(-0.5) * torch.sin(x), rtol=1e-2, atol=1e-3)
 
 
