@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from tqdm import tqdm
 
-from pyode_bridge import checks
+from pyode_bridge import checks, hooks
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.dynamics import Dynamics, shaped_like
 from pyode_bridge.engines.julia.engine import JuliaEngine, why_compiled
@@ -208,7 +208,8 @@ def _on_threads(
     y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)
 
     def solved(problem: Problem) -> EnsembleSolution:
-        ensemble = engine.ensemble(problem, notify) if pool is None else PooledEnsemble(pool, problem, notify)
+        with hooks.apart(problem.dynamics.parameters):
+            ensemble = engine.ensemble(problem, notify) if pool is None else PooledEnsemble(pool, problem, notify)
         run = _Run(ensemble, problem.dynamics, moving)
         if problem.sensitivity is None:
             ys = run.forward(y0s.detach())

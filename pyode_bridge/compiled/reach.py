@@ -75,11 +75,13 @@ class Reach:
         tensors: those of floating-point numbers, in the order of the walk, each once.
         whole: whether nothing can change what the function computes without changing the key, as far as can be told;
             else it reaches an object of which the key knows the identity alone.
+        complexes: tensors of complex numbers that require a gradient; their values are in the key.
     """
 
     key: tuple[Any, ...]
     tensors: tuple[Tensor, ...]
     whole: bool
+    complexes: tuple[Tensor, ...] = ()
 
     @property
     def computed(self) -> set[int]:
@@ -98,8 +100,18 @@ class Reach:
 def reach(func: Callable[..., Any]) -> Reach:
     """Walk ``func``; raises UntranslatableError where it reaches something that no key can hold."""
     walk = _Walk()
-    walk.visit(func)
-    return Reach(tuple(walk.key), tuple(walk.tensors), walk.whole)
+    try:
+        walk.visit(func)
+    except RecursionError as error:
+        raise UntranslatableError("func reaches objects within objects, too many levels of them") from error
+    return Reach(tuple(walk.key), tuple(walk.tensors), walk.whole, tuple(walk.complexes))
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    try:
+        return tensor.detach().cpu().resolve_conj().resolve_neg().numpy().tobytes()
+    except (RuntimeError, TypeError) as error:
+        raise UntranslatableError(f"func uses a tensor of {tensor.dtype} whose numbers cannot be read") from error
 
 
 class _Identity:
@@ -121,6 +133,7 @@ class _Walk:
     def __init__(self) -> None:
         self.key: list[Any] = []
         self.tensors: list[Tensor] = []
+        self.complexes: list[Tensor] = []
         self.whole = True
         self._seen: dict[int, int] = {}
         self._kept: list[Any] = []  # so that no identity is given away during the walk
@@ -158,8 +171,9 @@ class _Walk:
         elif tensor.numel() > LARGEST_ARRAY:
             raise UntranslatableError(f"func uses a tensor of {tensor.numel()} whole or complex numbers")
         else:  # an index or a mask: which operations follow may depend on it
-            self.whole &= not tensor.requires_grad  # a complex one
-            self.key.append(tensor.detach().cpu().numpy().tobytes())
+            if tensor.requires_grad:
+                self.complexes.append(tensor)
+            self.key.append(_bytes(tensor))
 
     def _object(self, value: Any, kind: type) -> None:
         self.key.append(kind)
@@ -179,13 +193,18 @@ class _Walk:
         self.visit(partial.args)
         self.visit(partial.keywords)
 
+    def _count(self, items: int) -> None:
+        self.key.append(items)
+        if len(self.key) + items > LARGEST_REACH:
+            raise UntranslatableError(f"func reaches more than {LARGEST_REACH} objects")
+
     def _sequence(self, sequence: Sequence[Any]) -> None:
-        self.key.append(len(sequence))
+        self._count(len(sequence))
         for item in sequence:
             self.visit(item)
 
     def _set(self, items: Set[Any]) -> None:
-        self.key.append(len(items))
+        self._count(len(items))
         for item in sorted(items, key=repr):
             self.visit(item)
 
@@ -204,15 +223,13 @@ class _Walk:
         self.whole &= isinstance(value, _UNCHANGING) or _is_library_callable(value)
 
     def _mapping(self, mapping: Any) -> None:
-        self.key.append(len(mapping))
+        self._count(len(mapping))
         for name, item in mapping.items():
             self.visit(name)
             self.visit(item)
 
     def _module(self, module: nn.Module) -> None:
         own = vars(module)
-        if not own.keys() >= _EMPTY_MODULE:
-            raise UntranslatableError(f"func uses a {type(module).__name__}, a module of a kind of its own")
         for name in _MODULE_PARTS:
             part = own.get(name)
             if part or part is False:

@@ -84,7 +84,7 @@ class EmbeddedEngine:
         if sensitivity is not None:
             why = AS_ASKED if sensitivity.sensealg else "the steps are fixed: it is their own gradient"
             pullback = (
-                TorchAdjoint(dynamics.parameters, ivp.y0, ys, stats.nfe, why)
+                TorchAdjoint(dynamics, ivp.y0, ys, stats.nfe, why)
                 if discrete
                 else PaperAdjoint(problem, sensitivity, ys, _backward)
             )
