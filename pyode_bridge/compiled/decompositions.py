@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import torch
@@ -32,7 +33,6 @@ _FURTHER = (
     aten.elu_backward,
     aten.silu_backward,
     aten.leaky_relu_backward,
-    aten.gelu_backward,
     aten.sigmoid_backward,
     aten.tanh_backward,
     aten.hardtanh_backward,
@@ -56,6 +56,17 @@ def cumsum(tensor: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Ten
     return sums.movedim(-1, dim)
 
 
+def gelu_backward(grad: Tensor, input: Tensor, *, approximate: str = "none") -> Tensor:
+    """``aten.gelu_backward``; torch's adds one and nearly minus one, of which nothing is left far to the left."""
+    if approximate == "tanh":  # input * sigmoid(w)
+        scale, cubic = math.sqrt(8 / math.pi), 0.044715
+        w = scale * (input + cubic * input * input * input)
+        bend = input * (scale + 3 * scale * cubic * input * input)
+        return grad * (torch.sigmoid(w) + torch.sigmoid(w) * torch.sigmoid(-w) * bend)
+    density = torch.exp(-0.5 * input * input) * (1 / math.sqrt(2 * math.pi))
+    return grad * (0.5 * torch.erfc(-math.sqrt(0.5) * input) + input * density)
+
+
 @functools.cache
 def table() -> dict[Any, Any]:
     """Functions that take operations apart; none for those that are translated as they are."""
@@ -65,6 +76,7 @@ def table() -> dict[Any, Any]:
         aten.convolution.default: convolution,
         aten.convolution_backward.default: convolution_backward,
         aten.cumsum.default: cumsum,
+        aten.gelu_backward.default: gelu_backward,
     }
     for operation in LOWERINGS:
         found.pop(operation, None)

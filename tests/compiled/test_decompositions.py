@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pyode_bridge.compiled.convolutions import convolution, convolution_backward
-from pyode_bridge.compiled.decompositions import cumsum
+from pyode_bridge.compiled.decompositions import cumsum, gelu_backward
 from tests.problems import DOUBLE
 
 aten = torch.ops.aten
@@ -41,6 +41,21 @@ def test_gradients_that_are_not_wanted_are_left_out():
     (input, weight, _), settings = some_convolution(random.Random(0), 2)
     grad = torch.randn_like(aten.convolution(input, weight, None, *settings))
     assert convolution_backward(grad, input, weight, None, *settings, [False, False, False]) == (None, None, None)
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_the_derivative_of_gelu(approximate):
+    grad, input = torch.randn(50, dtype=DOUBLE), torch.linspace(-5, 5, 50, dtype=DOUBLE)
+    expected = aten.gelu_backward(grad, input, approximate=approximate)
+    torch.testing.assert_close(gelu_backward(grad, input, approximate=approximate), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_derivative_of_gelu_far_to_the_left():
+    """By the asymptotic series of the complementary error function."""
+    x = torch.tensor([-12.0, -20.0, -30.0], dtype=DOUBLE)
+    series = x - 1 / x + 1 / x**3 - 3 / x**5 + 15 / x**7 - 105 / x**9
+    exact = torch.exp(-(x**2) / 2) / (2 * torch.pi) ** 0.5 * series
+    torch.testing.assert_close(gelu_backward(torch.ones(3, dtype=DOUBLE), x), exact, rtol=1e-7, atol=0)
 
 
 @pytest.mark.parametrize(("shape", "dim"), [((7,), 0), ((3, 5, 2), 1), ((3, 1), -1), ((), 0), ((2, 0), 1)])
