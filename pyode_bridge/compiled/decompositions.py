@@ -8,40 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._decomp import core_aten_decompositions, get_decompositions
+from torch._decomp import core_aten_decompositions, decomposition_table
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pyode_bridge.compiled.convolutions import convolution, convolution_backward
 from pyode_bridge.compiled.operations import LOWERINGS
 
 aten = torch.ops.aten
-
-# By torch's own decompositions, beside those that make its core set.
-_FURTHER = (
-    aten.native_layer_norm,
-    aten.native_group_norm,
-    aten.std,
-    aten.var_mean,
-    aten.std_mean,
-    aten.logsumexp,
-    aten._softmax,
-    aten._log_softmax,
-    aten.addcmul,
-    aten.addcdiv,
-    aten.lerp,
-    aten.softplus_backward,
-    aten.elu_backward,
-    aten.silu_backward,
-    aten.leaky_relu_backward,
-    aten.sigmoid_backward,
-    aten.tanh_backward,
-    aten.hardtanh_backward,
-    aten.threshold_backward,
-    aten.linalg_vector_norm,
-    aten.frobenius_norm,
-    aten.embedding,
-)
-
 
 def cumsum(tensor: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
     """``aten.cumsum``: each sum is added to that which ends as many places before it as it has terms."""
@@ -71,8 +44,8 @@ def gelu_backward(grad: Tensor, input: Tensor, *, approximate: str = "none") -> 
 def table() -> dict[Any, Any]:
     """Functions that take operations apart; none for those that are translated as they are."""
     found = {
+        **decomposition_table,
         **core_aten_decompositions(),
-        **get_decompositions(_FURTHER),
         aten.convolution.default: convolution,
         aten.convolution_backward.default: convolution_backward,
         aten.cumsum.default: cumsum,
