@@ -16,6 +16,7 @@ from pyode_bridge.compiled.operations import LOWERINGS
 
 aten = torch.ops.aten
 
+
 def cumsum(tensor: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
     """``aten.cumsum``: each sum is added to that which ends as many places before it as it has terms."""
     sums = tensor.to(torch.sum(tensor, dtype=dtype).dtype)

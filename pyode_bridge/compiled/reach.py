@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.state import is_dense
 
 # Their code is taken as given: what it does may depend on arguments, attributes and closures, which may hold a user's
 # functions and objects, but on no global variable that changes.
@@ -152,6 +153,8 @@ class _Walk:
     def _tensor(self, tensor: Tensor) -> None:
         if type(tensor) not in (Tensor, nn.Parameter, nn.Buffer):
             raise UntranslatableError(f"func uses a {type(tensor).__name__}, a tensor of a kind of its own")
+        if not _lies_in_memory(tensor):
+            raise UntranslatableError("func uses a tensor whose elements do not lie in memory as they are")
         self.key += (Tensor, tensor.shape, tensor.stride(), tensor.dtype, tensor.device.type)
         if tensor.is_floating_point():
             self.tensors.append(tensor)
@@ -301,6 +304,13 @@ _WAYS: tuple[tuple[Any, Callable[[_Walk, Any], None]], ...] = (
 def _way(kind: type) -> Callable[[_Walk, Any], None]:
     """How objects of a type are walked."""
     return next((way for kinds, way in _WAYS if issubclass(kind, kinds)), _Walk._instance)
+
+
+def _lies_in_memory(tensor: Tensor) -> bool:
+    """Whether each element is there, as it is; a sparse tensor keeps others, a conjugate those of its own."""
+    if tensor.is_nested or not is_dense(tensor):
+        return False
+    return not (tensor.is_neg() or tensor.is_conj() or tensor.is_quantized or tensor._is_zerotensor())
 
 
 def _is_library(value: Any) -> bool:
