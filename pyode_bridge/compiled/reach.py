@@ -152,15 +152,15 @@ class _Walk:
     def _tensor(self, tensor: Tensor) -> None:
         if type(tensor) not in (Tensor, nn.Parameter, nn.Buffer):
             raise UntranslatableError(f"func uses a {type(tensor).__name__}, a tensor of a kind of its own")
-        if not _lies_in_memory(tensor):
-            raise UntranslatableError("func uses a tensor whose elements do not lie in memory as they are")
+        if not _is_readable(tensor):
+            raise UntranslatableError(f"func uses a tensor of {tensor.dtype} whose numbers cannot be read")
         self.key += (Tensor, tensor.shape, tensor.stride(), tensor.dtype, tensor.device.type)
         if tensor.is_floating_point():
             self.tensors.append(tensor)
         elif tensor.numel() > LARGEST_ARRAY:
             raise UntranslatableError(f"func uses a tensor of {tensor.numel()} whole numbers")
         else:  # an index or a mask: which operations follow may depend on it
-            self.key.append(tensor.detach().numpy().tobytes())
+            self.key.append(tensor.detach().resolve_conj().numpy().tobytes())
 
     def _object(self, value: Any, kind: type) -> None:
         self.key.append(kind)
@@ -305,11 +305,11 @@ def _way(kind: type) -> Callable[[_Walk, Any], None]:
     return next((way for kinds, way in _WAYS if issubclass(kind, kinds)), _Walk._instance)
 
 
-def _lies_in_memory(tensor: Tensor) -> bool:
-    """Whether each element is there, as it is; a sparse tensor keeps others, a conjugate those of its own."""
+def _is_readable(tensor: Tensor) -> bool:
+    """Whether its elements lie in memory: not those of a sparse tensor, nor those that are others' negatives."""
     if tensor.is_nested or not is_dense(tensor):
         return False
-    return not (tensor.is_neg() or tensor.is_conj() or tensor.is_quantized or tensor._is_zerotensor())
+    return not (tensor.is_quantized or tensor.is_neg() or tensor._is_zerotensor())
 
 
 def _is_library(value: Any) -> bool:
