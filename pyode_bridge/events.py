@@ -7,6 +7,7 @@ functions"), so gradients pass through events with every solver and every sensit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from pyode_bridge.compilation import between_graphs
 from pyode_bridge.crossings import SIGNS, Located, locate, slope
 from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.odeint import run
-from pyode_bridge.preparation import Settings, prepare
+from pyode_bridge.preparation import Settings, check_passed_on, prepare
 from pyode_bridge.state import State, Structure
 
 Condition = Callable[[Tensor, Any], Tensor]
@@ -30,7 +31,7 @@ LONGEST_SEARCH = 30  # windows of `odeint_event`, each twice as long as the one 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happens where ``condition(t, y)`` crosses zero.
+    """Something that happens where ``condition(t, y)`` crosses zero, by a root or by a jump, or comes to stay at zero.
 
     Attributes:
         condition: maps a scalar tensor ``t`` and the state to a real scalar tensor; it may have parameters, which get
@@ -57,7 +58,7 @@ class EventRecord:
     Attributes:
         t: when, a scalar tensor with autograd.
         index: its position among the events.
-        y: the state just before it, with autograd.
+        y: the state there, before the event's affect, with autograd.
     """
 
     t: Tensor
@@ -101,7 +102,8 @@ def solve_events(
         **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``sensealg``, ...
 
     Raises:
-        InputError: unusable input, or an event whose time has no gradient because the solution grazes it.
+        InputError: unusable input, or an event whose time has no gradient because its condition jumps or only touches
+            zero.
         SolverError: a solve failed, or ``max_events`` happened before the last time.
 
     Examples:
@@ -110,6 +112,7 @@ def solve_events(
         >>> fall = lambda t, y: torch.stack([y[1], torch.tensor(-9.81)])
         >>> bounces = pb.solve_events(fall, torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), [floor])
     """
+    check_passed_on("solve_events", solver)
     if not events:
         raise InputError("events is empty; expected at least one Event. Without events, use odeint.")
     structure = Structure.of(y0)
@@ -120,21 +123,23 @@ def solve_events(
     rows, last = [structure.pack(y0)], None
     while True:
         found = locate(func, state, start.item(), left[-1].item(), events, last, solver)
-        if found is None:
+        if found.index is None:
             rows += _values(func, state, start, left, solver)
             return _finished(structure, times, rows, records, terminated=False)
         if len(records) == max_events:
             raise _too_many(found.t, times[-1].item(), max_events)
-        before = left[sign * left < sign * found.t]
-        record, values = _reach(func, structure, state, start, before, events, found, solver)
+        at = _not_before(found.t, start, sign)
+        before = left[sign * left < sign * at]
+        *values, y = _reach(func, state, start, torch.cat([before, at[None]]), found, solver)
         rows += values
+        record = _record(func, structure, events, found, at, y, solver)
         records.append(record)
         left = left[len(before) :]
         event = events[found.index]
         if event.terminal:
             return _finished(structure, times, rows, records, terminated=True)
         state = _affected(event, record, structure)
-        if left[0].item() == found.t:
+        if left[0] == at:
             rows.append(structure.pack(record.y))
             left = left[1:]
         if not len(left):
@@ -171,21 +176,24 @@ def odeint_event(
         SolverError: there is no event within a span of some 10⁹ time units, or a solve failed on the way.
     """
     del odeint_interface
+    check_passed_on("odeint_event", solver)
     checks.function(func, "func")
     checks.function(event_fn, "event_fn")
     structure = Structure.of(y0)
     t0 = checks.finite_time(t0, "t0", structure)
     events = _elements(event_fn, y0, t0)
-    state, start, length = y0, t0, -1.0 if reverse_time else 1.0
+    sign = -1.0 if reverse_time else 1.0
+    state, start, length = y0, t0, sign
     for _ in range(LONGEST_SEARCH):
         end = start.detach() + length
         found = locate(func, state, start.item(), end.item(), events, None, solver)
-        if found is not None:
-            record, _ = _reach(func, structure, state, start, start.new_empty(0), events, found, solver)
+        at = _not_before(found.t, start, sign)
+        (y,) = _reach(func, state, start, at[None], found, solver)
+        if found.index is not None:
+            record = _record(func, structure, events, found, at, y, solver)
             both = torch.stack([structure.pack(y0), structure.pack(record.y)])
             return record.t, structure.unpack(both)
-        state = structure.unpack(_values(func, state, start, end[None], solver)[-1])
-        start, length = end, 2 * length
+        state, start, length = structure.unpack(y), at, 2 * length
     raise SolverError(
         f"event_fn did not cross zero before t = {start.item():.6g}.",
         retcode="MaxTime",
@@ -213,47 +221,64 @@ def _values(func: Any, state: State, start: Tensor, times: Tensor, solver: dict[
     return list(ys[1:])
 
 
+def _not_before(t: float, like: Tensor, sign: float) -> Tensor:
+    """A time as a scalar tensor, rounded the way that time goes: before an event, its condition has yet to cross."""
+    rounded = like.new_tensor(t)
+    return rounded if sign * rounded.item() >= sign * t else rounded.nextafter(like.new_tensor(sign * math.inf))
+
+
 def _reach(
+    func: Any, state: State, start: Tensor, times: Tensor, found: Located, solver: dict[str, Any]
+) -> list[Tensor]:
+    """The flat states at ``times``, the last of which is that of what was found: with autograd, and the value found.
+
+    Between two solves, values differ by as much as the tolerances allow, and a condition that jumps may not have.
+    """
+    *values, y = _values(func, state, start, times, solver)
+    return [*values, _valued(y, found.y)]
+
+
+def _valued(y: Tensor, value: Tensor) -> Tensor:
+    """The value, with the autograd of ``y``."""
+    return y + (value - y).detach() if y.requires_grad else value
+
+
+def _record(
     func: Any,
     structure: Structure,
-    state: State,
-    start: Tensor,
-    before: Tensor,
     events: Sequence[Event],
     found: Located,
+    t: Tensor,
+    y: Tensor,
     solver: dict[str, Any],
-) -> tuple[EventRecord, list[Tensor]]:
-    """Solve from ``start`` to the event; returns it, and the flat states at the times before it."""
-    at = start.new_tensor(found.t)
-    *values, y = _values(func, state, start, torch.cat([before, at[None]]), solver)
-    t, y = _differentiable(func, structure, events[found.index].condition, at, y)
-    return EventRecord(t, found.index, structure.unpack(y)), values
-
-
-def _differentiable(
-    func: Any, structure: Structure, condition: Condition, t: Tensor, y: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The event's time and state with their gradients.
+) -> EventRecord:
+    """The event, whose time and state have their gradients.
 
     With ``g(t, y(t; θ); θ) = 0``: ``dt/dθ = -(dg/dθ at fixed t) / (∂g/∂t + ∂g/∂y · f)``; the state moves by ``f dt``.
+    The derivatives are those just before: behind it, a condition may stay at zero.
     """
-    value = condition(t, structure.unpack(y))
-    if not value.requires_grad:
-        return t, y
-    rate, velocity = slope(func, structure, condition, t, y)
-    if rate == 0:
-        raise InputError(
-            f"The solution touches an event at t = {t.item():.6g} without crossing it, so that the event's time has no "
-            "gradient. Solve under torch.no_grad(), or choose another condition."
-        )
-    shift = -(value - value.detach()).reshape(()) / rate
-    return t + shift, y + velocity * shift
+    assert found.index is not None
+    condition, before = events[found.index].condition, _valued(y, found.before)
+    value = condition(t, structure.unpack_copy(before))
+    if value.requires_grad or before.requires_grad:
+        mass_matrix = checks.mass_matrix(solver.get("mass_matrix"), structure)
+        rate, velocity = slope(func, structure, condition, t, before, mass_matrix)
+        if rate == 0:
+            raise InputError(
+                f"The condition of event {found.index} has no slope where it crosses zero, at t = {t.item():.6g}: it "
+                "jumps there, or only touches zero. So the event's time has no gradient. Solve under torch.no_grad(), "
+                "or choose a condition that crosses zero with a slope."
+            )
+        if value.requires_grad:
+            shift = -(value - value.detach()).reshape(()) / rate
+            t, y = t + shift, y + velocity * shift
+    return EventRecord(t, found.index, structure.unpack(y))
 
 
 def _affected(event: Event, record: EventRecord, structure: Structure) -> State:
     if event.affect is None:
         return record.y
-    state = event.affect(record.t, record.y)
+    state = event.affect(record.t, structure.unpack_copy(structure.pack(record.y)))
     problem = structure.mismatch(state)
     if problem is not None:
         raise InputError(f"The affect of event {record.index} returned {problem}.")

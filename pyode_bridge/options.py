@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pyode_bridge.errors import InputError, near_names
+from pyode_bridge.errors import InputError, UnsupportedError, near_names
+
+if TYPE_CHECKING:
+    from pyode_bridge.methods import Method
 
 # torchdiffeq's option name -> the common interface's.
 TORCHDIFFEQ_OPTIONS = {"step_size": "dt", "first_step": "dt", "max_num_steps": "maxiters"}
 
 NORMS = ("rms", "max")
+
+FORWARD_ONLY = ("tstops", "isoutofdomain", "unstable_check")
 
 Predicate = Callable[[Any, Any], Any]
 
@@ -21,7 +26,8 @@ Predicate = Callable[[Any, Any], Any]
 class StepOptions:
     """How a solver may step (DifferentialEquations.jl, "Common Solver Options"). Times are in the units of ``t``.
 
-    The embedded engine serves the first five; the Julia engine all.
+    The embedded engine serves at most the first five; the Julia engine all. A solver that has no use for an option
+    refuses it: fixed steps have none for ``dtmin``, ``dtmax``, ``norm``, ``controller`` and ``isoutofdomain``.
 
     Attributes:
         dt: first step of an adaptive method, or the step of a fixed-step method; None leaves it to the solver, and
@@ -68,6 +74,18 @@ class StepOptions:
                 values[option] = CHECKS[option](value, f"{name}[{key!r}]")
         return cls(**values)
 
+    @classmethod
+    def of_adjoint(cls, options: Mapping[str, Any]) -> StepOptions:
+        """Check a user's dictionary for the adjoint solve."""
+        made = cls.of(options, "adjoint_options")
+        forward_only = made.others_than(field.name for field in fields(cls) if field.name not in FORWARD_ONLY)
+        if forward_only:
+            raise UnsupportedError(
+                f"adjoint_options has {', '.join(forward_only)}, which say something of the forward solve's state and "
+                "times alone; leave them out, or put them into options."
+            )
+        return made
+
     def for_adjoint(self) -> StepOptions:
         """Those that mean the same in the adjoint solve, whose state is another."""
         if not self.tstops and self.isoutofdomain is None and self.unstable_check is None:
@@ -76,11 +94,21 @@ class StepOptions:
 
     def others_than(self, served: Iterable[str]) -> list[str]:
         """Names of the options that were set and are not among ``served``."""
+        served = set(served)
         return [
             field.name
             for field in fields(self)
             if field.name not in served and getattr(self, field.name) != field.default
         ]
+
+    def adaptive_by(self, method: Method) -> bool | None:
+        """Whether steps are to adapt, by these options and the method's name; None for the method's own way."""
+        if method.fixed_step and self.adaptive:
+            raise UnsupportedError(
+                f"The option adaptive=True is for solvers that choose their steps, but torchdiffeq's name of {method} "
+                f"stands for it with fixed steps; write method={str(method)!r}."
+            )
+        return False if method.fixed_step else self.adaptive
 
 
 def _positive(value: Any, where: str) -> float:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from pyode_bridge import captures, checks, levels
+from pyode_bridge import captures, checks, hooks, levels
 from pyode_bridge.compiled import familiar
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines import select_engine
-from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.errors import InputError, UnsupportedError, near_names
 from pyode_bridge.julia_dynamics import is_written
 from pyode_bridge.methods import as_method
 from pyode_bridge.options import StepOptions
-from pyode_bridge.parameters import graph_leaves, listed_parameters, reachable_parameters
+from pyode_bridge.parameters import Wanted, listed_parameters, wanted
 from pyode_bridge.parts import check_parts, flat_parts
 from pyode_bridge.problem import Engine, Problem, Sensitivity, Tolerances
 from pyode_bridge.sparsity import Sparsity
@@ -53,6 +53,19 @@ class Settings:
     lane: str = "auto"
     isolation: str | None = None
     kind: str = "ODE"
+
+
+_OF_ODEINT = tuple(field.name for field in fields(Settings) if field.name not in ("dense", "kind"))
+
+
+def check_passed_on(function: str, given: Iterable[str]) -> None:
+    """Raise InputError for keyword arguments that ``function`` would pass on to `odeint`, and that it does not take."""
+    for name in given:
+        if name not in _OF_ODEINT:
+            raise InputError(
+                f"{function} has no argument {name!r}: beside its own it takes odeint's, {', '.join(_OF_ODEINT)}."
+                + near_names(name, _OF_ODEINT)
+            )
 
 
 @dataclass(slots=True)  # freezing takes longer, field by field, at each solve
@@ -108,6 +121,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
 _PLAIN = frozenset({float, int, bool, str, type(None)})
 _NAMES = ("method", "kind", "sensealg", "rtol", "atol", "adjoint_method", "adjoint_rtol", "adjoint_atol")
 _told = operator.attrgetter(*_NAMES)
+_OF_ADJOINT = ("adjoint_method", "adjoint_rtol", "adjoint_atol", "adjoint_options")
 
 
 def _solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:
@@ -135,6 +149,7 @@ def _checked_solvers(settings: Settings, structure: Structure) -> tuple[Sensitiv
     tolerances = Tolerances(
         checks.tolerance(settings.rtol, structure, "rtol"), checks.tolerance(settings.atol, structure, "atol")
     )
+    checks.reachable(tolerances.rtol, tolerances.atol, structure.dtype)
     forward = Sensitivity(_named(settings.sensealg), method, tolerances, options)
     return forward, _sensitivity(settings, forward)
 
@@ -162,12 +177,13 @@ def _sensitivity(settings: Settings, forward: Sensitivity) -> Sensitivity:
     if settings.adjoint_method is not None:
         method = as_method(settings.adjoint_method, settings.kind)
     if settings.adjoint_options:
-        options = StepOptions.of(settings.adjoint_options, "adjoint_options")
+        options = StepOptions.of_adjoint(settings.adjoint_options)
     bounds = Tolerances(
         checks.scalar_tolerance(settings.adjoint_rtol, tolerances.rtol, "adjoint_rtol"),
         checks.scalar_tolerance(settings.adjoint_atol, tolerances.atol, "adjoint_atol"),
     )
-    return Sensitivity(forward.sensealg, method, bounds, options.for_adjoint())
+    asked = tuple(name for name in _OF_ADJOINT if getattr(settings, name) not in (None, {}))
+    return Sensitivity(forward.sensealg, method, bounds, options.for_adjoint(), asked)
 
 
 def _sparsity(given: Any, dynamics: Dynamics, s0: float, y0: Tensor) -> Sparsity | None:
@@ -197,26 +213,28 @@ def _dynamics(
     adjoint_params: Iterable[Tensor] | None,
     translations: Translations | None,
 ) -> Dynamics:
-    """The dynamics after one trial evaluation, which checks the output and finds the leaf tensors in use.
+    """The dynamics after one trial evaluation, which checks the output and finds tensors in use.
 
     Where they were compiled before, and all that they read is known, so is what the trial would find.
     """
-    found = None if translations is None else familiar.look(func, structure, sign, translations)
-    if found is not None:
-        leaves = found.leaves
-        parameters = reachable_parameters(func, leaves) if torch.is_grad_enabled() else ()
-        return Dynamics(func, structure, parameters, sign, leaves=leaves, familiar=found)
+
+    def made(found: Wanted, **known: Any) -> Dynamics:
+        return Dynamics(func, structure, found.parameters, sign, used=found.used, complete=found.complete, **known)
+
+    known = None if translations is None else familiar.look(func, structure, sign, translations)
+    if known is not None:
+        return made(known.wanted, familiar=known)
     checks.device(structure, func)
     if translations is not None and is_written(func):
         # What a trial would find, Julia finds, in the process where it runs.
-        leaves = [tensor for tensor in func.tensors() if tensor.requires_grad] if torch.is_grad_enabled() else []
-        return Dynamics(func, structure, leaves, sign, leaves=leaves)
-    value = Dynamics(func, structure, (), sign).tried(s0, y0)
-    start = value.detach()
-    if not torch.is_grad_enabled():
-        return Dynamics(func, structure, (), sign, leaves=(), start=start)
-    if adjoint_params is not None:
-        return Dynamics(func, structure, listed_parameters(adjoint_params), sign, start=start)
-    leaves = graph_leaves(value)
-    parameters = reachable_parameters(func, leaves)
-    return Dynamics(func, structure, parameters, sign, leaves=leaves, start=start)
+        tensors = [tensor for tensor in func.tensors() if tensor.requires_grad] if torch.is_grad_enabled() else ()
+        return made(Wanted(tensors, tensors))
+    alone = made(Wanted())
+    with hooks.apart():
+        value = alone.tried(s0, y0)
+        start = value.detach()
+        if not torch.is_grad_enabled():
+            return made(Wanted(), start=start)
+        if adjoint_params is not None:
+            return made(Wanted(listed_parameters(adjoint_params), None), start=start)
+        return made(wanted(func, value, lambda: alone.trial(s0, y0)), start=start)

@@ -35,12 +35,14 @@ class Sensitivity:
         method: the solver of the backward solve.
         tolerances: scalar tolerances of the backward solve.
         options: step options of the backward solve.
+        asked: names of the arguments that say so, beside ``sensealg``.
     """
 
     sensealg: str | None
     method: Method
     tolerances: Tolerances
     options: StepOptions
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)  # freezing takes longer, field by field, at each solve
@@ -168,17 +170,8 @@ class Trajectory:
     lane_reason: str = ""
 
 
-# Functions whose crossing of zero is looked for: time ``s`` and the flat state to values of shape ``(k,)``, float64.
-Conditions = Callable[[float, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """The time ``s`` of a crossing, which condition crosses, and the flat state there."""
-
-    s: float
-    index: int
-    y: Tensor
+# Whether something has happened at time ``s`` and the flat state there.
+Happened = Callable[[float, Tensor], bool]
 
 
 @dataclass(frozen=True)
@@ -209,6 +202,9 @@ class SolverInfo:
     limit: str = ""
 
 
+LOOKS = 10  # of an engine into each step, for what happens between its ends
+
+
 class Engine(Protocol):
     """Something that solves problems.
 
@@ -226,8 +222,12 @@ class Engine(Protocol):
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
 
-    def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
-        """The first crossing of ``count`` conditions in the problem's span, or None; raises as `solve` does."""
+    def locate(self, problem: Problem, happened: Happened) -> None:
+        """Solve until something has happened, or to the end of the problem's span; raises as `solve` does.
+
+        ``happened`` is asked at times that increase, several of each step, the last of which is the step's end. Once it
+        is true, it is asked between the last two times, by bisection to the resolution of the numbers.
+        """
 
     def solvers(self) -> Sequence[SolverInfo]:
         """The solvers on offer."""

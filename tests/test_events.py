@@ -166,10 +166,129 @@ def test_bounces_that_pile_up_are_reported(engine: str) -> None:
 
 def test_an_event_without_a_slope_has_no_gradient_and_says_so(engine: str) -> None:
     y0 = torch.tensor([-1.0], dtype=DOUBLE, requires_grad=True)
-    event = pb.Event(lambda t, y: y[0].sign(), terminal=True)  # jumps, where y itself crosses
     t = torch.tensor([0.0, 2.0], dtype=DOUBLE)
-    with pytest.raises(pb.InputError, match="touches an event"):
-        pb.solve_events(lambda t, y: 1 + 0 * y, y0, t, [event], engine=engine, **TIGHT)
+    for condition in (lambda t, y: y[0].sign(), lambda t, y: (y[0] < 0).to(DOUBLE)):  # the second has no graph either
+        event = pb.Event(condition, terminal=True)
+        with pytest.raises(pb.InputError, match=r"no slope .* t = 1: it jumps there"):
+            pb.solve_events(lambda t, y: 1 + 0 * y, y0, t, [event], engine=engine, **TIGHT)
+        with torch.no_grad():
+            found = pb.solve_events(lambda t, y: 1 + 0 * y, y0, t, [event], engine=engine, **TIGHT)
+        assert found.events[0].t.item() == pytest.approx(1.0, abs=1e-9)
+
+
+# Conditions that cross where y = 1, or at log 2, from where y grows from 0.5 as exp |t|; not all by a root.
+CROSSING = {
+    "jumps up": lambda t, y: (y[0] > 1).to(DOUBLE) - 0.5,
+    "jumps by a sign": lambda t, y: (1 - y[0]).sign(),
+    "jumps to zero": lambda t, y: (y[0] < 1).to(DOUBLE),
+    "stays at zero": lambda t, y: (1 - y[0]).clamp(min=0),
+    "jumps in time": lambda t, y: (t.abs() < math.log(2)).to(DOUBLE),
+    "has a root": lambda t, y: 1 - y[0],
+}
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("crossing", CROSSING)
+def test_a_condition_crosses_once_however_it_does(engine: str, crossing: str, backwards: bool) -> None:
+    sign = -1.0 if backwards else 1.0
+    y0, t = torch.tensor([0.5], dtype=DOUBLE), sign * torch.tensor([0.0, 0.1, 2.0], dtype=DOUBLE)
+    event = pb.Event(CROSSING[crossing])
+    for rtol, dtype in ((1e-10, DOUBLE), (1e-3, DOUBLE), (1e-10, torch.float32)):
+        solver = {**TIGHT, "rtol": rtol, "atol": rtol}
+        found = pb.solve_events(lambda t, y: sign * y, y0, t.to(dtype), [event], engine=engine, **solver)
+        assert [record.t.item() for record in found.events] == pytest.approx([sign * math.log(2)], abs=10 * rtol + 1e-7)
+        torch.testing.assert_close(found.y[-1], 0.5 * y0.new_tensor([math.exp(2)]), rtol=50 * rtol, atol=0)
+    with torch.no_grad():
+        time, y = pb.odeint_event(
+            lambda t, y: sign * y,
+            y0,
+            t[0],
+            event_fn=event.condition,
+            reverse_time=backwards,
+            engine=engine,
+            **TIGHT,
+        )
+    assert time.item() == pytest.approx(sign * math.log(2), abs=1e-9)
+    assert y[-1].item() == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("direction", ["any", "rising", "falling"])
+def test_directions_are_those_of_jumps_too(engine: str, direction: str) -> None:
+    event = pb.Event(lambda t, y: (y[0] > 0).to(DOUBLE) - 0.5, direction=direction)
+    swing = lambda t, y: torch.stack([y[1], -y[0]])  # noqa: E731
+    y0, t = torch.tensor([1.0, 0.0], dtype=DOUBLE), torch.tensor([0.0, 9.0], dtype=DOUBLE)
+    found = pb.solve_events(swing, y0, t, [event], engine=engine, **TIGHT)
+    zeros = [math.pi / 2, 3 * math.pi / 2, 5 * math.pi / 2]  # of cos t, which falls, rises, falls
+    expected = {"any": zeros, "rising": zeros[1:2], "falling": zeros[::2]}[direction]
+    assert [record.t.item() for record in found.events] == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("level", [1.0, 3.0])
+def test_an_event_at_the_end_of_a_window_is_not_lost(engine: str, level: float) -> None:
+    for event_fn in (lambda t, y: y[0] - level, lambda t, y: (y[0] < level).to(DOUBLE)):
+        t, _ = pb.odeint_event(
+            lambda t, y: torch.ones_like(y),
+            torch.zeros(1, dtype=DOUBLE),
+            torch.tensor(0.0, dtype=DOUBLE),
+            event_fn=event_fn,
+            engine=engine,
+            **TIGHT,
+        )
+        assert t.item() == pytest.approx(level, abs=1e-9)
+
+
+def test_a_condition_that_leaves_zero_has_not_crossed(engine: str) -> None:
+    # y = 1 - cos t: at zero at the start, and again at 2 pi; below half of it, the condition stays at zero.
+    conditions = [lambda t, y: y[0], lambda t, y: (y[0] - 0.5).clamp(min=0)]
+    swing = lambda t, y: torch.stack([y[1], 1 - y[0]])  # noqa: E731
+    y0, t = torch.zeros(2, dtype=DOUBLE), torch.tensor([0.0, 6.0], dtype=DOUBLE)
+    found = pb.solve_events(swing, y0, t, list(map(pb.Event, conditions)), engine=engine, **TIGHT)
+    assert [record.index for record in found.events] == [1]
+    assert found.events[0].t.item() == pytest.approx(2 * math.pi - math.pi / 3, abs=1e-8)
+
+
+def test_a_condition_that_stays_at_zero_has_the_gradient_of_its_way_there(engine: str) -> None:
+    y0 = torch.tensor([0.5], dtype=DOUBLE, requires_grad=True)
+    rate = torch.tensor(1.3, dtype=DOUBLE, requires_grad=True)
+    event = pb.Event(lambda t, y: (1 - y[0]).clamp(min=0), terminal=True)
+    t = torch.tensor([0.0, 2.0], dtype=DOUBLE)
+    found = pb.solve_events(lambda t, y: rate * y, y0, t, [event], engine=engine, **TIGHT)
+    exact = -y0[0].log() / rate
+    for mine, true in zip(
+        torch.autograd.grad(found.events[0].t, (y0, rate)), torch.autograd.grad(exact, (y0, rate)), strict=True
+    ):
+        torch.testing.assert_close(mine, true, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["DP5", "BS3", "dopri8"])
+def test_embedded_methods_are_as_exact_between_their_steps(method: str) -> None:
+    swing = lambda t, y: torch.stack([y[1], -y[0]])  # noqa: E731
+    y0, first = torch.tensor([1.0, 0.0], dtype=DOUBLE), math.acos(0.3)
+    t = torch.tensor([0.0, first, 2 * math.pi - first, 6.0], dtype=DOUBLE)
+    solver = {"method": method, "engine": "embedded", "rtol": 1e-5, "atol": 1e-5}
+    found = pb.solve_events(swing, y0, t, [pb.Event(lambda t, y: y[0] - 0.3)], **solver)
+    assert [record.t.item() for record in found.events] == pytest.approx(t[1:3].tolist(), abs=5e-5)
+    torch.testing.assert_close(pb.odeint(swing, y0, t, **solver)[:3, 0], t[:3].cos(), rtol=0, atol=5e-5)
+
+
+@pytest.mark.julia
+def test_the_time_of_an_event_with_a_mass_matrix_has_its_gradient() -> None:
+    y0 = torch.tensor([1.0, 2.0], dtype=DOUBLE, requires_grad=True)
+    event = pb.Event(lambda t, y: y[0] - 0.4, terminal=True)
+    t, solver = torch.tensor([0.0, 5.0], dtype=DOUBLE), {**TIGHT, "engine": "julia", "method": "Rodas5P"}
+    mass = torch.diag(torch.tensor([4.0, 1.0], dtype=DOUBLE))
+    found = pb.solve_events(lambda t, y: -y, y0, t, [event], mass_matrix=mass, **solver)  # y[0] is exp(-t / 4)
+    record = found.events[0]
+    assert record.t.item() == pytest.approx(-4 * math.log(0.4), abs=1e-7)
+    (gradient,) = torch.autograd.grad(record.t + record.y[1], y0)
+    # t = 4 log(y0[0] / 0.4), and y[1] = y0[1] exp(-t) there
+    last = math.exp(-record.t.item())
+    torch.testing.assert_close(gradient, torch.tensor([4 * (1 - 2 * last), last], dtype=DOUBLE), rtol=1e-6, atol=1e-8)
+    singular = torch.diag(torch.tensor([1.0, 0.0], dtype=DOUBLE))
+    with pytest.raises(pb.UnsupportedError, match="singular mass_matrix"):
+        pb.solve_events(
+            lambda t, y: torch.stack([-y[0], y[1] - 2 * y[0]]), y0, t, [event], mass_matrix=singular, **solver
+        )
 
 
 @pytest.mark.parametrize(

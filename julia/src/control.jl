@@ -1,9 +1,11 @@
 # How a solver may step: the common solver options that Python passes on.
 
 """
-    StepControl(; dt, dtmin, dtmax, maxiters, adaptive, tstops, internalnorm, controller, isoutofdomain, unstable_check)
+    StepControl(;
+        dt, dtmin, dtmax, maxiters, adaptive, tstops, internalnorm, controller, isoutofdomain, unstable_check, until_stiff
+    )
 
-`nothing` leaves a choice to the solver.
+`nothing` leaves a choice to the solver; `until_stiff` has a solve end where the problem is found stiff, see `run!`.
 """
 Base.@kwdef struct StepControl
     dt::Union{Nothing, Float64} = nothing
@@ -16,19 +18,21 @@ Base.@kwdef struct StepControl
     controller::Any = nothing
     isoutofdomain::Union{Nothing, Predicate} = nothing
     unstable_check::Union{Nothing, UnstableCheck} = nothing
+    until_stiff::Bool = false
 end
 
 """A `StepControl` from what Python passes: expressions as text, functions as addresses, 0 for none."""
 function step_control(;
         dt = nothing, dtmin = nothing, dtmax = nothing, maxiters = 100_000, adaptive = nothing, tstops = Float64[],
-        norm = "rms", controller = nothing, isoutofdomain = 0, unstable_check = 0
+        norm = "rms", controller = nothing, isoutofdomain = 0, unstable_check = 0, until_stiff = false
     )
     return StepControl(;
         dt, dtmin, dtmax, maxiters, adaptive, tstops = Float64[t for t in tstops],
         internalnorm = norm == "max" ? maximum_norm : nothing,
         controller = controller === nothing ? nothing : step_controller(controller),
         isoutofdomain = iszero(isoutofdomain) ? nothing : Predicate(Ptr{Cvoid}(UInt(isoutofdomain))),
-        unstable_check = iszero(unstable_check) ? nothing : UnstableCheck(Predicate(Ptr{Cvoid}(UInt(unstable_check))))
+        unstable_check = iszero(unstable_check) ? nothing : UnstableCheck(Predicate(Ptr{Cvoid}(UInt(unstable_check)))),
+        until_stiff
     )
 end
 
@@ -48,17 +52,30 @@ const CONTROLLERS = Dict{Symbol, Any}(
         for name in (:IController, :PIController, :PIDController, :PredictiveController)
 )
 
+"""Python's names of the options by the keywords of `solve`."""
+const OPTION_NAMES = Dict(
+    :dt => "dt", :dtmin => "dtmin", :dtmax => "dtmax", :adaptive => "adaptive", :tstops => "tstops",
+    :internalnorm => "norm", :controller => "controller", :isoutofdomain => "isoutofdomain",
+    :unstable_check => "unstable_check",
+)
+
+"""Options that say how long the next step is, which fixed steps are not asked."""
+const OF_ADAPTIVE_STEPS = (:dtmin, :dtmax, :internalnorm, :controller, :isoutofdomain)
+
 """
 The keyword arguments of `solve` for `control` and `alg`. A fixed-step solve without `dt` steps from time to time of
 `t`.
 """
 function solve_options(control::StepControl, alg, t::Vector{Float64})
+    fixed = has_fixed_steps(control, alg)
     options = Dict{Symbol, Any}(:maxiters => control.maxiters)
     for key in (:dt, :dtmin, :dtmax, :adaptive, :internalnorm, :controller, :isoutofdomain, :unstable_check)
         value = getfield(control, key)
-        value === nothing || (options[key] = value)
+        value === nothing && continue
+        fixed && (key in OF_ADAPTIVE_STEPS || value === true) && refuse_option(key, alg, "takes fixed steps")
+        options[key] = value
     end
-    steps_by_times = has_fixed_steps(control, alg) && control.dt === nothing
+    steps_by_times = fixed && control.dt === nothing
     steps_by_times && (options[:dt] = maximum(diff(t)))
     tstops = steps_by_times ? vcat(t, control.tstops) : control.tstops
     isempty(tstops) || (options[:tstops] = tstops)
@@ -66,3 +83,28 @@ function solve_options(control::StepControl, alg, t::Vector{Float64})
 end
 
 has_fixed_steps(control::StepControl, alg) = control.adaptive === false || !SciMLBase.isadaptive(alg)
+
+refuse_option(key, alg, why) = throw(
+    UnsupportedError(
+        "$(nameof(typeof(alg))) $why, for which the option $(OPTION_NAMES[key]) says nothing; leave it out, or name " *
+            "another solver (for the backward solve, adjoint_method, or adjoint_options of its own)."
+    )
+)
+
+"""
+A logger that says nothing, since a failed solve is reported by its return code, but does not let a solver drop what it
+was told: packages beside OrdinaryDiffEq's only warn that they ignore an option.
+"""
+struct Refusing <: AbstractLogger end
+
+Logging.min_enabled_level(::Refusing) = Logging.Warn
+Logging.shouldlog(::Refusing, arguments...) = true
+Logging.catch_exceptions(::Refusing) = false
+
+function Logging.handle_message(::Refusing, level, message, arguments...; keywords...)
+    found = match(r"^The (\w+) argument is ignored by (\w+)", string(message))
+    found === nothing && return nothing
+    name = get(OPTION_NAMES, Symbol(found[1]), nothing)
+    name === nothing || throw(UnsupportedError("$(found[2]) does not take the option $name; leave it out."))
+    return nothing
+end

@@ -1,9 +1,39 @@
 # Many solves of one equation on Julia's threads. Its functions are compiled, so no thread needs Python.
 
-"""Whether the solves in progress are to end; told to compiled functions in place of Python's tick."""
+"""Whether the solves in progress are to end."""
 const STOPPING = Threads.Atomic{Bool}(false)
 
-stopping(::Cdouble)::Cint = STOPPING[] ? Cint(-1) : Cint(0)
+"""
+The C function that is told how many solves are done, in the thread that was called, which alone may call Python; that
+number; and when it is told next.
+"""
+mutable struct Telling
+    notify::Ptr{Cvoid}
+    done::Threads.Atomic{Int}
+    thread::Int
+    next::Float64
+end
+
+const TELLING = Ref(Telling(C_NULL, Threads.Atomic{Int}(0), 0, Inf))
+const SECONDS_UNTOLD = 0.1
+
+"""Tell how many solves are done if that is due, in the thread for it; what is not 0 in answer ends them all."""
+function tell_now_and_then(telling::Telling)
+    Threads.threadid() == telling.thread && time() >= telling.next || return nothing
+    notify, count = telling.notify, telling.done[]
+    iszero(outside(() -> ccall(notify, Cint, (Int,), count))) || (STOPPING[] = true)
+    telling.next = time() + SECONDS_UNTOLD
+    return nothing
+end
+
+"""What compiled functions call in place of Python's tick."""
+function stopping(::Cdouble)::Cint
+    tell_now_and_then(TELLING[])
+    return STOPPING[] ? Cint(-1) : Cint(0)
+end
+
+"""The product with no parameters, as a C function."""
+no_product(out::Ptr{Cvoid}, v::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Cdouble, env::Ptr{Cvoid})::Cint = 0
 
 """
 The equation with memory of its own, for `trajectories` that are solved one after another: `env` is as the Python half
@@ -19,11 +49,12 @@ struct Lane{E <: Equation}
     integrator::Ref{Any} # of the trajectory before, where the next one may use it; else nothing
 end
 
-function Lane(pointers, env::Vector{Int}, work_size, memory_size, moving, type, n, trajectories)
+"""`pointers` are of compiled functions, or 0 for what is not asked for; `mass` is the address of a matrix, or 0."""
+function Lane(pointers, env::Vector{Int}, work_size, memory_size, moving, type, n, mass, trajectories)
     work, memory, own = zeros(UInt8, work_size), zeros(UInt8, memory_size), copy(env)
     own[Kernels.TICK] = Int(@cfunction(stopping, Cint, (Cdouble,)))
     own[Kernels.WORK], own[Kernels.MEMORY] = Int(pointer(work)), Int(pointer(memory))
-    equation = ordinary_equation(pointers, map(_ -> UInt(pointer(own)), pointers), type, n, 0, 0, 0)
+    equation = ordinary_equation(pointers, map(_ -> UInt(pointer(own)), pointers), type, n, mass, 0, 0)
     return Lane(equation, own, work, memory, moving, trajectories, Ref{Any}(nothing))
 end
 
@@ -32,12 +63,11 @@ function turn_to!(lane::Lane, trajectory)
     for (place, first, step) in lane.moving
         lane.env[place] = first + (trajectory - 1) * step
     end
-    lane.env[Kernels.LEFT] = CALLS_UNWATCHED
+    lane.env[Kernels.LEFT] = Kernels.CALLS_A_LOOK
     unsafe_store!(Ptr{Float64}(pointer(lane.memory)), NaN) # a product remembered belongs to another trajectory
     return lane
 end
 
-const CALLS_UNWATCHED = 1000 # of a function, between looks at whether to stop
 const LANES_A_THREAD = 8 # so that threads end at about the same time
 
 """Shares of the numbers from 1 to `count`, alike in size."""
@@ -81,7 +111,7 @@ function next_report!(lane, u0, t, alg, ys; keywords...)
     else
         begin_anew!(integrator, u0)
     end
-    return finished!(lane, integrator, t, ys)
+    return finished!(lane, integrator, t, ys, keywords[:control].until_stiff)
 end
 
 function begin_anew!(integrator, u0)
@@ -91,8 +121,8 @@ function begin_anew!(integrator, u0)
     return nothing
 end
 
-function finished!(lane, integrator, t, ys)::Report
-    sol = SciMLBase.solve!(integrator)
+function finished!(lane, integrator, t, ys, until_stiff)::Report
+    sol = run!(integrator, until_stiff)
     if SciMLBase.successful_retcode(sol)
         write_values!(ys, lane.equation, sol, t)
         lane.integrator[] = integrator
@@ -123,13 +153,18 @@ trajectory after another; see `solve_equation`. `notify` is a C function that is
 is not 0 ends them all.
 """
 function solve_ensemble(
-        pointers, env, env_size, work_size, memory_size, moving, type, y0s, n, count, np, times, nt, ys, alg,
+        pointers, env, env_size, work_size, memory_size, moving, type, y0s, n, count, np, mass, times, nt, ys, alg,
         abstol, reltol, control, sensealg, notify
     )
     bytes = sizeof(float_type(type))
     template = copy(array(Int, env, env_size))
-    addresses, shifts = map(UInt, Tuple(pointers)), NTuple{3, Int}[Tuple(shift) for shift in moving]
-    lanes = Lane[Lane(addresses, template, work_size, memory_size, shifts, type, n, share) for share in shares(count)]
+    rhs, vjp, vjp_p, jacobian = map(UInt, Tuple(pointers))
+    iszero(np) && (vjp_p = UInt(@cfunction(no_product, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}))))
+    shifts = NTuple{3, Int}[Tuple(shift) for shift in moving]
+    addresses = rhs, vjp, vjp_p, jacobian
+    lanes = Lane[
+        Lane(addresses, template, work_size, memory_size, shifts, type, n, mass, share) for share in shares(count)
+    ]
     reports, solved = Vector{Report}(undef, count), Vector{Any}(nothing, count)
     t = copy(array(Float64, times, nt))
     if sensealg === nothing && begins_anew(alg, control)
@@ -147,9 +182,9 @@ function solve_ensemble(
     end
     left = Threads.Atomic{Int}(MOST_KEPT)
     each_trajectory(lanes, notify) do lane, k
-        found = one(lane, k, ys + (k - 1) * n * nt * bytes)
+        found = or_stiff(() -> one(lane, k, ys + (k - 1) * n * nt * bytes))
         reports[k] = report(found)
-        if sensealg !== nothing && Threads.atomic_sub!(left, kept_bytes(found, n, sensealg)) > 0
+        if found isa Solved && sensealg !== nothing && Threads.atomic_sub!(left, kept_bytes(found, n, sensealg)) > 0
             solved[k] = found
         end
     end
@@ -161,7 +196,7 @@ function solve_anew!(reports, lanes, ::Type{T}, y0s, n, t, ys, alg, abstol, relt
     tolerances = (; abstol = tolerance(T, abstol), reltol = tolerance(T, reltol))
     each_trajectory(lanes, notify) do lane, k
         reports[k] = quietly() do
-            next_report!(lane, u0s[:, k], t, alg, view(columns, :, :, k); tolerances..., control)
+            report(or_stiff(() -> next_report!(lane, u0s[:, k], t, alg, view(columns, :, :, k); tolerances..., control)))
         end
     end
     return nothing
@@ -185,77 +220,48 @@ function pull_back_ensemble(
     return ended
 end
 
-"""Call `work(lane, k)` for every trajectory `k`, the lanes side by side on threads."""
+"""
+Call `work(lane, k)` for every trajectory `k`, the lanes side by side: in the thread that was called, which is Python's
+and cannot wait for others of Julia's, and on the others. Throws the first error, which ends them all.
+"""
 function each_trajectory(work, lanes, notify)
     STOPPING[] = false
-    done, next = Threads.Atomic{Int}(0), Threads.Atomic{Int}(1)
-    take_lanes(after) = Kernels.with_single_threads() do
+    telling = TELLING[] = Telling(pointer_at(notify), Threads.Atomic{Int}(0), Threads.threadid(), 0.0)
+    next = Threads.Atomic{Int}(1)
+    take_lanes() = try
         while (number = Threads.atomic_add!(next, 1)) <= length(lanes)
-            share(work, lanes[number], done, after)
+            share(work, lanes[number], telling)
         end
-    end
-    tell() = tell_or_stop(notify, done[])
-    blas_threads = BLAS.get_num_threads()
-    BLAS.set_num_threads(1)
-    try
-        Threads.threadid() == 1 ? on_all_threads(take_lanes, tell) : beside_the_first_thread(take_lanes, tell)
-    finally
-        BLAS.set_num_threads(blas_threads)
-    end
-    return nothing
-end
-
-"""Tell how many are done; what is not 0 in answer ends them all."""
-function tell_or_stop(notify, count)
-    address = pointer_at(notify)
-    iszero(outside(() -> ccall(address, Cint, (Int,), count))) || (STOPPING[] = true)
-    return nothing
-end
-
-const SECONDS_UNTOLD = 0.1
-const SECONDS_UNYIELDED = 0.005 # to the task that tells; a yield takes as long as some solves, and other threads' turn
-
-"""What calls `work` if that was not done for some seconds."""
-function now_and_then(work, seconds)
-    last = Ref(time())
-    return () -> time() - last[] < seconds || (work(); last[] = time(); nothing)
-end
-
-function on_all_threads(take_lanes, tell)
-    tasks = [Threads.@spawn take_lanes(now_and_then(yield, SECONDS_UNYIELDED)) for _ in 1:Threads.nthreads()]
-    while timedwait(() -> all(istaskdone, tasks), SECONDS_UNTOLD; pollint = 0.001) === :timed_out
-        tell()
-    end
-    return foreach(fetch, tasks)
-end
-
-"""
-The same for a thread that Julia did not start. It waits for nothing of Julia's, since timers and tasks for the first
-thread need that one, which runs Python's code; so it takes lanes itself, beside the other threads.
-"""
-function beside_the_first_thread(take_lanes, tell)
-    tasks = [Threads.@spawn take_lanes(Returns(nothing)) for _ in 2:Threads.nthreads()]
-    tell_now_and_then = now_and_then(tell, SECONDS_UNTOLD)
-    try
-        take_lanes(tell_now_and_then)
-    catch
+    catch err
         STOPPING[] = true
-        rethrow()
-    finally
+        err
+    end
+    blas_threads, product_threads = BLAS.get_num_threads(), Kernels.limit_threads(1)
+    BLAS.set_num_threads(1)
+    errors = try
+        tasks = [Threads.@spawn take_lanes() for _ in 2:Threads.nthreads()]
+        own = take_lanes()
         while !all(istaskdone, tasks)
             outside(() -> Libc.systemsleep(0.001))
-            tell_now_and_then()
+            tell_now_and_then(telling)
         end
+        filter!(!isnothing, Any[own; map(fetch, tasks)])
+    finally
+        Kernels.limit_threads(product_threads)
+        BLAS.set_num_threads(blas_threads)
     end
-    return foreach(fetch, tasks)
+    # Those that were ended by another's have errors that say no more.
+    isempty(errors) || throw(errors[something(findfirst(err -> !(err isa CallbackError), errors), 1)])
+    return nothing
 end
 
-function share(work, lane, done, after)
+function share(work, lane, telling)
     for k in lane.trajectories
         STOPPING[] && throw(CallbackError())
+        Kernels.limit_threads(1) # in each of Julia's own threads, which multiply for ensembles alone; tasks may change it
         work(turn_to!(lane, k), k)
-        Threads.atomic_add!(done, 1)
-        after()
+        Threads.atomic_add!(telling.done, 1)
+        tell_now_and_then(telling)
     end
     return nothing
 end

@@ -54,6 +54,12 @@ function flatten!(flat, ::Partitioned, u)
     return flat
 end
 
+"""A state in halves is asked about as the flat one."""
+function (predicate::Predicate)(u::AbstractVector, p, t)
+    v, q = u.x
+    return predicate(vcat(q, v), p, t)
+end
+
 """
 `u' = implicit(u, t) + explicit(u, t)`; `ordinary` is their sum. The implicit part is an `ODEFunction`, or, if it is
 linear, its matrix.
@@ -127,7 +133,19 @@ function suited(equation::Partitioned, alg)
                 "pyode_bridge.SecondOrder, with increasing t."
         )
     )
-    return equation
+    return in_parts(equation, alg)
+end
+
+"""The equation, whose parts `alg` treats apart; of these, a mass matrix or a Jacobian's pattern would say nothing."""
+function in_parts(equation, alg)
+    (; mass_matrix, jac_prototype) = equation.ordinary.f
+    mass_matrix === I && jac_prototype === nothing && return equation
+    throw(
+        UnsupportedError(
+            "$(nameof(typeof(alg))) treats the parts of an equation apart, and takes neither mass_matrix nor " *
+                "jac_sparsity then: give the dynamics as one function, or name a solver of the whole, such as Rodas5P."
+        )
+    )
 end
 
 """The solver of the backward solve: `alg`, if it can run the adjoint, which is one ordinary equation."""
@@ -142,17 +160,18 @@ function backward_algorithm(equation::Equation, alg)
     )
 end
 
-suited(equation::Quasilinear, alg) = takes_operator(alg) ? equation : suited(equation.ordinary, alg)
+suited(equation::Quasilinear, alg) = takes_operator(alg) ? in_parts(equation, alg) : suited(equation.ordinary, alg)
 
-suited(equation::Split, alg) = is_imex(alg) ? equation : suited(equation.ordinary, alg)
+suited(equation::Split, alg) = is_imex(alg) ? in_parts(equation, alg) : suited(equation.ordinary, alg)
 
 """
 An implicit-explicit method takes a linear part as a function with a Jacobian: for an operator it would solve its linear
 systems by GMRES, which in Float32 does not get as close as it asks for, and goes on for ever.
 """
 function suited(equation::Split{<:MatrixOperator}, alg)
-    alg isa OrdinaryDiffEqCore.ExponentialAlgorithm && return equation
+    alg isa OrdinaryDiffEqCore.ExponentialAlgorithm && return in_parts(equation, alg)
     is_imex(alg) || return suited(equation.ordinary, alg)
+    in_parts(equation, alg)
     matrix = equation.implicit.A
     f = ODEFunction{true, SciMLBase.FullSpecialize}(Linear(matrix); jac = Constant(matrix))
     return Split(f, equation.explicit, equation.ordinary)

@@ -1,51 +1,59 @@
-# Where a function of the solution first crosses zero, found by the solver's own interpolant.
+# Solving until something has happened, found between the ends of steps by the solver's own interpolant.
 
-"""Conditions computed by a C function `(out, u, t)` with Float64 values, into a buffer of its own."""
-struct Conditions
-    c_conditions::Ptr{Cvoid}
-    values::Vector{Float64}
+"""
+Whether something happened in the last step, which a C function says of a state and a time; see Python's
+`Engine.locate`. `looks` is how often it is asked in each step; `u` is for a state within one.
+"""
+struct Looking{T}
+    happened::Predicate
+    looks::Int
+    u::Vector{T}
 end
 
-function (f::Conditions)(out, u::Dense{T}, t, integrator) where {T <: Union{Float32, Float64}}
-    values = f.values
-    status = GC.@preserve values u begin
-        address, out_values, state, time = f.c_conditions, pointer(values), pointer(u), Float64(t)
-        outside(() -> ccall(address, Cint, (Ptr{Float64}, Ptr{T}, Cdouble), out_values, state, time))
+function (looking::Looking)(u, t, integrator)
+    all(isfinite, u) || return false # which the solver is about to find
+    SciMLBase.addsteps!(integrator)
+    start, looks = integrator.tprev, looking.looks
+    earlier, resolution = start, eps(max(abs(start), abs(t)))
+    for look in 1:looks
+        later = look == looks ? t : start + (t - start) * look / looks
+        if happened_at(looking, integrator, later)
+            close_in(looking, integrator, earlier, later, resolution)
+            return true
+        end
+        earlier = later
     end
-    iszero(status) || throw(CallbackError())
-    copyto!(out, values)
+    return false
+end
+
+"""Ask between two times, by bisection, for the first one at which it had happened."""
+function close_in(looking, integrator, earlier, later, resolution)
+    while later - earlier > resolution
+        middle = earlier + (later - earlier) / 2
+        happened_at(looking, integrator, middle) ? (later = middle) : (earlier = middle)
+    end
     return nothing
 end
 
-"""Notes which condition crossed zero, and ends the solve."""
-struct Noting
-    index::Base.RefValue{Int}
-end
-
-function (f::Noting)(integrator, crossings)
-    f.index[] = something(findfirst(!iszero, crossings), 0)
-    SciMLBase.terminate!(integrator)
-    return nothing
+function happened_at(looking, integrator, t)
+    t == integrator.t ? copyto!(looking.u, integrator.u) : integrator(looking.u, t)
+    return looking.happened(looking.u, integrator.p, t)
 end
 
 """
-    first_crossing(equation, conditions, u0, t0, t1, alg; abstol, reltol, control, y)
+    solve_until(equation, happened, looks, u0, t0, t1, alg; abstol, reltol, control)
 
-Solve from `t0` until one of the conditions crosses zero or `t1` is reached. Writes the state there to `y`, and returns
-the time, the index of the condition (0 if none crossed) and the return code.
+Solve from `t0` until something has happened or `t1` is reached. Returns the time reached and the return code.
 """
-function first_crossing(
-        equation::Equation, conditions::Conditions, u0::Vector{T}, t0::Float64, t1::Float64, alg;
-        abstol, reltol, control::StepControl, y::Vector{T}
+function solve_until(
+        equation::Equation, happened::Predicate, looks, u0::Vector{T}, t0::Float64, t1::Float64, alg;
+        abstol, reltol, control::StepControl
     ) where {T}
-    noting = Noting(Ref(0))
-    callback = VectorContinuousCallback(
-        conditions, noting, length(conditions.values); save_positions = (false, false)
-    )
+    looking = Looking(happened, looks, similar(u0))
+    callback = DiscreteCallback(looking, SciMLBase.terminate!; save_positions = (false, false))
     return quietly() do
         integrator = start(equation, u0, T[], [t0, t1], alg; abstol, reltol, control, callback, save_everystep = false)
-        sol = SciMLBase.solve!(integrator)
-        copyto!(y, integrator.u)
-        Float64(integrator.t), noting.index[], string(sol.retcode)
+        sol = run!(integrator, control.until_stiff)
+        Float64(integrator.t), string(sol.retcode)
     end
 end

@@ -103,7 +103,11 @@ Count a call in `slot`, and now and then tell Python the time. Returns whether t
     return left > 0 || tick(env, t)
 end
 
+"""Calls between looks at whether to go on, if who is told the time sets no other number."""
+const CALLS_A_LOOK = 100
+
 @noinline function tick(env::Ptr{Int}, t::Float64)
+    unsafe_store!(env, CALLS_A_LOOK, LEFT)
     tick = Ptr{Cvoid}(unsafe_load(env, TICK))
     return iszero(outside(() -> ccall(tick, Cint, (Cdouble,), t)))
 end
@@ -213,16 +217,8 @@ function multiplies(::Type{T}) where {T}
     return c == T[19 43; 22 50]
 end
 
-"""Call `work` with large products on this thread alone."""
-function with_single_threads(work)
-    tell(count) = SET_THREADS[] == C_NULL ? Cint(0) : ccall(SET_THREADS[], Cint, (Cint,), count)
-    before = tell(1)
-    return try
-        work()
-    finally
-        tell(before)
-    end
-end
+"""Let large products use so many threads where this one asks for them; returns how many these were. 0 is for all."""
+limit_threads(count) = SET_THREADS[] == C_NULL ? Cint(0) : ccall(SET_THREADS[], Cint, (Cint,), count)
 
 # What lies row by row is, to BLAS, the transpose column by column.
 for (T, gemm) in ((Float64, :DGEMM), (Float32, :SGEMM))

@@ -68,7 +68,7 @@ class Functions:
         """The right-hand side at the user's time; of copies, which ``func`` may write to."""
         dynamics = self._dynamics
         structure = dynamics.structure
-        value = structure.pack_returned(dynamics.func(t.clone(), structure.unpack(y.clone())), "func(t, y)", 0.0)
+        value = structure.pack_returned(dynamics.func(t.clone(), structure.unpack_copy(y)), "func(t, y)", 0.0)
         return value if dynamics.sign > 0 else -value
 
     def _product(self, name: str, *, parameters: bool) -> str:

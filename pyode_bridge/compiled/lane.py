@@ -129,12 +129,12 @@ class Translations:
 
     Attributes:
         known: by what is traced to the same graphs.
-        familiar: those of dynamics that need no trial, with what it would find; see `familiar`.
+        familiar: those of dynamics that need no trial, with the places of what it would find; see `familiar`.
     """
 
     def __init__(self) -> None:
         self.known: dict[Any, Translation] = {}
-        self.familiar: dict[Any, tuple[Translation, tuple[int, ...]]] = {}
+        self.familiar: dict[Any, tuple[Translation, tuple[int, ...], tuple[int, ...]]] = {}
         self._of_one_code: collections.Counter[Any] = collections.Counter()
 
     def of(self, key: Any, code: Any, shapes: Any) -> Translation:
@@ -243,12 +243,14 @@ def _check(dynamics: Dynamics) -> None:
 
 def _places(parameters: Sequence[Tensor], found: Reach) -> tuple[int, ...]:
     """Where each parameter is among the tensors that ``func`` reaches."""
-    if found.is_computed:
-        raise UntranslatableError("func uses a tensor that was computed from others that require a gradient")
     places = found.places(parameters)
     if places is None:
         raise UntranslatableError(
             "a parameter is not among what func reaches by its attributes, its closure or global variables"
+        )
+    if places and not found.computed.issubset(places):
+        raise UntranslatableError(
+            "func reaches a tensor that was computed from others that require a gradient, and is no parameter itself"
         )
     return places
 
@@ -278,9 +280,10 @@ class Lane:
         self._translation = translation
         self._dynamics = dynamics
         self.seconds = seconds
-        self._outside = tensors
+        # What they were computed from is not to live as long.
+        self._outside = [tensor if tensor.is_leaf else tensor.detach() for tensor in tensors]
         self._addresses = dict(translation.addresses)  # those that the environment will do for
-        self._read = [*tensors, *translation.constants]  # kept alive
+        self._read = [*self._outside, *translation.constants]  # kept alive
         self.environment = translation.environment(dynamics, self._read, home)
 
     def free(self) -> None:

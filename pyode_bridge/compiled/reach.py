@@ -82,9 +82,9 @@ class Reach:
     whole: bool
 
     @property
-    def is_computed(self) -> bool:
-        """Whether a tensor was computed from others that require a gradient."""
-        return any(tensor.grad_fn is not None for tensor in self.tensors)
+    def computed(self) -> set[int]:
+        """Places of the tensors that were computed from others that require a gradient."""
+        return {place for place, tensor in enumerate(self.tensors) if tensor.grad_fn is not None}
 
     def places(self, tensors: Sequence[Tensor]) -> tuple[int, ...] | None:
         """Where each of them is among those that were found; None where one is not."""
@@ -158,9 +158,10 @@ class _Walk:
         if tensor.is_floating_point():
             self.tensors.append(tensor)
         elif tensor.numel() > LARGEST_ARRAY:
-            raise UntranslatableError(f"func uses a tensor of {tensor.numel()} whole numbers")
+            raise UntranslatableError(f"func uses a tensor of {tensor.numel()} whole or complex numbers")
         else:  # an index or a mask: which operations follow may depend on it
-            self.key.append(tensor.detach().resolve_conj().numpy().tobytes())
+            self.whole &= not tensor.requires_grad  # a complex one
+            self.key.append(tensor.detach().cpu().resolve_conj().numpy().tobytes())
 
     def _object(self, value: Any, kind: type) -> None:
         self.key.append(kind)
@@ -200,6 +201,8 @@ class _Walk:
 
     def _by_identity(self, value: Any) -> None:
         self.key.append(_Identity(value))
+        if isinstance(value, types.BuiltinFunctionType) and isinstance(value.__self__, Tensor):
+            self.visit(value.__self__)
         self.whole &= isinstance(value, _UNCHANGING) or _is_library_callable(value)
 
     def _mapping(self, mapping: Any) -> None:

@@ -34,6 +34,12 @@ def test_traits_are_julias() -> None:
     assert {"explicit RK", "Verner", "Rosenbrock", "SDIRK", "FIRK", "BDF/NDF", "stabilised", "symplectic"} <= families
 
 
+def test_summaries_are_prose_of_the_docstrings() -> None:
+    summaries = {solver.name: solver.summary for solver in pb.solvers("julia")}
+    assert "Tsitouras" in summaries["Tsit5"]
+    assert not any("\n" in summary or "(;" in summary.split(" ")[0] for summary in summaries.values())
+
+
 def test_a_limit_is_told_in_the_catalogue_and_at_the_solve() -> None:
     (solver,) = [solver for solver in pb.solvers("julia", family="low-storage RK") if solver.name == "CKLLSRK43_2"]
     assert "rejected step" in solver.limit

@@ -78,7 +78,7 @@ class PaperAdjoint:
             t=torch.tensor([0.0, t_to - t_from], dtype=torch.float64),
             tolerances=sensitivity.tolerances,
             options=sensitivity.options,
-            fixed_step=sensitivity.method.fixed_step or sensitivity.options.adaptive is False,
+            fixed_step=sensitivity.options.adaptive_by(sensitivity.method) is False,
             blocks=(dynamics.size, dynamics.size, dynamics.parameter_size),
         )
 

@@ -10,6 +10,8 @@ from pyode_bridge.engines.embedded import scipy_solvers, sundials_solvers, torch
 from pyode_bridge.engines.embedded.integrator import Integrator, Locator
 from pyode_bridge.problem import SolverInfo
 
+OF_FIXED_STEPS = ("dt", "maxiters", "adaptive")
+
 EXPLICIT, MULTISTEP = "explicit RK", "multistep"
 IMPLICIT_FAMILIES = ("FIRK", "BDF/NDF", "automatic")
 
@@ -19,7 +21,8 @@ class Algorithm:
     """A solver of this engine, and what is known about it (see `SolverInfo`).
 
     ``default`` is what runs under the plain name, ``fixed`` what runs when fixed steps are asked for; one may be
-    missing. ``needs`` is a package that may have to be installed, ``events`` what finds events with it.
+    missing. ``options`` are those of adaptive steps. ``needs`` is a package that may have to be installed, ``events``
+    what finds events with it.
     """
 
     source: str
@@ -28,6 +31,7 @@ class Algorithm:
     summary: str
     default: Integrator | None = None
     fixed: Integrator | None = None
+    options: tuple[str, ...] = ("dt", "dtmin", "dtmax", "maxiters", "adaptive")
     needs: str | None = None
     events: Locator | None = None
 
@@ -38,11 +42,20 @@ class Algorithm:
             self.source,
             self.family,
             self.order,
-            adaptive=self.default is not None and self.default is not self.fixed,
+            adaptive=self.is_adaptive,
             implicit=self.family in IMPLICIT_FAMILIES,
             problem="ODE",
             summary=self.summary,
         )
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether it chooses its steps by itself, unless it is told not to."""
+        return self.default is not None and self.default is not self.fixed
+
+    def served(self, adaptive: bool | None) -> tuple[str, ...]:
+        """The step options that it takes, with steps that are to adapt, or not, or for None as it does by itself."""
+        return self.options if self.is_adaptive and adaptive is not False else OF_FIXED_STEPS
 
     @property
     def installed(self) -> bool:
@@ -58,7 +71,7 @@ def _adaptive(name: str, order: int, summary: str, fixed: str | None = None) -> 
         summary,
         default=functools.partial(torchdiffeq_solvers.adaptive, name),
         fixed=None if fixed is None else _fixed(fixed),
-        events=functools.partial(torchdiffeq_solvers.first_crossing, name),
+        events=functools.partial(torchdiffeq_solvers.locate, name),
     )
 
 
@@ -71,8 +84,9 @@ def _always_fixed(name: str, order: int | None, summary: str, family: str = EXPL
     return Algorithm("torchdiffeq", family, order, summary, solver, solver)
 
 
-def _scipy(name: str, family: str, order: int | None, summary: str) -> Algorithm:
-    return Algorithm("scipy", family, order, summary, functools.partial(scipy_solvers.adaptive, name))
+def _scipy(name: str, family: str, order: int | None, summary: str, *more: str) -> Algorithm:
+    solver = functools.partial(scipy_solvers.adaptive, name)
+    return Algorithm("scipy", family, order, summary, solver, options=("dt", "dtmax", "maxiters", "adaptive", *more))
 
 
 def _sundials(name: str, family: str, summary: str) -> Algorithm:
@@ -96,7 +110,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "DP8": _scipy("DOP853", EXPLICIT, 8, "Dormand-Prince 8(5,3), Hairer's DOP853"),
     "RadauIIA5": _scipy("Radau", "FIRK", 5, "Radau IIA, for stiff problems (Hairer & Wanner's RADAU5)"),
     "QNDF": _scipy("BDF", "BDF/NDF", None, "NDF of order 1 to 5, for stiff problems (Shampine & Reichelt 1997)"),
-    "lsoda": _scipy("LSODA", "automatic", None, "Adams and BDF with automatic switching (Petzold & Hindmarsh)"),
+    "lsoda": _scipy("LSODA", "automatic", None, "Adams and BDF, switched automatically (Petzold & Hindmarsh)", "dtmin"),
     "CVODE_BDF": _sundials("BDF", "BDF/NDF", "SUNDIALS CVODE, BDF of order 1 to 5, for stiff problems"),
     "CVODE_Adams": _sundials("Adams", MULTISTEP, "SUNDIALS CVODE, Adams-Moulton of order 1 to 12"),
 }

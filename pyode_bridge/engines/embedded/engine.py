@@ -13,14 +13,14 @@ from pyode_bridge.engines.embedded.discrete import TorchAdjoint, recorded
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration, Integrator
 from pyode_bridge.errors import UnsupportedError, near_names
 from pyode_bridge.methods import TORCHDIFFEQ_ALIASES, Method
-from pyode_bridge.problem import Conditions, Crossing, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
+from pyode_bridge.options import StepOptions
+from pyode_bridge.problem import AS_ASKED, Happened, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.retcodes import raise_for_retcode
 
 CONTINUOUS = ("BacksolveAdjoint", "BacksolveAdjoint()", PaperAdjoint.sensealg)
 DISCRETE = ("TorchAdjoint", "TorchAdjoint()")
 
 DEFAULT = "DP5"
-OPTIONS = ("dt", "dtmin", "dtmax", "maxiters", "adaptive")
 
 GET_JULIA = "Run `python -m pyode_bridge install` for the Julia engine, which has every solver."
 
@@ -47,6 +47,11 @@ class EmbeddedEngine:
                 f"TorchAdjoint goes through the steps of solvers that are written in torch, {able}; {_name(method)} is "
                 "none of them. Choose 'BacksolveAdjoint'."
             )
+        if sensitivity.sensealg in DISCRETE and sensitivity.asked:
+            raise UnsupportedError(
+                f"{', '.join(sensitivity.asked)} say how to solve backwards, which TorchAdjoint does not: it goes "
+                "through the steps of the solve. Leave them out, or choose 'BacksolveAdjoint'."
+            )
         if sensitivity.sensealg not in (None, *CONTINUOUS, *DISCRETE):
             raise UnsupportedError(
                 f"sensealg={sensitivity.sensealg!r} is not served by the embedded engine, which has the paper's "
@@ -60,7 +65,7 @@ class EmbeddedEngine:
             raise UnsupportedError(f"lane='compiled' is not served by the embedded engine. {GET_JULIA}")
         name, sensitivity, dynamics = _name(problem.method), problem.sensitivity, problem.dynamics
         ivp = _forward(problem)
-        discrete = sensitivity is not None and sensitivity.sensealg in DISCRETE
+        discrete = sensitivity is not None and _is_discrete(sensitivity, problem.method)
         if discrete:
             ivp = recorded(ivp, dynamics)
         with torch.set_grad_enabled(discrete):
@@ -76,30 +81,39 @@ class EmbeddedEngine:
         ys, stats = integration.ys, integration.stats
         assert ys is not None  # a retcode of success carries the values
         pullback: Pullback | None = None
-        if discrete:
-            pullback = TorchAdjoint(dynamics.parameters, ivp.y0, ys, stats.nfe)
-        elif sensitivity is not None:
-            pullback = PaperAdjoint(problem, sensitivity, ys, _backward)
+        if sensitivity is not None:
+            why = AS_ASKED if sensitivity.sensealg else "the steps are fixed: it is their own gradient"
+            pullback = (
+                TorchAdjoint(dynamics.parameters, ivp.y0, ys, stats.nfe, why)
+                if discrete
+                else PaperAdjoint(problem, sensitivity, ys, _backward)
+            )
         reason = "the embedded engine runs in Python"
         return Trajectory(
             ys.detach(), stats, integration.retcode, self.name, name, "native", pullback, lane_reason=reason
         )
 
-    def locate(self, problem: Problem, conditions: Conditions, count: int) -> Crossing | None:
-        """The first crossing of the conditions in the problem's span, or None."""
+    def locate(self, problem: Problem, happened: Happened) -> None:
+        """Solve until something has happened, or to the end of the problem's span."""
         _check(problem)
         name, ivp, sign = _name(problem.method), _forward(problem), problem.dynamics.sign
         locator = ALGORITHMS[name].events
         if locator is None or ivp.fixed_step:
             able = ", ".join(name for name, algorithm in ALGORITHMS.items() if algorithm.events)
             raise UnsupportedError(f"The embedded engine finds events with {able}, not with {name}. {GET_JULIA}")
-        crossing, ended = locator(ivp, conditions)
+        ended = locator(ivp, happened)
         raise_for_retcode(ended.retcode, t=sign * ended.t_reached, t_end=sign * ivp.t[-1].item(), algorithm=name)
-        return crossing
 
     def solvers(self) -> Sequence[SolverInfo]:
         """The solvers whose packages are installed."""
         return [algorithm.info(name) for name, algorithm in ALGORITHMS.items() if algorithm.installed]
+
+
+def _is_discrete(sensitivity: Sensitivity, method: Method) -> bool:
+    """Whether the gradient goes through the steps: where it was asked for, and by default through fixed ones."""
+    if sensitivity.sensealg is None:
+        return method.fixed_step and sensitivity.method == method
+    return sensitivity.sensealg in DISCRETE
 
 
 def _forward(problem: Problem) -> InitialValueProblem:
@@ -111,15 +125,15 @@ def _forward(problem: Problem) -> InitialValueProblem:
         t=problem.t,
         tolerances=problem.tolerances,
         options=options,
-        fixed_step=problem.method.fixed_step or options.adaptive is False,
+        fixed_step=options.adaptive_by(problem.method) is False,
         blocks=(dynamics.size,),
     )
 
 
 def _check(problem: Problem) -> None:
-    wanted = problem.options.others_than(OPTIONS)
+    wanted = _unserved(problem.method, problem.options)
     if problem.sensitivity is not None:
-        wanted += problem.sensitivity.options.others_than(OPTIONS)
+        wanted += _unserved(problem.sensitivity.method, problem.sensitivity.options)
     if problem.mass_matrix is not None:
         wanted.append("mass_matrix")
     if problem.sparsity is not None:
@@ -127,7 +141,17 @@ def _check(problem: Problem) -> None:
     if problem.dense:
         wanted.append("dense")
     if wanted:
-        raise UnsupportedError(f"The embedded engine does not serve {', '.join(dict.fromkeys(wanted))}. {GET_JULIA}")
+        raise UnsupportedError(
+            f"The embedded engine does not serve {', '.join(dict.fromkeys(wanted))} with {_name(problem.method)}. "
+            f"{GET_JULIA}"
+        )
+
+
+def _unserved(method: Method, options: StepOptions) -> list[str]:
+    """The options that were set and that the solver has no use for."""
+    algorithm, adaptive = _algorithm(method), options.adaptive_by(method)
+    unserved = options.others_than(algorithm.served(adaptive))
+    return [*unserved, "adaptive=True"] if adaptive and not algorithm.is_adaptive else unserved
 
 
 def _backward(ivp: InitialValueProblem, sensitivity: Sensitivity) -> Integration:

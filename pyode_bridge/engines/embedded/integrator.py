@@ -9,7 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from pyode_bridge.options import StepOptions
-from pyode_bridge.problem import Conditions, Crossing, SolverStats, Tolerances
+from pyode_bridge.problem import Happened, SolverStats, Tolerances
 
 
 @dataclass(frozen=True)
@@ -49,5 +49,5 @@ class Integrator(Protocol):
 class Locator(Protocol):
     """A solver from PyPI that finds events."""
 
-    def __call__(self, problem: InitialValueProblem, conditions: Conditions) -> tuple[Crossing | None, Integration]:
-        """The first crossing of the conditions, or None, and how the solve ended."""
+    def __call__(self, problem: InitialValueProblem, happened: Happened) -> Integration:
+        """Solve until something has happened; how it ended, without values."""

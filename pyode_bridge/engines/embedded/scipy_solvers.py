@@ -73,7 +73,7 @@ def _options(solver: type[OdeSolver], problem: InitialValueProblem) -> dict[str,
         "rtol": np.asarray(tolerances.rtol),
         "atol": np.asarray(tolerances.atol),
         "max_step": options.dtmax or np.inf,
-        "first_step": options.dt,
+        "first_step": None if options.dt is None else min(options.dt, (problem.t[-1] - problem.t[0]).item()),
     }
     if solver is LSODA:
         values["min_step"] = options.dtmin or 0.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +11,16 @@ import torch
 from torch import Tensor
 from torchdiffeq import odeint
 from torchdiffeq._impl.fixed_grid import FixedGridODESolver
+from torchdiffeq._impl.interp import _interp_evaluate
 from torchdiffeq._impl.misc import Perturb
-from torchdiffeq._impl.rk_common import rk4_step_func
+from torchdiffeq._impl.odeint import SOLVERS
+from torchdiffeq._impl.rk_common import RKAdaptiveStepsizeODESolver, _runge_kutta_step, rk4_step_func
 
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration
-from pyode_bridge.problem import Conditions, Crossing, SolverStats
+from pyode_bridge.problem import LOOKS, Happened, SolverStats
 
 # Methods whose values between the steps are off by hundreds of tolerances: their steps end at the times.
-POOR_BETWEEN = ("bosh3",)
+POOR_BETWEEN = ("bosh3", "dopri8")
 
 # torchdiffeq reports failures as assertions; their first words tell which.
 FAILURES = {"underflow in dt": "DtLessThanMin", "max_num_steps exceeded": "MaxIters", "non-finite values": "Unstable"}
@@ -76,26 +79,62 @@ def adaptive(name: str, problem: InitialValueProblem) -> Integration:
     return _finished(func, ys)
 
 
-def first_crossing(
-    name: str, problem: InitialValueProblem, conditions: Conditions
-) -> tuple[Crossing | None, Integration]:
-    """The first crossing that an adaptive method finds, by torchdiffeq's events; also how the solve ended."""
-    func = _CountedAdaptive(problem)
-    start, end = problem.t.tolist()
-    signs = conditions(start, problem.y0).sign()
-
-    def distance(t: Tensor, y: Tensor) -> Tensor:
-        """Positive until a condition crosses zero or the end is reached."""
-        return torch.cat([signs * conditions(t.item(), y), (end - t).reshape(1)]).min()
-
+def locate(name: str, problem: InitialValueProblem, happened: Happened) -> Integration:
+    """Solve by an adaptive method until something has happened, as `Engine.locate` says; without values."""
+    func, settings = _CountedAdaptive(problem), _settings(problem)
+    options = settings.pop("options")
+    solver = SOLVERS[name](func=func, y0=problem.y0, **settings, **options)
+    end = problem.t[-1].item()
     try:
-        s, ys = odeint(func, problem.y0, problem.t, method=name, event_fn=distance, **_settings(problem))
+        solver._before_integrate(problem.t)
+        while solver.rk_state.t1 < end:
+            before = solver.rk_state
+            solver.rk_state = solver._adaptive_step(before)
+            if solver.rk_state.t1 == before.t1:  # rejected
+                continue
+            if not torch.isfinite(solver.rk_state.y1).all():
+                return func.integration(None, "Unstable")
+            step = _Step(solver, before, poor=name in POOR_BETWEEN)
+            if _happened_within(happened, step, before.t1.item(), min(solver.rk_state.t1.item(), end)):
+                break
     except AssertionError as error:
-        return None, func.integration(None, _retcode(error))
-    y = ys[-1].detach()
-    values = signs * conditions(s.item(), y)
-    crossed = values.min().item() < end - s.item()  # else it is the end that was found
-    return Crossing(s.item(), int(values.argmin()), y) if crossed else None, _finished(func, ys)
+        return func.integration(None, _retcode(error))
+    return func.integration(None, "Success")
+
+
+class _Step:
+    """The state at a time of the solver's last step, by its polynomial, or, if that is poor, by a shorter step."""
+
+    def __init__(self, solver: RKAdaptiveStepsizeODESolver, before: Any, *, poor: bool) -> None:
+        self._solver, self._before, self._poor = solver, before, poor
+
+    def __call__(self, s: float) -> Tensor:
+        solver, before = self._solver, self._before
+        t, state = before.t1.new_tensor(s), solver.rk_state
+        if t == state.t1:
+            y = state.y1
+        elif self._poor:
+            y, *_ = _runge_kutta_step(solver.func, before.y1, before.f1, before.t1, t - before.t1, t, solver.tableau)
+        else:
+            y = _interp_evaluate(state.interp_coeff, state.t0, state.t1, t)
+        return y  # type: ignore[no-any-return]
+
+
+def _happened_within(happened: Happened, state: Callable[[float], Tensor], start: float, end: float) -> bool:
+    """Ask about a step, as `Engine.locate` says."""
+    resolution, earlier = math.ulp(max(abs(start), abs(end))), start
+    for look in range(1, LOOKS + 1):
+        later = end if look == LOOKS else start + (end - start) * look / LOOKS
+        if happened(later, state(later)):
+            while later - earlier > resolution:
+                middle = earlier + (later - earlier) / 2
+                if happened(middle, state(middle)):
+                    later = middle
+                else:
+                    earlier = middle
+            return True
+        earlier = later
+    return False
 
 
 def _settings(problem: InitialValueProblem) -> dict[str, Any]:
@@ -115,12 +154,13 @@ def _settings(problem: InitialValueProblem) -> dict[str, Any]:
 def fixed(name: str, problem: InitialValueProblem) -> Integration:
     """The fixed-step method of torchdiffeq called ``name``, stepping from time to time or by ``dt``."""
     func = _CountedFixed(problem)
+    dt, span = problem.options.dt, (problem.t[-1] - problem.t[0]).item()
+    steps = len(problem.t) - 1 if dt is None else span / dt
+    if steps > problem.options.maxiters:  # torchdiffeq makes all times before the first step
+        return func.integration(None, "MaxIters")
     options: dict[str, Any] = {"grid_constructor": lambda func, y0, t: _Times(t)}
-    if problem.options.dt is not None:
-        span = (problem.t[-1] - problem.t[0]).item()
-        if span > problem.options.maxiters * problem.options.dt:  # torchdiffeq makes all times before the first step
-            return func.integration(None, "MaxIters")
-        equidistant = FixedGridODESolver._grid_constructor_from_step_size(problem.options.dt)
+    if dt is not None:
+        equidistant = FixedGridODESolver._grid_constructor_from_step_size(dt)
         options = {"grid_constructor": lambda *args: _Times(equidistant(*args)), "interp": "cubic"}
     try:
         if name == "rk4":

@@ -120,6 +120,13 @@ class Callbacks:
         # Tuples: they reach Julia with the types of their elements, as lists do not.
         return tuple(address for address, _ in found), tuple(env for _, env in found)
 
+    def compiled(self, *, products: bool) -> tuple[int, ...]:
+        """Addresses of the same functions, which any thread may call; 0 for what is not compiled, or not asked for."""
+        assert self.lane is not None
+        unused = set() if products else {"vjp", "vjp_p"}
+        names = "rhs", "vjp", "vjp_p", "jacobian"
+        return tuple(0 if name in unused else self.lane.address(name) or 0 for name in names)
+
     def _parameter_product_pointer(self) -> int:
         if not self._dynamics.parameter_size:
             return address_of(NOTHING) if self.lane is None else self.lane.environment.nothing
@@ -143,7 +150,7 @@ class Callbacks:
         values, state = Views(size, dtype or self._dtype), self._state
 
         def write(out: int, y: int, t: float, env: int) -> None:
-            values(out).copy_(function(t, state(y)))
+            values(out).copy_(function(t, state(y)).detach())  # a part that switches autograd on has a graph
 
         return self._pointer(ONE_INPUT(self._guarded(write)))
 
@@ -152,7 +159,7 @@ class Callbacks:
         values, firsts, seconds = (Views(length, self._dtype) for length in (size, first, second))
 
         def write(out: int, a: int, b: int, t: float, env: int) -> None:
-            values(out).copy_(function(t, firsts(a), seconds(b)))
+            values(out).copy_(function(t, firsts(a), seconds(b)).detach())
 
         return self._pointer(TWO_INPUTS(self._guarded(write)))
 
@@ -161,15 +168,17 @@ class Callbacks:
         return self._pointer(COUNT(self._guarded(function)))
 
     def predicate(self, function: Callable[[Tensor, Any], Any] | None) -> int:
-        """Address of a C function that says whether ``function(t, y)`` is true (1) or false (0); 0 for None."""
-        if function is None:
-            return 0
+        """Address of a C function that says whether ``function(t, y)`` is true; 0 for None."""
+        return 0 if function is None else self.question(lambda s, y: self._dynamics.holds(function, s, y))
+
+    def question(self, function: Callable[[float, Tensor], bool]) -> int:
+        """Address of a C function that says whether a function of time and flat state is true (1) or false (0)."""
 
         def holds(y: int, t: float) -> int:
             if self.error is not None:
                 return FAILED
             try:
-                return int(self._dynamics.holds(function, t, self._state(y)))
+                return int(function(t, self._state(y)))
             except BaseException as error:
                 self.error = error
                 return FAILED

@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
+from pyode_bridge.engines.julia import unnamed
 from pyode_bridge.engines.julia.callbacks import Callbacks
-from pyode_bridge.engines.julia.equation import type_name
+from pyode_bridge.engines.julia.equation import columns, type_name
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
 from pyode_bridge.problem import Problem, Sensitivity, SolverStats
 from pyode_bridge.retcodes import SUCCESS, raise_for_retcode
@@ -62,12 +63,12 @@ class Ensemble:
         y0s, t = y0s.contiguous(), problem.t.contiguous()
         kept = [self._moving(item) for item in moving]
         ys = y0s.new_empty(len(y0s), len(t), y0s.shape[1])
-        addresses, _ = self._callbacks.functions(products=settings.sensitivity is not None)
+        mass_matrix = None if problem.mass_matrix is None else columns(problem.mass_matrix)
         environment = lane.environment
         bridge = self._bridge
         with bridge.one_ensemble, self._callbacks.raised(), julia_errors(problem.method):
             solved = bridge.solve_ensemble(
-                addresses,
+                self._callbacks.compiled(products=settings.sensitivity is not None),
                 environment.address,
                 environment.size,
                 environment.work_size,
@@ -78,6 +79,7 @@ class Ensemble:
                 y0s.shape[1],
                 len(y0s),
                 0 if settings.sensitivity is None else problem.dynamics.parameter_size,
+                0 if mass_matrix is None else bridge.reads(mass_matrix),
                 bridge.reads(t),
                 len(t),
                 bridge.writes(ys),
@@ -145,6 +147,8 @@ class Ensemble:
         if sensitivity is None:
             self._problem.dynamics.check_start(self._problem.t[0].item(), self._problem.y0)
         place, retcode, reached = found
+        if retcode == unnamed.STIFF:
+            raise unnamed.StiffError
         sign = self._problem.dynamics.sign
         asked = self._problem if sensitivity is None else sensitivity
         raise_for_retcode(

@@ -63,12 +63,12 @@ class Builder:
 
     def _new_ordinary(self) -> Any:
         mass, sparsity = self._problem.mass_matrix, self._problem.sparsity
-        columns = None if mass is None else _columns(mass)
+        in_order = None if mass is None else columns(mass)
         return self._bridge.ordinary_equation(
             *self._callbacks.functions(sparsity, products=self._problem.sensitivity is not None),
             self._type,
             self._size,
-            0 if columns is None else self._bridge.reads(columns),
+            0 if in_order is None else self._bridge.reads(in_order),
             0 if sparsity is None else self._bridge.reads(sparsity.starts),
             0 if sparsity is None else self._bridge.reads(sparsity.rows),
         )
@@ -87,9 +87,9 @@ class Builder:
         """``y' = implicit + explicit``."""
         explicit, implicit = self._function(form.explicit), form.implicit
         if isinstance(implicit, Tensor):
-            columns = _columns(implicit)
+            in_order = columns(implicit)
             return self._bridge.semilinear_equation(
-                self._bridge.reads(columns), self._type, self._size, explicit, self.ordinary()
+                self._bridge.reads(in_order), self._type, self._size, explicit, self.ordinary()
             )
         jacobian = self._callbacks.one_input(lambda s, y: implicit.jacobian(s, y).mT.reshape(-1), self._size**2)
         return self._bridge.split_equation(self._function(implicit), jacobian, explicit, self.ordinary())
@@ -153,6 +153,6 @@ class Builder:
         return self._callbacks.one_input(function, self._size)
 
 
-def _columns(matrix: Tensor) -> Tensor:
+def columns(matrix: Tensor) -> Tensor:
     """The matrix in Julia's order, column by column."""
     return matrix.mT.contiguous()
