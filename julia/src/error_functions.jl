@@ -46,7 +46,7 @@ end
 # Q on [-1, 1]; of the whole, relative: c = 4, degree 23, 2^-56; c = 2, degree 11, 2^-27.
 @inline erfcx_centre(::Type{Float64}) = 4.0
 @inline erfcx_centre(::Type{Float32}) = 2.0f0
-@inline erfcx_series(s::Float64) = evalpoly(
+@inline erfcx_series(s::Float64) = @inline evalpoly( # too long to be inlined by itself
     s, (
         0.2329951186255525, -0.3726162354661148, 0.3879958875687341, -0.3198988333140655, 0.21885976727778053,
         -0.12512693227867125, 0.058796566466177966, -0.02162905093982053, 0.0054313168831138965,
