@@ -41,6 +41,21 @@ def gelu_backward(grad: Tensor, input: Tensor, *, approximate: str = "none") -> 
     return grad * (0.5 * torch.erfc(-math.sqrt(0.5) * input) + input * density)
 
 
+def shrink_backward(grad: Tensor, input: Tensor, lambd: float) -> Tensor:
+    """``aten.hardshrink_backward`` and ``aten.softshrink_backward``."""
+    return torch.where(input.abs() <= lambd, 0.0, grad)
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """``aten.scatter_add``: ``aten.index_put`` with an index for each dimension."""
+    if not input.ndim:
+        return input + src
+    places: list[Tensor | None] = list(torch.meshgrid(*map(torch.arange, index.shape), indexing="ij"))
+    places[dim] = index
+    within: Tensor = src[tuple(map(slice, index.shape))]
+    return torch.index_put(input, places, within, accumulate=True)
+
+
 @functools.cache
 def table() -> dict[Any, Any]:
     """Functions that take operations apart; none for those that are translated as they are."""
@@ -51,6 +66,9 @@ def table() -> dict[Any, Any]:
         aten.convolution_backward.default: convolution_backward,
         aten.cumsum.default: cumsum,
         aten.gelu_backward.default: gelu_backward,
+        aten.hardshrink_backward.default: shrink_backward,
+        aten.softshrink_backward.default: shrink_backward,
+        aten.scatter_add.default: scatter_add,
     }
     for operation in LOWERINGS:
         found.pop(operation, None)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pyode_bridge.compiled.convolutions import convolution, convolution_backward
-from pyode_bridge.compiled.decompositions import cumsum, gelu_backward
+from pyode_bridge.compiled.decompositions import cumsum, gelu_backward, scatter_add, shrink_backward
 from tests.problems import DOUBLE
 
 aten = torch.ops.aten
@@ -63,3 +63,18 @@ def test_the_derivative_of_gelu_far_to_the_left():
 def test_cumulative_sums(shape, dim, dtype):
     tensor = torch.randn(shape).mul(3).to(dtype)
     torch.testing.assert_close(cumsum(tensor, dim), aten.cumsum(tensor, dim))
+
+
+@pytest.mark.parametrize("operation", [aten.hardshrink_backward, aten.softshrink_backward])
+def test_derivatives_of_functions_that_shrink(operation):
+    input = torch.tensor([-2, -1, -0.5, 0, 0.5, 1, 2, torch.inf, torch.nan], dtype=DOUBLE)
+    grad = torch.randn(9, dtype=DOUBLE)
+    torch.testing.assert_close(shrink_backward(grad, input, 0.5), operation(grad, input, 0.5))
+
+
+@pytest.mark.parametrize(("shape", "dim"), [((4,), 0), ((3, 5), 1), ((3, 5), -2), ((2, 3, 4), 1), ((), 0)])
+def test_scattered_sums(shape, dim):
+    input, src = torch.randn(shape, dtype=DOUBLE), torch.randn([size + 1 for size in shape], dtype=DOUBLE)
+    index = torch.randint(0, shape[dim] if shape else 1, [max(size - 1, 1) for size in shape])
+    expected = aten.scatter_add(input, dim, index, src)
+    torch.testing.assert_close(scatter_add(input, dim, index, src), expected)

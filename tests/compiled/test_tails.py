@@ -22,7 +22,10 @@ def below(x):
 FUNCTIONS = {
     "erfc": (lambda t, y: torch.erfc(y), math.erfc),
     "gelu": (lambda t, y: torch.nn.functional.gelu(y), lambda x: x * below(x)),
-    "log_ndtr": (lambda t, y: torch.special.log_ndtr(y), lambda x: math.log(below(x)) if x < 5 else -below(-x)),
+    "log_ndtr": (
+        lambda t, y: torch.special.log_ndtr(y),
+        lambda x: math.log(below(x)) if x < 0 else math.log1p(-below(-x)),
+    ),
     "erfcx": (lambda t, y: torch.special.erfcx(y), lambda x: math.exp(x * x) * math.erfc(x)),
 }
 CASES = [(name, dtype) for name in FUNCTIONS for dtype in POINTS]
