@@ -64,9 +64,9 @@ def odeint(
             a tuple or dict state.
         method: any Julia solver by name, ``"Tsit5"``, ``"Rodas5P"``, ``"AutoTsit5(Rosenbrock23())"``; or torchdiffeq's
             names ``"dopri5"``, ``"rk4"``, ...; see `pyode_bridge.solvers`. Default: an explicit
-            solver (``"Tsit5"``, ``"DP5"`` in float32), and one for stiff problems where that finds the problem stiff:
-            ``"Rodas5P"``, or ``"FBDF"``, without a matrix from 1,000 components on; ``"DP5"`` on the embedded engine.
-            The solution says what ran.
+            solver (``"DP5"``, as torchdiffeq's), and one for stiff problems where that finds the problem stiff:
+            ``"Rodas5P"``, ``"FBDF"`` from 200 components on, and an error that says what to name from 1,000 on, where
+            no dense matrix is made unasked; ``"DP5"`` on the embedded engine. The solution says what ran.
         options: step options ``dt``, ``dtmin``, ``dtmax``, ``maxiters``, ``adaptive``, ``tstops``, ``norm``,
             ``controller``, ``isoutofdomain``, ``unstable_check``; see `StepOptions`.
         event_fn: raises; events are the business of `odeint_event` and `solve_events`.
