@@ -8,13 +8,12 @@ of tensors), so a changed attribute gives another key and changed weights do not
 from __future__ import annotations
 
 import collections
-import dis
 import enum
 import functools
 import operator
 import types
 import weakref
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pyode_bridge.compiled.names import looks_elsewhere, names_of
 from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.state import is_dense
 
 # Their code is taken as given: what it does may depend on arguments, attributes and closures, which may hold a user's
 # functions and objects, but on no global variable that changes.
@@ -51,7 +52,6 @@ _BY_IDENTITY = (enum.Enum, type, types.ModuleType, types.BuiltinFunctionType)
 _UNCHANGING = (enum.Enum, slice, np.ufunc, np.dtype)
 _DESCRIPTORS = (types.FunctionType, property, staticmethod, classmethod, types.GetSetDescriptorType)
 _ORIGINAL = "_torchdynamo_orig_callable"  # of what torch.compile makes
-_BY_COMPUTED_NAME = frozenset({"getattr", "globals", "locals", "vars", "eval", "exec", "__dict__", "open", "input"})
 _CONTAINERS = (tuple, list, dict, set, frozenset, collections.OrderedDict)
 _EMPTY_MODULE = frozenset(vars(nn.Module()))
 _MODULE_PARTS = (
@@ -165,6 +165,8 @@ class _Walk:
     def _tensor(self, tensor: Tensor) -> None:
         if type(tensor) not in (Tensor, nn.Parameter, nn.Buffer):
             raise UntranslatableError(f"func uses a {type(tensor).__name__}, a tensor of a kind of its own")
+        if not _is_readable(tensor):
+            raise UntranslatableError(f"func uses a tensor of {tensor.dtype} whose numbers cannot be read")
         self.key += (Tensor, tensor.shape, tensor.stride(), tensor.dtype, tensor.device.type)
         if tensor.is_floating_point():
             self.tensors.append(tensor)
@@ -271,7 +273,7 @@ class _Walk:
         names, code = function.__globals__, function.__code__
         given = _is_given(names.get("__name__"))
         key.append(_Identity(code))
-        self.whole &= given or not _looks_elsewhere(code)
+        self.whole &= given or not looks_elsewhere(code)
         for value in (function.__defaults__, function.__kwdefaults__):
             if value:
                 visit(value)
@@ -283,7 +285,7 @@ class _Walk:
             visit(content)
         if vars(function):
             self._mapping(vars(function))
-        used = () if given else _names(code)
+        used = () if given else names_of(code)
         for name in used:
             if name in names:
                 key.append(name)
@@ -323,6 +325,13 @@ _WAYS: tuple[tuple[Any, Callable[[_Walk, Any], None]], ...] = (
 def _way(kind: type) -> Callable[[_Walk, Any], None]:
     """How objects of a type are walked."""
     return next((way for kinds, way in _WAYS if issubclass(kind, kinds)), _Walk._instance)
+
+
+def _is_readable(tensor: Tensor) -> bool:
+    """Whether its elements lie in memory: not those of a sparse tensor, nor those that are others' negatives."""
+    if tensor.is_nested or not is_dense(tensor):
+        return False
+    return not (tensor.is_quantized or tensor.is_neg() or tensor._is_zerotensor())
 
 
 def _is_library(value: Any) -> bool:
@@ -404,27 +413,3 @@ def _looked_through(kind: type, values: tuple[Any, ...]) -> _Members:
             else:
                 plain = False
     return _Members(values, tuple(functions), tuple(variables), plain)
-
-
-@functools.lru_cache(maxsize=4096)
-def _names(code: types.CodeType) -> tuple[str, ...]:
-    """Names that a function, or one within it, looks up outside of itself."""
-    return tuple(dict.fromkeys(_all_names(code)))
-
-
-@functools.lru_cache(maxsize=4096)
-def _looks_elsewhere(code: types.CodeType) -> bool:
-    """Whether a function may read what its names do not tell: it imports, or asks by a name that it computes."""
-    return not _BY_COMPUTED_NAME.isdisjoint(_names(code)) or _imports(code)
-
-
-def _imports(code: types.CodeType) -> bool:
-    within = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
-    return any(step.opname == "IMPORT_NAME" for step in dis.get_instructions(code)) or any(map(_imports, within))
-
-
-def _all_names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _all_names(constant)

@@ -365,3 +365,27 @@ def test_modules_of_unusual_kinds_are_reached(kind):
     module = UNUSUAL[kind]()
     found = {id(tensor) for tensor in reach(module).tensors}
     assert found >= {id(parameter) for parameter in module.parameters()}
+
+
+UNREADABLE = {
+    "sparse": lambda: torch.eye(2).to_sparse(),
+    "compressed": lambda: torch.eye(2).to_sparse_csr(),
+    "without memory": lambda: torch.eye(2, device="meta"),
+    "quantised": lambda: torch.quantize_per_tensor(torch.eye(2), 0.1, 0, torch.qint8),
+    "of several shapes": lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+    "a conjugate's imaginary part": lambda: torch.eye(2, dtype=torch.complex64).conj().imag,
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_tensors_whose_numbers_cannot_be_read_are_refused(kind):
+    tensor = UNREADABLE[kind]()
+    with pytest.raises(UntranslatableError, match="whose numbers cannot be read"):
+        reach(lambda t, y: tensor * y)
+
+
+def test_the_values_of_a_conjugate_are_in_the_key():
+    weight = torch.tensor([1 + 2j])
+    first, second = (reach(functools.partial(torch.mul, given)).key for given in (weight, weight.conj()))
+    assert first != second
