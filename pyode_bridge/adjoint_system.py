@@ -30,7 +30,7 @@ class Augmented:
 
     def __call__(self, t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The derivative at ``t``, under the caller's grad mode."""
-        y, a = state[0], state[1].clone()  # the gradient of a complex view wants memory of its own
+        y, a = state[0], state[1]
         differentiable = torch.is_grad_enabled()
         with torch.enable_grad():
             y = y if differentiable and y.requires_grad else y.detach().requires_grad_()

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge import adjoint_system, progress
+from pyode_bridge import adjoint_system, hooks, progress
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.mismatch import Mismatch, warn_of_worst
 from pyode_bridge.problem import Engine, Gradients, Problem, Pullback, Trajectory
@@ -27,7 +27,7 @@ class OdeSolve(torch.autograd.Function):
         *parameters: Tensor,
     ) -> Tensor:
         """Solve ``problem`` and append the trajectory to ``trajectories``; returns values of shape ``(T, n)``."""
-        with progress.shown(problem):
+        with progress.shown(problem), hooks.apart(parameters):
             trajectory = engine.solve(problem)
         trajectories.append(trajectory)
         ctx.engine, ctx.problem, ctx.pullback = engine, problem, trajectory.pullback
@@ -42,7 +42,8 @@ class OdeSolve(torch.autograd.Function):
     def backward(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients with respect to ``y0``, ``t`` and each parameter; with ``create_graph``, differentiable."""
         problem: Problem = ctx.problem
-        problem.dynamics.check_still_uses_leaves(problem.t[0].item(), problem.y0)
+        with hooks.apart():
+            problem.dynamics.check_still_uses_leaves(problem.t[0].item(), problem.y0)
         wants_t = ctx.needs_input_grad[4]
         gradients = OdeAdjoint.apply(  # type: ignore[no-untyped-call]
             ctx.engine, ctx.problem, ctx.pullback, wants_t, grad_ys.contiguous(), *ctx.saved_tensors
@@ -68,7 +69,7 @@ class OdeAdjoint(torch.autograd.Function):
         """Gradients with respect to ``y0``, ``t`` (None unless wanted) and each parameter."""
         ctx.engine, ctx.problem, ctx.wants_t = engine, problem, wants_t
         ctx.save_for_backward(grad_ys, ys, t, *parameters)
-        with progress.shown(problem, backward=True):
+        with progress.shown(problem, backward=True), hooks.apart(problem.dynamics.parameters):
             gradients = pullback(grad_ys)
         return _outputs(problem, wants_t, ys, t, grad_ys, gradients)
 
@@ -83,7 +84,9 @@ class OdeAdjoint(torch.autograd.Function):
         pairs = [(out, v) for out, v in zip(outputs, vs, strict=True) if out is not None and v is not None]
         differentiated, cotangents = zip(*pairs, strict=True)
         inputs = [grad_ys, ys, t, *ctx.saved_tensors[3:]]
-        products = torch.autograd.grad(differentiated, inputs, cotangents, allow_unused=True)
+        with hooks.apart(ctx.problem.dynamics.parameters):
+            # The graph is kept: it may reach into one that belongs to the caller.
+            products = torch.autograd.grad(differentiated, inputs, cotangents, allow_unused=True, retain_graph=True)
         if torch.is_grad_enabled():  # somebody is about to differentiate them
             origins = (*ctx.saved_tensors, *(v for v in vs if v is not None))
             products = tuple(None if product is None else Final.apply(product, *origins) for product in products)  # type: ignore[no-untyped-call]

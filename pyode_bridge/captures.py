@@ -45,7 +45,7 @@ class Captured:
         structure, names = self._structure, self._names
         exchange = _Exchange(self._loose, tensors[len(names) :])
         swapped = dict(zip(names, tensors[: len(names)], strict=True))
-        state = structure.unpack(y)
+        state = structure.unpack_copy(y)
         with exchange, _evaluating():
             value = torch.func.functional_call(
                 self._host, swapped, (t.to(structure.device, structure.dtype), state), tie_weights=False
@@ -124,7 +124,7 @@ def _outside(func: Callable[..., Any], structure: Structure, t: Tensor, y: Tenso
     first, second = _Seen(), _Seen()
     with torch.no_grad():
         for seen in (first, second):
-            state = structure.unpack(y.clone())
+            state = structure.unpack_copy(y)
             time = t.to(structure.device, structure.dtype).clone()
             with seen:
                 func(time, state)

@@ -6,6 +6,7 @@ import cmath
 import math
 import operator
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge import levels
-from pyode_bridge.errors import InputError
+from pyode_bridge.errors import InputError, ToleranceWarning
 from pyode_bridge.state import Structure, is_dense, without_memory
 
 FEW = 100  # numbers that Python adds up faster than torch
@@ -105,6 +106,20 @@ def scalar_tolerance(value: Any, default: float | Tensor, name: str) -> float:
         return default if isinstance(default, float) else default.min().item()
     bound = _bound(value, torch.Size(()), name)
     return bound.item()
+
+
+def reachable(rtol: float | Tensor, atol: float | Tensor, dtype: torch.dtype) -> None:
+    """Warn where no number of size 1 can be as accurate as is asked for."""
+    precision = torch.finfo(dtype).eps
+    finest = float(torch.as_tensor(rtol + atol).min())
+    if finest < precision / 2:
+        warnings.warn(
+            f"rtol and atol ask for {finest:.2g} at a state of size 1, which {dtype} cannot hold: its numbers are "
+            f"{precision:.2g} apart there, and rounding errors will choose the steps. Raise rtol to "
+            f"{10 * precision:.0e} or more, or solve in torch.float64.",
+            ToleranceWarning,
+            stacklevel=6,
+        )
 
 
 def mass_matrix(given: Any, structure: Structure) -> Tensor | None:

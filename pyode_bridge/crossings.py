@@ -66,13 +66,13 @@ def slope(
     """``dg/dt`` of a condition along the solution, a scalar, and the velocity there, flat."""
     with torch.enable_grad():
         t, y = t.detach().requires_grad_(), y.detach().requires_grad_()
-        value = condition(t, structure.unpack(y.clone())).sum()
+        value = condition(t, structure.unpack_copy(y)).sum()
         if value.requires_grad:
             g_t, g_y = torch.autograd.grad(value, (t, y), allow_unused=True, materialize_grads=True)
         else:
             g_t, g_y = torch.zeros_like(t), torch.zeros_like(y)
     with torch.no_grad():
-        f = structure.pack(func(t.detach(), structure.unpack(y.detach())))
+        f = structure.pack(func(t.detach(), structure.unpack_copy(y.detach())))
     v = f if mass_matrix is None else _solved(mass_matrix, f)
     return g_t + g_y @ v, v
 
@@ -101,8 +101,6 @@ class _Watch:
         self._dynamics, self._events = problem.dynamics, events
         self._wanted = [SIGNS[event.direction] for event in events]
         start, y0 = problem.t[0].item(), problem.y0
-        self._passed = start, y0
-        self._crossed: tuple[float, Tensor, int] | None = None
         margin = torch.finfo(y0.dtype).eps ** 0.5 * max(1.0, abs(start))
         self._left = start + margin  # until then, rounding errors may give a condition that leaves zero any sign
         self._leaving: list[int] = []
@@ -114,9 +112,16 @@ class _Watch:
                 if abs(values[index]) <= abs(soon[index] - values[index]):
                     values[index] = soon[index]
                     self._leaving.append(index)
-        self._signs = list(map(_sign, values))
+        self._at_start = (start, y0), list(map(_sign, values))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._passed, self._signs = self._at_start
+        self._crossed: tuple[float, Tensor, int] | None = None
 
     def __call__(self, s: float, y: Tensor) -> bool:
+        if s <= self._passed[0]:  # an engine has begun anew, with another method
+            self._begin()
         signs = list(map(_sign, self._values(s, y)))
         for index in self._leaving if s <= self._left else ():
             signs[index] = self._signs[index]
@@ -136,8 +141,8 @@ class _Watch:
         return Located(self._dynamics.sign * s, index, y, before)
 
     def _values(self, s: float, y: Tensor) -> list[float]:
-        t, unpack = self._dynamics.time(s), self._dynamics.structure.unpack
-        values = [_number(index, event.condition(t, unpack(y.clone()))) for index, event in enumerate(self._events)]
+        t, unpack = self._dynamics.time(s), self._dynamics.structure.unpack_copy
+        values = [_number(index, event.condition(t, unpack(y))) for index, event in enumerate(self._events)]
         if not all(map(math.isfinite, values)):
             raise InputError(f"The events' conditions are {values} at t = {t.item():.6g}; expected finite numbers.")
         return values

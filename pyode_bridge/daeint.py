@@ -94,7 +94,7 @@ def daeint(
             ResidualStates(residual, structure, flags), structure, flat_y0, slope, times, method, settings
         )
     chosen = Settings(method=DEFAULT_METHOD if method is None else method, kind="DAE", **settings)
-    prepared = prepare(lambda time, y: residual(time, y, structure.unpack(slope)), y0, t, chosen)
+    prepared = prepare(lambda time, y: residual(time, y, structure.unpack_copy(slope)), y0, t, chosen)
     dynamics = prepared.problem.dynamics
     function = _Residual(residual, dynamics)
     return run_forward(

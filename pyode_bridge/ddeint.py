@@ -68,7 +68,7 @@ def ddeint(
     past = _history(history, structure, structure.pack(y0).detach())
 
     def at_start(time: Tensor, y: Any) -> Any:
-        return func(time, y, tuple(structure.unpack(past(time.item() - lag, time)) for lag in delays))
+        return func(time, y, tuple(structure.unpack_copy(past(time.item() - lag, time)) for lag in delays))
 
     settings = Settings(
         rtol=rtol,
@@ -91,9 +91,9 @@ def _rhs(func: DelayedDynamic, dynamics: Dynamics, count: int) -> Callable[[floa
 
     def rhs(s: float, delayed: Tensor, y: Tensor) -> Tensor:
         dynamics.visit(s)
-        past = tuple(structure.unpack(state) for state in delayed.view(count, -1))
+        past = tuple(structure.unpack_copy(state) for state in delayed.view(count, -1))
         with torch.no_grad():
-            value = func(dynamics.time(s), structure.unpack(y), past)
+            value = func(dynamics.time(s), structure.unpack_copy(y), past)
         return structure.pack_returned(value, "func(t, y, delayed)", s)
 
     return rhs

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyode_bridge import checks
 from pyode_bridge.errors import InputError, UnsupportedError
-from pyode_bridge.parameters import graph_leaves
+from pyode_bridge.parameters import depends_on_all, lost_leaves
 from pyode_bridge.sparsity import Sparsity
 from pyode_bridge.state import Structure, flat_gradients, real_size
 
@@ -31,7 +31,9 @@ class Dynamics:
         on_time: told each time ``s`` at which the dynamics are evaluated; None for nobody.
         func: the user's function.
         start: the right-hand side at the solve's start, shape ``(n,)``, detached; None where nobody looked.
-        leaves: tensors that were seen in use before the solve; None where nobody looked.
+        used: the parameters that were seen in use before the solve; None where nobody looked.
+        complete: whether no evaluation can depend on a leaf beside the parameters, as far as can be told; else each one
+            under autograd is looked at.
         familiar: what is known of ``func`` from solves before; None where it has to be looked at.
     """
 
@@ -42,13 +44,15 @@ class Dynamics:
         parameters: Sequence[Tensor],
         sign: float,
         name: str = "func(t, y)",  # in messages
-        leaves: Sequence[Tensor] | None = None,
+        used: Sequence[Tensor] | None = None,
+        complete: bool = True,
         start: Tensor | None = None,
         familiar: Familiar | None = None,
     ) -> None:
         self.func = func
         self._name = name
-        self.leaves = leaves
+        self.used = used
+        self.complete = complete
         self.start = start
         self.familiar = familiar
         self.structure = structure
@@ -73,11 +77,11 @@ class Dynamics:
         """The right-hand side at time ``s`` and flat state ``y``, without autograd."""
         self.nfe += 1
         with torch.no_grad():
-            return self._evaluate(s, y)
+            return self._evaluate(s, y).detach()  # it has a graph where func switches autograd on
 
     def trial(self, s: float, y: Tensor) -> Tensor:
         """One evaluation under the caller's grad mode, before any solver runs; ``y`` itself needs no gradient."""
-        return self._evaluate(s, y.clone())
+        return self._evaluate(s, y)
 
     def tried(self, s: float, y: Tensor) -> Tensor:
         """The `trial` at the start of a solve; raises InputError where it is not finite."""
@@ -93,12 +97,12 @@ class Dynamics:
     def check_still_uses_leaves(self, s: float, y: Tensor) -> None:
         """Raise UnsupportedError where ``func`` no longer uses a tensor of which the solve's gradient is wanted."""
         own = self.func.parameters() if isinstance(self.func, torch.nn.Module) else ()
-        leaves = self.leaves or ()
-        if {id(leaf) for leaf in leaves} <= {id(parameter) for parameter in own}:
+        used = self.used or ()
+        if {id(tensor) for tensor in used} <= {id(parameter) for parameter in own}:
             return
         with torch.enable_grad():
-            now = {id(leaf) for leaf in graph_leaves(self.trial(s, y))}
-        if any(id(leaf) not in now for leaf in leaves):
+            value = self.trial(s, y)
+        if not depends_on_all(value, used):
             raise UnsupportedError(
                 "func uses other tensors now, in the backward pass, than it did in the solve: its module was under "
                 "torch.func.functional_call, and is no longer. Call functional_call within func, or differentiate by "
@@ -108,13 +112,13 @@ class Dynamics:
     def recorded(self, s: float, y: Tensor) -> Tensor:
         """The right-hand side as `__call__` gives it, under the caller's grad mode."""
         self.nfe += 1
-        return self._evaluate(s, y)
+        return self._followed(s, y)
 
     def differentiable(self, t: Tensor, y: Tensor) -> Tensor:
         """``func`` at the user's time, a scalar tensor, and flat state ``y``, under the caller's grad mode."""
         self.nfe += 1
         structure = self.structure
-        value = self.func(t.to(structure.device, structure.dtype), structure.unpack(y))
+        value = self.func(t.to(structure.device, structure.dtype, copy=True), structure.unpack_copy(y))
         return structure.pack_returned(value, self._name, t.item())
 
     def vjp(self, s: float, y: Tensor, v: Tensor, *, state: bool, parameters: bool) -> tuple[Tensor, Tensor]:
@@ -133,7 +137,7 @@ class Dynamics:
         wanted = self.parameters if parameters else ()
         with torch.enable_grad():
             y = y.detach().requires_grad_(state)
-            value = self._evaluate(s, y)
+            value = self._followed(s, y)
             inputs = ((y,) if state else ()) + wanted
             if not value.requires_grad:
                 grads: Sequence[Tensor | None] = [None] * len(inputs)
@@ -174,7 +178,7 @@ class Dynamics:
     def holds(self, predicate: Callable[[Tensor, Any], Any], s: float, y: Tensor) -> bool:
         """Whether a user's ``predicate(t, y)`` is true at time ``s`` and flat state ``y``."""
         with torch.no_grad():
-            value = predicate(self.time(s), self.structure.unpack(y))
+            value = predicate(self.time(s), self.structure.unpack_copy(y))
         try:
             return bool(value)
         except (TypeError, ValueError, RuntimeError):  # the last is torch's for a tensor of several
@@ -189,10 +193,24 @@ class Dynamics:
         return [shaped_like(parameter, piece) for piece, parameter in zip(pieces, self.parameters, strict=True)]
 
     def _evaluate(self, s: float, y: Tensor) -> Tensor:
-        structure = self.structure
         self.visit(s)
-        flat = self._flat(s, self.func(self.time(s), structure.unpack(y)))
+        flat = self._flat(s, self.func(self.time(s), self.structure.unpack_copy(y)))
         return flat if self.sign > 0 else -flat
+
+    def _followed(self, s: float, y: Tensor) -> Tensor:
+        """An evaluation under autograd; raises UnsupportedError where the gradient of a tensor would be lost."""
+        value = self._evaluate(s, y)
+        if self.complete or not value.requires_grad:
+            return value
+        lost = lost_leaves(value, (*self.parameters, y), lambda: self._evaluate(s, y))
+        if lost:
+            raise UnsupportedError(
+                f"{self._name} at t = {self.sign * s:.6g} uses a tensor of shape {tuple(lost[0].shape)} that requires "
+                "a gradient. It did not at the start, nor is the tensor seen among its attributes, its closure or "
+                "global variables, so that the gradient would be lost. Pass a module that has it as a parameter, or "
+                "list every tensor whose gradient you want in adjoint_params."
+            )
+        return value
 
     def _flat(self, s: float, value: Any) -> Tensor:
         """What the user's function returned at time ``s``, checked, as a vector."""

@@ -15,17 +15,18 @@ from tqdm import tqdm
 
 from pyode_bridge import checks
 from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.dynamics import shaped_like
+from pyode_bridge.dynamics import Dynamics, shaped_like
 from pyode_bridge.engines.julia.engine import JuliaEngine, why_compiled
 from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
 from pyode_bridge.engines.julia.isolation.places import at
 from pyode_bridge.engines.julia.isolation.pool import Pool, PooledEnsemble, pool_of
+from pyode_bridge.engines.julia.unnamed import by_suitable_method
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.executors import Work, solve_in_chunks
 from pyode_bridge.julia_dynamics import JuliaDynamics, is_written
 from pyode_bridge.odeint import solve
-from pyode_bridge.preparation import Prepared, Settings, check_passed_on, prepare
-from pyode_bridge.problem import SolverStats
+from pyode_bridge.preparation import Settings, check_passed_on, prepare
+from pyode_bridge.problem import Problem, SolverStats
 from pyode_bridge.stack import Stack
 from pyode_bridge.state import State, flat_real, real_size
 
@@ -200,33 +201,32 @@ def _on_threads(
         moving = [Moving(_own(tensor), tensor) for tensor in parameters.tensors]
         one = _with(func, parameters.rebuild([item.first for item in moving]))
     prepared = prepare(one, states.row(0), t, Settings(**settings))
-    if not isinstance(prepared.engine, JuliaEngine):
+    engine = prepared.engine
+    if not isinstance(engine, JuliaEngine):
         raise UntranslatableError("the embedded engine has no compiled lane")
     if prepared.t.requires_grad and torch.is_grad_enabled():
         raise UntranslatableError("t requires a gradient, which is found with torch")
-    ensemble: Ensemble | PooledEnsemble
-    if pool is None:
-        ensemble = prepared.engine.ensemble(prepared.problem, notify)
-    else:
-        ensemble = PooledEnsemble(pool, prepared.problem, notify)
-    structure = prepared.structure
     y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)
-    run = _Run(ensemble, prepared, moving)
-    if prepared.problem.sensitivity is None:
-        ys = run.forward(y0s.detach())
-    else:
-        ys = _Solve.apply(run, y0s, *(item.all for item in moving), *run.shared)  # type: ignore[no-untyped-call]
-    assert run.solved is not None
-    method = prepared.problem.method.algorithm
-    return EnsembleSolution(
-        prepared.t,
-        structure.unpack(ys.movedim(0, 1)),
-        run.solved.stats,
-        prepared.engine.name,
-        str(method),
-        "compiled",
-        why_compiled(one),
-    )
+
+    def solved(problem: Problem) -> EnsembleSolution:
+        ensemble = engine.ensemble(problem, notify) if pool is None else PooledEnsemble(pool, problem, notify)
+        run = _Run(ensemble, problem.dynamics, moving)
+        if problem.sensitivity is None:
+            ys = run.forward(y0s.detach())
+        else:
+            ys = _Solve.apply(run, y0s, *(item.all for item in moving), *run.shared)  # type: ignore[no-untyped-call]
+        assert run.solved is not None
+        return EnsembleSolution(
+            prepared.t,
+            prepared.structure.unpack(ys.movedim(0, 1)),
+            run.solved.stats,
+            engine.name,
+            str(problem.method.algorithm),
+            "compiled",
+            why_compiled(one),
+        )
+
+    return by_suitable_method(solved, prepared.problem)
 
 
 class _Run:
@@ -237,8 +237,8 @@ class _Run:
         solved: what came of the solve.
     """
 
-    def __init__(self, ensemble: Ensemble | PooledEnsemble, prepared: Prepared, moving: Sequence[Moving]) -> None:
-        self._ensemble, self._dynamics, self._moving = ensemble, prepared.problem.dynamics, moving
+    def __init__(self, ensemble: Ensemble | PooledEnsemble, dynamics: Dynamics, moving: Sequence[Moving]) -> None:
+        self._ensemble, self._dynamics, self._moving = ensemble, dynamics, moving
         own = {id(item.first) for item in moving}
         self.shared = [parameter for parameter in self._dynamics.parameters if id(parameter) not in own]
         self.solved: Solved | None = None

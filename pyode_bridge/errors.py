@@ -62,6 +62,10 @@ class GradientWarning(UserWarning):
     """A gradient is likely to be less accurate than the tolerances ask for; the message says why and by how much."""
 
 
+class ToleranceWarning(UserWarning):
+    """Tolerances are finer than the state's dtype can hold, so that rounding errors choose the steps."""
+
+
 def near_names(name: str, known: Iterable[str]) -> str:
     """A sentence that suggests the names closest to ``name``, or an empty string."""
     by_lower = {candidate.lower(): candidate for candidate in known}

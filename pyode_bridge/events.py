@@ -259,7 +259,7 @@ def _record(
     """
     assert found.index is not None
     condition, before = events[found.index].condition, _valued(y, found.before)
-    value = condition(t, structure.unpack(before.clone()))
+    value = condition(t, structure.unpack_copy(before))
     if value.requires_grad or before.requires_grad:
         mass_matrix = checks.mass_matrix(solver.get("mass_matrix"), structure)
         rate, velocity = slope(func, structure, condition, t, before, mass_matrix)
@@ -278,7 +278,7 @@ def _record(
 def _affected(event: Event, record: EventRecord, structure: Structure) -> State:
     if event.affect is None:
         return record.y
-    state = event.affect(record.t, record.y)
+    state = event.affect(record.t, structure.unpack_copy(structure.pack(record.y)))
     problem = structure.mismatch(state)
     if problem is not None:
         raise InputError(f"The affect of event {record.index} returned {problem}.")

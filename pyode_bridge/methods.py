@@ -17,11 +17,13 @@ class Method:
             an algorithm object made with diffeqpy or juliacall, or None for the engine's own choice.
         fixed_step: whether the name stands for a fixed-step method (torchdiffeq's ``"rk4"`` and others).
         kind: the kind of equation it is to solve: ``"ODE"``, ``"SDE"``, ``"DDE"`` or ``"DAE"``.
+        until_stiff: whether the solve is to end where the problem is found stiff.
     """
 
     algorithm: Any
     fixed_step: bool = False
     kind: str = "ODE"
+    until_stiff: bool = False
 
     def __str__(self) -> str:
         return "the default solver" if self.algorithm is None else str(self.algorithm)

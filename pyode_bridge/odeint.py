@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pyode_bridge import checks, levels, transforms
+from pyode_bridge import checks, hooks, levels, transforms
 from pyode_bridge import progress as progress_bar
 from pyode_bridge.autograd import OdeSolve
 from pyode_bridge.compilation import between_graphs
@@ -18,7 +18,7 @@ from pyode_bridge.preparation import Dynamic as Dynamic
 from pyode_bridge.preparation import Prepared, Settings, prepare
 from pyode_bridge.problem import Trajectory
 from pyode_bridge.solution import Solution
-from pyode_bridge.state import State
+from pyode_bridge.state import State, Structure
 
 
 @between_graphs
@@ -55,23 +55,26 @@ def odeint(
     solve between its graphs.
 
     Args:
-        func: maps a scalar tensor ``t`` and the state to the state's derivative, of the same structure. It sees views
-            of the solver's memory: clone ``y`` to keep it, and do not change it in place. `SecondOrder`,
-            `Partitioned`, `Split` and `Quasilinear` say which parts it has, for solvers that treat them differently.
+        func: maps a scalar tensor ``t`` and the state to the state's derivative, of the same structure. It may
+            change its arguments in place and keep them. `SecondOrder`, `Partitioned`, `Split` and `Quasilinear` say
+            which parts it has, for solvers that treat them differently.
         y0: initial state: a tensor of any shape, or a tuple or dict of tensors; float32 or float64.
         t: times, shape ``(T,)``, ``T >= 2``, strictly increasing or decreasing; ``y0`` belongs to ``t[0]``.
         rtol, atol: relative and absolute tolerance: numbers, tensors of the state's shape, or one such per tensor of
             a tuple or dict state.
         method: any Julia solver by name, ``"Tsit5"``, ``"Rodas5P"``, ``"AutoTsit5(Rosenbrock23())"``; or torchdiffeq's
-            names ``"dopri5"``, ``"rk4"``, ...; see `pyode_bridge.solvers`. Default: what DifferentialEquations.jl
-            chooses by tolerance, size and stiffness, and ``"DP5"`` on the embedded engine; the solution says what ran.
+            names ``"dopri5"``, ``"rk4"``, ...; see `pyode_bridge.solvers`. Default: an explicit
+            solver (``"Tsit5"``, ``"DP5"`` in float32), and one for stiff problems where that finds the problem stiff:
+            ``"Rodas5P"``, or ``"FBDF"``, without a matrix from 1,000 components on; ``"DP5"`` on the embedded engine.
+            The solution says what ran.
         options: step options ``dt``, ``dtmin``, ``dtmax``, ``maxiters``, ``adaptive``, ``tstops``, ``norm``,
             ``controller``, ``isoutofdomain``, ``unstable_check``; see `StepOptions`.
         event_fn: raises; events are the business of `odeint_event` and `solve_events`.
         sensealg: sensitivity algorithm by SciMLSensitivity's name, with options, such as ``"GaussAdjoint"`` or
             ``"BacksolveAdjoint(checkpointing=true)"``. Default, ``"auto"``: the Julia engine chooses by the solver and
             the number of parameters, and `Solution.sensealg_reason` says why; the embedded engine has the paper's
-            adjoint, ``"BacksolveAdjoint"``, which ``"auto"`` is there, and the discrete one, ``"TorchAdjoint"``.
+            adjoint, ``"BacksolveAdjoint"``, which ``"auto"`` is there, and the discrete one, ``"TorchAdjoint"``. With
+            torchdiffeq's fixed-step names, ``"auto"`` is the gradient of the steps on either engine.
         engine: ``"julia"``, ``"embedded"`` or ``"auto"`` (the default; also the variable PYODE_BRIDGE_ENGINE).
         adjoint_rtol, adjoint_atol, adjoint_method, adjoint_options: the same for the backward solve; they default to
             the forward solve's (the tightest, where tolerances differ between components).
@@ -189,14 +192,14 @@ def _solution(func: Dynamic, y0: State, t: Tensor, event_fn: Any, settings: Sett
     prepared = prepare(func, y0, t, settings)
     ys, trajectory = run(prepared)
     structure = prepared.structure
-    return Solution(t=prepared.t, y=structure.unpack(ys), trajectory=trajectory, structure=structure)
+    return Solution(t=prepared.t, y=values(ys, structure), trajectory=trajectory, structure=structure)
 
 
 def run(prepared: Prepared) -> tuple[Tensor, Trajectory]:
     """Solve; returns the values over the flat state, shape ``(T, n)``, with autograd, and what the engine returned."""
     engine, problem = prepared.engine, prepared.problem
     if problem.sensitivity is None:
-        with progress_bar.shown(problem):
+        with progress_bar.shown(problem), hooks.apart():
             trajectory = engine.solve(problem)
         return trajectory.ys, trajectory
     trajectories: list[Trajectory] = []
@@ -213,4 +216,9 @@ def run_forward(prepared: Prepared, form: Form, function: str, advice: str = "ca
             f"{function} gives no gradients, but y0, t or a parameter of the dynamics requires one; {advice}."
         )
     ys, _ = run(replace(prepared, problem=replace(prepared.problem, form=form)))
-    return prepared.structure.unpack(ys)
+    return values(ys, prepared.structure)
+
+
+def values(ys: Tensor, structure: Structure) -> State:
+    """What the user gets: memory of its own where autograd's graph keeps ``ys``, so that it may be changed in place."""
+    return structure.unpack_copy(ys) if ys.requires_grad else structure.unpack(ys)

@@ -1,14 +1,37 @@
-"""Which tensors the gradient must reach: those of the module, and those the dynamics turn out to use."""
+"""Which tensors the gradient must reach: all that the dynamics can use, and those they turn out to use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.reach import Reach, reach
+from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.errors import InputError
+
+_Edge = tuple[Any, int]  # a node of autograd's graph, and which of its results
+_functions: Any = torch._C._functions
+_LEAF = _functions.AccumulateGrad  # the node that stands for a leaf, its `variable`
+
+
+@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
+class Wanted:
+    """The tensors of which a solve's gradient is wanted.
+
+    Attributes:
+        parameters: leaves, and computed tensors, where autograd's graph is cut: what is behind them is autograd's own
+            business, once for a backward pass. None of them was computed from another.
+        used: those that the right-hand side depends on at the start; None where nobody looked.
+        complete: whether no evaluation can depend on another leaf, as far as can be told.
+    """
+
+    parameters: Sequence[Tensor] = ()
+    used: Sequence[Tensor] | None = ()
+    complete: bool = True
 
 
 def listed_parameters(adjoint_params: Iterable[Tensor]) -> list[Tensor]:
@@ -25,34 +48,137 @@ def listed_parameters(adjoint_params: Iterable[Tensor]) -> list[Tensor]:
                 f"adjoint_params[{position}] is a {type(parameter).__name__}; expected tensors, for example "
                 "tuple(func.parameters())."
             )
-    return _unique(parameter for parameter in parameters if parameter.requires_grad)
+    listed = _unique(parameter for parameter in parameters if parameter.requires_grad)
+    if are_entangled(listed):
+        raise InputError(
+            "adjoint_params holds a tensor together with one that it was computed from, whose gradient would count "
+            "twice; list the first alone: its gradient goes on to what it was computed from."
+        )
+    return listed
 
 
-def reachable_parameters(func: Callable[..., Any], leaves: Sequence[Tensor]) -> list[Tensor]:
-    """The module's parameters that require a gradient, then the other ``leaves``.
+def wanted(func: Callable[..., Any], value: Tensor, again: Callable[[], Tensor]) -> Wanted:
+    """Every tensor of ``func`` that requires a gradient, whether the start depends on it or not.
 
-    These are the `graph_leaves` of the right-hand side evaluated once under autograd: what a plain function or a
-    closure uses, which a list of a module's parameters would miss.
+    Those are a module's own parameters; what a walk through attributes, closures and global variables reaches; and, of
+    what neither tells, the leaves that ``value`` depends on, the right-hand side at the start under autograd. Leaves
+    that ``again``, another evaluation there, does not repeat were made by the evaluation itself, as by
+    ``requires_grad_()`` on the state.
     """
+    found = _reached(func)
     own = func.parameters() if isinstance(func, torch.nn.Module) else ()
-    return _unique([parameter for parameter in own if parameter.requires_grad] + list(leaves))
+    everything = (*own, *(() if found is None else found.tensors))
+    known = _unique(tensor for tensor in everything if tensor.requires_grad)
+    edges, cuts = _cut(value, [tensor for tensor in known if not tensor.is_leaf])
+    met = _leaves(edges)
+    others = _lasting(_without(met, known), again)
+    leaves = [tensor for tensor in known if tensor.is_leaf]
+    parameters = _without(leaves, _leaves(_behind(cuts))) + cuts + others
+    used = _among(met, parameters) + cuts
+    complete = found is not None and found.whole and not others and len(parameters) == len(known)
+    return Wanted(parameters, used, complete)
+
+
+def lost_leaves(value: Tensor, known: Sequence[Tensor], again: Callable[[], Tensor]) -> list[Tensor]:
+    """The leaves that ``value`` and another evaluation depend on, beside the ``known`` tensors and what is behind them.
+
+    It is evaluated ``again`` only if there may be some.
+    """
+    edges = _edges([_edge(value)], {_edge(tensor) for tensor in known if not tensor.is_leaf})
+    return _lasting(_without(_leaves(edges), known), again)
+
+
+def depends_on_all(value: Tensor, tensors: Sequence[Tensor]) -> bool:
+    """Whether ``value`` depends on each of the tensors, otherwise than by another of them."""
+    cuts = {_edge(tensor): tensor for tensor in tensors if not tensor.is_leaf}
+    edges = _edges([_edge(value)], cuts)
+    return not _without(tensors, [*_leaves(edges), *(tensor for edge, tensor in cuts.items() if edge in edges)])
+
+
+def are_entangled(tensors: Sequence[Tensor]) -> bool:
+    """Whether one of the tensors was computed from another."""
+    computed = [tensor for tensor in tensors if not tensor.is_leaf]
+    if not computed:
+        return False
+    behind = _behind(computed)
+    return bool(_among(_leaves(behind), tensors)) or any(_edge(tensor) in behind for tensor in computed)
 
 
 def graph_leaves(value: Tensor) -> list[Tensor]:
     """The leaf tensors that ``value`` depends on and that require a gradient."""
-    leaves: list[Tensor] = []
-    pending = [value.grad_fn] if value.grad_fn is not None else []
-    seen = set(pending)
+    return _leaves(_edges([_edge(value)]))
+
+
+def _reached(func: Callable[..., Any]) -> Reach | None:
+    """None where it cannot be told."""
+    try:
+        return reach(func)
+    except UntranslatableError:
+        return None
+
+
+def _cut(value: Tensor, computed: Sequence[Tensor]) -> tuple[dict[_Edge, None], list[Tensor]]:
+    """The edges between ``value`` and its leaves or cuts, and the cuts: of the computed tensors, those met on the way.
+
+    One that was computed from what ``value`` depends on otherwise too is none: gradients of both would count what goes
+    through it twice.
+    """
+    left = {_edge(tensor): tensor for tensor in computed}
+    while True:
+        edges = _edges([_edge(value)], left)
+        cuts = [tensor for edge, tensor in left.items() if edge in edges]
+        entangled = [tensor for tensor in cuts if not edges.keys().isdisjoint(_behind([tensor]))]
+        if not entangled:
+            return edges, cuts
+        for tensor in entangled:
+            del left[_edge(tensor)]
+
+
+def _behind(computed: Iterable[Tensor]) -> dict[_Edge, None]:
+    """The edges between computed tensors and their leaves."""
+    return _edges([edge for tensor in computed for edge in tensor.grad_fn.next_functions])  # type: ignore[union-attr]
+
+
+def _edge(tensor: Tensor) -> _Edge:
+    return tensor.grad_fn, tensor.output_nr
+
+
+def _edges(starts: Iterable[_Edge], cuts: Collection[_Edge] = ()) -> dict[_Edge, None]:
+    """The edges from ``starts`` on to the leaves, without those behind ``cuts``."""
+    found: dict[_Edge, None] = {}
+    followed = set()
+    pending = list(starts)
     while pending:
-        node = pending.pop()
-        leaf = getattr(node, "variable", None)  # present on AccumulateGrad nodes only
-        if leaf is not None:
-            leaves.append(leaf)
-        for following, _ in node.next_functions:
-            if following is not None and following not in seen:
-                seen.add(following)
-                pending.append(following)
-    return leaves
+        edge = pending.pop()
+        node = edge[0]
+        if node is None or edge in found:
+            continue
+        found[edge] = None
+        if edge not in cuts and node not in followed:
+            followed.add(node)
+            pending += node.next_functions
+    return found
+
+
+def _leaves(edges: Iterable[_Edge]) -> list[Tensor]:
+    return [node.variable for node, _ in edges if isinstance(node, _LEAF)]
+
+
+def _lasting(leaves: list[Tensor], again: Callable[[], Tensor]) -> list[Tensor]:
+    """Those that another evaluation depends on too."""
+    if not leaves:
+        return []
+    return _among(leaves, graph_leaves(again()))
+
+
+def _among(tensors: Iterable[Tensor], others: Iterable[Tensor]) -> list[Tensor]:
+    own = set(map(id, others))
+    return [tensor for tensor in tensors if id(tensor) in own]
+
+
+def _without(tensors: Iterable[Tensor], others: Iterable[Tensor]) -> list[Tensor]:
+    own = set(map(id, others))
+    return [tensor for tensor in tensors if id(tensor) not in own]
 
 
 def _unique(tensors: Iterable[Tensor]) -> list[Tensor]:

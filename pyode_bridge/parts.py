@@ -162,7 +162,7 @@ def _flat_half(part: Callable[..., Tensor], dynamics: Dynamics) -> TwoInputs:
     def flat(s: float, q: Tensor, p: Tensor) -> Tensor:
         dynamics.visit(s)
         with torch.no_grad():
-            value = part(dynamics.time(s), half.unpack(q), half.unpack(p))
+            value = part(dynamics.time(s), half.unpack_copy(q), half.unpack_copy(p))
         return dynamics.sign * flat_real(value)
 
     return flat
@@ -172,7 +172,7 @@ def _columns(func: Quasilinear, dynamics: Dynamics) -> OneInput:
     def columns(s: float, y: Tensor) -> Tensor:
         dynamics.visit(s)
         with torch.no_grad():
-            matrix = func.matrix(dynamics.time(s), y.view(dynamics.structure.shapes[0]))
+            matrix = func.matrix(dynamics.time(s), y.clone().view(dynamics.structure.shapes[0]))
         return dynamics.sign * matrix.mT.reshape(-1)
 
     return columns

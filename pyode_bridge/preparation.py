@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from pyode_bridge import captures, checks, levels
+from pyode_bridge import captures, checks, hooks, levels
 from pyode_bridge.compiled import familiar
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines import select_engine
@@ -19,7 +19,7 @@ from pyode_bridge.errors import InputError, UnsupportedError, near_names
 from pyode_bridge.julia_dynamics import is_written
 from pyode_bridge.methods import as_method
 from pyode_bridge.options import StepOptions
-from pyode_bridge.parameters import graph_leaves, listed_parameters, reachable_parameters
+from pyode_bridge.parameters import Wanted, listed_parameters, wanted
 from pyode_bridge.parts import check_parts, flat_parts
 from pyode_bridge.problem import Engine, Problem, Sensitivity, Tolerances
 from pyode_bridge.sparsity import Sparsity
@@ -149,6 +149,7 @@ def _checked_solvers(settings: Settings, structure: Structure) -> tuple[Sensitiv
     tolerances = Tolerances(
         checks.tolerance(settings.rtol, structure, "rtol"), checks.tolerance(settings.atol, structure, "atol")
     )
+    checks.reachable(tolerances.rtol, tolerances.atol, structure.dtype)
     forward = Sensitivity(_named(settings.sensealg), method, tolerances, options)
     return forward, _sensitivity(settings, forward)
 
@@ -212,26 +213,28 @@ def _dynamics(
     adjoint_params: Iterable[Tensor] | None,
     translations: Translations | None,
 ) -> Dynamics:
-    """The dynamics after one trial evaluation, which checks the output and finds the leaf tensors in use.
+    """The dynamics after one trial evaluation, which checks the output and finds tensors in use.
 
     Where they were compiled before, and all that they read is known, so is what the trial would find.
     """
-    found = None if translations is None else familiar.look(func, structure, sign, translations)
-    if found is not None:
-        leaves = found.leaves
-        parameters = reachable_parameters(func, leaves) if torch.is_grad_enabled() else ()
-        return Dynamics(func, structure, parameters, sign, leaves=leaves, familiar=found)
+
+    def made(found: Wanted, **known: Any) -> Dynamics:
+        return Dynamics(func, structure, found.parameters, sign, used=found.used, complete=found.complete, **known)
+
+    known = None if translations is None else familiar.look(func, structure, sign, translations)
+    if known is not None:
+        return made(known.wanted, familiar=known)
     checks.device(structure, func)
     if translations is not None and is_written(func):
         # What a trial would find, Julia finds, in the process where it runs.
-        leaves = [tensor for tensor in func.tensors() if tensor.requires_grad] if torch.is_grad_enabled() else []
-        return Dynamics(func, structure, leaves, sign, leaves=leaves)
-    value = Dynamics(func, structure, (), sign).tried(s0, y0)
-    start = value.detach()
-    if not torch.is_grad_enabled():
-        return Dynamics(func, structure, (), sign, leaves=(), start=start)
-    if adjoint_params is not None:
-        return Dynamics(func, structure, listed_parameters(adjoint_params), sign, start=start)
-    leaves = graph_leaves(value)
-    parameters = reachable_parameters(func, leaves)
-    return Dynamics(func, structure, parameters, sign, leaves=leaves, start=start)
+        tensors = [tensor for tensor in func.tensors() if tensor.requires_grad] if torch.is_grad_enabled() else ()
+        return made(Wanted(tensors, tensors))
+    alone = made(Wanted())
+    with hooks.apart():
+        value = alone.tried(s0, y0)
+        start = value.detach()
+        if not torch.is_grad_enabled():
+            return made(Wanted(), start=start)
+        if adjoint_params is not None:
+            return made(Wanted(listed_parameters(adjoint_params), None), start=start)
+        return made(wanted(func, value, lambda: alone.trial(s0, y0)), start=start)

@@ -90,7 +90,7 @@ def flat_residual(
     residual: Callable[[Tensor, Any, Any], Any], structure: Structure, t: Tensor, y: Tensor, slope: Tensor
 ) -> Tensor:
     """``F`` over flat vectors; raises InputError where it returns no state."""
-    value = residual(t, structure.unpack(y), structure.unpack(slope))
+    value = residual(t, structure.unpack_copy(y), structure.unpack_copy(slope))
     problem = structure.mismatch(value)
     if problem is not None:
         raise InputError(f"residual(t, y, dy) returned {problem}.")

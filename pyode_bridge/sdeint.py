@@ -14,7 +14,7 @@ from pyode_bridge.compilation import between_graphs
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.errors import InputError
 from pyode_bridge.forms import Noise
-from pyode_bridge.odeint import run
+from pyode_bridge.odeint import run, values
 from pyode_bridge.preparation import Dynamic, Settings, prepare
 from pyode_bridge.state import State
 
@@ -87,20 +87,21 @@ def sdeint(
         kind="SDE",
     )
     prepared = prepare(_Both(drift, diffusion), y0, t, settings)
-    structure, parameters = prepared.structure, prepared.problem.dynamics.parameters
-    if structure.is_complex or prepared.problem.dynamics.sign < 0 or prepared.t.requires_grad:
+    structure, both = prepared.structure, prepared.problem.dynamics
+    parameters, complete = both.parameters, both.complete
+    if structure.is_complex or both.sign < 0 or prepared.t.requires_grad:
         raise InputError("sdeint takes a real state, and increasing times that require no gradient.")
     diffusion_dynamics = (_Matrix if noise == "general" else Dynamics)(
-        diffusion, structure, parameters, 1.0, "diffusion(t, y)"
+        diffusion, structure, parameters, 1.0, "diffusion(t, y)", complete=complete
     )
     start = diffusion_dynamics(prepared.problem.t[0].item(), prepared.problem.y0.clone())
     problem = replace(
         prepared.problem,
-        dynamics=Dynamics(drift, structure, parameters, 1.0),
+        dynamics=Dynamics(drift, structure, parameters, 1.0, complete=complete),
         form=Noise(diffusion_dynamics, noise, len(start) // structure.size, _seed(seed)),
     )
     ys, _ = run(replace(prepared, problem=problem))
-    return structure.unpack(ys)
+    return values(ys, structure)
 
 
 class _Both(nn.Module):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ from pyode_bridge.state import State, Structure
 @dataclass(frozen=True)
 class Solution:
     """The solution of an initial value problem.
+
+    Pickled, saved by ``torch.save`` or copied by ``copy.deepcopy``, it keeps values, statistics and names. What solves
+    on stays behind, autograd and values between the times, and says so when it is asked for.
 
     Attributes:
         t: the times asked for, shape ``(T,)``.
@@ -63,6 +66,20 @@ class Solution:
         """Times at which the solver's steps began and ended, shape ``(N,)``, float64; needs ``dense=True``."""
         sign = 1.0 if self.t[-1] > self.t[0] else -1.0
         return sign * self._interpolant().steps
+
+    def __getstate__(self) -> dict[str, Any]:
+        trajectory = self.trajectory
+        pullback, interpolant = trajectory.pullback, trajectory.interpolant
+        kept = replace(
+            trajectory,
+            ys=trajectory.ys.detach(),
+            pullback=None if pullback is None else _LeftBehind(pullback.sensealg, pullback.reason, self.adjoint_stats),
+            interpolant=None if interpolant is None else _LeftBehind(),
+        )
+        return {"t": self.t.detach(), "y": _detached(self.y), "trajectory": kept, "structure": self.structure}
+
+    def __copy__(self) -> Solution:
+        return self
 
     def _interpolant(self) -> Interpolant:
         if self.trajectory.interpolant is None:
@@ -124,3 +141,30 @@ class Solution:
             f"Solution({self.algorithm}, engine={self.engine}, lane={self.lane}, retcode={self.retcode}, "
             f"{len(self.t)} times from {self.t[0].item():g} to {self.t[-1].item():g}, {self.stats})"
         )
+
+
+@dataclass
+class _LeftBehind:
+    """In place of a pullback or an interpolant, which do not travel: what is known of it."""
+
+    sensealg: str = ""
+    reason: str = ""
+    stats: AdjointStats | None = None
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        raise UnsupportedError(
+            "This solution was pickled or copied, and what it had of its solver stayed behind: autograd, and values "
+            "between the times. Ask the solution that was solved for, or solve again."
+        )
+
+    @property
+    def steps(self) -> NoReturn:
+        self()
+
+
+def _detached(state: State) -> State:
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, dict):
+        return {key: leaf.detach() for key, leaf in state.items()}
+    return tuple(leaf.detach() for leaf in state)

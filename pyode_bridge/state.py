@@ -119,6 +119,15 @@ class Structure:
         leaves = [piece.view((*lead, *shape)) for piece, shape in zip(pieces, self.shapes, strict=True)]
         return dict(zip(self.keys, leaves, strict=True)) if self.is_dict else tuple(leaves)
 
+    def unpack_copy(self, flat: Tensor) -> State:
+        """`unpack` to memory of its own, so that whoever gets the state may change it in place; differentiable."""
+        state = self.unpack(flat)
+        if isinstance(state, Tensor):
+            return state.clone()
+        if isinstance(state, dict):
+            return {key: leaf.clone() for key, leaf in state.items()}
+        return tuple(leaf.clone() for leaf in state)
+
     def mismatch(self, state: Any) -> str | None:
         """What is wrong with ``state`` as a state of this structure, or None."""
         if self.keys is None:

@@ -13,7 +13,7 @@ from pyode_bridge import checks
 from pyode_bridge.compilation import between_graphs
 from pyode_bridge.errors import SolverError
 from pyode_bridge.forms import Steady
-from pyode_bridge.odeint import run
+from pyode_bridge.odeint import run, values
 from pyode_bridge.preparation import Settings, prepare
 from pyode_bridge.state import State, Structure
 
@@ -96,4 +96,4 @@ def steady_state(
             t=FOREVER,
             algorithm=trajectory.algorithm,
         )
-    return prepared.structure.unpack(ys[-1])
+    return values(ys[-1], prepared.structure)

@@ -42,7 +42,7 @@ def solution(func: Dynamic, y0: State, t: Any, settings: Settings) -> Solution:
     captured = Captured(func, structure, times[0], flat_y0)
     made = Flow(captured, _flat(settings, structure), captured)
     ys = Solve.apply(made, flat_y0, times, *captured.tensors)  # type: ignore[no-untyped-call]
-    return Solution(t=times, y=structure.unpack(ys), trajectory=made.trajectories[-1], structure=structure)
+    return Solution(t=times, y=structure.unpack_copy(ys), trajectory=made.trajectories[-1], structure=structure)
 
 
 class Solve(torch.autograd.Function):

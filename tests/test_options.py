@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import warnings
 from typing import Any
 
 import pytest
@@ -314,3 +315,14 @@ def test_maxiters_are_those_of_the_whole_solve_in_julia(method):
     t = torch.linspace(0.0, 100.0, 1000, dtype=DOUBLE)
     with pytest.raises(pb.SolverError, match="MaxIters"):
         pb.odeint(lambda t, y: torch.cos(t) * y, Y0, t, method=method, engine="julia", options={"maxiters": 50})
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rtol", "said"), [(torch.float32, 1e-9, True), (torch.float32, 1e-6, False), (torch.float64, 1e-9, False)]
+)
+def test_tolerances_finer_than_the_dtype_are_said(engine, dtype, rtol, said):
+    y0, t = torch.ones(2, dtype=dtype), torch.tensor([0.0, 0.01])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pb.odeint(lambda t, y: -y, y0, t, rtol=rtol, atol=rtol / 2, method="dopri5", engine=engine)
+    assert any(issubclass(one.category, pb.ToleranceWarning) for one in caught) == said

@@ -24,11 +24,16 @@ MAXITERS = 10_000_000
 EMBEDDED_METHODS = ("DP5", "RadauIIA5")  # for what is not stiff, and what is
 
 
-def bridge(case: Case, *, engine: str, lane: str = "auto", batched: bool = False) -> Entry:
-    """pyode_bridge itself; ``batched`` takes an ensemble as one system, whose trajectories share their steps."""
+def bridge(case: Case, *, engine: str, lane: str = "auto", batched: bool = False, named: bool = True) -> Entry:
+    """pyode_bridge itself; ``batched`` takes an ensemble as one system, whose trajectories share their steps.
+
+    Without a name for the method, the bridge chooses.
+    """
     if batched and case.kind != "ensemble":
         raise SkipError("it is for ensembles")
     method = case.method if engine == "julia" else EMBEDDED_METHODS[case.stiff]
+    if not named:
+        method = None
     settings: dict[str, Any] = {"method": method, "engine": engine, "lane": lane, "options": {"maxiters": MAXITERS}}
     settings |= {"rtol": case.rtol, "atol": case.atol}
     if case.kind == "ensemble":
@@ -37,12 +42,16 @@ def bridge(case: Case, *, engine: str, lane: str = "auto", batched: bool = False
     def values() -> Tensor:
         return pb.odeint(case.func, case.y0, case.t, **settings)
 
-    return _torch_entry(method, case, values)
+    return _torch_entry(_name(method), case, values)
+
+
+def _name(method: str | None) -> str:
+    return method or "none named"
 
 
 def _ensemble(case: Case, settings: dict[str, Any], batched: bool) -> Entry:
     (p,) = case.weights
-    method = settings["method"]
+    method = _name(settings["method"])
     if batched:
         return _torch_entry(
             f"{method}, one system", case, lambda: pb.odeint(_together(case), case.y0, case.t, **settings)
@@ -119,6 +128,7 @@ EVERYWHERE: dict[str, Contestant] = {
 }
 WITH_JULIA: dict[str, Contestant] = {
     "compiled": functools.partial(bridge, engine="julia", lane="compiled"),
+    "unnamed": functools.partial(bridge, engine="julia", lane="compiled", named=False),
     "callback": functools.partial(bridge, engine="julia", lane="callback"),
     "batched": functools.partial(bridge, engine="julia", lane="compiled", batched=True),
     "handwritten": handwritten.entry,
@@ -126,6 +136,7 @@ WITH_JULIA: dict[str, Contestant] = {
 }
 WHAT = {
     "compiled": "pyode_bridge, dynamics translated to Julia",
+    "unnamed": "the same without a name for the method",
     "callback": "pyode_bridge, dynamics called back from Julia",
     "batched": "pyode_bridge, an ensemble as one system, translated to Julia",
     "embedded": "pyode_bridge without Julia",

@@ -10,14 +10,14 @@ module PyODEBridge
 using ADTypes: ADTypes, AutoFiniteDiff
 using ChainRulesCore: ChainRulesCore
 using ForwardDiff: ForwardDiff
-using LinearAlgebra: BLAS, I, UniformScaling, cond, mul!, transpose!
+using LinearAlgebra: BLAS, I, UniformScaling, cond, mul!, norm, transpose!
 using LinearSolve: LinearSolve
 using Logging: Logging, AbstractLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
 using OrdinaryDiffEqLowOrderRK: OrdinaryDiffEqLowOrderRK, DP5
-using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock
+using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock, Rodas5P
 using OrdinaryDiffEqTsit5: OrdinaryDiffEqTsit5, Tsit5
-using OrdinaryDiffEqVerner: OrdinaryDiffEqVerner
+using OrdinaryDiffEqVerner: OrdinaryDiffEqVerner, Vern7, Vern9
 using PrecompileTools: @compile_workload
 using SciMLBase: SciMLBase, CallbackSet, DAEFunction, DAEProblem, DDEFunction, DDEProblem, DiscreteCallback,
     DynamicalODEProblem, ODEFunction, ODEProblem, SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction,
@@ -46,7 +46,11 @@ include("expressions.jl")
 include("algorithms.jl")
 include("catalogue.jl")
 include("control.jl")
+include("reliable.jl")
+include("quadrature.jl")
+include("discrete.jl")
 include("sensealgs.jl")
+include("stiffness.jl")
 include("forward.jl")
 include("steady.jl")
 include("events.jl")

@@ -44,18 +44,6 @@ end
 """A solver made elsewhere; what a callback cannot serve is remade as for one that is named."""
 algorithm(object, kind = "ODE") = for_callbacks(checked_algorithm(object, string(object), KINDS[kind]))
 
-"""
-    default_algorithm(reltol; pair)
-
-What runs where no solver is named: DifferentialEquations.jl's own choice, which switches by tolerance, size and
-stiffness; or the `pair` that this choice begins with. The pair is for what the choice fails at (OrdinaryDiffEqCore 4.6
-to 4.15): dense solutions, as most adjoints need them, and a relative tolerance for each component.
-"""
-function default_algorithm(reltol::Real; pair::Bool)
-    pair || return algorithm("DefaultODEAlgorithm")
-    return algorithm(reltol < 1.0e-6 ? "AutoVern7(Rodas5P())" : "AutoTsit5(Rosenbrock23())")
-end
-
 function checked_algorithm(object, text, kind::Kind)
     object isa kind.type && return object
     others = [other.python for (_, other) in KINDS if object isa other.type]

@@ -27,37 +27,89 @@ function backward!(
     if sensealg isa BacksolveAdjoint && sol.prob isa ODEProblem && sol.prob.f.mass_matrix === I
         return solve_back!(dy0, dp, sol, grads, t, alg, sensealg; abstol, reltol, control)
     end
-    factor = loss_factor(sensealg, grads, abstol, reltol)
-    loss = LossGradients(isone(factor) ? grads : T(factor) .* grads)
     du0, dp_row = quietly() do
         SciMLSensitivity._adjoint_sensitivities(
             sol, sensealg, sol.prob isa ODEProblem ? Watched(alg) : alg;
-            t = t[2:end], dgdu_discrete = loss, abstol = factor * abstol, reltol,
+            t = t[2:end], dgdu_discrete = LossGradients(grads), abstol, reltol,
             initialization(sol.prob.f.mass_matrix)..., backward_options(control, alg, t)...
         )
     end
-    dy0 .= by_state(sol.prob.f.mass_matrix, vec(du0)) ./ factor .+ view(grads, :, 1)
-    isempty(dp) || (dp .= vec(dp_row) ./ factor)
+    dy0 .= by_state(sol.prob.f.mass_matrix, vec(du0)) .+ view(grads, :, 1)
+    isempty(dp) || (dp .= vec(dp_row))
     return nothing
 end
 
 """
-    loss_factor(sensealg, grads, abstol, reltol)
-
-A number to multiply the loss by, to which its gradients are proportional. `GaussKronrodAdjoint` has an absolute
-tolerance of its own for its quadrature in each step, whatever the solve's: 1e-7 in DiffEqCallbacks 4. So it gets a loss
-for which that is right, but never one finer than its numbers, which would have it halve steps without end.
+`backward!` by an adjoint whose state is the adjoint variable alone: SciMLSensitivity's equation, with the parameters'
+gradient by `Quadrature` in place of its own.
 """
-loss_factor(sensealg, grads, abstol, reltol) = 1
-
-function loss_factor(::GaussKronrodAdjoint, grads::Matrix{T}, abstol, reltol) where {T}
-    size = maximum(abs, grads)
-    tolerance = max(abstol + reltol * size, SAFE_ROUNDINGS * eps(T) * size)
-    return 0 < tolerance < Inf ? KRONROD_TOLERANCE / tolerance : 1
+function backward!(
+        dy0::Vector{T}, dp::Vector{T}, sol, grads::Matrix{T}, t::Vector{Float64}, alg, sensealg::Gauss;
+        abstol, reltol, control::StepControl
+    ) where {T}
+    mass_matrix = sol.prob.f.mass_matrix
+    integrand = SciMLSensitivity.GaussIntegrand(sol, sensealg, sol.t)
+    quadrature = Quadrature(integrand, sol.t, length(dy0), length(dp), T(abstol), T(reltol))
+    summing = isempty(dp) ? () : (integrating(quadrature),)
+    back, jumps = quietly() do
+        made, at_times, jumps = ODEAdjointProblem(
+            sol, sensealg, alg, integrand, nothing, t[2:end], LossGradients(grads), nothing, nothing, nothing, nothing,
+            Val(true); abstol, reltol
+        )
+        f = ODEFunction{true, SciMLBase.FullSpecialize}(
+            made.f.f; mass_matrix = made.f.mass_matrix, jac_prototype = made.f.jac_prototype,
+            jac = something(made.f.jac, adjoint_jacobian(sol, alg, sensealg), Some(nothing))
+        )
+        SciMLBase.solve(
+            ODEProblem(f, made.u0, made.tspan, made.p), Watched(alg);
+            callback = CallbackSet(summing..., at_times), # at a time of the loss, the step that ends there comes first
+            save_everystep = false, save_start = false, saveat = Float64[], abstol, reltol,
+            tstops = solves_again(sensealg) ? sol.t : Float64[],
+            initialization(mass_matrix)..., backward_options(control, alg, t)...
+        ), jumps
+    end
+    dy0 .= by_state(mass_matrix, back.u[end]) .+ view(grads, :, 1)
+    isempty(dp) && return nothing
+    dp .= quadrature.total
+    add_algebraic!(dp, jumps, integrand, sol)
+    return nothing
 end
 
-const KRONROD_TOLERANCE = 1.0e-7
-const SAFE_ROUNDINGS = 1.0e3
+"""What the parameters' gradient has from algebraic components, whose adjoint variables jump at the times of the loss."""
+function add_algebraic!(dp, jumps, integrand, sol)
+    (jumps === nothing || isempty(jumps.Δλas)) && return nothing
+    λ, y, product = zero(jumps.λ), zero(sol.u[1]), zero(dp)
+    for (jump, t) in jumps.Δλas
+        fill!(λ, 0)
+        λ[jumps.diffcache.algevar_idxs] .= jump
+        sol(y, t)
+        sol.prob.f.vjp_p(product, λ, y, integrand.p, t)
+        dp .+= product
+    end
+    return nothing
+end
+
+"""The Jacobian of the adjoint variable's equation, `-∂f/∂uᵀ`; for solvers that ask for it."""
+struct AdjointJacobian{F, S, T}
+    jac::F
+    sol::S
+    y::Vector{T}
+    J::Matrix{T}
+end
+
+function (adjoint::AdjointJacobian)(J, λ, p, t)
+    adjoint.sol(adjoint.y, t; continuity = :right)
+    adjoint.jac(adjoint.J, adjoint.y, p, t)
+    J .= .-transpose(adjoint.J)
+    return nothing
+end
+
+"""Nothing where the solver asks for none, or where the forward solution is not known between its times."""
+function adjoint_jacobian(sol, alg, sensealg)
+    is_implicit(alg) && !solves_again(sensealg) && sol.prob.f.jac_prototype === nothing || return nothing
+    u = sol.u[1]
+    return AdjointJacobian(sol.prob.f.jac, sol, zero(u), zeros(eltype(u), length(u), length(u)))
+end
 
 """
 The gradient with respect to the state from the adjoint variable `λ` of `M u' = f`, which is what SciMLSensitivity gives
@@ -97,13 +149,24 @@ function backward_options(control::StepControl, alg, t::Vector{Float64})
 end
 
 """
-The forward solution for the adjoint. That of an equation in parts becomes one of an ordinary equation, known at the
-saved times; adjoints that solve again between them do so by `alg`.
+The forward solution for the adjoint, which is solved for again where that of the forward solver is poor between its steps:
+see `reliable`. That of an equation in parts becomes one of an ordinary equation, known at the saved times; adjoints that
+solve again between them do so by `alg`.
 """
-adjoint_solution(solved::Solved{<:Union{Ordinary, Stochastic, Steady}}, alg, sensealg) =
-    solves_again(sensealg) ? in_own_type(solved.sol) : solved.sol
+adjoint_solution(solved::Solved{<:Union{Stochastic, Steady}}, alg, sensealg; bounds...) = solved.sol
 
-function adjoint_solution(solved::Solved{E, S, T}, alg, sensealg) where {E, S, T}
+function adjoint_solution(solved::Solved{<:Ordinary}, alg, sensealg; abstol, reltol, control)
+    (; sol, t) = solved
+    dense = has_fixed_steps(control, sol.alg) ? sol.alg : reliable(sol.alg, length(sol.u[1]))
+    solves_again(sensealg) && return in_own_type(sol, dense)
+    interpolates(sensealg) && dense !== sol.alg || return sol
+    return quietly() do
+        again, t_reached = run_to_end(sol.prob, dense; abstol, reltol, solve_options(control, dense, t)...)
+        checked(again, t_reached)
+    end
+end
+
+function adjoint_solution(solved::Solved{E, S, T}, alg, sensealg; bounds...) where {E, S, T}
     t, equation = solved.t, ordinary(solved.equation)
     flat(u) = flatten!(Vector{T}(undef, length(u)), solved.equation, u)
     us = [flat(state_at(solved.sol, t, i)) for i in eachindex(t)]
@@ -126,12 +189,12 @@ end
 (own::InOwnType{T})(t::Number, options...) where {T} = convert(Vector{T}, own.interp(t, options...))
 (own::InOwnType)(out, t::Number, options...) = own.interp(out, t, options...)
 
-"""A solution like `sol` whose values between the saved times have the type of those at them."""
-function in_own_type(sol)
+"""A solution like `sol` whose values between the saved times have the type of those at them, solved again by `alg`."""
+function in_own_type(sol, alg = sol.alg)
     T = eltype(eltype(sol.u))
-    T === eltype(sol.t) && return sol
-    interp = InOwnType{T, typeof(sol.interp)}(sol.interp)
+    T === eltype(sol.t) && alg === sol.alg && return sol
+    interp = T === eltype(sol.t) ? sol.interp : InOwnType{T, typeof(sol.interp)}(sol.interp)
     return SciMLBase.build_solution(
-        sol.prob, sol.alg, sol.t, sol.u; interp, dense = sol.dense, retcode = sol.retcode, stats = sol.stats
+        sol.prob, eager(alg), sol.t, sol.u; interp, dense = sol.dense, retcode = sol.retcode, stats = sol.stats
     )
 end

@@ -125,10 +125,15 @@ function solve_equation(equation, type, y0, n, np, times, nt, ys, alg, abstol, r
     sol, t_reached = forward(
         form, u0, p, t, forward_algorithm(form, alg, sensealg, control);
         abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control,
-        dense = dense || needs_dense(sensealg), ys = array(T, ys, n, nt)
+        dense = dense || keeps_steps(sensealg, control, alg, n), ys = array(T, ys, n, nt),
+        ends_at_times = sensealg isa DiscreteAdjoint && !has_fixed_steps(control, alg)
     )
     return Solved(form, sol, p, t, string(sol.retcode), t_reached, counts(sol.stats)...)
 end
+
+"""Whether a solve keeps all of its steps for the adjoint: not where the adjoint would solve again all the same."""
+keeps_steps(sensealg, control, alg, n) = needs_dense(sensealg) &&
+    (sensealg isa DiscreteAdjoint || has_fixed_steps(control, alg) || reliable(alg, n) === alg)
 
 """Return code, time reached, evaluations, Jacobians, steps taken and steps rejected."""
 const Report = Tuple{String, Float64, Int, Int, Int, Int}
@@ -138,11 +143,14 @@ report(solved::Solved)::Report = (
     solved.retcode, solved.t_reached, solved.nfe, solved.njac, solved.accepted, solved.rejected,
 )
 
-"""A solved problem and its report: for Python, two calls take longer."""
+"""A solved problem and its report: for Python, two calls take longer. Nothing is solved where the problem is found stiff."""
 function solve_and_report(arguments...)
-    solved = solve_equation(arguments...)
+    solved = or_stiff(() -> solve_equation(arguments...))
     return (solved, report(solved)...)
 end
+
+report(err::FoundStiff)::Report = (STIFF, err.t, err.stats...)
+report(found::Report)::Report = found
 
 counts(stats) = (Int(stats.nf), Int(stats.njacs), Int(stats.naccept), Int(stats.nreject))
 counts(::Nothing) = (-1, -1, -1, -1) # a solver that counts nothing
@@ -165,10 +173,13 @@ function locate(equation, type, y0, n, t0, t1, happened, looks, alg, abstol, rel
     form isa Partitioned && throw(
         UnsupportedError("$(nameof(typeof(alg))) is a partitioned method, which looks for no events; name another.")
     )
-    return solve_until(
-        form, Predicate(pointer_at(happened)), looks, copy(array(T, y0, n)), Float64(t0), Float64(t1), alg;
-        abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control
-    )
+    found = or_stiff() do
+        solve_until(
+            form, Predicate(pointer_at(happened)), looks, copy(array(T, y0, n)), Float64(t0), Float64(t1), alg;
+            abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control
+        )
+    end
+    return found isa FoundStiff ? (found.t, STIFF) : found
 end
 
 """
@@ -184,10 +195,11 @@ pulled_back(err::EndedEarly)::PulledBack = (err.retcode, err.t, 0, 0)
 """Write the gradients for the loss gradients at `grads` into the memory at `dy0` and `dp`; see `backward!`."""
 function pull_back(solved::Solved{E, S, T}, grads, dy0, n, dp, alg, sensealg, abstol, reltol, control) where {E, S, T}
     return try
+        bounds = (; abstol = T(abstol), reltol = T(reltol), control)
         found = backward!(
-            array(T, dy0, n), array(T, dp, length(solved.p)), adjoint_solution(solved, alg, sensealg),
+            array(T, dy0, n), array(T, dp, length(solved.p)), adjoint_solution(solved, alg, sensealg; bounds...),
             array(T, grads, n, length(solved.t)), solved.t, backward_algorithm(solved.equation, alg, sensealg), sensealg;
-            abstol = T(abstol), reltol = T(reltol), control
+            bounds...
         )
         pulled_back(found)
     catch err

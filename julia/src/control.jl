@@ -1,9 +1,11 @@
 # How a solver may step: the common solver options that Python passes on.
 
 """
-    StepControl(; dt, dtmin, dtmax, maxiters, adaptive, tstops, internalnorm, controller, isoutofdomain, unstable_check)
+    StepControl(;
+        dt, dtmin, dtmax, maxiters, adaptive, tstops, internalnorm, controller, isoutofdomain, unstable_check, until_stiff
+    )
 
-`nothing` leaves a choice to the solver.
+`nothing` leaves a choice to the solver; `until_stiff` has a solve end where the problem is found stiff, see `run!`.
 """
 Base.@kwdef struct StepControl
     dt::Union{Nothing, Float64} = nothing
@@ -16,19 +18,21 @@ Base.@kwdef struct StepControl
     controller::Any = nothing
     isoutofdomain::Union{Nothing, Predicate} = nothing
     unstable_check::Union{Nothing, UnstableCheck} = nothing
+    until_stiff::Bool = false
 end
 
 """A `StepControl` from what Python passes: expressions as text, functions as addresses, 0 for none."""
 function step_control(;
         dt = nothing, dtmin = nothing, dtmax = nothing, maxiters = 100_000, adaptive = nothing, tstops = Float64[],
-        norm = "rms", controller = nothing, isoutofdomain = 0, unstable_check = 0
+        norm = "rms", controller = nothing, isoutofdomain = 0, unstable_check = 0, until_stiff = false
     )
     return StepControl(;
         dt, dtmin, dtmax, maxiters, adaptive, tstops = Float64[t for t in tstops],
         internalnorm = norm == "max" ? maximum_norm : nothing,
         controller = controller === nothing ? nothing : step_controller(controller),
         isoutofdomain = iszero(isoutofdomain) ? nothing : Predicate(Ptr{Cvoid}(UInt(isoutofdomain))),
-        unstable_check = iszero(unstable_check) ? nothing : UnstableCheck(Predicate(Ptr{Cvoid}(UInt(unstable_check))))
+        unstable_check = iszero(unstable_check) ? nothing : UnstableCheck(Predicate(Ptr{Cvoid}(UInt(unstable_check)))),
+        until_stiff
     )
 end
 

@@ -111,7 +111,7 @@ function next_report!(lane, u0, t, alg, ys; keywords...)
     else
         begin_anew!(integrator, u0)
     end
-    return finished!(lane, integrator, t, ys)
+    return finished!(lane, integrator, t, ys, keywords[:control].until_stiff)
 end
 
 function begin_anew!(integrator, u0)
@@ -121,8 +121,8 @@ function begin_anew!(integrator, u0)
     return nothing
 end
 
-function finished!(lane, integrator, t, ys)::Report
-    sol = SciMLBase.solve!(integrator)
+function finished!(lane, integrator, t, ys, until_stiff)::Report
+    sol = run!(integrator, until_stiff)
     if SciMLBase.successful_retcode(sol)
         write_values!(ys, lane.equation, sol, t)
         lane.integrator[] = integrator
@@ -182,9 +182,9 @@ function solve_ensemble(
     end
     left = Threads.Atomic{Int}(MOST_KEPT)
     each_trajectory(lanes, notify) do lane, k
-        found = one(lane, k, ys + (k - 1) * n * nt * bytes)
+        found = or_stiff(() -> one(lane, k, ys + (k - 1) * n * nt * bytes))
         reports[k] = report(found)
-        if sensealg !== nothing && Threads.atomic_sub!(left, kept_bytes(found, n, sensealg)) > 0
+        if found isa Solved && sensealg !== nothing && Threads.atomic_sub!(left, kept_bytes(found, n, sensealg)) > 0
             solved[k] = found
         end
     end
@@ -196,7 +196,7 @@ function solve_anew!(reports, lanes, ::Type{T}, y0s, n, t, ys, alg, abstol, relt
     tolerances = (; abstol = tolerance(T, abstol), reltol = tolerance(T, reltol))
     each_trajectory(lanes, notify) do lane, k
         reports[k] = quietly() do
-            next_report!(lane, u0s[:, k], t, alg, view(columns, :, :, k); tolerances..., control)
+            report(or_stiff(() -> next_report!(lane, u0s[:, k], t, alg, view(columns, :, :, k); tolerances..., control)))
         end
     end
     return nothing

@@ -1,18 +1,20 @@
 # The forward solve.
 
 """
-    forward(equation, u0, p, t, alg; abstol, reltol, control, dense, ys)
+    forward(equation, u0, p, t, alg; abstol, reltol, control, dense, ys, ends_at_times = false)
 
 Solve from `t[1]` to `t[end]`, write the values at `t` into the columns of `ys`, and return the solution, which is
-dense if `dense`, else holds the values at `t` alone, and the time that was reached.
+dense if `dense`, else holds the values at `t` alone, and the time that was reached. Steps end at the times if they must.
 """
 function forward(
         equation::Equation, u0::Vector{T}, p::Vector{T}, t::Vector{Float64}, alg;
-        abstol, reltol, control::StepControl, dense::Bool, ys::Matrix{T}
+        abstol, reltol, control::StepControl, dense::Bool, ys::Matrix{T}, ends_at_times::Bool = false
     ) where {T}
     saving = dense || only_dense(equation) ? (;) : nothing_but(t)
     return quietly() do
-        sol, t_reached = solved(equation, u0, p, t, alg; abstol, reltol, control, saving...)
+        made, told = posed(equation, u0, p, t, alg; abstol, reltol, control, saving...)
+        (; until_stiff) = control
+        sol, t_reached = run_to_end(made, alg; values_at = t[2:(end - 1)], ends_at_times, until_stiff, told...)
         SciMLBase.successful_retcode(sol) && write_values!(ys, equation, sol, t)
         sol, t_reached
     end
@@ -26,23 +28,19 @@ const WITHOUT_INTEGRATOR = (:IRKGaussLegendre, :LSODA, :ODEInterfaceDiffEq)
 
 has_integrator(alg) = !(nameof(parentmodule(typeof(alg))) in WITHOUT_INTEGRATOR)
 
-"""The solution, and the time that was reached."""
-function solved(equation::Equation, u0, p, t, alg; keywords...)
-    made, told = posed(equation, u0, p, t, alg; keywords...)
-    return run_to_end(made, alg; values_at = t[2:(end - 1)], told...)
-end
-
 """
 The solution, and the time that was reached: what the solution holds may end before, at the last time saved. Steps end
-at the times `values_at` if values between the steps would be poor.
+at the times `values_at` if they must, or if values between the steps would be poor.
 """
-function run_to_end(made, alg, args...; values_at = (), keywords...)
+function run_to_end(
+        made, alg, args...; values_at = (), ends_at_times::Bool = false, until_stiff::Bool = false, keywords...
+    )
     if has_integrator(alg)
         integrator = SciMLBase.init(made, alg, args...; keywords...)
-        if !isempty(values_at) && interpolates_poorly(integrator, alg)
+        if !isempty(values_at) && (ends_at_times || interpolates_poorly(integrator, alg))
             foreach(time -> SciMLBase.add_tstop!(integrator, time), values_at)
         end
-        sol = SciMLBase.solve!(integrator)
+        sol = run!(integrator, until_stiff)
         return sol, Float64(integrator.t)
     end
     sol = SciMLBase.solve(made, alg, args...; keywords...)

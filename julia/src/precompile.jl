@@ -19,15 +19,15 @@ for T in (Float32, Float64)
     )
 end
 
-function workload(::Type{T}, name, sense) where {T}
+function workload(::Type{T}, name, sense; dt = nothing) where {T}
     u0, t, ys, grads, dy0, dp = T[1], [0.0, 0.5, 1.0], zeros(T, 1, 3), ones(T, 1, 3), zeros(T, 1), zeros(T, 1)
     type, tolerance = lowercase(string(T)), 1.0e-5
     rhs, product = workload_functions(T)
     address(array) = Int(pointer(array))
     equation = ordinary_equation(map(Int ∘ UInt, (rhs, product, product, rhs)), (0, 0, 0, 0), type, 1, 0, 0, 0)
     control = step_control(;
-        dt = nothing, dtmin = nothing, dtmax = nothing, maxiters = 1000, adaptive = nothing, norm = "rms",
-        controller = nothing
+        dt, dtmin = nothing, dtmax = nothing, maxiters = 1000, adaptive = dt === nothing ? nothing : false, norm = "rms",
+        controller = nothing, until_stiff = sense === nothing
     )
     alg = algorithm(name)
     sensealg = sense === nothing ? nothing : sensitivity_algorithm(sense; abstol = tolerance, reltol = tolerance)
@@ -48,9 +48,12 @@ end
     for T in (Float32, Float64), name in ("Tsit5", "DP5"), sense in (nothing, "InterpolatingAdjoint", "GaussAdjoint")
         workload(T, name, sense)
     end
-    # The last two run where no solver is named and gradients are wanted; `chosen_sensealg` is the same for all three.
-    for name in ("Rodas5P", "AutoVern7(Rodas5P())", "AutoTsit5(Rosenbrock23())"), sense in (nothing, "GaussAdjoint")
+    # With Tsit5 and DP5, what runs where no solver is named: at tight tolerances, and for stiff problems and gradients.
+    for (name, adjoint) in ("Rodas5P" => "GaussAdjoint", "Vern7" => "InterpolatingAdjoint"), sense in (nothing, adjoint)
         workload(Float64, name, sense)
+    end
+    for T in (Float32, Float64)
+        workload(T, "RK4", "DiscreteAdjoint"; dt = 0.5)
     end
     workload(Float64, "Tsit5", "BacksolveAdjoint")
     workload(Float64, "DP5", "BacksolveAdjoint")

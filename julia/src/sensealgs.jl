@@ -3,11 +3,14 @@
 """Adjoints that need the dynamics' values and vector-Jacobian products alone."""
 const Adjoint = Union{InterpolatingAdjoint, BacksolveAdjoint, QuadratureAdjoint, GaussAdjoint, GaussKronrodAdjoint}
 
+"""Those that integrate the parameters' gradient apart from the adjoint's state; see `Quadrature`."""
+const Gauss = Union{GaussAdjoint, GaussKronrodAdjoint}
+
 """Forward modes, which solve again from the start with derivatives beside the state, or within its numbers."""
 const ForwardMode = Union{ForwardSensitivity, ForwardDiffSensitivity}
 
 """Sensitivity algorithms that are served."""
-const Served = Union{Adjoint, ForwardMode, SteadyStateAdjoint}
+const Served = Union{Adjoint, ForwardMode, SteadyStateAdjoint, DiscreteAdjoint}
 
 """
     sensitivity_algorithm(text; abstol, reltol)
@@ -23,7 +26,8 @@ function sensitivity_algorithm(text::AbstractString; abstol::Real, reltol::Real)
         allowed = defaults(nameof(callable))
         return construct(callable, args, merge(allowed, products(callable), kwargs))
     end
-    made = interpret(text, Vocabulary(["SciMLSensitivity"], make))
+    own = Dict{Symbol, Any}(:DiscreteAdjoint => DiscreteAdjoint)
+    made = interpret(text, Vocabulary(["SciMLSensitivity"], make; constants = own))
     made isa Served && return made
     made isa SciMLBase.AbstractSensitivityAlgorithm || throw(
         UnsupportedError("`$text` is a $(nameof(typeof(made))), not a sensitivity algorithm.")
@@ -31,7 +35,7 @@ function sensitivity_algorithm(text::AbstractString; abstol::Real, reltol::Real)
     throw(
         UnsupportedError(
             "$(nameof(typeof(made))) $(unserved(made)); choose InterpolatingAdjoint, GaussAdjoint, QuadratureAdjoint, " *
-                "BacksolveAdjoint, ForwardSensitivity or ForwardDiffSensitivity."
+                "BacksolveAdjoint, DiscreteAdjoint, ForwardSensitivity or ForwardDiffSensitivity."
         )
     )
 end
@@ -54,10 +58,14 @@ solves_again(sensealg) = false
 solves_again(sensealg::Adjoint) = hasproperty(sensealg, :checkpointing) && sensealg.checkpointing
 solves_again(::BacksolveAdjoint) = false
 
-"""Whether the adjoint interpolates the forward solution, which must then be kept densely."""
-needs_dense(sensealg) = false
-needs_dense(sensealg::Adjoint) = !solves_again(sensealg)
-needs_dense(::BacksolveAdjoint) = false
+"""Whether the adjoint asks for the forward solution between its steps."""
+interpolates(sensealg) = false
+interpolates(sensealg::Adjoint) = !solves_again(sensealg)
+interpolates(::BacksolveAdjoint) = false
+
+"""Whether the forward solution must be kept at all of its steps."""
+needs_dense(sensealg) = interpolates(sensealg)
+needs_dense(::DiscreteAdjoint) = true
 
 """
     forward_algorithm(equation, alg, sensealg, control)
@@ -118,20 +126,23 @@ end
 
 const PARTS_SENSEALG = "InterpolatingAdjoint(checkpointing=true)"
 
-"""From so many parameters on, their gradient is better integrated apart from the adjoint than within its state."""
+"""
+From so many parameters on, and where they are more than the state's components, their gradient is better integrated apart
+from the adjoint than within its state.
+"""
 const MANY_PARAMETERS = 100
 
 """
-    chosen_sensealg(equation, alg, backward, np)
+    chosen_sensealg(equation, alg, backward, n, np)
 
-The sensitivity algorithm to use where none is named, and why: for the solvers of the forward and the backward solve and
-a number of parameters.
+The sensitivity algorithm to use where none is named, and why: for the solvers of the forward and the backward solve, and
+numbers of components and of parameters.
 """
-function chosen_sensealg(equation, alg, backward, np)
+function chosen_sensealg(equation, alg, backward, n, np)
     form = suited(equation, alg)
     form isa Ordinary || return PARTS_SENSEALG, "an equation in parts is known at the times of t alone"
     form.f.mass_matrix === I || return "InterpolatingAdjoint", "there is a mass matrix"
-    is_implicit(backward) || np >= MANY_PARAMETERS ||
+    is_implicit(backward) || np >= max(MANY_PARAMETERS, n) ||
         return "InterpolatingAdjoint", "the solver is explicit and there are few parameters"
     misled = may_mislead(GaussAdjoint(), backward)
     isempty(misled) || return "InterpolatingAdjoint", "GaussAdjoint would be inaccurate: $misled"
@@ -140,11 +151,6 @@ function chosen_sensealg(equation, alg, backward, np)
     return "GaussAdjoint", "there are $np parameters: their gradient is integrated apart from the adjoint's state"
 end
 
-"""Whether it, or one that it may switch to, solves equations in its steps."""
-is_implicit(alg) = false
-is_implicit(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) = trait(OrdinaryDiffEqCore.isimplicit, alg, false)
-is_implicit(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(is_implicit, alg.algs)
-
 """
     may_mislead(sensealg, alg)
 
@@ -152,36 +158,10 @@ Why `sensealg` may give a wrong gradient of the parameters, without a word, from
 nothing is known against it. Three adjoints integrate that gradient from values between the steps of the solve.
 """
 may_mislead(sensealg, alg) = ""
-may_mislead(::GaussAdjoint, alg) = first_of(unknown_between_steps(alg), without_order(alg))
-may_mislead(::GaussKronrodAdjoint, alg) = unknown_between_steps(alg)
+may_mislead(::Gauss, alg) = poor_between_steps(alg)
 function may_mislead(::QuadratureAdjoint, alg)
-    is_implicit(alg) || return ""
+    is_implicit(alg) || return poor_between_steps(alg)
     return "its quadrature misses how fast the adjoint of stiff dynamics changes next to each time of t"
-end
-
-first_of(reasons...) = reasons[something(findfirst(!isempty, reasons), 1)]
-
-"""Between the steps, stiff components are known to solvers with an interpolant made for them alone."""
-function unknown_between_steps(alg)
-    is_implicit(alg) && !trait(OrdinaryDiffEqCore.has_stiff_interpolation, alg, false) || return ""
-    return "values between the steps of $(nameof(typeof(alg))) are wrong where the dynamics are stiff"
-end
-
-unknown_between_steps(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = first_of(map(unknown_between_steps, alg.algs)...)
-
-"""`GaussAdjoint` takes a rule for each step that suits the solver's order, where this is one number."""
-function without_order(alg)
-    changes_order(alg) || return ""
-    return "its rule for each step suits one order, and that of $(nameof(typeof(alg))) changes"
-end
-
-without_order(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = first_of(map(without_order, alg.algs)...)
-
-"""Whether its order changes from step to step: OrdinaryDiffEqCore then asks its cache, by a method of its own."""
-changes_order(alg) = false
-function changes_order(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
-    asks(type) = which(OrdinaryDiffEqCore.get_current_alg_order, Tuple{type, Any})
-    return asks(typeof(alg)) !== asks(OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
 end
 
 """
@@ -215,7 +195,7 @@ end
 
 """Whether the adjoint asks for both vector-Jacobian products at the same points."""
 joint_products(sensealg) = false
-joint_products(::Union{InterpolatingAdjoint, BacksolveAdjoint}) = true
+joint_products(::Union{InterpolatingAdjoint, BacksolveAdjoint, DiscreteAdjoint}) = true
 
 """Whether it asks for the Jacobian whatever the solver is."""
 takes_jacobian(sensealg) = false

@@ -12,6 +12,7 @@ using Test
     include("equations.jl")
     include("expressions.jl")
     include("control.jl")
+    include("quadrature.jl")
     include("adjoints.jl")
     include("quality.jl")
 end

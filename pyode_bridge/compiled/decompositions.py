@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._decomp import core_aten_decompositions, get_decompositions
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pyode_bridge.compiled.convolutions import convolution, convolution_backward
 from pyode_bridge.compiled.operations import LOWERINGS
@@ -68,3 +69,15 @@ def table() -> dict[Any, Any]:
     for operation in LOWERINGS:
         found.pop(operation, None)
     return found
+
+
+class Decomposing(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within it, torch computes with what operations are taken apart into.
+
+    Its own kernels are at times coarser: those of hardsigmoid's derivative have 1/6 in single precision.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        found = table().get(func, func)(*args, **kwargs)
+        return func(*args, **kwargs) if found is NotImplemented else found

@@ -1,7 +1,7 @@
 """Dynamics that need no trial before a solve: they were tried, translated and compared with torch before.
 
-A trial finds the leaf tensors in use and the value at the start. Where a `Reach` is whole, an equal key means the same
-graph, so that the leaves stand at the same places, and the translation computes what the function would.
+A trial finds the tensors whose gradients are wanted and the value at the start. Where a `Reach` is whole, an equal key
+means the same graph, so that they stand at the same places, and the translation computes what the function would.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor
 from pyode_bridge import levels
 from pyode_bridge.compiled.reach import Reach, reach
 from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.parameters import Wanted, are_entangled
 from pyode_bridge.state import Structure
 
 if TYPE_CHECKING:
@@ -32,19 +33,23 @@ class Familiar:
         reach: what they depend on.
         translations: all of the Julia that was asked.
         translation: what it made of them.
-        places: of the leaves in use among the tensors that are reached.
+        parameters, used: their places among the tensors that are reached; see `Wanted`.
     """
 
     key: Any
     reach: Reach
     translations: Translations
     translation: Translation
-    places: tuple[int, ...]
+    parameters: tuple[int, ...]
+    used: tuple[int, ...]
 
     @property
-    def leaves(self) -> list[Tensor]:
-        """The leaf tensors in use."""
-        return [self.reach.tensors[place] for place in self.places]
+    def wanted(self) -> Wanted:
+        """What their trial would find."""
+        return Wanted(self._at(self.parameters), self._at(self.used))
+
+    def _at(self, places: tuple[int, ...]) -> list[Tensor]:
+        return [self.reach.tensors[place] for place in places]
 
     def translation_of(self, translations: Translations) -> Translation | None:
         """What another Julia made of them; None where it has not met them."""
@@ -61,16 +66,20 @@ def look(func: Callable[..., Any], structure: Structure, sign: float, translatio
         return None
     key = _key(found, structure, sign, recorded=torch.is_grad_enabled())
     known = None if key is None else translations.familiar.get(key)
-    return None if known is None else Familiar(key, found, translations, *known)
+    if known is None:
+        return None
+    met = Familiar(key, found, translations, *known)
+    # Which tensor was computed from which is not in the key.
+    return None if are_entangled(met.wanted.parameters) else met
 
 
 def remember(dynamics: Dynamics, found: Reach, translation: Translation, translations: Translations) -> None:
     """That dynamics with this reach are, after their trial, what was translated."""
-    if dynamics.start is None or dynamics.leaves is None:
+    if dynamics.start is None or dynamics.used is None:
         return
-    key, places = _key_of(dynamics, found), found.places(dynamics.leaves)
-    if key is not None and places is not None:
-        translations.familiar[key] = translation, places
+    key, parameters, used = _key_of(dynamics, found), found.places(dynamics.parameters), found.places(dynamics.used)
+    if key is not None and parameters is not None and used is not None:
+        translations.familiar[key] = translation, parameters, used
 
 
 def forget(dynamics: Dynamics, found: Reach, translations: Translations) -> None:
@@ -80,13 +89,13 @@ def forget(dynamics: Dynamics, found: Reach, translations: Translations) -> None
 
 def _key_of(dynamics: Dynamics, found: Reach) -> Any:
     # By what they want gradients of: torch's own nodes switch the recording off around the solve.
-    recorded = bool(dynamics.parameters or dynamics.leaves)
+    recorded = bool(dynamics.parameters)
     return _key(found, dynamics.structure, dynamics.sign, recorded=recorded)
 
 
 def _key(found: Reach, structure: Structure, sign: float, *, recorded: bool) -> Any:
     """None where the reach does not tell all that a trial would."""
-    if not found.whole or found.is_computed or levels.is_redirected():
+    if not found.whole or levels.is_redirected():
         return None
-    wanted = tuple([recorded and tensor.requires_grad for tensor in found.tensors])
+    wanted = tuple([recorded and (tensor.requires_grad, tensor.is_leaf) for tensor in found.tensors])
     return found.key, structure, sign, torch.get_default_dtype(), wanted

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.comparison import Start
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.compiled.source import function, parameter_product
 from pyode_bridge.compiled.tracing import Graph, trace
 from pyode_bridge.compiled.translation import Code, Names, Output, translate
-from pyode_bridge.dynamics import Dynamics
 
 LARGEST_JACOBIAN = 1000  # rows; beyond, the products for all of them at once would fill the memory
 
@@ -20,7 +20,7 @@ class Functions:
     """The functions of one dynamics.
 
     Args:
-        dynamics: which they are of.
+        start: of a solve of the dynamics that they are of.
         tensors: that may have other values at each solve.
         constants: of the functions so far; see `Names`.
 
@@ -28,8 +28,9 @@ class Functions:
         work_size: bytes of memory that the largest works in.
     """
 
-    def __init__(self, dynamics: Dynamics, tensors: Sequence[Tensor], constants: list[Tensor]) -> None:
-        self._dynamics = dynamics
+    def __init__(self, start: Start, tensors: Sequence[Tensor], constants: list[Tensor]) -> None:
+        self._start = start
+        self._dynamics = start.dynamics
         self._tensors = tensors
         self._constants = constants
         self.work_size = 0
@@ -64,10 +65,10 @@ class Functions:
         return self._made("jacobian", self._trace(columns), ["y"], [self._output("out")])
 
     def _value(self, t: Tensor, y: Tensor) -> Tensor:
-        """The right-hand side at the user's time."""
+        """The right-hand side at the user's time; of copies, which ``func`` may write to."""
         dynamics = self._dynamics
         structure = dynamics.structure
-        value = structure.pack_returned(dynamics.func(t, structure.unpack(y)), "func(t, y)", 0.0)
+        value = structure.pack_returned(dynamics.func(t.clone(), structure.unpack_copy(y)), "func(t, y)", 0.0)
         return value if dynamics.sign > 0 else -value
 
     def _product(self, name: str, *, parameters: bool) -> str:
@@ -92,11 +93,12 @@ class Functions:
         return Output(pointer, self._dynamics.structure.dtype)
 
     def _trace(self, function: Callable[..., object], vectors: int = 1) -> Graph:
-        dtype = self._dynamics.structure.dtype
-        # Values play no part, but vectors must be different tensors to be told apart.
-        inputs = [torch.ones(self._dynamics.size, dtype=dtype) for _ in range(vectors)]
+        # Close to the start, since what is computed on the way, such as an inverse matrix, may not exist elsewhere; but
+        # not there, so that the comparison notices what escaped the trace. The vectors are tensors to be told apart.
+        point = self._start.beside()
+        inputs = [point.y.clone() for _ in range(vectors)]
         with torch.no_grad():
-            return trace(function, (torch.zeros((), dtype=dtype), *inputs))
+            return trace(function, (self._dynamics.time(point.s), *inputs))
 
     def _made(self, name: str, graph: Graph, pointers: Sequence[str], outputs: Sequence[Output]) -> str:
         dynamics = self._dynamics

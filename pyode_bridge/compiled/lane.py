@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled import familiar
+from pyode_bridge.compiled.comparison import Start, compare
 from pyode_bridge.compiled.environment import Environment
 from pyode_bridge.compiled.layout import TENSORS
 from pyode_bridge.compiled.reach import Reach, reach
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.refusals import RefusedHereError, UntranslatableError
 from pyode_bridge.compiled.source import PRODUCTS, memory_size
 from pyode_bridge.compiled.written import WrittenFunctions
 from pyode_bridge.dynamics import Dynamics
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 MOST_TRANSLATIONS = 256  # Julia keeps what it compiled, so no session collects without bound
 MOST_OF_ONE_CODE = 16  # translations of one code for the same shapes: by then a Python value changes at each solve
 CHANGING = "func changes what it reads (an attribute that counts its calls, for example)"
-
-# How far apart a function and its translation may be, relative to the largest element, beside rounding.
-_AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-3}
 
 _tracing = threading.RLock()  # torch traces in one thread at a time
 
@@ -59,7 +57,7 @@ class Translation:
     Attributes:
         addresses: of the C functions so far, by name.
         constants: tensors that they read, beside those from outside.
-        idle: environments that no solve has at the moment.
+        idle: environments that no solve has at the moment, by how much they hold.
         checked: names of the functions that were compared with torch.
         refusal: why the callbacks are used after all, or None.
     """
@@ -67,7 +65,7 @@ class Translation:
     def __init__(self) -> None:
         self.addresses: dict[str, int] = {}
         self.constants: list[Tensor] = []
-        self.idle: list[Environment] = []
+        self.idle: dict[tuple[int, int], list[Environment]] = {}
         self.checked: set[str] = set()
         self.refusal: str | None = None
         self._work_size = 0
@@ -77,43 +75,53 @@ class Translation:
         """Whether these functions are compiled and compared, and a Jacobian, if that is wanted and can be had."""
         return self.checked.issuperset(names) and (not jacobian or "jacobian" in self.checked)
 
-    def add(self, names: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:
+    def add(self, names: Sequence[str], start: Start, tensors: Sequence[Tensor], home: Home) -> None:
         """Compile the functions of those names that are missing."""
         if all(name in self.addresses for name in names):
             return
         with self._adding:
-            self._add([name for name in names if name not in self.addresses], dynamics, tensors, home)
+            self._add([name for name in names if name not in self.addresses], start, tensors, home)
 
-    def _add(self, missing: Sequence[str], dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:
+    def _add(self, missing: Sequence[str], start: Start, tensors: Sequence[Tensor], home: Home) -> None:
         if not missing:
             return  # another thread has added them
-        functions = self._functions(dynamics, tensors)
+        dynamics = start.dynamics
+        functions = self._functions(start, tensors)
         with _tracing:
-            text = "\n".join(functions.text(name) for name in missing)
+            text = "\n".join(_text(functions, name) for name in missing)
         signatures = [(name, 3 if name in PRODUCTS else 2) for name in missing]
         found = home.compile(text, str(dynamics.structure.dtype).removeprefix("torch."), signatures)
-        self.addresses.update({name: int(address) for name, address in zip(missing, found, strict=True)})
         self._work_size = max(self._work_size, functions.work_size)
-        self.idle = []  # those so far may be too small, and know nothing of these functions
+        self.idle = {}  # those so far may be too small, and know nothing of these functions
         if is_written(dynamics.func):
             self.checked.update(missing)  # torch has nothing to compare with
+        # The last: what another thread finds here, it calls with an environment that it makes then.
+        self.addresses.update({name: int(address) for name, address in zip(missing, found, strict=True)})
 
-    def _functions(self, dynamics: Dynamics, tensors: Sequence[Tensor]) -> Functions | WrittenFunctions:
-        if is_written(dynamics.func):
-            return WrittenFunctions(dynamics, tensors)
+    def _functions(self, start: Start, tensors: Sequence[Tensor]) -> Functions | WrittenFunctions:
+        if is_written(start.dynamics.func):
+            return WrittenFunctions(start.dynamics, tensors)
         from pyode_bridge.compiled.functions import Functions  # torch's tracing takes a while to load
 
-        return Functions(dynamics, tensors, self.constants)
+        return Functions(start, tensors, self.constants)
 
     def environment(self, dynamics: Dynamics, read: Sequence[Tensor], home: Home) -> Environment:
-        """One that no other solve has, for functions that read these tensors."""
-        if self.idle:
-            environment = self.idle.pop()
-        else:
+        """One that no other solve has, for functions that read these tensors; `give_back` it."""
+        try:  # no look first whether there is one: other threads take them too
+            environment = self._idle_of(TENSORS - 1 + len(read), self._work_size).pop()
+        except IndexError:
             memory = memory_size(dynamics.size, dynamics.parameter_size, dynamics.structure.dtype)
             environment = home.environment(len(read), self._work_size, memory)
         environment.begin(read)
         return environment
+
+    def give_back(self, environment: Environment) -> None:
+        """The next solve may have it."""
+        environment.rest()
+        self._idle_of(environment.size, environment.work_size).append(environment)
+
+    def _idle_of(self, size: int, work_size: int) -> list[Environment]:
+        return self.idle.setdefault((size, work_size), [])
 
 
 class Translations:
@@ -121,12 +129,12 @@ class Translations:
 
     Attributes:
         known: by what is traced to the same graphs.
-        familiar: those of dynamics that need no trial, with what it would find; see `familiar`.
+        familiar: those of dynamics that need no trial, with the places of what it would find; see `familiar`.
     """
 
     def __init__(self) -> None:
         self.known: dict[Any, Translation] = {}
-        self.familiar: dict[Any, tuple[Translation, tuple[int, ...]]] = {}
+        self.familiar: dict[Any, tuple[Translation, tuple[int, ...], tuple[int, ...]]] = {}
         self._of_one_code: collections.Counter[Any] = collections.Counter()
 
     def of(self, key: Any, code: Any, shapes: Any) -> Translation:
@@ -146,6 +154,16 @@ class Translations:
         self._of_one_code[code, shapes] += 1
         self.known[key] = Translation()
         return self.known[key]
+
+
+def _text(functions: Functions | WrittenFunctions, name: str) -> str:
+    """The text of a function; whatever goes wrong with it, the callbacks can serve."""
+    try:
+        return functions.text(name)
+    except UntranslatableError:
+        raise
+    except Exception as error:
+        raise UntranslatableError(f"its translation failed ({type(error).__name__}: {error})") from error
 
 
 _changing: set[Any] = set()  # code that was seen to change what it reads
@@ -181,16 +199,19 @@ def enter(dynamics: Dynamics, y0: Tensor, t: Tensor, *, products: bool, jacobian
     if dynamics.start is None and translation.has_all(names, jacobian=jacobian):
         return Lane(translation, dynamics, found.tensors, 0.0, home)
     before = len(translation.addresses)
+    start = Start(dynamics, y0, t[0].item(), t[-1].item())
     try:
-        translation.add(names, dynamics, found.tensors, home)
+        translation.add(names, start, found.tensors, home)
         if len(translation.addresses) > before and reach(dynamics.func).key != found.key:
             _changing.add(_code(dynamics.func))
             raise UntranslatableError(CHANGING)
         if jacobian:
-            _add_jacobian(translation, dynamics, found.tensors, home)
+            _add_jacobian(translation, start, found.tensors, home)
         seconds = time.perf_counter() - began if len(translation.addresses) > before else 0.0
         lane = Lane(translation, dynamics, found.tensors, seconds, home)
-        lane.check(y0, t[0].item())
+        lane.check(start)
+    except RefusedHereError:
+        raise  # another start may do
     except UntranslatableError as refusal:
         translation.refusal = str(refusal)
         familiar.forget(dynamics, found, home.translations)
@@ -222,22 +243,24 @@ def _check(dynamics: Dynamics) -> None:
 
 def _places(parameters: Sequence[Tensor], found: Reach) -> tuple[int, ...]:
     """Where each parameter is among the tensors that ``func`` reaches."""
-    if found.is_computed:
-        raise UntranslatableError("func uses a tensor that was computed from others that require a gradient")
     places = found.places(parameters)
     if places is None:
         raise UntranslatableError(
             "a parameter is not among what func reaches by its attributes, its closure or global variables"
         )
+    if places and not found.computed.issubset(places):
+        raise UntranslatableError(
+            "func reaches a tensor that was computed from others that require a gradient, and is no parameter itself"
+        )
     return places
 
 
-def _add_jacobian(translation: Translation, dynamics: Dynamics, tensors: Sequence[Tensor], home: Home) -> None:
+def _add_jacobian(translation: Translation, start: Start, tensors: Sequence[Tensor], home: Home) -> None:
     """Without one, the solver calls Python for it."""
     if "jacobian" in translation.checked:
         return
     try:
-        translation.add(["jacobian"], dynamics, tensors, home)
+        translation.add(["jacobian"], start, tensors, home)
     except UntranslatableError:
         translation.checked.add("jacobian")
 
@@ -256,21 +279,20 @@ class Lane:
         self._home = home
         self._translation = translation
         self._dynamics = dynamics
-        self._dtype = dynamics.structure.dtype
         self.seconds = seconds
-        self._outside = tensors
-        self._read = [*tensors, *translation.constants]  # kept alive
+        # What they were computed from is not to live as long.
+        self._outside = [tensor if tensor.is_leaf else tensor.detach() for tensor in tensors]
+        self._addresses = dict(translation.addresses)  # those that the environment will do for
+        self._read = [*self._outside, *translation.constants]  # kept alive
         self.environment = translation.environment(dynamics, self._read, home)
-        self._idle = translation.idle
 
     def free(self) -> None:
         """Give the environment to the next solve: Julia will not call any more."""
-        self.environment.rest()
-        self._idle.append(self.environment)
+        self._translation.give_back(self.environment)
 
     def address(self, name: str) -> int | None:
         """Of a C function, or None where there is none."""
-        return self._translation.addresses.get(name)
+        return self._addresses.get(name)
 
     def place(self, first: Tensor) -> int:
         """Where in the environment the address of a tensor stands, counted from 1.
@@ -284,7 +306,7 @@ class Lane:
 
     def compute_jointly(self, joint: bool) -> None:
         """Whether both vector-Jacobian products are to be computed at once, if there is a function for it."""
-        self.environment.compute_jointly(joint and "joint" in self._translation.addresses)
+        self.environment.compute_jointly(joint and "joint" in self._addresses)
 
     def count(self) -> None:
         """Add the calls since the last time to the counts of the dynamics."""
@@ -294,49 +316,22 @@ class Lane:
         dynamics.nvjp += nvjp
         dynamics.njac += njac
 
-    def check(self, y0: Tensor, s0: float) -> None:
+    def check(self, start: Start) -> None:
         """Compare with torch: the right-hand side wherever it is not known to be the same, the rest once.
 
         Raises UntranslatableError where they differ.
         """
-        dynamics, translation = self._dynamics, self._translation
-        if dynamics.start is not None:
-            self._compare("the right-hand side", self._called("rhs", y0, y0, s0), dynamics.start)
-        unchecked = translation.addresses.keys() - translation.checked
-        translation.checked |= unchecked
-        if "jacobian" in unchecked:
-            true = dynamics.jacobian(s0, y0).mT.reshape(-1)
-            self._compare("the Jacobian", self._called("jacobian", true, y0, s0), true)
-        products = [name for name in ("joint", "vjp", "vjp_p") if name in unchecked]
-        if products:
-            self._compare_products(products, y0, s0)
-        self.environment.forget_counts()
-
-    def _compare_products(self, names: Sequence[str], y0: Tensor, s0: float) -> None:
-        v = torch.linspace(0.5, 1.5, len(y0), dtype=y0.dtype)
-        to_state, to_parameters = self._dynamics.vjp(s0, y0, v, state=True, parameters=True)
-        true = {"vjp": to_state, "vjp_p": to_parameters}
-        for name in names:
+        checked = self._translation.checked
+        unchecked = self._addresses.keys() - checked
+        if self._dynamics.start is not None:
+            compare("rhs", self._evaluated, start)
+        for name in sorted(unchecked - {"rhs"}):
             self.compute_jointly(name == "joint")
             for part in ("vjp", "vjp_p") if name == "joint" else (name,):
-                found = self._called(part, true[part], y0, s0, v)
-                self._compare("the vector-Jacobian product", found, true[part])
+                compare(part, self._evaluated, start)
         self.compute_jointly(False)
+        checked |= unchecked
+        self.environment.forget_counts()
 
-    def _called(self, name: str, like: Tensor, y0: Tensor, s0: float, v: Tensor | None = None) -> Tensor:
-        out = torch.empty_like(like)
-        y0 = y0.contiguous()
-        vectors = (y0,) if v is None else (v, y0)
-        self._home.evaluate(self._translation.addresses[name], out, vectors, s0, self.environment)
-        return out
-
-    def _compare(self, what: str, found: Tensor, true: Tensor) -> None:
-        if torch.equal(found, true) or not len(true):
-            return
-        size = float(true.abs().max())
-        error = float((found - true).abs().max())
-        if not error <= _AGREEMENT[self._dtype] * size + torch.finfo(self._dtype).tiny:
-            raise UntranslatableError(
-                f"{what} at the start is off by {error:.2g} of {size:.2g} when compiled: func may depend on something "
-                "that changes from call to call"
-            )
+    def _evaluated(self, name: str, out: Tensor, vectors: Sequence[Tensor], s: float) -> None:
+        self._home.evaluate(self._addresses[name], out, vectors, s, self.environment)

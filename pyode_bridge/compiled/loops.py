@@ -272,6 +272,8 @@ class ByLoops:
         """Matrix products of ``(..., m, k)`` and ``(..., k, n)``."""
         *batch, m, k = a.shape
         n = b.shape[-1]
+        if not m * n * k:
+            return Known(laid_out([*batch, m, n], dtype), 0)
         first, second = (self._placed(self.cast(part, dtype)) for part in (a, b))
         target = self._buffer([*batch, m, n], dtype)
         layouts = [target.layout, first.layout, second.layout]

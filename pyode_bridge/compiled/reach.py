@@ -24,9 +24,23 @@ from torch import Tensor, nn
 
 from pyode_bridge.compiled.refusals import UntranslatableError
 
-# Their code is taken as given: what they do may depend on their arguments and attributes alone.
-LIBRARIES = frozenset({"torch", "numpy", "math", "cmath", "builtins", "functools", "operator", "itertools", "typing"})
-OWN = "pyode_bridge"  # its functions may close over the user's objects, but their global variables are its own
+# Their code is taken as given: what it does may depend on arguments, attributes and closures, which may hold a user's
+# functions and objects, but on no global variable that changes.
+_GIVEN = frozenset(
+    {
+        "torch",
+        "numpy",
+        "math",
+        "cmath",
+        "builtins",
+        "functools",
+        "operator",
+        "itertools",
+        "typing",
+        "contextlib",
+        "pyode_bridge",
+    }
+)
 LARGEST_ARRAY = 4096  # elements of a NumPy array that is part of a key
 LARGEST_REACH = 20_000  # parts of a key
 
@@ -36,6 +50,7 @@ _PLAIN = frozenset(
 _BY_IDENTITY = (enum.Enum, type, types.ModuleType, types.BuiltinFunctionType)
 _UNCHANGING = (enum.Enum, slice, np.ufunc, np.dtype)
 _DESCRIPTORS = (types.FunctionType, property, staticmethod, classmethod, types.GetSetDescriptorType)
+_ORIGINAL = "_torchdynamo_orig_callable"  # of what torch.compile makes
 _BY_COMPUTED_NAME = frozenset({"getattr", "globals", "locals", "vars", "eval", "exec", "__dict__", "open", "input"})
 _CONTAINERS = (tuple, list, dict, set, frozenset, collections.OrderedDict)
 _EMPTY_MODULE = frozenset(vars(nn.Module()))
@@ -67,9 +82,9 @@ class Reach:
     whole: bool
 
     @property
-    def is_computed(self) -> bool:
-        """Whether a tensor was computed from others that require a gradient."""
-        return any(tensor.grad_fn is not None for tensor in self.tensors)
+    def computed(self) -> set[int]:
+        """Places of the tensors that were computed from others that require a gradient."""
+        return {place for place, tensor in enumerate(self.tensors) if tensor.grad_fn is not None}
 
     def places(self, tensors: Sequence[Tensor]) -> tuple[int, ...] | None:
         """Where each of them is among those that were found; None where one is not."""
@@ -141,15 +156,19 @@ class _Walk:
         if tensor.is_floating_point():
             self.tensors.append(tensor)
         elif tensor.numel() > LARGEST_ARRAY:
-            raise UntranslatableError(f"func uses a tensor of {tensor.numel()} whole numbers")
+            raise UntranslatableError(f"func uses a tensor of {tensor.numel()} whole or complex numbers")
         else:  # an index or a mask: which operations follow may depend on it
-            self.key.append(tensor.detach().numpy().tobytes())
+            self.whole &= not tensor.requires_grad  # a complex one
+            self.key.append(tensor.detach().cpu().numpy().tobytes())
 
     def _object(self, value: Any, kind: type) -> None:
         self.key.append(kind)
         if kind not in _CONTAINERS and issubclass(kind, _CONTAINERS):
             self.whole = False  # it may have more than its items
         _way(kind)(self, value)
+
+    def _script(self, script: Any) -> None:
+        raise UntranslatableError("func uses TorchScript, of which Python does not see what it reads")
 
     def _method(self, method: types.MethodType) -> None:
         self.visit(method.__self__)
@@ -180,6 +199,8 @@ class _Walk:
 
     def _by_identity(self, value: Any) -> None:
         self.key.append(_Identity(value))
+        if isinstance(value, types.BuiltinFunctionType) and isinstance(value.__self__, Tensor):
+            self.visit(value.__self__)
         self.whole &= isinstance(value, _UNCHANGING) or _is_library_callable(value)
 
     def _mapping(self, mapping: Any) -> None:
@@ -190,11 +211,16 @@ class _Walk:
 
     def _module(self, module: nn.Module) -> None:
         own = vars(module)
+        if not own.keys() >= _EMPTY_MODULE:
+            raise UntranslatableError(f"func uses a {type(module).__name__}, a module of a kind of its own")
         for name in _MODULE_PARTS:
-            part = own[name]
+            part = own.get(name)
             if part or part is False:
                 self.key.append(name)
                 self._mapping(part) if isinstance(part, dict) else self.key.append(part)
+        if _ORIGINAL in own:
+            self.visit(own[_ORIGINAL])
+            return
         for name in sorted(own.keys() - _EMPTY_MODULE):
             self.key.append(name)
             self.visit(own[name])
@@ -222,14 +248,13 @@ class _Walk:
 
     def _function(self, function: types.FunctionType) -> None:
         key, visit = self.key, self.visit
-        names = function.__globals__
-        home = _home(names.get("__name__"))
-        if home in LIBRARIES:
-            key.append(_Identity(function))
+        if _ORIGINAL in vars(function):
+            visit(vars(function)[_ORIGINAL])
             return
-        code = function.__code__
+        names, code = function.__globals__, function.__code__
+        given = _is_given(names.get("__name__"))
         key.append(_Identity(code))
-        self.whole &= home == OWN or not _looks_elsewhere(code)
+        self.whole &= given or not _looks_elsewhere(code)
         for value in (function.__defaults__, function.__kwdefaults__):
             if value:
                 visit(value)
@@ -241,7 +266,7 @@ class _Walk:
             visit(content)
         if vars(function):
             self._mapping(vars(function))
-        used = () if home == OWN else _names(code)
+        used = () if given else _names(code)
         for name in used:
             if name in names:
                 key.append(name)
@@ -263,6 +288,7 @@ class _Walk:
 
 
 _WAYS: tuple[tuple[Any, Callable[[_Walk, Any], None]], ...] = (
+    ((torch.jit.ScriptModule, torch.jit.ScriptFunction, torch._C.ScriptMethod), _Walk._script),
     (nn.Module, _Walk._module),
     (types.FunctionType, _Walk._function),
     (types.MethodType, _Walk._method),
@@ -283,14 +309,13 @@ def _way(kind: type) -> Callable[[_Walk, Any], None]:
 
 
 def _is_library(value: Any) -> bool:
-    home = _home(value.__name__ if isinstance(value, types.ModuleType) else value.__module__)
-    return home == OWN or home in LIBRARIES
+    return _is_given(value.__name__ if isinstance(value, types.ModuleType) else value.__module__)
 
 
 @functools.lru_cache(maxsize=1024)
-def _home(name: Any) -> str:
-    """The package that a module belongs to."""
-    return str(name).partition(".")[0]
+def _is_given(name: Any) -> bool:
+    """Whether a module belongs to a library, or is one of this package's own."""
+    return str(name).partition(".")[0] in _GIVEN
 
 
 def _is_library_callable(value: Any) -> bool:

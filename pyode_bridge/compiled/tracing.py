@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,10 +39,10 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
         return function(*given)
 
     try:
-        module = make_fx(called, decomposition_table=table())(*inputs)
-        if any(_writes(node) for node in module.graph.nodes):  # which decompositions must not come before
-            module = make_fx(torch.func.functionalize(make_fx(called)(*inputs)))(*inputs)
-            module = make_fx(module, decomposition_table=table())(*inputs)
+        with _uncompiled():
+            module = make_fx(called, decomposition_table=table())(*inputs)
+            if _writes(module):  # which decompositions must not come before
+                module = _without_writing(make_fx(called)(*inputs), inputs)
     except UntranslatableError:
         raise
     except Exception as error:
@@ -48,8 +50,63 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
     graph = module.graph
     graph.eliminate_dead_code()
     _eliminate_common_subexpressions(graph)
-    attributes = {node.target: getattr(module, node.target) for node in graph.nodes if node.op == "get_attr"}
-    return Graph(graph, attributes)
+    return Graph(graph, _outside(module))
+
+
+def _uncompiled() -> contextlib.AbstractContextManager[object]:
+    """Within it, what torch.compile made runs as what it was made of, where it would refuse to be traced."""
+    dynamo: Any = sys.modules.get("torch._dynamo")
+    return contextlib.nullcontext() if dynamo is None else dynamo.config.patch(error_on_nested_fx_trace=False)
+
+
+def _outside(module: fx.GraphModule) -> dict[str, Tensor]:
+    """The tensors that a graph has from outside, by name."""
+    names = [node.target for node in module.graph.nodes if node.op == "get_attr"]
+    return {name: _in_memory(getattr(module, name)) for name in names}
+
+
+def _in_memory(tensor: Tensor) -> Tensor:
+    """The tensor, but for a zero of autograd's that lies nowhere."""
+    return torch.zeros_like(tensor) if tensor._is_zerotensor() else tensor
+
+
+def _without_writing(module: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.GraphModule:
+    """The same, taken apart, with new tensors in the place of those that are written to.
+
+    Its tensors from outside are inputs on the way: torch turns writing into something else where all is made of inputs.
+    """
+    outside = _outside(module)
+    _take_in(module, list(outside))
+    given = (*inputs, *outside.values())
+    module = make_fx(torch.func.functionalize(module))(*given)
+    module = make_fx(module, decomposition_table=table())(*given)
+    if _writes(module):
+        raise UntranslatableError("it writes to a tensor that it captures")
+    _put_back(module, len(inputs), list(outside.values()))
+    return module
+
+
+def _take_in(module: fx.GraphModule, names: Sequence[str]) -> None:
+    """Make inputs, behind the others, of the tensors of these names."""
+    graph = module.graph
+    *_, last = (node for node in graph.nodes if node.op == "placeholder")
+    made: dict[Any, fx.Node] = {}
+    for name in names:
+        with graph.inserting_after(last):
+            made[name] = last = graph.placeholder(name)
+    for node in list(graph.nodes):
+        if node.op == "get_attr":
+            node.replace_all_uses_with(made[node.target])
+            graph.erase_node(node)
+    module.recompile()
+
+
+def _put_back(module: fx.GraphModule, inputs: int, tensors: Sequence[Tensor]) -> None:
+    """Have these tensors from outside again, in the place of the inputs behind so many."""
+    placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
+    for place, (node, tensor) in enumerate(zip(placeholders[inputs:], tensors, strict=True)):
+        node.op, node.target = "get_attr", f"outside{place}"
+        setattr(module, node.target, tensor)
 
 
 def _eliminate_common_subexpressions(graph: fx.Graph) -> None:
@@ -73,6 +130,6 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else ''}"
 
 
-def _writes(node: fx.Node) -> bool:
-    schema = getattr(node.target, "_schema", None)
-    return schema is not None and schema.is_mutable
+def _writes(module: fx.GraphModule) -> bool:
+    schemas = (getattr(node.target, "_schema", None) for node in module.graph.nodes)
+    return any(schema is not None and schema.is_mutable for schema in schemas)

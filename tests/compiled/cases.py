@@ -193,14 +193,27 @@ _products = [
     given(transposed(3, 4), floats(4, 2)),
     given(floats(1, 9), floats(9, 1)),
 ]
-_enter([*_products, given(transposed(3, 9), transposed(9, 2))], aten.mm.default)
-_enter([given(floats(2, 3, 4), floats(2, 4, 2)), given(floats(1, 2, 9), transposed(1, 9, 3))], aten.bmm.default)
+_empty = [given(floats(3, 0), floats(0, 2)), given(floats(0, 3), floats(3, 2)), given(floats(2, 3), floats(3, 0))]
+_enter(
+    [*_products, given(transposed(3, 9), transposed(9, 2)), *_empty],
+    aten.mm.default,
+)
+_enter(
+    [
+        given(floats(2, 3, 4), floats(2, 4, 2)),
+        given(floats(1, 2, 9), transposed(1, 9, 3)),
+        given(floats(2, 3, 0), floats(2, 0, 2)),
+        given(floats(0, 3, 4), floats(0, 4, 2)),
+    ],
+    aten.bmm.default,
+)
 _enter([given(floats(3, 4), floats(4)), given(transposed(3, 4), floats(4))], aten.mv.default)
 _enter([given(floats(5), floats(5))], aten.dot.default, aten.vdot.default)
 _enter(
     [
         given(floats(2), floats(3, 4), floats(4, 2)),
         given(floats(3, 2), transposed(3, 4), floats(4, 2), beta=0.5, alpha=-2),
+        given(floats(2), floats(3, 0), floats(0, 2)),
     ],
     aten.addmm.default,
 )

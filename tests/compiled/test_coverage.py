@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 import pyode_bridge as pb
 from pyode_bridge.compiled import lane as lanes
+from pyode_bridge.compiled.comparison import Start
 from pyode_bridge.compiled.functions import Functions
 from pyode_bridge.compiled.reach import reach
 from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.models import (
     CNF,
     BruteForceTrace,
@@ -34,6 +34,7 @@ from pyode_bridge.models import (
     PoissonProcess,
     Series,
 )
+from pyode_bridge.problem import Problem
 
 solving = importlib.import_module("pyode_bridge.odeint")  # the function of that name hides it
 
@@ -41,18 +42,19 @@ FUNCTIONS = ["rhs", "vjp", "joint", "vjp_p", "jacobian"]
 QUICK = {"engine": "embedded", "method": "euler"}
 
 
-def translate(dynamics: Dynamics) -> None:
+def translate(problem: Problem) -> None:
     """Translate all functions; raises UntranslatableError as a solve would."""
+    dynamics = problem.dynamics
     found = reach(dynamics.func)
     lanes._places(dynamics.parameters, found)
-    functions = Functions(dynamics, found.tensors, [])
+    functions = Functions(Start(dynamics, problem.y0, *problem.t[[0, -1]].tolist()), found.tensors, [])
     for name in FUNCTIONS:
         assert f"function {name}(" in functions.text(name)
 
 
 @pytest.fixture
 def solved(monkeypatch):
-    """The dynamics of all solves so far."""
+    """The problems of all solves so far."""
     found = []
 
     def prepare(*args):
@@ -61,7 +63,7 @@ def solved(monkeypatch):
 
     prepare_ = solving.prepare
     monkeypatch.setattr(solving, "prepare", prepare)
-    return lambda: [prepared.problem.dynamics for prepared in found]
+    return lambda: [prepared.problem for prepared in found]
 
 
 def flow(dynamics: nn.Module, trace: object, *regularisers: object) -> Callable[[], object]:
@@ -99,8 +101,8 @@ SLOW = {"ODE-Net", "ODE-Net, augmented", "CNF, brute force", "FFJORD"}
 def test_the_models_of_the_project_translate(model, solved):
     MODELS[model]()
     assert solved()
-    for dynamics in solved():
-        translate(dynamics)
+    for problem in solved():
+        translate(problem)
 
 
 # The dynamics of torchdiffeq's examples.
@@ -246,7 +248,7 @@ TORCHDIFFEQ = {
 }
 
 
-def of_solve(func: Callable[..., object], y0: object, solved: Callable[[], list[Dynamics]]) -> Dynamics:
+def of_solve(func: Callable[..., object], y0: object, solved: Callable[[], list[Problem]]) -> Problem:
     pb.odeint(func, y0, torch.tensor([0.0, 0.1]), **QUICK)
     return solved()[-1]
 
@@ -257,9 +259,9 @@ def test_the_examples_of_torchdiffeq_translate(example, solved):
 
 
 def test_a_state_made_to_require_a_gradient_does_not_translate_and_says_why(solved):
-    dynamics = of_solve(TorchdiffeqCNF(), (torch.ones(5, 2), torch.zeros(5, 1)), solved)
+    problem = of_solve(TorchdiffeqCNF(), (torch.ones(5, 2), torch.zeros(5, 1)), solved)
     with pytest.raises(UntranslatableError, match="a parameter is not among what func reaches"):
-        translate(dynamics)
+        translate(problem)
 
 
 def by_condition(t: Tensor, y: Tensor) -> Tensor:
@@ -294,6 +296,6 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_does_not_translate_says_why(case, solved):
     func, reason = REFUSED[case]
-    dynamics = of_solve(func, torch.tensor([0.5, 1.0, 2.0, 3.0]), solved)
+    problem = of_solve(func, torch.tensor([0.5, 1.0, 2.0, 3.0]), solved)
     with pytest.raises(UntranslatableError, match=reason):
-        translate(dynamics)
+        translate(problem)

@@ -231,14 +231,17 @@ def test_one_solve_after_another_has_the_same_memory_and_two_at_once_have_not():
     (expected,) = torch.autograd.grad(second[-1].sum(), y0, retain_graph=True)
     (of_first,) = torch.autograd.grad(first[-1].sum(), y0)
     del first, second
-    translations = julia_engine()._bridge.translations.known.values()
-    known = [len(translation.idle) for translation in translations]
+
+    def idle():
+        return [list(translation.idle.values()) for translation in julia_engine()._bridge.translations.known.values()]
+
+    known = [list(map(len, of_one)) for of_one in idle()]
     again = pb.odeint(func, 2 * y0, T, lane="compiled", method="Tsit5", **TIGHT)
     (found,) = torch.autograd.grad(again[-1].sum(), y0)
     del again
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
     assert not torch.allclose(of_first, expected)
-    assert known == [len(translation.idle) for translation in translations]
+    assert known == [list(map(len, of_one)) for of_one in idle()]
 
 
 def test_a_jacobian_that_was_not_compiled_is_asked_for_at_each_solve():

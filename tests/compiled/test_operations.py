@@ -60,6 +60,13 @@ def is_composite(name: str) -> bool:
     return torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
 
 
+@pytest.mark.parametrize("builder", BUILDERS)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_an_operation_can_be_written(operation, builder):
+    graph, (_, y) = traced_operation(operation, torch.float64), of_operation(operation, torch.float64)
+    assert "function f(" in translated("f", graph, y, builder).text
+
+
 @pytest.mark.julia
 @pytest.mark.parametrize(
     ("builder", "dtype"),

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from pyode_bridge.compiled.comparison import Start
 from pyode_bridge.compiled.functions import Functions
 from pyode_bridge.compiled.layout import JOINT
 from pyode_bridge.compiled.source import PRODUCTS, memory_size
@@ -26,7 +27,7 @@ S = 0.75
 def run_all(dynamics: Dynamics, y: Tensor, v: Tensor) -> dict[str, Tensor]:
     """The results of all compiled functions of dynamics, by name."""
     constants: list[Tensor] = []
-    functions = Functions(dynamics, dynamics.parameters, constants)
+    functions = Functions(Start(dynamics, y, S, 1.0), dynamics.parameters, constants)
     text = "\n".join(functions.text(name) for name in NAMES)
     signatures = [(name, 3 if name in PRODUCTS else 2) for name in NAMES]
     dtype = str(y.dtype).removeprefix("torch.")

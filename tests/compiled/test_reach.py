@@ -241,3 +241,91 @@ def test_what_may_change_unseen_is_not_whole(func):
 )
 def test_what_is_seen_entirely_is_whole(func):
     assert reach(func).whole
+
+
+def of_torch_compile(module):
+    return torch.compile(module, backend="eager")
+
+
+def compiled_itself(module):
+    module.compile(backend="eager")
+    return module
+
+
+def function_of_torch_compile(module):
+    return torch.compile(lambda t, y: module(t, y), backend="eager")
+
+
+@pytest.mark.parametrize("make", [of_torch_compile, compiled_itself, function_of_torch_compile])
+def test_what_torch_compile_makes_reaches_what_it_was_made_of(make):
+    module = Scaled()
+    func = make(module)
+    before = reach(func)
+    assert {id(tensor) for tensor in before.tensors} == {id(parameter) for parameter in module.parameters()}
+    assert before.whole
+    module.scale = 2.0
+    assert reach(func).key != before.key
+
+
+def test_hooks_of_a_compiled_module_are_in_the_key():
+    func = of_torch_compile(Scaled())
+    before = reach(func).key
+    func.register_forward_hook(lambda module, inputs, value: 2 * value)
+    assert reach(func).key != before
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torchscript_is_refused_since_nobody_sees_what_it_reads():
+    module, given = torch.nn.Linear(2, 2), torch.ones(2)
+    scripted, followed = torch.jit.script(module), torch.jit.trace(module, given)
+    function = torch.jit.trace(torch.sin, given)
+    for made in (scripted, followed, function, scripted.forward):
+        for func in (made, lambda t, y, made=made: made(y)):
+            with pytest.raises(UntranslatableError, match="TorchScript"):
+                reach(func)
+
+
+def test_what_a_function_decorated_by_a_library_uses_is_in_the_key(monkeypatch):
+    func = torch.enable_grad()(by_global)
+    before = reach(func)
+    monkeypatch.setitem(globals(), "RATE", 3.0)
+    assert reach(func).key != before.key
+    assert reach(torch.func.vmap(by_tensor)).tensors == (WEIGHT,)
+
+
+class WithoutTraining(torch.nn.Module):
+    """As torch's own that stand for another module do, it has as a property what others have as an attribute."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    training = property(lambda self: self.inner.training, lambda self, value: None)
+
+    def forward(self, t, y):
+        return self.inner(y)
+
+
+def test_a_module_may_lack_attributes_of_others():
+    module = WithoutTraining(torch.nn.Linear(2, 2))
+    before = reach(module)
+    assert len(before.tensors) == 2
+    module.inner.eval()
+    assert reach(module).key != before.key
+
+
+UNUSUAL = {
+    "parametrised": lambda: torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2)),
+    "averaged": lambda: torch.optim.swa_utils.AveragedModel(torch.nn.Linear(2, 2)),
+    "graph": lambda: torch.fx.symbolic_trace(torch.nn.Linear(2, 2)),
+    "attention": lambda: torch.nn.MultiheadAttention(4, 2),
+    "recurrent": lambda: torch.nn.GRU(2, 2),
+    "copies": lambda: torch.nn.DataParallel(torch.nn.Linear(2, 2)),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSUAL)
+def test_modules_of_unusual_kinds_are_reached(kind):
+    module = UNUSUAL[kind]()
+    found = {id(tensor) for tensor in reach(module).tensors}
+    assert found >= {id(parameter) for parameter in module.parameters()}

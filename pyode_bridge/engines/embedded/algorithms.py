@@ -110,9 +110,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "DP8": _scipy("DOP853", EXPLICIT, 8, "Dormand-Prince 8(5,3), Hairer's DOP853"),
     "RadauIIA5": _scipy("Radau", "FIRK", 5, "Radau IIA, for stiff problems (Hairer & Wanner's RADAU5)"),
     "QNDF": _scipy("BDF", "BDF/NDF", None, "NDF of order 1 to 5, for stiff problems (Shampine & Reichelt 1997)"),
-    "lsoda": _scipy(
-        "LSODA", "automatic", None, "Adams and BDF with automatic switching (Petzold & Hindmarsh)", "dtmin"
-    ),
+    "lsoda": _scipy("LSODA", "automatic", None, "Adams and BDF, switched automatically (Petzold & Hindmarsh)", "dtmin"),
     "CVODE_BDF": _sundials("BDF", "BDF/NDF", "SUNDIALS CVODE, BDF of order 1 to 5, for stiff problems"),
     "CVODE_Adams": _sundials("Adams", MULTISTEP, "SUNDIALS CVODE, Adams-Moulton of order 1 to 12"),
 }

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem
-from pyode_bridge.problem import AS_ASKED, AdjointStats, Gradients
+from pyode_bridge.problem import AdjointStats, Gradients
 from pyode_bridge.state import flat_gradients
 
 
@@ -22,9 +22,9 @@ class TorchAdjoint:
     """
 
     sensealg = "TorchAdjoint"
-    reason = AS_ASKED
 
-    def __init__(self, parameters: Sequence[Tensor], y0: Tensor, ys: Tensor, evaluations: int) -> None:
+    def __init__(self, parameters: Sequence[Tensor], y0: Tensor, ys: Tensor, evaluations: int, reason: str) -> None:
+        self.reason = reason
         self._inputs = (y0, *parameters)
         self._ys = ys
         self._evaluations = evaluations

@@ -14,7 +14,7 @@ from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integr
 from pyode_bridge.errors import UnsupportedError, near_names
 from pyode_bridge.methods import TORCHDIFFEQ_ALIASES, Method
 from pyode_bridge.options import StepOptions
-from pyode_bridge.problem import Happened, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
+from pyode_bridge.problem import AS_ASKED, Happened, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.retcodes import raise_for_retcode
 
 CONTINUOUS = ("BacksolveAdjoint", "BacksolveAdjoint()", PaperAdjoint.sensealg)
@@ -65,7 +65,7 @@ class EmbeddedEngine:
             raise UnsupportedError(f"lane='compiled' is not served by the embedded engine. {GET_JULIA}")
         name, sensitivity, dynamics = _name(problem.method), problem.sensitivity, problem.dynamics
         ivp = _forward(problem)
-        discrete = sensitivity is not None and sensitivity.sensealg in DISCRETE
+        discrete = sensitivity is not None and _is_discrete(sensitivity, problem.method)
         if discrete:
             ivp = recorded(ivp, dynamics)
         with torch.set_grad_enabled(discrete):
@@ -81,10 +81,13 @@ class EmbeddedEngine:
         ys, stats = integration.ys, integration.stats
         assert ys is not None  # a retcode of success carries the values
         pullback: Pullback | None = None
-        if discrete:
-            pullback = TorchAdjoint(dynamics.parameters, ivp.y0, ys, stats.nfe)
-        elif sensitivity is not None:
-            pullback = PaperAdjoint(problem, sensitivity, ys, _backward)
+        if sensitivity is not None:
+            why = AS_ASKED if sensitivity.sensealg else "the steps are fixed: it is their own gradient"
+            pullback = (
+                TorchAdjoint(dynamics.parameters, ivp.y0, ys, stats.nfe, why)
+                if discrete
+                else PaperAdjoint(problem, sensitivity, ys, _backward)
+            )
         reason = "the embedded engine runs in Python"
         return Trajectory(
             ys.detach(), stats, integration.retcode, self.name, name, "native", pullback, lane_reason=reason
@@ -104,6 +107,13 @@ class EmbeddedEngine:
     def solvers(self) -> Sequence[SolverInfo]:
         """The solvers whose packages are installed."""
         return [algorithm.info(name) for name, algorithm in ALGORITHMS.items() if algorithm.installed]
+
+
+def _is_discrete(sensitivity: Sensitivity, method: Method) -> bool:
+    """Whether the gradient goes through the steps: where it was asked for, and by default through fixed ones."""
+    if sensitivity.sensealg is None:
+        return method.fixed_step and sensitivity.method == method
+    return sensitivity.sensealg in DISCRETE
 
 
 def _forward(problem: Problem) -> InitialValueProblem:

@@ -150,7 +150,7 @@ class Callbacks:
         values, state = Views(size, dtype or self._dtype), self._state
 
         def write(out: int, y: int, t: float, env: int) -> None:
-            values(out).copy_(function(t, state(y)))
+            values(out).copy_(function(t, state(y)).detach())  # a part that switches autograd on has a graph
 
         return self._pointer(ONE_INPUT(self._guarded(write)))
 
@@ -159,7 +159,7 @@ class Callbacks:
         values, firsts, seconds = (Views(length, self._dtype) for length in (size, first, second))
 
         def write(out: int, a: int, b: int, t: float, env: int) -> None:
-            values(out).copy_(function(t, firsts(a), seconds(b)))
+            values(out).copy_(function(t, firsts(a), seconds(b)).detach())
 
         return self._pointer(TWO_INPUTS(self._guarded(write)))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,19 +13,19 @@ from torch import Tensor
 from pyode_bridge.compiled.lane import Lane, Translations, enter
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.engines.julia import unnamed
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.ensemble import Ensemble, Settings
 from pyode_bridge.engines.julia.equation import julia_equation, type_name
-from pyode_bridge.engines.julia.limits import LIMITED, warn_of_misleading, warn_of_wrong_values
+from pyode_bridge.engines.julia.limits import LIMITED, warn_of_wrong_values
+from pyode_bridge.engines.julia.named import Named
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.forms import Steady
 from pyode_bridge.julia_dynamics import is_written
 from pyode_bridge.methods import Method
 from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
-from pyode_bridge.options import StepOptions
 from pyode_bridge.problem import (
-    AS_ASKED,
     LOOKS,
     AdjointStats,
     Gradients,
@@ -35,7 +34,6 @@ from pyode_bridge.problem import (
     Sensitivity,
     SolverInfo,
     SolverStats,
-    Tolerances,
     Trajectory,
 )
 from pyode_bridge.retcodes import SUCCESS, raise_for_retcode
@@ -54,28 +52,29 @@ class JuliaEngine:
     def __init__(self, bridge: Any) -> None:
         self._bridge = bridge
         self.translations: Translations | None = bridge.translations
-        self._made: dict[Any, Any] = {}  # by name: to look a name up, Julia reads what its packages export
+        self._named = Named(bridge)
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise UnknownSolverError, UnknownSensealgError or UnsupportedError for a name that Julia does not serve."""
-        self._named(method)
+        self._named.solver(method)
         if sensitivity is not None:
-            self._named(sensitivity.method)
+            self._named.solver(sensitivity.method)
             if sensitivity.sensealg is not None:
-                self._sensealg(sensitivity)
+                self._named.sensealg(sensitivity)
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
+        return unnamed.by_suitable_method(self._solve, problem)
+
+    def _solve(self, problem: Problem) -> Trajectory:
         _on_cpu(problem)
         warn_of_wrong_values(problem.method, problem.options)
-        dense = problem.dense or problem.sensitivity is not None
-        algorithm = self._algorithm(problem.method, problem.tolerances, dense=dense)
-        backward = None if problem.sensitivity is None else self._backward(problem.sensitivity)
+        problem, algorithm, backward = self._named.with_solvers(problem)
         lane, lane_reason = self._lane(problem, algorithm, backward)
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = julia_equation(self._bridge, problem, callbacks)
-        sensitivity, reason = self._sensitivity(problem, equation, algorithm, backward)
-        sensealg = None if sensitivity is None else self._sensealg(sensitivity)
+        sensitivity, reason = self._named.chosen_sensitivity(problem, equation, algorithm, backward)
+        sensealg = None if sensitivity is None else self._named.sensealg(sensitivity)
         y0, t = problem.y0.contiguous(), problem.t.contiguous()
         n, times = y0.numel(), t.numel()
         ys = torch.empty(times, n, dtype=y0.dtype)
@@ -97,7 +96,9 @@ class JuliaEngine:
                 sensealg,
                 problem.dense,
             )
-        name = self._algorithm_name(problem.method, solved)
+        if retcode == unnamed.STIFF:
+            raise unnamed.StiffError
+        name = self._named.name_of(problem.method, solved)
         sign = problem.dynamics.sign
         if retcode not in SUCCESS:
             problem.dynamics.check_start(t[0].item(), y0)
@@ -124,9 +125,12 @@ class JuliaEngine:
 
     def locate(self, problem: Problem, happened: Happened) -> None:
         """Solve until something has happened, or to the end of the problem's span."""
+        unnamed.by_suitable_method(lambda made: self._locate(made, happened), problem)
+
+    def _locate(self, problem: Problem, happened: Happened) -> None:
         _on_cpu(problem)
         self._bridge.check_callable("conditions of events are Python functions")
-        algorithm = self._algorithm(problem.method, problem.tolerances, dense=False)
+        algorithm = self._named.solver(problem.method)
         lane, _ = self._lane(problem, algorithm, None)
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         y0 = problem.y0.contiguous()
@@ -146,6 +150,8 @@ class JuliaEngine:
                 julia_tolerance(problem.tolerances.rtol),
                 self._control(problem, callbacks),
             )
+        if retcode == unnamed.STIFF:
+            raise unnamed.StiffError
         sign = problem.dynamics.sign
         if retcode not in SUCCESS:
             problem.dynamics.check_start(start, y0)
@@ -164,16 +170,14 @@ class JuliaEngine:
         ):
             if given is not None:
                 raise UntranslatableError(f"{name} is evaluated in Python")
-        sensitivity = problem.sensitivity
-        backward = None if sensitivity is None else self._backward(sensitivity)
-        algorithm = self._algorithm(problem.method, problem.tolerances, dense=sensitivity is not None)
+        problem, algorithm, backward = self._named.with_solvers(problem)
         lane = self._compiled(problem, algorithm, backward)
         if lane.address("jacobian") is None and self._takes_jacobian(problem, algorithm, backward):
             lane.free()
             raise UntranslatableError("its Jacobian is not translated, as a large one is not")
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = julia_equation(self._bridge, problem, callbacks)
-        chosen, _ = self._sensitivity(problem, equation, algorithm, backward)
+        chosen, _ = self._named.chosen_sensitivity(problem, equation, algorithm, backward)
         return Ensemble(
             self._bridge,
             problem,
@@ -183,9 +187,9 @@ class JuliaEngine:
                 algorithm,
                 self._control(problem, callbacks),
                 chosen,
-                None if chosen is None else self._sensealg(chosen),
+                None if chosen is None else self._named.sensealg(chosen),
                 backward,
-                None if chosen is None else self._step_control(chosen.options, chosen.method),
+                None if chosen is None else self._named.step_control(chosen.options, chosen.method),
             ),
         )
 
@@ -208,68 +212,6 @@ class JuliaEngine:
             )
             for name, source, family, order, adaptive, implicit, kind, summary in self._bridge.catalogue()
         ]
-
-    def _algorithm(self, method: Method, tolerances: Tolerances, *, dense: bool) -> Any:
-        if method.algorithm is not None:
-            return self._named(method)
-        return self._bridge.default_algorithm(
-            _tightest(tolerances.rtol), pair=dense or isinstance(tolerances.rtol, Tensor)
-        )
-
-    def _named(self, method: Method) -> Any:
-        named, kind = method.algorithm, method.kind
-        key = ("algorithm", named, kind) if isinstance(named, str) else named
-
-        def made() -> Any:
-            with julia_errors(method):
-                return self._bridge.algorithm(named, kind)
-
-        return self._once(key, made)
-
-    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
-        """What ``make`` makes for a key that is a tuple, remembered; made anew for any other key but None."""
-        if key is None:
-            return None
-        if not isinstance(key, tuple):
-            return make()
-        found = self._made.get(key)
-        if found is None:
-            found = self._made[key] = make()
-        return found
-
-    def _algorithm_name(self, method: Method, solved: Any) -> str:
-        return method.algorithm if isinstance(method.algorithm, str) else str(self._bridge.algorithm_name(solved))
-
-    def _sensealg(self, sensitivity: Sensitivity) -> Any:
-        name, tolerances = sensitivity.sensealg, sensitivity.tolerances
-
-        def made() -> Any:
-            with julia_errors(str(name), argument="sensealg"):
-                return self._bridge.sensitivity_algorithm(name, abstol=tolerances.atol, reltol=tolerances.rtol)
-
-        return self._once(("sensealg", name, tolerances.atol, tolerances.rtol), made)
-
-    def _sensitivity(
-        self, problem: Problem, equation: Any, algorithm: Any, backward: Any
-    ) -> tuple[Sensitivity | None, str]:
-        """The problem's, with the sensitivity algorithm that suits it where none is named, and why that one."""
-        sensitivity = problem.sensitivity
-        if sensitivity is None:
-            return None, ""
-        named = None if sensitivity.sensealg is None else self._sensealg(sensitivity)
-        with julia_errors(str(sensitivity.method), argument="adjoint_method"):
-            self._bridge.backward_algorithm(equation, backward, named)  # refused now or after the solve
-        if named is not None:
-            if problem.dynamics.parameter_size:
-                misled = str(self._bridge.may_mislead(named, backward))
-                if misled:
-                    warn_of_misleading(sensitivity, misled)
-            return sensitivity, AS_ASKED
-        with julia_errors(problem.method):
-            chosen, reason = self._bridge.chosen_sensealg(
-                equation, algorithm, backward, problem.dynamics.parameter_size
-            )
-        return replace(sensitivity, sensealg=str(chosen)), str(reason)
 
     def _lane(self, problem: Problem, algorithm: Any, backward: Any) -> tuple[Lane | None, str]:
         """The compiled dynamics, or None for callbacks, and why."""
@@ -299,54 +241,21 @@ class JuliaEngine:
         """Whether a full Jacobian will be asked for, in one of the directions."""
         sensitivity = problem.sensitivity
         return problem.sparsity is None and (
-            self._is_implicit(problem.method, algorithm)
-            or (sensitivity is not None and self._adjoint_takes_jacobian(sensitivity, backward))
+            self._named.is_implicit(problem.method, algorithm)
+            or (sensitivity is not None and self._named.adjoint_takes_jacobian(sensitivity, backward))
         )
-
-    def _is_implicit(self, method: Method, algorithm: Any) -> bool:
-        key = ("implicit", method.algorithm) if isinstance(method.algorithm, str) else algorithm
-        return bool(self._once(key, lambda: self._bridge.is_implicit(algorithm)))
-
-    def _adjoint_takes_jacobian(self, sensitivity: Sensitivity, backward: Any) -> bool:
-        if self._is_implicit(sensitivity.method, backward):
-            return True
-        name = sensitivity.sensealg
-        if name is None:
-            return False
-        return bool(
-            self._once(("takes jacobian", name), lambda: self._bridge.takes_jacobian(self._sensealg(sensitivity)))
-        )
-
-    def _backward(self, sensitivity: Sensitivity) -> Any:
-        return self._algorithm(sensitivity.method, sensitivity.tolerances, dense=True)
 
     def _control(self, problem: Problem, callbacks: Callbacks) -> Any:
         options = problem.options
         if options.for_adjoint() is options:  # it needs no callbacks
-            return self._step_control(options, problem.method)
-        return self._step_control(
+            return self._named.step_control(options, problem.method)
+        return self._named.step_control(
             options,
             problem.method,
             tstops=sorted(problem.dynamics.sign * time for time in options.tstops),
             isoutofdomain=callbacks.predicate(options.isoutofdomain),
             unstable_check=callbacks.predicate(options.unstable_check),
         )
-
-    def _step_control(self, options: StepOptions, method: Method, **forward_only: Any) -> Any:
-        def made() -> Any:
-            with julia_errors(options.controller or "", argument="controller"):
-                return self._bridge.step_control(
-                    dt=options.dt,
-                    dtmin=options.dtmin,
-                    dtmax=options.dtmax,
-                    maxiters=options.maxiters,
-                    adaptive=options.adaptive_by(method),
-                    norm=options.norm,
-                    controller=options.controller,
-                    **forward_only,
-                )
-
-        return made() if forward_only else self._once(("control", options, method.fixed_step), made)
 
     def _call(
         self,
@@ -358,9 +267,9 @@ class JuliaEngine:
         solved: Any,
     ) -> Callable[[Tensor, Tensor, Tensor], None]:
         """What writes the gradients for given loss gradients into two tensors."""
-        control = self._step_control(sensitivity.options, sensitivity.method)
+        control = self._named.step_control(sensitivity.options, sensitivity.method)
         name = str(sensitivity.sensealg)
-        callbacks.joint_products = self._once(("joint", name), lambda: self._bridge.joint_products(sensealg))
+        callbacks.joint_products = self._named.joint_products(name, sensealg)
 
         def call(grads: Tensor, dy0: Tensor, dp: Tensor) -> None:
             with callbacks.raised(), julia_errors(name):
@@ -453,7 +362,3 @@ def _on_cpu(problem: Problem) -> None:
         raise UnsupportedError(
             f"y0 is on {problem.y0.device}, but the Julia engine computes on the CPU; move y0 and the module there."
         )
-
-
-def _tightest(tolerance: float | Tensor) -> float:
-    return tolerance.min().item() if isinstance(tolerance, Tensor) else tolerance

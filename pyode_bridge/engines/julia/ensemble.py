@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pyode_bridge.engines.julia import unnamed
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.equation import columns, type_name
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
@@ -146,6 +147,8 @@ class Ensemble:
         if sensitivity is None:
             self._problem.dynamics.check_start(self._problem.t[0].item(), self._problem.y0)
         place, retcode, reached = found
+        if retcode == unnamed.STIFF:
+            raise unnamed.StiffError
         sign = self._problem.dynamics.sign
         asked = self._problem if sensitivity is None else sensitivity
         raise_for_retcode(

@@ -1,0 +1,36 @@
+"""The graphs of dynamics, run by torch: what was traced, without what is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from pyode_bridge.compiled.comparison import Start
+from pyode_bridge.compiled.functions import Functions
+from pyode_bridge.compiled.tracing import Graph
+from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.state import Structure
+
+NAMES = ["rhs", "vjp", "joint", "jacobian"]
+
+
+class _Traced(Functions):
+    def _made(self, name: str, graph: Graph, *_: object) -> Any:
+        return graph
+
+
+def graphs(
+    func: Callable[..., Any], y: Tensor, parameters: Sequence[Tensor] = (), names: Sequence[str] = NAMES, s: float = 0.3
+) -> dict[str, Any]:
+    """The graphs of the functions of dynamics, by name, of a solve from ``y`` at ``s``."""
+    functions = _Traced(Start(Dynamics(func, Structure.of(y), parameters, 1.0), y, s, 1.0), (), [])
+    return {name: functions.text(name) for name in names}
+
+
+def run(graph: Graph, *inputs: Tensor) -> Any:
+    """What a graph computes, with the tensors from outside as they are now."""
+    with torch.no_grad():
+        return fx.Interpreter(fx.GraphModule(graph.tensors, graph.graph)).run(*inputs)

@@ -1,0 +1,46 @@
+"""A home of translations that computes with torch what it is told to: what surrounds them runs without Julia."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.compiled.environment import Environment
+from pyode_bridge.compiled.lane import Lane, Translations, enter
+from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.state import Structure
+
+
+class TorchHome:
+    """Its functions, by name, take the vectors that compiled ones take: ``y``, or ``v`` and ``y``."""
+
+    def __init__(self, **functions: Callable[..., Tensor]) -> None:
+        self.translations = Translations()
+        self.environment = Environment
+        self.names: list[str] = []
+        self.functions = functions
+
+    def compile(self, source: str, dtype: str, signatures: list[tuple[str, int]]) -> Sequence[int]:
+        first = len(self.names)
+        self.names += [name for name, _ in signatures]
+        return range(first, len(self.names))
+
+    def evaluate(self, address: int, out: Tensor, vectors: Sequence[Tensor], s: float, env: Environment) -> None:
+        out.copy_(self.functions[self.names[address]](*vectors))
+
+
+def entered(
+    func: Callable[..., Tensor],
+    y0: Tensor,
+    home: TorchHome,
+    parameters: Sequence[Tensor] = (),
+    products: bool | None = None,
+) -> Lane:
+    """The lane of a solve from ``y0``; with products where there is a function for them, unless told."""
+    dynamics = Dynamics(func, Structure.of(y0), parameters, 1.0)
+    dynamics.start = dynamics.tried(0.0, y0).detach()
+    times = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    products = "vjp" in home.functions if products is None else products
+    return enter(dynamics, y0, times, products=products, jacobian="jacobian" in home.functions, home=home)
