@@ -77,6 +77,8 @@ function solve_options(control::StepControl, alg, t::Vector{Float64})
     end
     steps_by_times = fixed && control.dt === nothing
     steps_by_times && (options[:dt] = maximum(diff(t)))
+    isempty(control.tstops) || OrdinaryDiffEqCore.isdtchangeable(alg) ||
+        refuse_option(:tstops, alg, "takes steps of one length")
     tstops = steps_by_times ? vcat(t, control.tstops) : control.tstops
     isempty(tstops) || (options[:tstops] = tstops)
     return options
