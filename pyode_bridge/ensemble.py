@@ -70,8 +70,9 @@ def solve_ensemble(
     """Solve ``dy/dt = func(t, y)`` for many initial states, each by a solve with steps of its own.
 
     Dynamics that translate to Julia run on all of Julia's threads, with no Python in between (SciML's
-    ``EnsembleThreads``); others are solved one after another. Gradients reach ``y0``, ``params`` and the parameters of
-    ``func``. For a batch that may share its steps, `odeint` of the whole batch as one system is another choice.
+    ``EnsembleThreads``); others, and what Python evaluates beside them (``jac_sparsity``, ``isoutofdomain``, ...), are
+    solved one after another. Gradients reach ``y0``, ``params``, ``t`` and the parameters of ``func``. For a batch that
+    may share its steps, `odeint` of the whole batch as one system is another choice.
 
     Args:
         func: dynamics of one trajectory: ``func(t, y)``, or ``func(t, y, p)`` where ``params`` are given.
