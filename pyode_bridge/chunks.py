@@ -74,17 +74,22 @@ def work(task: bytes) -> bytes:
     before = torch.get_default_dtype()
     torch.set_default_dtype(chunk.dtype)
     try:
-        with warnings.catch_warnings(record=True) as caught, torch.set_grad_enabled(chunk.recorded):
+        with (
+            warnings.catch_warnings(record=True) as caught,
+            torch.set_grad_enabled(chunk.recorded),
+            revived(chunk.code, chunk.shared) as ((func, settings), shared),
+        ):
             warnings.simplefilter("always")
-            tensors, solution = _solved(chunk)
+            tensors, solution = _solved(chunk, func, settings, shared)
     finally:
         torch.set_default_dtype(before)
     warned = tuple((one.category, str(one.message)) for one in caught)
     return pickle.dumps(Done(tensors, solution, warned))
 
 
-def _solved(chunk: Task) -> tuple[tuple[Tensor | None, ...], Any]:
-    (func, settings), shared = revived(chunk.code, chunk.shared)
+def _solved(
+    chunk: Task, func: Callable[..., Any], settings: dict[str, Any], shared: tuple[Tensor, ...]
+) -> tuple[tuple[Tensor | None, ...], Any]:
     states, params, t = chunk.states, chunk.params, chunk.t
     try:
         solution = chunk.solve(

@@ -13,7 +13,7 @@ from pyode_bridge import checks
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.parameters import UnmetError, Wanted, depends_on_all, lost_leaves
 from pyode_bridge.sparsity import Sparsity
-from pyode_bridge.state import Structure, flat_gradients, real_size
+from pyode_bridge.state import Structure, as_complex, flat_gradients, real_size
 
 if TYPE_CHECKING:
     from pyode_bridge.compiled.familiar import Familiar
@@ -244,7 +244,7 @@ class Dynamics:
 def shaped_like(parameter: Tensor, flat: Tensor) -> Tensor:
     """A flat real vector as a tensor of the shape and dtype of ``parameter``."""
     if parameter.is_complex():
-        flat = torch.view_as_complex(flat.view(-1, 2))
+        flat = as_complex(flat)
     return flat.view(parameter.shape).to(parameter.dtype)
 
 

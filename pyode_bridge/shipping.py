@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import io
 import pickle
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ try:
 except ImportError:
     from pickle import Pickler
 
-MOST_KEPT = 8  # objects a thread keeps, so that it neither unpickles nor translates again at each step of a training
+MOST_KEPT = 8  # objects, so that a worker neither unpickles nor translates again at each step of a training
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Shipped:
         pickler = _Pickler(file, tensors)
         try:
             pickler.dump(given)
-        except (pickle.PicklingError, TypeError, AttributeError) as error:
+        except Exception as error:  # what is pickled may refuse it in words of its own
             raise InputError(
                 f"{name} cannot be sent to another process ({error}). Define functions and classes at the top level of "
                 "a module, `pip install cloudpickle` for those that a script or a function defines, and keep what "
@@ -46,20 +46,49 @@ class Shipped:
         return cls(file.getvalue(), tuple(tensors.found))
 
 
-def revived(code: bytes, values: Sequence[Tensor]) -> tuple[Any, tuple[Tensor, ...]]:
-    """The object with its tensors, which have these values now."""
-    found, tensors = _unpickled(code, threading.get_ident())  # two threads may need different values at once
+@contextlib.contextmanager
+def revived(code: bytes, values: Sequence[Tensor]) -> Iterator[tuple[Any, tuple[Tensor, ...]]]:
+    """The object with its tensors, which have these values now.
+
+    It is kept for the next time, unless it is another after its use: what it remembers may be out of date by then.
+    """
+    key = code, threading.get_ident()  # two threads may need different values at once
+    kept = _kept.pop(key, None) or _unpickled(code)
     with torch.no_grad():
-        for tensor, value in zip(tensors, values, strict=True):
+        for tensor, value in zip(kept.tensors, values, strict=True):
             tensor.copy_(value)
-    return found, tensors
+    yield kept.found, kept.tensors
+    if _pickled(kept.found) == kept.code:
+        _kept[key] = kept
+        if len(_kept) > MOST_KEPT:
+            _kept.pop(next(iter(_kept)), None)
 
 
-@functools.lru_cache(maxsize=MOST_KEPT)
-def _unpickled(code: bytes, _thread: int) -> tuple[Any, tuple[Tensor, ...]]:
+@dataclass(frozen=True)
+class _Kept:
+    """What was unpickled, its tensors, and its own code, which is not to the byte what it came from."""
+
+    found: Any
+    tensors: tuple[Tensor, ...]
+    code: bytes | None
+
+
+_kept: dict[tuple[bytes, int], _Kept] = {}
+
+
+def _unpickled(code: bytes) -> _Kept:
     unpickler = _Unpickler(io.BytesIO(code))
     found = unpickler.load()
-    return found, tuple(unpickler.tensors[place] for place in range(len(unpickler.tensors)))
+    tensors = tuple(unpickler.tensors[place] for place in range(len(unpickler.tensors)))
+    return _Kept(found, tensors, _pickled(found))
+
+
+def _pickled(given: Any) -> bytes | None:
+    """Its code, or None where it cannot be pickled."""
+    try:
+        return Shipped.of(given, "func").code
+    except InputError:
+        return None
 
 
 class _Tensors:

@@ -110,9 +110,7 @@ class Structure:
         """The state held in ``flat`` of shape ``(*lead, size)``, each leaf of shape ``(*lead, *leaf.shape)``."""
         lead = flat.shape[:-1]
         if self.is_complex:
-            pairs = flat.reshape(*lead, -1, 2)
-            # Part of a larger state may begin in the middle of a complex number's memory.
-            flat = torch.view_as_complex(pairs.clone() if pairs.storage_offset() % 2 else pairs)
+            flat = as_complex(flat)
         if self.keys is None:
             return flat.view((*lead, *self.shapes[0]))
         pieces = torch.split(flat, [shape.numel() for shape in self.shapes], dim=-1)
@@ -156,6 +154,13 @@ def copied(state: State) -> State:
 def flat_real(tensor: Tensor) -> Tensor:
     """The elements as one real vector; a complex element becomes its real and its imaginary part."""
     return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).reshape(-1)
+
+
+def as_complex(flat: Tensor) -> Tensor:
+    """Real and imaginary parts side by side, shape ``(*lead, 2 n)``, as complex numbers, shape ``(*lead, n)``."""
+    pairs = flat.reshape(*flat.shape[:-1], -1, 2)
+    # Part of a larger vector may begin in the middle of a complex number's memory.
+    return torch.view_as_complex(pairs.clone() if pairs.storage_offset() % 2 else pairs)
 
 
 def is_dense(tensor: Tensor) -> bool:

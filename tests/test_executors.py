@@ -206,13 +206,13 @@ def test_what_is_shipped_stays_the_same_while_values_change() -> None:
         func.k.fill_(3.0)
     after = Shipped.of(func, "func")
     assert before.code == after.code
-    first, (k,) = revived(after.code, [tensor.detach() for tensor in after.tensors])
-    assert first.k is k
-    assert k.item() == 3.0
-    assert isinstance(k, torch.nn.Parameter)
-    again, _ = revived(after.code, [torch.tensor(5.0, dtype=DOUBLE)])
-    assert again is first
-    assert k.item() == 5.0
+    with revived(after.code, [tensor.detach() for tensor in after.tensors]) as (first, (k,)):
+        assert first.k is k
+        assert k.item() == 3.0
+        assert isinstance(k, torch.nn.Parameter)
+    with revived(after.code, [torch.tensor(5.0, dtype=DOUBLE)]) as (again, _):
+        assert again is first
+        assert k.item() == 5.0
 
 
 def cluster(**settings: Any) -> Any:
