@@ -15,6 +15,7 @@ from torch import Tensor
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.forms import Noise, Steady
+from pyode_bridge.parameters import Wanted
 from pyode_bridge.problem import Problem, Sensitivity
 from pyode_bridge.state import Structure, flat_gradients
 
@@ -66,7 +67,11 @@ def segment(problem: Problem, start: tuple[Tensor, ...], times: Tensor) -> tuple
     made = Problem(
         lane="callback",
         dynamics=Dynamics(
-            Augmented(problem.dynamics), structure, problem.dynamics.parameters, sign, "the adjoint of func(t, y)"
+            Augmented(problem.dynamics),
+            structure,
+            Wanted(problem.dynamics.parameters),
+            sign,
+            "the adjoint of func(t, y)",
         ),
         y0=structure.pack(start).detach(),
         t=(sign * times.detach()).to("cpu", torch.float64),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,11 +11,17 @@ from torch import Tensor
 from pyode_bridge import adjoint_system, hooks, progress
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.mismatch import Mismatch, warn_of_worst
+from pyode_bridge.parameters import UnmetError
 from pyode_bridge.problem import Engine, Gradients, Problem, Pullback, Trajectory
 
 
 class OdeSolve(torch.autograd.Function):
-    """Forward: the engine's solve. Backward: its adjoint, `OdeAdjoint`."""
+    """Forward: the engine's solve. Backward: its adjoint, `OdeAdjoint`.
+
+    The inputs are all tensors that the dynamics may depend on; those that they do not at the start come last. They may
+    belong to something else, so they are neither saved nor part of the adjoint unless an evaluation depends on them;
+    then everything is solved anew.
+    """
 
     @staticmethod
     def forward(
@@ -30,25 +37,59 @@ class OdeSolve(torch.autograd.Function):
         with progress.shown(problem), hooks.apart(parameters):
             trajectory = engine.solve(problem)
         trajectories.append(trajectory)
-        ctx.engine, ctx.problem, ctx.pullback = engine, problem, trajectory.pullback
+        ctx.engine, ctx.problem, ctx.trajectory = engine, problem, trajectory
         # Another tensor of the same memory: the pullback holds trajectory.ys, and a node that holds its own output is
         # a cycle that Python's garbage collector does not see.
         ys = trajectory.ys.detach()
         # The parameters are saved so that torch refuses a backward pass after they were changed in place.
-        ctx.save_for_backward(ys, t, *parameters)
+        met = len(problem.dynamics.parameters)
+        ctx.save_for_backward(ys, t, *parameters[:met])
+        ctx.unmet, ctx.late = [(tensor, tensor._version) for tensor in parameters[met:]], []
         return ys
 
     @staticmethod
     def backward(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients with respect to ``y0``, ``t`` and each parameter; with ``create_graph``, differentiable."""
+        """Gradients with respect to ``y0``, ``t`` and each parameter; with ``create_graph``, differentiable.
+
+        None for those that the dynamics depend on nowhere.
+        """
         problem: Problem = ctx.problem
-        with hooks.apart():
+        with hooks.apart([tensor for tensor, _ in ctx.unmet]):
             problem.dynamics.check_still_uses_leaves(problem.t[0].item(), problem.y0)
-        wants_t = ctx.needs_input_grad[4]
-        gradients = OdeAdjoint.apply(  # type: ignore[no-untyped-call]
-            ctx.engine, ctx.problem, ctx.pullback, wants_t, grad_ys.contiguous(), *ctx.saved_tensors
-        )
-        return None, None, None, *gradients
+        try:
+            gradients = _pulled_back(ctx, grad_ys.contiguous())
+        except UnmetError:
+            _widen(ctx)
+            gradients = _pulled_back(ctx, grad_ys.contiguous())
+        return None, None, None, *gradients, *[None] * len(ctx.unmet)
+
+
+def _pulled_back(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
+    for tensor, version in ctx.late:
+        if tensor._version != version:
+            raise RuntimeError(
+                f"A tensor of shape {tuple(tensor.shape)} that the dynamics use was modified by an inplace operation "
+                "since the solve, before its backward pass."
+            )
+    gradients: tuple[Tensor | None, ...] = OdeAdjoint.apply(  # type: ignore[no-untyped-call]
+        ctx.engine,
+        ctx.problem,
+        ctx.trajectory.pullback,
+        ctx.needs_input_grad[4],
+        grad_ys,
+        *ctx.saved_tensors,
+        *(tensor for tensor, _ in ctx.late),
+    )
+    return gradients
+
+
+def _widen(ctx: Any) -> None:
+    """Solve anew, for gradients of what the dynamics come to depend on later than at the start, too."""
+    problem: Problem = ctx.problem
+    ctx.problem = replace(problem, dynamics=problem.dynamics.widened())
+    ctx.late, ctx.unmet = ctx.unmet, []
+    with torch.no_grad(), progress.shown(ctx.problem), hooks.apart(ctx.problem.dynamics.parameters):
+        ctx.trajectory.pullback = ctx.engine.solve(ctx.problem).pullback
 
 
 class OdeAdjoint(torch.autograd.Function):

@@ -101,8 +101,6 @@ class _Watch:
         self._dynamics, self._events = problem.dynamics, events
         self._wanted = [SIGNS[event.direction] for event in events]
         start, y0 = problem.t[0].item(), problem.y0
-        self._passed = start, y0
-        self._crossed: tuple[float, Tensor, int] | None = None
         margin = torch.finfo(y0.dtype).eps ** 0.5 * max(1.0, abs(start))
         self._left = start + margin  # until then, rounding errors may give a condition that leaves zero any sign
         self._leaving: list[int] = []
@@ -114,9 +112,16 @@ class _Watch:
                 if abs(values[index]) <= abs(soon[index] - values[index]):
                     values[index] = soon[index]
                     self._leaving.append(index)
-        self._signs = list(map(_sign, values))
+        self._at_start = (start, y0), list(map(_sign, values))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._passed, self._signs = self._at_start
+        self._crossed: tuple[float, Tensor, int] | None = None
 
     def __call__(self, s: float, y: Tensor) -> bool:
+        if s <= self._passed[0]:  # an engine has begun anew, with another method
+            self._begin()
         signs = list(map(_sign, self._values(s, y)))
         for index in self._leaving if s <= self._left else ():
             signs[index] = self._signs[index]

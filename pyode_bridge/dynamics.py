@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from pyode_bridge import checks
 from pyode_bridge.errors import InputError, UnsupportedError
-from pyode_bridge.parameters import depends_on_all, lost_leaves
+from pyode_bridge.parameters import UnmetError, Wanted, depends_on_all, lost_leaves
 from pyode_bridge.sparsity import Sparsity
 from pyode_bridge.state import Structure, as_complex, flat_gradients, real_size
 
@@ -31,9 +32,8 @@ class Dynamics:
         on_time: told each time ``s`` at which the dynamics are evaluated; None for nobody.
         func: the user's function.
         start: the right-hand side at the solve's start, shape ``(n,)``, detached; None where nobody looked.
-        used: the parameters that were seen in use before the solve; None where nobody looked.
-        complete: whether no evaluation can depend on a leaf beside the parameters, as far as can be told; else each one
-            under autograd is looked at.
+        wanted: the tensors of which gradients are wanted.
+        parameters: those with respect to which there are products.
         familiar: what is known of ``func`` from solves before; None where it has to be looked at.
     """
 
@@ -41,22 +41,19 @@ class Dynamics:
         self,
         func: Callable[[Tensor, Any], Any],
         structure: Structure,
-        parameters: Sequence[Tensor],
+        wanted: Wanted,
         sign: float,
         name: str = "func(t, y)",  # in messages
-        used: Sequence[Tensor] | None = None,
-        complete: bool = True,
         start: Tensor | None = None,
         familiar: Familiar | None = None,
     ) -> None:
         self.func = func
         self._name = name
-        self.used = used
-        self.complete = complete
         self.start = start
         self.familiar = familiar
         self.structure = structure
-        self.parameters = tuple(parameters)
+        self.wanted = wanted
+        self.parameters = tuple(wanted.parameters)
         self.sign = sign
         self.nfe = 0
         self.nvjp = 0
@@ -97,7 +94,7 @@ class Dynamics:
     def check_still_uses_leaves(self, s: float, y: Tensor) -> None:
         """Raise UnsupportedError where ``func`` no longer uses a tensor of which the solve's gradient is wanted."""
         own = self.func.parameters() if isinstance(self.func, torch.nn.Module) else ()
-        used = self.used or ()
+        used = self.wanted.used or ()
         if {id(tensor) for tensor in used} <= {id(parameter) for parameter in own}:
             return
         with torch.enable_grad():
@@ -142,8 +139,7 @@ class Dynamics:
             if not value.requires_grad:
                 grads: Sequence[Tensor | None] = [None] * len(inputs)
             elif inputs:
-                # The graph is kept: it may reach into one that belongs to the caller (a captured non-leaf tensor).
-                grads = torch.autograd.grad(value, inputs, v, allow_unused=True, retain_graph=True)
+                grads = self.pulled_back(value, inputs, v)
             else:
                 grads = ()
         filled = flat_gradients(grads, inputs, y)
@@ -151,6 +147,22 @@ class Dynamics:
         state_part = filled[0] if state else empty
         parameter_part = torch.cat(filled[int(state) :]) if wanted else empty
         return value.detach(), state_part, parameter_part
+
+    def pulled_back(self, value: Tensor, inputs: tuple[Tensor, ...], v: Tensor) -> Sequence[Tensor | None]:
+        """The gradients of what was evaluated; raises UnmetError where it depends on more than was met at the start."""
+        unmet = self.wanted.unmet
+        # The graph is kept: it may reach into one that belongs to the caller (that of a captured tensor).
+        grads = torch.autograd.grad(value, (*inputs, *unmet), v, allow_unused=True, retain_graph=True)
+        for tensor, grad in zip(unmet, grads[len(inputs) :], strict=True):
+            if grad is not None:
+                raise UnmetError(self._lost(tensor))
+        return grads[: len(inputs)]
+
+    def widened(self) -> Dynamics:
+        """The same, for which what was not met at the start is among the parameters."""
+        wanted = self.wanted
+        everything = replace(wanted, parameters=[*wanted.parameters, *wanted.unmet], unmet=())
+        return Dynamics(self.func, self.structure, everything, self.sign, self._name, self.start)
 
     def jacobian(self, s: float, y: Tensor) -> Tensor:
         """``∂f/∂y``, shape ``(n, n)``, rows are components of the right-hand side."""
@@ -200,17 +212,19 @@ class Dynamics:
     def _followed(self, s: float, y: Tensor) -> Tensor:
         """An evaluation under autograd; raises UnsupportedError where the gradient of a tensor would be lost."""
         value = self._evaluate(s, y)
-        if self.complete or not value.requires_grad:
+        if self.wanted.complete or not value.requires_grad:
             return value
-        lost = lost_leaves(value, (*self.parameters, y), lambda: self._evaluate(s, y))
-        if lost:
-            raise UnsupportedError(
-                f"{self._name} at t = {self.sign * s:.6g} uses a tensor of shape {tuple(lost[0].shape)} that requires "
-                "a gradient. It did not at the start, nor is the tensor seen among its attributes, its closure or "
-                "global variables, so that the gradient would be lost. Pass a module that has it as a parameter, or "
-                "list every tensor whose gradient you want in adjoint_params."
-            )
+        known = (*self.parameters, *self.wanted.unmet, y)
+        for leaf in lost_leaves(value, known, lambda: self._evaluate(s, y)):
+            raise UnsupportedError(self._lost(leaf))
         return value
+
+    def _lost(self, tensor: Tensor) -> str:
+        return (
+            f"{self._name} comes to use a tensor of shape {tuple(tensor.shape)} whose gradient would be lost: it does "
+            "not at the start, nor is the tensor seen among its attributes, its closure or global variables. Pass a "
+            "module that has it as a parameter, or list every tensor whose gradient you want in adjoint_params."
+        )
 
     def _flat(self, s: float, value: Any) -> Tensor:
         """What the user's function returned at time ``s``, checked, as a vector."""

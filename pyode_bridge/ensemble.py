@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from tqdm import tqdm
 
-from pyode_bridge import checks
+from pyode_bridge import checks, hooks
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.dynamics import Dynamics, shaped_like
 from pyode_bridge.engines.julia.engine import JuliaEngine, why_compiled
@@ -70,8 +70,9 @@ def solve_ensemble(
     """Solve ``dy/dt = func(t, y)`` for many initial states, each by a solve with steps of its own.
 
     Dynamics that translate to Julia run on all of Julia's threads, with no Python in between (SciML's
-    ``EnsembleThreads``); others are solved one after another. Gradients reach ``y0``, ``params`` and the parameters of
-    ``func``. For a batch that may share its steps, `odeint` of the whole batch as one system is another choice.
+    ``EnsembleThreads``); others, and what Python evaluates beside them (``jac_sparsity``, ``isoutofdomain``, ...), are
+    solved one after another. Gradients reach ``y0``, ``params``, ``t`` and the parameters of ``func``. For a batch that
+    may share its steps, `odeint` of the whole batch as one system is another choice.
 
     Args:
         func: dynamics of one trajectory: ``func(t, y)``, or ``func(t, y, p)`` where ``params`` are given.
@@ -208,7 +209,8 @@ def _on_threads(
     y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)
 
     def solved(problem: Problem) -> EnsembleSolution:
-        ensemble = engine.ensemble(problem, notify) if pool is None else PooledEnsemble(pool, problem, notify)
+        with hooks.apart(problem.dynamics.parameters):
+            ensemble = engine.ensemble(problem, notify) if pool is None else PooledEnsemble(pool, problem, notify)
         run = _Run(ensemble, problem.dynamics, moving)
         if problem.sensitivity is None:
             ys = run.forward(y0s.detach())

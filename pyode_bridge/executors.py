@@ -19,7 +19,7 @@ from pyode_bridge.chunks import Done, Task, work
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines import ENGINE_VARIABLE
 from pyode_bridge.errors import InputError, WorkerError
-from pyode_bridge.parameters import graph_leaves, listed_parameters
+from pyode_bridge.parameters import Wanted, listed_parameters, lost_leaves
 from pyode_bridge.shipping import Shipped
 from pyode_bridge.stack import Stack
 from pyode_bridge.state import State, Structure
@@ -93,15 +93,15 @@ def _check_that_gradients_arrive(work: Work, shipped: Shipped, start: float) -> 
     state = work.states.detached().row(0)
     more = () if work.params is None else (work.params.detached().row(0),)
     structure = Structure.of(state)
-    dynamics = Dynamics(lambda t, y: work.func(t, y, *more), structure, (), 1.0)
-    known = {id(leaf) for tensor in shipped.tensors for leaf in (tensor, *graph_leaves(tensor))}
-    for leaf in graph_leaves(dynamics.trial(start, structure.pack(state))):
-        if id(leaf) not in known:
-            raise InputError(
-                f"func uses a tensor of shape {tuple(leaf.shape)} that requires a gradient and is no part of it, such "
-                "as a global variable of a module: workers have one of their own, and the gradient would not come "
-                "back. Make it a parameter of a module that you pass as func, or part of params."
-            )
+    dynamics = Dynamics(lambda t, y: work.func(t, y, *more), structure, Wanted(), 1.0)
+    flat = structure.pack(state)
+    lost = lost_leaves(dynamics.trial(start, flat), shipped.tensors, lambda: dynamics.trial(start, flat))
+    if lost:
+        raise InputError(
+            f"func uses a tensor of shape {tuple(lost[0].shape)} that requires a gradient and is no part of it, such "
+            "as a global variable of a module: workers have one of their own, and the gradient would not come back. "
+            "Make it a parameter of a module that you pass as func, or part of params."
+        )
 
 
 def _chunk_size(given: int | None, count: int) -> int:

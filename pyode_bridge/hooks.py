@@ -54,13 +54,13 @@ def _apart(hooked: Sequence[Tensor], retaining: Sequence[Tensor], are_saved: boo
 
 
 class _Outside:
-    """A hook that is silent within a solve of its thread."""
+    """A hook that is silent within a solve of its thread, and where a solve has no gradient for its tensor."""
 
     def __init__(self, hook: Callable[[Tensor], Any]) -> None:
         self._hook = hook
 
-    def __call__(self, grad: Tensor) -> Any:
-        return None if _here.inside else self._hook(grad)
+    def __call__(self, grad: Tensor | None) -> Any:
+        return None if _here.inside or grad is None else self._hook(grad)
 
 
 def _same(tensor: Tensor) -> Tensor:

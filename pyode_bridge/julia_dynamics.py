@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.parameters import Wanted
 from pyode_bridge.state import Structure
 
 _EXPECTED = "expected a tensor of float32 or float64, a dict of such tensors by name, or None"
@@ -109,11 +110,9 @@ class JuliaDynamics(torch.nn.Module):
 def is_written(func: Any) -> TypeGuard[JuliaDynamics]:
     """Whether ``func`` is Julia's function of given tensors and nothing else.
 
-    What a subclass, hooks or other tensors, from which its own were computed, make of it is Python's.
+    What a subclass or hooks make of it is Python's.
     """
-    if type(func) is not JuliaDynamics or func._forward_hooks or func._forward_pre_hooks:
-        return False
-    return all(tensor.is_leaf for tensor in func.tensors())
+    return type(func) is JuliaDynamics and not func._forward_hooks and not func._forward_pre_hooks
 
 
 def _names(p: Any) -> tuple[str, ...]:
@@ -149,7 +148,7 @@ class _Called(torch.autograd.Function):
         ctx.wanted = ctx.needs_input_grad[4:]
         alone = func.detached()
         wanted = [tensor for tensor, needed in zip(alone.tensors(), ctx.wanted, strict=True) if needed]
-        ctx.dynamics = Dynamics(alone, structure, wanted, 1.0)
+        ctx.dynamics = Dynamics(alone, structure, Wanted(wanted), 1.0)
         ctx.t, ctx.y = t.item(), y.detach().contiguous()
         return _call("rhs", ctx.dynamics, torch.empty_like(ctx.y), [ctx.y], ctx.t)
 

@@ -64,9 +64,9 @@ def odeint(
             a tuple or dict state.
         method: any Julia solver by name, ``"Tsit5"``, ``"Rodas5P"``, ``"AutoTsit5(Rosenbrock23())"``; or torchdiffeq's
             names ``"dopri5"``, ``"rk4"``, ...; see `pyode_bridge.solvers`. Default: an explicit
-            solver (``"Tsit5"``, ``"DP5"`` in float32), and one for stiff problems where that finds the problem stiff:
-            ``"Rodas5P"``, or ``"FBDF"``, without a matrix from 1,000 components on; ``"DP5"`` on the embedded engine.
-            The solution says what ran.
+            solver (``"DP5"``, as torchdiffeq's), and one for stiff problems where that finds the problem stiff:
+            ``"Rodas5P"``, ``"FBDF"`` from 200 components on, and an error that says what to name from 1,000 on, where
+            no dense matrix is made unasked; ``"DP5"`` on the embedded engine. The solution says what ran.
         options: step options ``dt``, ``dtmin``, ``dtmax``, ``maxiters``, ``adaptive``, ``tstops``, ``norm``,
             ``controller``, ``isoutofdomain``, ``unstable_check``; see `StepOptions`.
         event_fn: raises; events are the business of `odeint_event` and `solve_events`.
@@ -78,8 +78,9 @@ def odeint(
         engine: ``"julia"``, ``"embedded"`` or ``"auto"`` (the default; also the variable PYODE_BRIDGE_ENGINE).
         adjoint_rtol, adjoint_atol, adjoint_method, adjoint_options: the same for the backward solve; they default to
             the forward solve's (the tightest, where tolerances differ between components).
-        adjoint_params: tensors that gradients shall reach; default: the module's parameters and whatever leaf tensors
-            ``func`` is found to use.
+        adjoint_params: tensors that gradients shall reach; default: every tensor that requires a gradient and that
+            ``func`` reaches as its parameter or attribute, in a closure or as a global variable, and others that it
+            uses at the start.
         mass_matrix: ``M`` of ``M dy/dt = func(t, y)``, shape ``(n, n)`` with ``n`` the state's number of elements;
             singular for a differential-algebraic equation. For implicit solvers such as ``"Rodas5P"`` and ``"FBDF"``.
         jac_sparsity: pattern of the Jacobian over the flat state, shape ``(n, n)``, dense or sparse, non-zero where a
@@ -203,19 +204,22 @@ def run(prepared: Prepared) -> tuple[Tensor, Trajectory]:
             trajectory = engine.solve(problem)
         return trajectory.ys, trajectory
     trajectories: list[Trajectory] = []
+    wanted = problem.dynamics.wanted
     ys = OdeSolve.apply(  # type: ignore[no-untyped-call]
-        engine, problem, trajectories, prepared.y0, prepared.t, *problem.dynamics.parameters
+        engine, problem, trajectories, prepared.y0, prepared.t, *wanted.parameters, *wanted.unmet
     )
     return ys, trajectories[0]
 
 
 def run_forward(prepared: Prepared, form: Form, function: str, advice: str = "call it under torch.no_grad()") -> State:
     """Solve an equation of another form, of which there is no adjoint; ``function`` is what the user called."""
-    if prepared.problem.sensitivity is not None:
+    problem = prepared.problem
+    wanted = (prepared.y0, prepared.t, *problem.dynamics.parameters)
+    if problem.sensitivity is not None and any(tensor.requires_grad for tensor in wanted):
         raise UnsupportedError(
             f"{function} gives no gradients, but y0, t or a parameter of the dynamics requires one; {advice}."
         )
-    ys, _ = run(replace(prepared, problem=replace(prepared.problem, form=form)))
+    ys, _ = run(replace(prepared, problem=replace(problem, form=form, sensitivity=None)))
     return values(ys, prepared.structure)
 
 

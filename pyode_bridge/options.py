@@ -72,6 +72,8 @@ class StepOptions:
                 )
             if value is not None:
                 values[option] = CHECKS[option](value, f"{name}[{key!r}]")
+        if values.get("dtmin", 0.0) > values.get("dtmax", math.inf):
+            raise InputError(f"{name} has dtmin {values['dtmin']} above dtmax {values['dtmax']}; exchange them.")
         return cls(**values)
 
     @classmethod

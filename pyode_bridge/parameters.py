@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyode_bridge.compiled.reach import Reach, reach
 from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.errors import InputError
+from pyode_bridge.errors import InputError, UnsupportedError
 
 _Edge = tuple[Any, int]  # a node of autograd's graph, and which of its results
 _functions: Any = torch._C._functions
@@ -26,12 +26,18 @@ class Wanted:
         parameters: leaves, and computed tensors, where autograd's graph is cut: what is behind them is autograd's own
             business, once for a backward pass. None of them was computed from another.
         used: those that the right-hand side depends on at the start; None where nobody looked.
-        complete: whether no evaluation can depend on another leaf, as far as can be told.
+        unmet: other leaves, which it may come to depend on.
+        complete: whether there is no leaf but these that it can depend on, as far as can be told.
     """
 
     parameters: Sequence[Tensor] = ()
     used: Sequence[Tensor] | None = ()
+    unmet: Sequence[Tensor] = ()
     complete: bool = True
+
+
+class UnmetError(UnsupportedError):
+    """The dynamics depend on a leaf that they did not depend on at the start, so that it is no parameter yet."""
 
 
 def listed_parameters(adjoint_params: Iterable[Tensor]) -> list[Tensor]:
@@ -57,26 +63,35 @@ def listed_parameters(adjoint_params: Iterable[Tensor]) -> list[Tensor]:
     return listed
 
 
-def wanted(func: Callable[..., Any], value: Tensor, again: Callable[[], Tensor]) -> Wanted:
-    """Every tensor of ``func`` that requires a gradient, whether the start depends on it or not.
+def reached(func: Callable[..., Any]) -> Reach | None:
+    """What a walk through ``func`` finds; None where it meets what it cannot tell.
 
-    Those are a module's own parameters; what a walk through attributes, closures and global variables reaches; and, of
-    what neither tells, the leaves that ``value`` depends on, the right-hand side at the start under autograd. Leaves
-    that ``again``, another evaluation there, does not repeat were made by the evaluation itself, as by
+    Walk before any evaluation: a tensor that one computes and leaves behind in an attribute is none from outside.
+    """
+    try:
+        return reach(func)
+    except UntranslatableError:
+        return None
+
+
+def wanted(func: Callable[..., Any], found: Reach | None, value: Tensor, again: Callable[[], Tensor]) -> Wanted:
+    """What ``value``, the right-hand side at the start under autograd, depends on, and what it may come to depend on.
+
+    A module's own parameters count as if it did. Others that were `reached`, by attributes, closures and global
+    variables, may belong to something else, so that they are unmet until an evaluation depends on them. Leaves that
+    ``again``, another evaluation at the start, does not repeat were made by the evaluation itself, as by
     ``requires_grad_()`` on the state.
     """
-    found = _reached(func)
-    own = func.parameters() if isinstance(func, torch.nn.Module) else ()
-    everything = (*own, *(() if found is None else found.tensors))
+    own = list(func.parameters()) if isinstance(func, torch.nn.Module) else []
+    everything = (*own, *(() if found is None else (*found.tensors, *found.complexes)))
     known = _unique(tensor for tensor in everything if tensor.requires_grad)
     edges, cuts = _cut(value, [tensor for tensor in known if not tensor.is_leaf])
     met = _leaves(edges)
     others = _lasting(_without(met, known), again)
-    leaves = [tensor for tensor in known if tensor.is_leaf]
-    parameters = _without(leaves, _leaves(_behind(cuts))) + cuts + others
-    used = _among(met, parameters) + cuts
-    complete = found is not None and found.whole and not others and len(parameters) == len(known)
-    return Wanted(parameters, used, complete)
+    leaves = _without([tensor for tensor in known if tensor.is_leaf], _leaves(_behind(cuts)))
+    parameters = _among(leaves, [*own, *met]) + cuts + others
+    complete = found is not None and found.whole and not others and len(leaves) + len(cuts) == len(known)
+    return Wanted(parameters, _among(met, parameters) + cuts, _without(leaves, parameters), complete)
 
 
 def lost_leaves(value: Tensor, known: Sequence[Tensor], again: Callable[[], Tensor]) -> list[Tensor]:
@@ -104,17 +119,9 @@ def are_entangled(tensors: Sequence[Tensor]) -> bool:
     return bool(_among(_leaves(behind), tensors)) or any(_edge(tensor) in behind for tensor in computed)
 
 
-def graph_leaves(value: Tensor) -> list[Tensor]:
+def _graph_leaves(value: Tensor) -> list[Tensor]:
     """The leaf tensors that ``value`` depends on and that require a gradient."""
     return _leaves(_edges([_edge(value)]))
-
-
-def _reached(func: Callable[..., Any]) -> Reach | None:
-    """None where it cannot be told."""
-    try:
-        return reach(func)
-    except UntranslatableError:
-        return None
 
 
 def _cut(value: Tensor, computed: Sequence[Tensor]) -> tuple[dict[_Edge, None], list[Tensor]]:
@@ -168,7 +175,7 @@ def _lasting(leaves: list[Tensor], again: Callable[[], Tensor]) -> list[Tensor]:
     """Those that another evaluation depends on too."""
     if not leaves:
         return []
-    return _among(leaves, graph_leaves(again()))
+    return _among(leaves, _graph_leaves(again()))
 
 
 def _among(tensors: Iterable[Tensor], others: Iterable[Tensor]) -> list[Tensor]:

@@ -12,7 +12,8 @@ from pyode_bridge import checks
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.errors import InputError
 from pyode_bridge.forms import Halves, OneInput, Operator, Terms, TwoInputs
-from pyode_bridge.state import State, Structure, flat_real
+from pyode_bridge.parameters import Wanted
+from pyode_bridge.state import State, Structure, copied, flat_real
 
 
 class Partitioned(nn.Module):
@@ -44,7 +45,8 @@ class Partitioned(nn.Module):
     def forward(self, t: Tensor, state: Any) -> tuple[Tensor, Tensor]:
         """Both derivatives at time ``t`` and state ``(q, p)``."""
         q, p = state
-        return self.velocity(t, q, p), self.force(t, q, p)
+        # Either may change its arguments in place.
+        return self.velocity(t.clone(), q.clone(), p.clone()), self.force(t, q, p)
 
 
 class SecondOrder(Partitioned):
@@ -86,11 +88,16 @@ class Split(nn.Module):
 
     def forward(self, t: Tensor, y: Any) -> State:
         """The sum of both parts at time ``t`` and state ``y``."""
-        first = (self.implicit @ y.reshape(-1)).view_as(y) if isinstance(self.implicit, Tensor) else self.implicit(t, y)
+        first = self._implicit(t.clone(), copied(y))  # which it may change in place
         second = self.explicit(t, y)
         if isinstance(y, dict):
             return {key: first[key] + second[key] for key in y}
         return tuple(a + b for a, b in zip(first, second, strict=True)) if isinstance(y, tuple) else first + second
+
+    def _implicit(self, t: Tensor, y: Any) -> Any:
+        if isinstance(self.implicit, Tensor):
+            return (self.implicit @ y.reshape(-1)).view_as(y)
+        return self.implicit(t, y)
 
 
 class Quasilinear(nn.Module):
@@ -113,7 +120,7 @@ class Quasilinear(nn.Module):
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         """The product of the matrix at time ``t`` and state ``y`` with the state."""
-        matrix, shape = self.matrix(t, y), (y.numel(), y.numel())
+        matrix, shape = self.matrix(t, y.clone()), (y.numel(), y.numel())
         if matrix.shape != shape:
             raise InputError(f"Quasilinear's matrix(t, y) has shape {tuple(matrix.shape)}; expected {shape}.")
         return (matrix @ y.reshape(-1)).view_as(y)
@@ -180,8 +187,8 @@ def _columns(func: Quasilinear, dynamics: Dynamics) -> OneInput:
 
 def _terms(func: Split, dynamics: Dynamics) -> Terms:
     structure = dynamics.structure
-    explicit = Dynamics(func.explicit, structure, (), dynamics.sign)
+    explicit = Dynamics(func.explicit, structure, Wanted(), dynamics.sign)
     explicit.on_time = dynamics.visit
     if isinstance(func.implicit, Tensor):
         return Terms(dynamics.sign * func.implicit.detach().to("cpu", structure.dtype), explicit)
-    return Terms(Dynamics(func.implicit, structure, (), dynamics.sign), explicit)
+    return Terms(Dynamics(func.implicit, structure, Wanted(), dynamics.sign), explicit)

@@ -19,7 +19,7 @@ from pyode_bridge.errors import InputError, UnsupportedError, near_names
 from pyode_bridge.julia_dynamics import is_written
 from pyode_bridge.methods import as_method
 from pyode_bridge.options import StepOptions
-from pyode_bridge.parameters import Wanted, listed_parameters, wanted
+from pyode_bridge.parameters import Wanted, listed_parameters, reached, wanted
 from pyode_bridge.parts import check_parts, flat_parts
 from pyode_bridge.problem import Engine, Problem, Sensitivity, Tolerances
 from pyode_bridge.sparsity import Sparsity
@@ -97,7 +97,7 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     lane = checks.lane(settings.lane)
     translations = engine.translations if lane != "callback" and settings.adjoint_params is None else None
     dynamics = _dynamics(func, structure, s0, start, sign, settings.adjoint_params, translations)
-    differentiable = (flat_y0, times, *dynamics.parameters)
+    differentiable = (flat_y0, times, *dynamics.parameters, *dynamics.wanted.unmet)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
     increasing = levels.plain(times).to("cpu", torch.float64, copy=True)
     problem = Problem(
@@ -192,8 +192,9 @@ def _sparsity(given: Any, dynamics: Dynamics, s0: float, y0: Tensor) -> Sparsity
     if sparsity is None:
         return None
     v = torch.linspace(0.5, 1.5, len(y0), dtype=y0.dtype)
-    true, _ = dynamics.vjp(s0, y0, v, state=True, parameters=False)
-    entries = dynamics.sparse_jacobian(s0, y0, sparsity)
+    with hooks.apart():
+        true, _ = dynamics.vjp(s0, y0, v, state=True, parameters=False)
+        entries = dynamics.sparse_jacobian(s0, y0, sparsity)
     own = torch.zeros_like(true).index_add_(0, sparsity.columns, v[sparsity.rows] * entries)
     if not torch.allclose(own, true, rtol=1e-4, atol=1e-6 * float(true.abs().max())):
         column = int((own - true).abs().argmax())
@@ -219,22 +220,26 @@ def _dynamics(
     """
 
     def made(found: Wanted, **known: Any) -> Dynamics:
-        return Dynamics(func, structure, found.parameters, sign, used=found.used, complete=found.complete, **known)
+        return Dynamics(func, structure, found, sign, **known)
 
-    known = None if translations is None else familiar.look(func, structure, sign, translations)
+    recorded = torch.is_grad_enabled()
+    found = reached(func) if translations is not None or (recorded and adjoint_params is None) else None
+    known = None
+    if found is not None and translations is not None:
+        known = familiar.look(found, structure, sign, translations)
     if known is not None:
         return made(known.wanted, familiar=known)
     checks.device(structure, func)
     if translations is not None and is_written(func):
         # What a trial would find, Julia finds, in the process where it runs.
-        tensors = [tensor for tensor in func.tensors() if tensor.requires_grad] if torch.is_grad_enabled() else ()
+        tensors = [tensor for tensor in func.tensors() if tensor.requires_grad] if recorded else ()
         return made(Wanted(tensors, tensors))
     alone = made(Wanted())
     with hooks.apart():
         value = alone.tried(s0, y0)
         start = value.detach()
-        if not torch.is_grad_enabled():
+        if not recorded:
             return made(Wanted(), start=start)
         if adjoint_params is not None:
             return made(Wanted(listed_parameters(adjoint_params), None), start=start)
-        return made(wanted(func, value, lambda: alone.trial(s0, y0)), start=start)
+        return made(wanted(func, found, value, lambda: alone.trial(s0, y0)), start=start)

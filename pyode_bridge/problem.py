@@ -226,7 +226,8 @@ class Engine(Protocol):
         """Solve until something has happened, or to the end of the problem's span; raises as `solve` does.
 
         ``happened`` is asked at times that increase, several of each step, the last of which is the step's end. Once it
-        is true, it is asked between the last two times, by bisection to the resolution of the numbers.
+        is true, it is asked between the last two times, by bisection to the resolution of the numbers. A time that is
+        not later than one at which it was false tells it that the solve has begun anew.
         """
 
     def solvers(self) -> Sequence[SolverInfo]:

@@ -16,7 +16,7 @@ from pyode_bridge.errors import InputError
 from pyode_bridge.forms import Noise
 from pyode_bridge.odeint import run, values
 from pyode_bridge.preparation import Dynamic, Settings, prepare
-from pyode_bridge.state import State
+from pyode_bridge.state import State, copied
 
 # Kinds of noise, each with the solver to take where none is named.
 DEFAULT_METHODS = {"diagonal": "SOSRI", "scalar": "SOSRI", "general": "LambaEM"}
@@ -88,16 +88,16 @@ def sdeint(
     )
     prepared = prepare(_Both(drift, diffusion), y0, t, settings)
     structure, both = prepared.structure, prepared.problem.dynamics
-    parameters, complete = both.parameters, both.complete
+    wanted = both.widened().wanted  # that of the drift and the diffusion
     if structure.is_complex or both.sign < 0 or prepared.t.requires_grad:
         raise InputError("sdeint takes a real state, and increasing times that require no gradient.")
     diffusion_dynamics = (_Matrix if noise == "general" else Dynamics)(
-        diffusion, structure, parameters, 1.0, "diffusion(t, y)", complete=complete
+        diffusion, structure, wanted, 1.0, "diffusion(t, y)"
     )
     start = diffusion_dynamics(prepared.problem.t[0].item(), prepared.problem.y0.clone())
     problem = replace(
         prepared.problem,
-        dynamics=Dynamics(drift, structure, parameters, 1.0, complete=complete),
+        dynamics=Dynamics(drift, structure, wanted, 1.0),
         form=Noise(diffusion_dynamics, noise, len(start) // structure.size, _seed(seed)),
     )
     ys, _ = run(replace(prepared, problem=problem))
@@ -113,7 +113,7 @@ class _Both(nn.Module):
         self.diffusion = diffusion
 
     def forward(self, t: Tensor, y: Any) -> Any:
-        drift, diffusion = self.drift(t, y), self.diffusion(t, y)
+        drift, diffusion = self.drift(t.clone(), copied(y)), self.diffusion(t, y)
         touched = 0 * sum(leaf.sum() for leaf in _tensors(diffusion))
         if isinstance(drift, Mapping):
             return {key: leaf + touched for key, leaf in drift.items()}

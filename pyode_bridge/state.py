@@ -119,12 +119,7 @@ class Structure:
 
     def unpack_copy(self, flat: Tensor) -> State:
         """`unpack` to memory of its own, so that whoever gets the state may change it in place; differentiable."""
-        state = self.unpack(flat)
-        if isinstance(state, Tensor):
-            return state.clone()
-        if isinstance(state, dict):
-            return {key: leaf.clone() for key, leaf in state.items()}
-        return tuple(leaf.clone() for leaf in state)
+        return copied(self.unpack(flat))
 
     def mismatch(self, state: Any) -> str | None:
         """What is wrong with ``state`` as a state of this structure, or None."""
@@ -145,6 +140,15 @@ class Structure:
 @functools.lru_cache(maxsize=256)
 def _structure_of_tensor(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Structure:
     return Structure(None, False, (shape,), dtype.is_complex, REAL_DTYPES[dtype], device)
+
+
+def copied(state: State) -> State:
+    """The same in memory of its own; differentiable."""
+    if isinstance(state, Tensor):
+        return state.clone()
+    if isinstance(state, dict):
+        return {key: leaf.clone() for key, leaf in state.items()}
+    return tuple(leaf.clone() for leaf in state)
 
 
 def flat_real(tensor: Tensor) -> Tensor:

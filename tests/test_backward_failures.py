@@ -95,6 +95,14 @@ def test_backsolve_of_unsuitable_dynamics_warns_of_the_mismatch(engine: str, kin
         y[-1].sum().backward()
 
 
+@pytest.mark.julia
+def test_backsolve_warns_without_an_absolute_tolerance_too() -> None:
+    settings = {"engine": "julia", "method": "Tsit5", "rtol": 1e-8, "atol": 0.0, "sensealg": "BacksolveAdjoint"}
+    y = pb.odeint(Lorenz(), torch.ones(3, dtype=DOUBLE), torch.tensor([0.0, 1.5], dtype=DOUBLE), **settings)
+    with pytest.warns(pb.GradientWarning, match="arrived at t = 0 with an error"):
+        y[-1].sum().backward()
+
+
 def network(seed: int, width: int) -> nn.Module:
     torch.manual_seed(seed)
     layers = nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Linear(width, 2)).double()

@@ -1,5 +1,10 @@
 """Many trajectories at once: each as it would be alone, with gradients, on threads where the dynamics compile."""
 
+import os
+import signal
+import threading
+import time
+
 import pytest
 import torch
 
@@ -155,3 +160,156 @@ def test_each_trajectory_is_solved_as_if_it_were_alone(method):
         sum(one.stats.nfe for one in alone),
         sum(one.stats.accepted for one in alone),
     )
+
+
+DECAY_MASS = torch.tensor([[2.0, 1.0], [0.0, 4.0]], dtype=DOUBLE)
+
+
+@pytest.mark.julia
+def test_a_mass_matrix_holds_for_each_trajectory():
+    y0 = states(3).requires_grad_()
+    rate = torch.tensor(1.3, dtype=DOUBLE, requires_grad=True)
+    sol = pb.solve_ensemble(
+        lambda t, y: -rate * y, y0, T, method="Rodas5P", engine="julia", mass_matrix=DECAY_MASS, **TIGHT
+    )
+    assert sol.lane_reason == "func was translated to Julia"
+    matrix = -rate * torch.linalg.inv(DECAY_MASS)
+    exact = torch.stack([y0 @ torch.linalg.matrix_exp(matrix * time).mT for time in T])
+    torch.testing.assert_close(sol.y, exact, rtol=1e-6, atol=1e-8)
+    weights = torch.linspace(1, 2, exact.numel(), dtype=DOUBLE).view(exact.shape)
+    found = torch.autograd.grad((sol.y * weights).sum(), (y0, rate))
+    true = torch.autograd.grad((exact * weights).sum(), (y0, rate))
+    for grad, expected in zip(found, true, strict=True):
+        torch.testing.assert_close(grad, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.julia
+def test_a_singular_mass_matrix_makes_each_trajectory_a_dae():
+    y0 = torch.tensor([[1.0, 0.5], [2.0, 1.0]], dtype=DOUBLE)
+    mass = torch.diag(torch.tensor([1.0, 0.0], dtype=DOUBLE))
+    sol = pb.solve_ensemble(
+        lambda t, y: torch.stack([y[1] - 2 * y[0], y[1] - 0.5 * y[0]]),
+        y0,
+        T,
+        method="Rodas5P",
+        engine="julia",
+        lane="compiled",
+        mass_matrix=mass,
+        **TIGHT,
+    )
+    torch.testing.assert_close(sol.y, y0 * torch.exp(-1.5 * T)[:, None, None], rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.julia
+def test_what_calls_python_is_solved_one_after_another_and_says_so(monkeypatch):
+    threads = set()
+
+    def negative(t, y):
+        threads.add(threading.get_ident())
+        return bool((y < 0).any())
+
+    func, y0 = Logistic(), states(3)
+    for given, why in (
+        ({"options": {"isoutofdomain": negative}}, "isoutofdomain is evaluated in Python"),
+        ({"options": {"unstable_check": negative}}, "unstable_check is evaluated in Python"),
+        ({"jac_sparsity": torch.eye(2), "method": "Rodas5P"}, "jac_sparsity is evaluated in Python"),
+    ):
+        settings = {"method": "Tsit5", "engine": "julia", **TIGHT, **given}
+        with torch.no_grad():
+            sol = pb.solve_ensemble(func, y0, T, **settings)
+        assert sol.lane_reason.endswith(f"solved one after another, because {why}")
+        torch.testing.assert_close(sol.y, func.exact(y0, T), rtol=1e-6, atol=1e-7)
+        with pytest.raises(pb.UnsupportedError, match=f"lane='compiled' cannot serve this ensemble, because {why}"):
+            pb.solve_ensemble(func, y0, T, lane="compiled", **settings)
+    assert threads == {threading.get_ident()}
+
+
+@pytest.mark.julia
+def test_a_jacobian_that_is_not_translated_is_each_trajectorys_own(monkeypatch):
+    monkeypatch.setattr("pyode_bridge.compiled.functions.LARGEST_JACOBIAN", 3)
+    rates = torch.tensor([[1.0], [900.0]], dtype=DOUBLE)
+    y0 = torch.linspace(0.5, 1.0, 10, dtype=DOUBLE).view(2, 5)
+    settings = {"method": "Rodas5P", "engine": "julia", **TIGHT}
+    sol = pb.solve_ensemble(lambda t, y, p: -p * y * (1 + 0 * y.sum()), y0, T, rates, **settings)
+    assert "its Jacobian is not translated" in sol.lane_reason
+    torch.testing.assert_close(sol.y, y0 * torch.exp(-rates * T[:, None, None]), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.julia
+def test_gradients_reach_the_times():
+    t, y0 = T.clone().requires_grad_(), states(2)
+    sol = pb.solve_ensemble(Logistic(), y0, t, method="Tsit5", engine="julia", **TIGHT)
+    (found,) = torch.autograd.grad(sol.y[-1].sum(), t)
+    (true,) = torch.autograd.grad(Logistic().exact(y0, t)[-1].sum(), t)
+    torch.testing.assert_close(found, true, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.julia
+def test_gradients_of_dynamics_without_parameters():
+    y0 = states(3).requires_grad_()
+    sol = pb.solve_ensemble(lambda t, y: -y, y0, T, method="Tsit5", engine="julia", lane="compiled", **TIGHT)
+    (found,) = torch.autograd.grad(sol.y[-1].sum(), y0)
+    torch.testing.assert_close(found, torch.exp(-T[-1]).expand(3, 2), rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.julia
+def test_an_error_of_julias_arrives_in_its_own_words():
+    with pytest.raises(pb.BridgeError, match="mass") as caught:
+        pb.solve_ensemble(lambda t, y: -y, states(9), T, method="Tsit5", engine="julia", mass_matrix=DECAY_MASS)
+    assert "TaskFailed" not in str(caught.value)
+
+
+def hours(count):
+    """Solves of which each alone would take hours."""
+    pb.solve_ensemble(
+        lambda t, y: -torch.sin(1000 * t) * y,
+        torch.ones(count, 1, dtype=DOUBLE),
+        1e6 * T,
+        method="Tsit5",
+        engine="julia",
+        lane="compiled",
+        options={"maxiters": 10**9},
+        progress=True,
+    )
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("count", [1, 40])
+def test_ctrl_c_ends_an_ensemble_within_a_trajectory(count, capsys):
+    solve = lambda: pb.solve_ensemble(lambda t, y: -y, states(2), T, method="Tsit5", engine="julia", lane="compiled")  # noqa: E731
+    solve()  # compiles
+    for _ in range(2):  # the first may compile
+        timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            hours(count)
+        timer.join()
+        began = time.perf_counter()
+    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        hours(count)
+    assert time.perf_counter() - began < 1.5
+    solve()
+
+
+@pytest.mark.julia
+def test_compiled_functions_are_looked_at_now_and_then():
+    from juliacall import Main
+
+    # 250 calls, of which every hundredth looks: a look at each would cost more than small dynamics.
+    looks = Main.seval("""
+    let env = zeros(Int, 20), K = PyODEBridge.Kernels, calls = 0
+        env[K.TICK] = Int(@cfunction(PyODEBridge.stopping, Cint, (Cdouble,)))
+        env[K.LEFT] = 1
+        GC.@preserve env begin
+            for _ in 1:250
+                before = env[K.LEFT]
+                K.begin_call(pointer(env), 6, 0.0) || error("stopped")
+                calls += env[K.LEFT] > before
+            end
+        end
+        calls
+    end
+    """)
+    assert looks == 3

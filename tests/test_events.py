@@ -363,3 +363,14 @@ def test_a_stiff_solver_finds_events() -> None:
         atol=1e-10,
     )
     assert found.events[0].t.item() == pytest.approx(math.log(2), abs=1e-6)
+
+
+@pytest.mark.julia
+def test_fixed_steps_find_events_if_they_have_a_length() -> None:
+    y0, t = torch.ones(1, dtype=DOUBLE), torch.tensor([0.0, 4.0], dtype=DOUBLE)
+    solver = {"engine": "julia", "method": "rk4"}
+    event = pb.Event(lambda t, y: y[0] - 0.1, terminal=True)
+    with pytest.raises(pb.UnsupportedError, match=r"RK4 takes fixed steps.*'dt'"):
+        pb.solve_events(lambda t, y: -y, y0, t, [event], **solver)
+    found = pb.solve_events(lambda t, y: -y, y0, t, [event], options={"dt": 0.1}, **solver)
+    assert found.events[0].t.item() == pytest.approx(math.log(10), abs=1e-5)

@@ -66,6 +66,12 @@ def uses_a_global(_t: Tensor, y: Tensor) -> Tensor:
     return -GLOBAL * y
 
 
+def differentiates_itself(_t: Tensor, y: Tensor) -> Tensor:
+    with torch.enable_grad():
+        (slope,) = torch.autograd.grad(y.requires_grad_().square().sum(), y, create_graph=True)
+        return -slope / 2
+
+
 def few_threads() -> None:
     torch.set_num_threads(1)
 
@@ -179,6 +185,12 @@ def test_a_function_that_cannot_be_pickled_is_refused(executor: Executor) -> Non
 def test_a_tensor_that_a_gradient_would_not_reach_is_refused(executor: Executor) -> None:
     with pytest.raises(pb.InputError, match=r"uses a tensor of shape \(\) that requires a gradient and is no part"):
         pb.solve_ensemble(uses_a_global, torch.ones(2, 1, dtype=DOUBLE), T, executor=executor)
+
+
+def test_a_state_that_is_made_to_require_gradients_is_no_such_tensor(executor: Executor) -> None:
+    y0 = torch.ones(2, 1, dtype=DOUBLE)
+    sol = pb.solve_ensemble(differentiates_itself, y0, T, executor=executor, method="dopri5", engine="embedded")
+    torch.testing.assert_close(sol.y[-1], y0 * torch.exp(T[0] - T[-1]), rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize(("given", "message"), [({"executor": 2}, "executor is a int"), ({"chunk_size": 0}, "is 0;")])

@@ -67,6 +67,23 @@ def test_values_and_gradients_are_those_of_the_same_dynamics_in_torch(source, me
     assert (sol.lane, sol.lane_reason) == ("compiled", "func is written in Julia")
 
 
+WITH_DEFAULT = [RETURNING.replace("(u, p, t)", "(u, p, t, k = 1.0)"), WRITING.replace("p, t)", "p, t = 0.0)")]
+
+
+@julia
+@pytest.mark.parametrize("source", WITH_DEFAULT)
+def test_a_last_argument_may_have_a_default(source):
+    p, q = parameters(), parameters()
+    assert_like_torch(JuliaDynamics(source, p), in_torch(q), tensors=[p], others=[q])
+
+
+@julia
+def test_a_derivative_that_is_not_written_is_no_number():
+    func = JuliaDynamics("(du, u, p, t) -> (du = -u)")  # binds another array to the name
+    with pytest.raises(pb.SolverError, match="NaN"):
+        pb.odeint(func, Y0, T, **TIGHT)
+
+
 @julia
 @pytest.mark.parametrize("source", [RETURNING, WRITING])
 def test_times_may_decrease(source):

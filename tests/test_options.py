@@ -28,6 +28,7 @@ T = torch.tensor([0.0, 0.5, 2.0], dtype=DOUBLE)
         ({"isoutofdomain": True}, "function of t and y"),
         ({"adaptive": 1}, "True or False"),
         ({"maxiters": math.inf}, "positive whole number"),
+        ({"dtmin": 0.2, "dtmax": 0.1}, "dtmin 0.2 above dtmax 0.1"),
     ],
 )
 def test_unusable_options_are_refused(engine: str, options: dict[str, Any], message: str) -> None:
@@ -39,6 +40,58 @@ def test_unusable_options_are_refused(engine: str, options: dict[str, Any], mess
 def test_the_embedded_engine_names_the_options_it_lacks(options: dict[str, Any]) -> None:
     with pytest.raises(pb.UnsupportedError, match=next(iter(options)) + ".*pyode_bridge install"):
         pb.odeint(Logistic(), Y0, T, engine="embedded", options=options)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "refused"),
+    [
+        ("RK4", {"adaptive": False, "dtmax": 0.1}, "dtmax with RK4"),
+        ("Euler", {"dt": 0.1, "dtmin": 0.1}, "dtmin with Euler"),
+        ("Euler", {"dt": 0.1, "adaptive": True}, "adaptive=True with Euler"),
+        ("RadauIIA5", {"dtmin": 0.1}, "dtmin with RadauIIA5"),
+        ("rk4", {"adaptive": True}, "write method='RK4'"),
+    ],
+)
+def test_the_embedded_solvers_refuse_options_that_they_would_drop(
+    method: str, options: dict[str, Any], refused: str
+) -> None:
+    with pytest.raises(pb.UnsupportedError, match=refused):
+        pb.odeint(Logistic(), Y0, T, engine="embedded", method=method, options=options)
+
+
+def test_options_of_the_forward_solve_alone_are_refused_for_the_backward_solve(engine: str) -> None:
+    for options in ({"tstops": [1.0]}, {"isoutofdomain": lambda t, y: False}, {"unstable_check": lambda t, y: False}):
+        with pytest.raises(pb.UnsupportedError, match=f"adjoint_options has {next(iter(options))}"):
+            pb.odeint(Logistic(), Y0, T, engine=engine, method="DP5", adjoint_options=options)
+
+
+@pytest.mark.parametrize(
+    "given", [{"adjoint_method": "RK4"}, {"adjoint_rtol": 1e-3}, {"adjoint_atol": 1e-3}, {"adjoint_options": {"dt": 1}}]
+)
+def test_a_gradient_without_a_backward_solve_takes_no_settings_of_one(given: dict[str, Any]) -> None:
+    with pytest.raises(pb.UnsupportedError, match=next(iter(given)) + " say how to solve backwards"):
+        pb.odeint(Logistic(), Y0, T, engine="embedded", sensealg="TorchAdjoint", **given)
+
+
+def test_arguments_that_a_function_would_drop_are_refused() -> None:
+    event = pb.Event(lambda t, y: y[0] - 1)
+    with pytest.raises(pb.InputError, match="solve_events has no argument 'dense'"):
+        pb.solve_events(Logistic(), Y0, T, [event], dense=True)
+    with pytest.raises(pb.InputError, match="solve_ensemble has no argument 'dense'"):
+        pb.solve_ensemble(Logistic(), Y0[None], T, dense=True)
+    with pytest.raises(pb.InputError, match=r"odeint_event has no argument 'metod'.*Did you mean method"):
+        pb.odeint_event(Logistic(), Y0, T[0], event_fn=event.condition, metod="DP5")
+
+
+def test_a_first_step_beyond_the_span_is_cut() -> None:
+    y = pb.odeint(Logistic(), Y0, T, engine="embedded", method="RadauIIA5", options={"dt": 10.0})
+    torch.testing.assert_close(y, Logistic().exact(Y0, T), rtol=1e-5, atol=1e-5)
+
+
+def test_fixed_steps_from_time_to_time_count_too() -> None:
+    t = torch.linspace(0.0, 1.0, 12, dtype=DOUBLE)
+    with pytest.raises(pb.SolverError, match="MaxIters"):
+        pb.odeint(Logistic(), Y0, t, method="rk4", options={"maxiters": 10}, engine="embedded")
 
 
 @pytest.mark.parametrize("backward", [False, True])

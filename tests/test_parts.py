@@ -257,3 +257,60 @@ def test_a_quasilinear_equation_needs_a_square_matrix_and_one_tensor() -> None:
         pb.odeint(pb.Quasilinear(lambda t, y: torch.eye(3, dtype=DOUBLE)), Q0, T, engine="embedded")
     with pytest.raises(pb.InputError, match="one real tensor"):
         pb.odeint(pb.Quasilinear(lambda t, y: TURN), (Q0, V0), T, engine="embedded")
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize(
+    ("func", "method", "options"),
+    [
+        (pb.Split(lambda t, y: -y, lambda t, y: 0 * y), "KenCarp4", {}),
+        (pb.Split(-torch.eye(2, dtype=DOUBLE), lambda t, y: 0 * y), "ETDRK4", {"dt": 0.1}),
+        (pb.Quasilinear(lambda t, y: -torch.eye(2, dtype=DOUBLE)), "MagnusGL6", {"dt": 0.1}),
+        (pb.SecondOrder(lambda t, q, v: -q - 2 * v), "DPRKN6FM", {}),
+        (pb.Partitioned(lambda t, q, p: -q, lambda t, q, p: -p), "McAte5", {"dt": 0.1}),
+    ],
+)
+def test_solvers_of_parts_refuse_what_they_would_drop_and_others_take_it(
+    func: torch.nn.Module, method: str, options: dict[str, float]
+) -> None:
+    in_halves = isinstance(func, pb.Partitioned)
+    y0 = torch.tensor([1.0, 2.0], dtype=DOUBLE)
+    start = (y0[:1], y0[1:]) if in_halves else y0
+    t = torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    mass = torch.diag(torch.tensor([2.0, 4.0], dtype=DOUBLE))
+    for given in ({"mass_matrix": mass}, {"jac_sparsity": torch.ones(2, 2)}):
+        with pytest.raises(pb.UnsupportedError, match="neither mass_matrix nor jac_sparsity"):
+            pb.odeint(func, start, t, method=method, options=options, engine="julia", **given)
+    whole = pb.odeint(func, start, t, method="Rodas5P", engine="julia", mass_matrix=mass, rtol=1e-9, atol=1e-10)
+    matrix = (
+        torch.tensor([[0.0, 1.0], [-1.0, -2.0]], dtype=DOUBLE) if isinstance(func, pb.SecondOrder) else -torch.eye(2)
+    )
+    exact = torch.linalg.matrix_exp(torch.linalg.inv(mass) @ matrix.to(DOUBLE)) @ y0
+    last = torch.cat([half[-1] for half in whole]) if in_halves else whole[-1]
+    torch.testing.assert_close(last, exact, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["KahanLi8", "DPRKN6FM"])
+def test_predicates_of_solvers_of_halves_see_the_whole_state(method: str) -> None:
+    seen: list[float] = []
+
+    def fast(t: Tensor, state: tuple[Tensor, Tensor]) -> bool:
+        seen.append(float(state[0]) ** 2 + float(state[1]) ** 2)
+        return float(t) > 0.5
+
+    spring = pb.SecondOrder(lambda t, q, v: -q)
+    start, t = (torch.ones(1, dtype=DOUBLE), torch.zeros(1, dtype=DOUBLE)), torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    with pytest.raises(pb.SolverError) as caught:
+        pb.odeint(spring, start, t, method=method, engine="julia", options={"dt": 0.1, "unstable_check": fast})
+    assert caught.value.retcode == "Unstable"
+    assert seen == pytest.approx([1.0] * len(seen), rel=1e-5)
+
+
+@pytest.mark.julia
+def test_progress_of_parts_is_told_on_the_way(capsys: pytest.CaptureFixture[str]) -> None:
+    parts = pb.Split(lambda t, y: -y, lambda t, y: torch.sin(50 * t) * y)
+    y0, t = torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 10.0], dtype=DOUBLE)
+    pb.odeint(parts, y0, t, method="KenCarp4", engine="julia", progress=True)
+    shown = {part.split("%")[0].split()[-1] for part in capsys.readouterr().err.split("\r") if "%" in part}
+    assert len(shown) > 5

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import io
+import pickle
+
 import pytest
 import torch
 from torch import Tensor
@@ -153,3 +157,42 @@ def test_no_grad_keeps_nothing_for_a_backward_pass(engine: str) -> None:
         solution = pb.solve(problem, torch.ones(2, dtype=DOUBLE), t, engine=engine)
     assert not solution.y.requires_grad
     assert solution.trajectory.pullback is None
+
+
+def saved(solution: pb.Solution) -> pb.Solution:
+    file = io.BytesIO()
+    torch.save(solution, file)
+    file.seek(0)
+    found: pb.Solution = torch.load(file, weights_only=False)
+    return found
+
+
+TRAVELS = {
+    "torch.save": saved,
+    "pickle": lambda solution: pickle.loads(pickle.dumps(solution)),
+    "deepcopy": copy.deepcopy,
+}
+
+
+@pytest.mark.parametrize("way", TRAVELS)
+def test_a_solution_travels_without_its_solver(engine: str, way: str) -> None:
+    problem, dense = Logistic(), engine == "julia"
+    y0 = (torch.ones(2, dtype=DOUBLE), torch.ones((), dtype=DOUBLE))
+    t = torch.linspace(0, 1, 3, dtype=DOUBLE)
+    func = lambda t, y: (problem(t, y[0]), -y[1])  # noqa: E731
+    solution = pb.solve(func, y0, t, engine=engine, method="dopri5", dense=dense)
+    solution.y[0].sum().backward(retain_graph=True)
+    found = TRAVELS[way](solution)
+    assert not any(part.requires_grad for part in found.y)
+    for mine, theirs in zip((*found.y, found.t), (*solution.y, solution.t), strict=True):
+        assert torch.equal(mine, theirs)
+    for name in ("stats", "adjoint_stats", "retcode", "engine", "algorithm", "lane", "lane_reason", "sensealg",
+                 "sensealg_reason"):  # fmt: skip
+        assert getattr(found, name) == getattr(solution, name)
+    assert repr(found) == repr(solution)
+    with pytest.raises(pb.UnsupportedError, match="stayed behind" if dense else "dense=True"):
+        found(0.3)
+    with pytest.raises(pb.UnsupportedError, match="stayed behind" if dense else "dense=True"):
+        _ = found.steps
+    solution.y[1].sum().backward()  # the one that was solved for is as it was
+    assert copy.copy(solution) is solution

@@ -77,6 +77,8 @@ function solve_options(control::StepControl, alg, t::Vector{Float64})
     end
     steps_by_times = fixed && control.dt === nothing
     steps_by_times && (options[:dt] = maximum(diff(t)))
+    isempty(control.tstops) || OrdinaryDiffEqCore.isdtchangeable(alg) ||
+        refuse_option(:tstops, alg, "takes steps of one length")
     tstops = steps_by_times ? vcat(t, control.tstops) : control.tstops
     isempty(tstops) || (options[:tstops] = tstops)
     return options
@@ -92,19 +94,27 @@ refuse_option(key, alg, why) = throw(
 )
 
 """
-A logger that says nothing, since a failed solve is reported by its return code, but does not let a solver drop what it
-was told: packages beside OrdinaryDiffEq's only warn that they ignore an option.
+Hears which options a solver says that it ignores: packages beside OrdinaryDiffEq's only warn. All else that is logged is
+dropped, since a failed solve is reported by its return code.
 """
-struct Refusing <: AbstractLogger end
+struct Listening <: AbstractLogger
+    ignored::Vector{String}
+end
 
-Logging.min_enabled_level(::Refusing) = Logging.Warn
-Logging.shouldlog(::Refusing, arguments...) = true
-Logging.catch_exceptions(::Refusing) = false
+Logging.min_enabled_level(::Listening) = Logging.Warn
+Logging.shouldlog(::Listening, arguments...) = true
 
-function Logging.handle_message(::Refusing, level, message, arguments...; keywords...)
-    found = match(r"^The (\w+) argument is ignored by (\w+)", string(message))
-    found === nothing && return nothing
-    name = get(OPTION_NAMES, Symbol(found[1]), nothing)
-    name === nothing || throw(UnsupportedError("$(found[2]) does not take the option $name; leave it out."))
+function Logging.handle_message(logger::Listening, level, message, arguments...; keywords...)
+    found = match(r"^The (\w+) argument is ignored by ", string(message))
+    name = found === nothing ? nothing : get(OPTION_NAMES, Symbol(found[1]), nothing)
+    name === nothing || push!(logger.ignored, name)
     return nothing
+end
+
+"""Call `solve` without a word on the terminal, and refuse what it ignored."""
+function quietly(solve)
+    logger = Listening(String[])
+    solved = with_logger(solve, logger)
+    isempty(logger.ignored) && return solved
+    throw(UnsupportedError("This solver takes no $(join(unique(logger.ignored), ", ")) in its options; leave it out."))
 end

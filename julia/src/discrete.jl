@@ -26,7 +26,17 @@ const TABLEAUS = Dict{Type, Tableau}()
 The tableau of a solver, read off one of its steps: the derivative that stage `i` is given is the `i`-th unit vector, so
 that the state of a later stage shows with which weights the stages so far are in it.
 """
-tableau(alg) = @lock LOOKING get!(() -> probed_tableau(alg), TABLEAUS, typeof(alg))
+function tableau(alg)
+    takes_duals(alg) || refuse_tableau(alg) # the others ask for more than values of the dynamics
+    return @lock LOOKING get!(() -> probed_tableau(alg), TABLEAUS, typeof(alg))
+end
+
+refuse_tableau(alg) = throw(
+    UnsupportedError(
+        "DiscreteAdjoint goes through the stages of explicit Runge-Kutta methods, and $(nameof(typeof(alg))) is none; " *
+            "choose InterpolatingAdjoint or GaussAdjoint."
+    )
+)
 
 function probed_tableau(alg)
     states, times = Vector{Float64}[], Float64[]
@@ -44,19 +54,20 @@ function probed_tableau(alg)
     b = copy(integrator.u)
     stages = findlast(!iszero, b)
     A = permutedims(reduce(hcat, states[1:something(stages, 1)]))
-    if stages === nothing || !is_explicit(A, stages) || !(sum(b) ≈ 1)
-        throw(
-            UnsupportedError(
-                "DiscreteAdjoint goes through the stages of explicit Runge-Kutta methods, and $(nameof(typeof(alg))) " *
-                    "is none; choose InterpolatingAdjoint or GaussAdjoint."
-            )
-        )
-    end
+    stages !== nothing && is_explicit(A, stages) && sum(b) ≈ 1 || refuse_tableau(alg)
     return Tableau(A[:, 1:stages], b[1:stages], times[1:stages])
 end
 
 """Whether each stage needs those before it alone."""
 is_explicit(A, stages) = all(iszero(A[i, j]) for i in 1:stages for j in i:size(A, 2))
+
+function forward_algorithm(equation::Ordinary, alg, ::DiscreteAdjoint, control)
+    equation.f.mass_matrix === I || throw(
+        UnsupportedError("DiscreteAdjoint takes no mass_matrix; choose InterpolatingAdjoint.")
+    )
+    tableau(alg)
+    return alg
+end
 
 """Memory for the stages of one step, and for their adjoints."""
 struct Stages{T}

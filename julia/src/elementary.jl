@@ -12,7 +12,7 @@ module Elementary
 using Core.Intrinsics: sqrt_llvm
 
 export exp, exp2, expm1, log, log2, log10, log1p, sin, cos, quick_sin, quick_cos, is_reducible, tanh, sigmoid, softplus,
-    erf, sqrt
+    erf, erfc, erfcx, ndtr, log_ndtr, sqrt
 
 const Floating = Union{Float32, Float64}
 
@@ -337,46 +337,6 @@ end
 """Where it is not finite, Base throws."""
 @noinline far(f::F, x::T) where {F, T} = isfinite(x) ? f(x) : T(NaN)
 
-# The error function: a polynomial below one, and 1 - e^(-x^2) erfcx(x) from there to where it rounds to one.
-
-# erf(x) / x - 1 by x^2 on [0, 1]: degree 11, relative 2^-56; degree 6, 2^-29.
-@inline erf_series(z::Float64) = evalpoly(
-    z, (
-        0.12837916709551257, -0.3761263890318352, 0.11283791670944185, -0.026866170643111465,
-        0.00522397760611844, -0.0008548325929313305, 0.00012055293576889376, -1.4924712302285218e-5,
-        1.644713158008276e-6, -1.6206313859999103e-7, 1.3710980952796773e-8, -7.779469688196642e-10,
-    )
-)
-@inline erf_series(z::Float32) = evalpoly(
-    z, (
-        0.12837917f0, -0.37612626f0, 0.112835854f0, -0.026853811f0, 0.0051883277f0, -0.0008010193f0, 7.853859f-5,
-    )
-)
-
-# e^(x^2) erfc(x) by (x - c) / (x + c). Error, times e^(-x^2): on [1, 6], c = 2.5, degree 11, 2^-56; on [1, 4], c = 2,
-# degree 5, 2^-34.
-@inline erfcx_far(a::Float64) = evalpoly(
-    (a - 2.5) / (a + 2.5), (
-        0.21080636406114245, -0.3717367339492595, 0.25171319321186897, -0.12503305235398712, 0.039922540461691455,
-        -0.003993689579658229, -0.00264235500655069, 0.0008755215182830784, 0.00022549340520549847,
-        -0.00013881770637921593, -5.3275348501578514e-5, -9.54680203425626e-7,
-    )
-)
-@inline erfcx_far(a::Float32) = evalpoly(
-    (a - 2.0f0) / (a + 2.0f0), (
-        0.25539568f0, -0.42718586f0, 0.24165727f0, -0.078986906f0, 0.0037297388f0, 0.0072125504f0,
-    )
-)
-
-@inline erf_limit(::Type{Float64}) = 6.0
-@inline erf_limit(::Type{Float32}) = 4.0f0
-
-@inline function erf(x::T) where {T <: Floating}
-    a = clamped(abs(x), zero(T), erf_limit(T))
-    z = a * a
-    n, q = reduced_exp(-z)
-    far = one(T) - (one(T) + q) * power_of_two(n) * erfcx_far(a)
-    return copysign(ifelse(a < one(T), muladd(a, erf_series(z), a), far), x)
-end
+include("error_functions.jl")
 
 end

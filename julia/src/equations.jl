@@ -55,7 +55,7 @@ function flatten!(flat, ::Partitioned, u)
 end
 
 """A state in halves is asked about as the flat one."""
-function (predicate::Predicate)(u::AbstractVector, p, t)
+function (predicate::Predicate)(u::AbstractArray, p, t)
     v, q = u.x
     return predicate(vcat(q, v), p, t)
 end

@@ -49,6 +49,12 @@ function solve_until(
         equation::Equation, happened::Predicate, looks, u0::Vector{T}, t0::Float64, t1::Float64, alg;
         abstol, reltol, control::StepControl
     ) where {T}
+    has_fixed_steps(control, alg) && control.dt === nothing && throw(
+        UnsupportedError(
+            "$(nameof(typeof(alg))) takes fixed steps, and the way to an event has no length to divide: give " *
+                "options={'dt': ...}."
+        )
+    )
     looking = Looking(happened, looks, similar(u0))
     callback = DiscreteCallback(looking, SciMLBase.terminate!; save_positions = (false, false))
     return quietly() do

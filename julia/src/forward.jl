@@ -107,5 +107,3 @@ end
 
 """The solver's state at `t[i]`: a solution that is not dense holds these alone."""
 state_at(sol, t, i) = sol.dense ? sol(t[i]) : sol.u[i]
-
-quietly(f) = with_logger(f, Refusing())

@@ -20,14 +20,15 @@ function Mismatch{T}(sol, t::Vector{Float64}, abstol, reltol) where {T}
     return Mismatch{T}(t[1:(end - 1)], values, abstol, reltol, t[1], 0, 0)
 end
 
-allowed(found::Mismatch, size) = found.abstol + found.reltol * size
+"""How many tolerances an error is; none is no number of them, where there is no tolerance either."""
+excess(found::Mismatch, error, size) = iszero(error) ? error : error / (found.abstol + found.reltol * size)
 
 function (found::Mismatch)(integrator)
     value = found.values[searchsortedfirst(found.times, integrator.t)]
     u = integrator.u # the state comes last in it
     error = maximum(abs, view(u, (length(u) - length(value) + 1):length(u)) - value)
     size = maximum(abs, value)
-    if error / allowed(found, size) > found.error / allowed(found, found.size)
+    if excess(found, error, size) > excess(found, found.error, found.size)
         found.t, found.error, found.size = integrator.t, error, size
     end
     return nothing

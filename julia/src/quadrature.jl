@@ -4,10 +4,11 @@
 # adjoint variable, and may not see what it is multiplied by. SciMLSensitivity takes a rule without an error estimate, or
 # one with a fixed tolerance; here each step is cut in halves until the estimate is within the tolerances asked for.
 
-# Gauss's rule of 2 points and Kronrod's extension of it to 5, on [-1, 1], without the point in the middle.
-const NODES = (sqrt(6 / 7), sqrt(1 / 3))
-const KRONROD_WEIGHTS = (98 / 495, 27 / 55)
-const MIDDLE_WEIGHT = 28 / 45
+# Lobatto's rule of 5 points on [-1, 1], with Simpson's on three of these. Both have the ends among their points, so that a
+# jump anywhere in between is seen: rules without, as Gauss's and Kronrod's are, know nothing of what is next to the ends.
+const INNER = sqrt(3 / 7)
+const LOBATTO_MIDDLE, LOBATTO_INNER, LOBATTO_END = 32 / 45, 49 / 90, 1 / 10
+const SIMPSON_MIDDLE, SIMPSON_END = 4 / 3, 1 / 3
 
 const SHORTEST = 16 # units in the last place of a time: pieces are not cut further
 const ROUNDING = 64 # of a piece's value: what no rule can do better than
@@ -28,8 +29,8 @@ struct Quadrature{I, T}
     total::Vector{T}
     λ::Vector{T}
     value::Vector{T}
-    kronrod::Vector{T}
-    gauss::Vector{T}
+    fine::Vector{T} # Lobatto's rule
+    coarse::Vector{T} # Simpson's
     absolute::Vector{T} # the integral of the absolute value
     pending::Vector{NTuple{2, Float64}}
 end
@@ -53,14 +54,14 @@ function (quadrature::Quadrature)(integrator)
 end
 
 function add!(quadrature::Quadrature, integrator, from::Float64, to::Float64)
-    (; pending, total, kronrod, knots) = quadrature
+    (; pending, total, fine, knots) = quadrature
     cut_at_knots!(pending, knots, from, to)
     while !isempty(pending)
         from, to = pop!(pending)
         estimate!(quadrature, integrator, from, to)
         middle = (from + to) / 2
         if abs(to - from) <= SHORTEST * eps(max(abs(from), abs(to))) || is_accurate(quadrature)
-            total .+= kronrod
+            total .+= fine
         else
             push!(pending, (middle, to), (from, middle))
         end
@@ -82,40 +83,40 @@ function cut_at_knots!(pending, knots, from, to)
 end
 
 """Both rules, and the integral of the absolute value, over a piece."""
-function estimate!(quadrature::Quadrature{I, T}, integrator, from, to) where {I, T}
-    (; integrand, λ, value, kronrod, gauss, absolute) = quadrature
+function estimate!(quadrature::Quadrature, integrator, from, to)
+    (; fine, coarse, absolute) = quadrature
     middle, half = (from + to) / 2, (to - from) / 2
-    function evaluate!(node)
-        t = middle + half * node
-        integrator(λ, t)
-        integrand(value, t, λ)
-        return nothing
-    end
-    evaluate!(0.0)
-    kronrod .= T(half * MIDDLE_WEIGHT) .* value
-    absolute .= abs.(kronrod)
-    gauss .= 0
-    for (node, weight) in zip(NODES, KRONROD_WEIGHTS), side in (-1, 1)
-        evaluate!(side * node)
-        kronrod .+= T(half * weight) .* value
-        absolute .+= T(abs(half) * weight) .* abs.(value)
-        node === last(NODES) && (gauss .+= T(half) .* value)
+    foreach(values -> fill!(values, 0), (fine, coarse, absolute))
+    add_value!(quadrature, integrator, middle, half * LOBATTO_MIDDLE, half * SIMPSON_MIDDLE)
+    for side in (-1, 1)
+        add_value!(quadrature, integrator, middle + side * half * INNER, half * LOBATTO_INNER, 0.0)
+        add_value!(quadrature, integrator, side < 0 ? from : to, half * LOBATTO_END, half * SIMPSON_END)
     end
     return nothing
 end
 
+function add_value!(quadrature::Quadrature{I, T}, integrator, t, for_fine, for_coarse) where {I, T}
+    (; integrand, λ, value, fine, coarse, absolute) = quadrature
+    integrator(λ, t)
+    integrand(value, t, λ)
+    fine .+= T(for_fine) .* value
+    absolute .+= T(abs(for_fine)) .* abs.(value)
+    iszero(for_coarse) || (coarse .+= T(for_coarse) .* value)
+    return nothing
+end
+
 """
-Whether the piece is known to the tolerances, each parameter by itself. Kronrod's rule has the square of the other one's
-error, about; the power of 3/2 of ten times that is on the safe side (as in QUADPACK, Piessens et al. 1983).
+Whether the piece is known to the tolerances, each parameter by itself. Lobatto's rule has the square of Simpson's error,
+about; the power of 3/2 of ten times that is on the safe side (as in QUADPACK, Piessens et al. 1983).
 """
 function is_accurate(quadrature::Quadrature{I, T}) where {I, T}
-    (; abstol, reltol, total, kronrod, gauss, absolute) = quadrature
+    (; abstol, reltol, total, fine, coarse, absolute) = quadrature
     accurate = true
     for i in eachindex(total)
         size = absolute[i]
-        difference = abs(kronrod[i] - gauss[i])
+        difference = abs(fine[i] - coarse[i])
         error = iszero(size) ? difference : size * min(1, sqrt(10 * difference / size)^3)
-        allowed = T(SAFETY) * (abstol + reltol * max(abs(total[i]), abs(total[i] + kronrod[i])))
+        allowed = T(SAFETY) * (abstol + reltol * max(abs(total[i]), abs(total[i] + fine[i])))
         accurate &= error <= max(allowed, ROUNDING * eps(T) * size) # not where it is NaN, which ends at the shortest
     end
     return accurate

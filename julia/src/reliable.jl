@@ -17,21 +17,30 @@ meets_stiffness(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(meets_stiffnes
 """
     poor_between_steps(alg)
 
-Why values between the steps of `alg` may be far less accurate than its steps; "" where nothing is known against them. A
-cubic that the derivatives at both ends determine is worse than steps of an order above 3, and it is wrong where the
-problem is stiff, unless it was made for such.
+Why values between the steps of `alg` may be far less accurate than an adjoint needs them; "" where nothing is known against
+them. A cubic that the derivatives at both ends determine is worse than steps of an order above 3, and it is wrong where
+the problem is stiff, unless it was made for such; methods of several steps are as accurate between steps as their order,
+which changes; and stiff ones of low order follow a solution that swings with many tolerances of error.
 """
 poor_between_steps(alg) = alg isa SciMLBase.AbstractODEAlgorithm ?
     "nothing is known of the values between the steps of $(nameof(typeof(alg)))" : ""
 
 function poor_between_steps(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
+    name, order = nameof(typeof(alg)), trait(OrdinaryDiffEqCore.alg_order, alg, 5)
+    changes_order(alg) && return "the order of $name changes from step to step, and with it the error between them"
     if meets_stiffness(alg)
-        trait(OrdinaryDiffEqCore.has_stiff_interpolation, alg, false) && return ""
-        return "values between the steps of $(nameof(typeof(alg))) are wrong where the dynamics are stiff"
+        trait(OrdinaryDiffEqCore.has_stiff_interpolation, alg, false) ||
+            return "values between the steps of $name are wrong where the dynamics are stiff"
+        return order < 4 ? "values between the steps of $name are of low order" : ""
     end
-    is_partitioned(alg) || takes_operator(alg) || trait(OrdinaryDiffEqCore.alg_order, alg, 5) <= 3 && return ""
-    between_steps(alg) == HERMITE || return ""
-    return "values between the steps of $(nameof(typeof(alg))) are less accurate than its steps"
+    is_partitioned(alg) || takes_operator(alg) || order <= 3 && return ""
+    return between_steps(alg) == HERMITE ? "values between the steps of $name are less accurate than its steps" : ""
+end
+
+"""Whether its order changes from step to step: OrdinaryDiffEqCore then asks its cache, by a method of its own."""
+function changes_order(alg)
+    asks(type) = which(OrdinaryDiffEqCore.get_current_alg_order, Tuple{type, Any})
+    return asks(typeof(alg)) !== asks(OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
 end
 
 poor_between_steps(alg::OrdinaryDiffEqCore.CompositeAlgorithm) =

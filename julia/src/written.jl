@@ -59,13 +59,36 @@ function evaluated(source)
         cause = err isa LoadError ? err.error : err
         throw(WrongDynamicsError("its source does not evaluate: " * sprint(showerror, cause)))
     end
-    numbers = [method.nargs - 1 for method in methods(f)]
-    4 in numbers && return Writing(f)
-    3 in numbers && return Returning(f)
-    throw(
+    three, four = method_of(f, 3), method_of(f, 4)
+    isnothing(three) && isnothing(four) && throw(
         WrongDynamicsError(
             "the last value of its source is $(repr(f)); expected a function f(u, p, t) that returns the derivative, " *
                 "or f(du, u, p, t) that writes it."
+        )
+    )
+    return writes(three, four) ? Writing(f) : Returning(f)
+end
+
+"""The first method of `f` that takes so many arguments, or nothing."""
+function method_of(f, number)
+    found = filter(method -> method.nargs - 1 == number, collect(methods(f)))
+    return isempty(found) ? nothing : first(found)
+end
+
+"""Whether the derivative is written by a method of four arguments, rather than returned by one of three."""
+function writes(three, four)
+    isnothing(three) && return true
+    isnothing(four) && return false
+    (three.file, three.line) == (four.file, four.line) || return true
+    # One definition of which the last argument has a default: `f(u, p, t, more = 1)`, or `f(du, u, p, t = 0)`.
+    place = findfirst(==(:t), Base.method_argnames(four))
+    place == 4 && return false # the first is the function itself
+    place == 5 && return true
+    throw(
+        WrongDynamicsError(
+            "its last argument has a default, so that it takes three arguments and four, and neither the third nor " *
+                "the fourth is named t; expected a function f(u, p, t) that returns the derivative, or " *
+                "f(du, u, p, t) that writes it."
         )
     )
 end
@@ -77,7 +100,8 @@ function value!(du, dynamics, u, p, t, sign)
     return nothing
 end
 
-evaluate!(du, dynamics::Writing, u, p, t) = dynamics.f(du, u, p, t)
+# What is not written is no number.
+evaluate!(du, dynamics::Writing, u, p, t) = dynamics.f(fill!(du, NaN), u, p, t)
 evaluate!(du, dynamics::Returning, u, p, t) = fill_with!(du, checked(dynamics.f(u, p, t), u))
 
 checked(value::AbstractArray{<:Number}, u) = size(value) == size(u) ? value : refuse_value(value, u)

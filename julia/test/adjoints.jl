@@ -25,6 +25,19 @@ function gradients(name, sense; tolerance = 1.0e-10)
     return solved
 end
 
+@testset "a mismatch is the largest, in tolerances, of which there may be none" begin
+    for (abstol, reltol) in ((1.0e-6, 1.0e-6), (0.0, 1.0e-6))
+        values = [[0.0, 0.0], [10.0, 0.0], [1.0, 0.0]]
+        found = PyODEBridge.Mismatch{Float64}([0.0, 1.0, 2.0], values, abstol, reltol, 0.0, 0.0, 0.0)
+        for (t, u) in ((0.0, [0.0, 0.0]), (1.0, [10.1, 0.0]), (2.0, [1.05, 0.0]))
+            found((; t, u))
+        end
+        @test found.t == 2
+        @test found.error ≈ 0.05
+        @test found.size == 1
+    end
+end
+
 @testset "adjoints" begin
     @testset "$name, $sense" for name in ("Tsit5", "Vern7"),
             sense in (
@@ -71,7 +84,7 @@ end
     end
     @testset "the backward solver for $name" for (name, chosen) in (
             "Tsit5" => "", "DP5" => "", "Vern7" => "", "BS3" => "", "Rodas5P" => "Rodas5P", "FBDF" => "Rodas5P",
-            "Rosenbrock23" => "Rodas5P", "KenCarp4" => "Rodas5P", "ROCK4" => "Rodas5P", "RK4" => "Vern7",
+            "Rosenbrock23" => "Rodas5P", "KenCarp4" => "Rodas5P", "ROCK4" => "Rodas5P", "RK4" => "Vern7", "VCABM" => "Vern7",
             "AutoTsit5(Rosenbrock23())" => "Rodas5P", "KahanLi8" => "",
         )
         found = PyODEBridge.chosen_backward(algorithm(name), 10, false)

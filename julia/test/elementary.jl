@@ -16,9 +16,27 @@ function erf_reference(x::BigFloat)
     return 2 / sqrt(big(π)) * exp(-x^2) * total
 end
 
+"""`erfc`, with so many bits that enough are left of the difference."""
+erfc_reference(x::BigFloat) = setprecision(() -> 1 - erf_reference(BigFloat(x)), BigFloat, 1_600)
+
+"""`e^(x^2) erfc(x)`, far out by its asymptotic series (7.1.23)."""
+function erfcx_reference(x::BigFloat)
+    x < 30 && return setprecision(() -> exp(BigFloat(x)^2) * erfc_reference(x), BigFloat, 1_600)
+    total = term = one(x)
+    for n in 1:100
+        term *= -(2n - 1) / (2 * x^2)
+        total += term
+    end
+    return total / (x * sqrt(big(π)))
+end
+
+ndtr_reference(x::BigFloat) = erfc_reference(-x / sqrt(big(2))) / 2
+log_ndtr_reference(x::BigFloat) = log(ndtr_reference(x))
+
 const REFERENCES = (
     exp = exp, exp2 = exp2, expm1 = expm1, log = log, log2 = log2, log10 = log10, log1p = log1p, sin = sin, cos = cos,
-    tanh = tanh, sigmoid = x -> 1 / (1 + exp(-x)), softplus = x -> log1p(exp(x)), erf = erf_reference, sqrt = sqrt,
+    tanh = tanh, sigmoid = x -> 1 / (1 + exp(-x)), softplus = x -> log1p(exp(x)), erf = erf_reference,
+    erfc = erfc_reference, erfcx = erfcx_reference, ndtr = ndtr_reference, log_ndtr = log_ndtr_reference, sqrt = sqrt,
 )
 
 """In places of the last digit of the true value, subnormal ones and overflow included."""
@@ -53,6 +71,12 @@ elseif name === :exp2
     [points(T, T(exponent(floatmin(T)) - precision(T)), T(exponent(floatmax(T)) + 1)); points(T, -2, 2)]
 elseif name === :erf
     [points(T, -6, 6); points(T, -1.2, 1.2)]
+elseif name === :erfc
+    [points(T, -6, T === Float64 ? 27.3 : 10.1; n = 300); points(T, -1.2, 1.2; n = 100)]
+elseif name === :erfcx
+    [points(T, T === Float64 ? -26.6 : -9.3, 40; n = 300); points(T, 0, 1.0e19; n = 100); T[1.0e25, 1.0e38]]
+elseif name in (:ndtr, :log_ndtr)
+    [points(T, T === Float64 ? -38.4 : -14.1, 9; n = 300); points(T, -1.2, 1.2; n = 100)]
 else
     [points(T, log(floatmin(T)) - precision(T), log(floatmax(T)) + 1); points(T, -2, 2); points(T, -20, 20)]
 end
@@ -72,6 +96,10 @@ const LIMITS = (
     (:sigmoid, 0, 0.5), (:sigmoid, Inf, 1), (:sigmoid, -Inf, 0), (:sigmoid, -800, 0), (:sigmoid, 800, 1),
     (:softplus, Inf, Inf), (:softplus, -Inf, 0), (:softplus, 800, 800), (:softplus, -800, 0),
     (:erf, 0, 0), (:erf, -0.0, -0.0), (:erf, Inf, 1), (:erf, -Inf, -1), (:erf, 7, 1), (:erf, -7, -1),
+    (:erfc, 0, 1), (:erfc, -0.0, 1), (:erfc, Inf, 0), (:erfc, -Inf, 2), (:erfc, 30, 0), (:erfc, -30, 2),
+    (:erfcx, 0, 1), (:erfcx, -0.0, 1), (:erfcx, Inf, 0), (:erfcx, -Inf, Inf), (:erfcx, -30, Inf),
+    (:ndtr, 0, 0.5), (:ndtr, -0.0, 0.5), (:ndtr, Inf, 1), (:ndtr, -Inf, 0), (:ndtr, -50, 0), (:ndtr, 50, 1),
+    (:log_ndtr, -Inf, -Inf), (:log_ndtr, Inf, -0.0), (:log_ndtr, 50, -0.0),
     (:sqrt, 0, 0), (:sqrt, -0.0, -0.0), (:sqrt, 4, 2), (:sqrt, Inf, Inf), (:sqrt, -1, NaN), (:sqrt, -Inf, NaN),
 )
 

@@ -11,6 +11,7 @@ using Test
     include("written.jl")
     include("equations.jl")
     include("expressions.jl")
+    include("control.jl")
     include("quadrature.jl")
     include("adjoints.jl")
     include("quality.jl")

@@ -43,7 +43,25 @@ borrowed(array) = Borrowed(pointer(array), size(array))
             end
         end
 
+        @testset "a last argument may have a default: $source" for source in (
+                "(u, p, t, k = 1.0) -> [k * p.rate * u[1], u[2]]", "f(u, p, t, k = 1.0) = [k * p.rate * u[1], u[2]]",
+                "f(du, u, p, t = 0.0) = (du[1] = p.rate * u[1]; du[2] = u[2])",
+                "f(u, p, t) = [p.rate * u[1], u[2]]\nf(du, u, p, t) = (du .= f(u, p, t))",
+            )
+            du = zeros(2)
+            GC.@preserve du value!(borrowed(du), written(source), borrowed(u), p, t, 1)
+            @test du ≈ [0.7 * 2, 3]
+        end
+
+        @testset "what is not written is NaN" begin
+            du = zeros(2)
+            dynamics = written("(du, u, p, t) -> (du[1] = u[1]; du = [u[1], u[2]])")
+            GC.@preserve du value!(borrowed(du), dynamics, borrowed(u), p, t, 1)
+            @test isequal(du, [2, NaN])
+        end
+
         @testset "what is none is refused" begin
+            @test_throws WrongDynamicsError written("f(a, b, c, d = 1) = a")
             @test_throws WrongDynamicsError written("1 +")
             @test_throws WrongDynamicsError written("(u, p) -> u")
             du = zeros(2)

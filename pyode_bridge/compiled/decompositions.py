@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._decomp import core_aten_decompositions, get_decompositions
+from torch._decomp import core_aten_decompositions, decomposition_table
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pyode_bridge.compiled.convolutions import convolution, convolution_backward
 from pyode_bridge.compiled.operations import LOWERINGS
 
 aten = torch.ops.aten
-
-# By torch's own decompositions, beside those that make its core set.
-_FURTHER = (
-    aten.native_layer_norm,
-    aten.native_group_norm,
-    aten.std,
-    aten.var_mean,
-    aten.std_mean,
-    aten.logsumexp,
-    aten._softmax,
-    aten._log_softmax,
-    aten.addcmul,
-    aten.addcdiv,
-    aten.lerp,
-    aten.softplus_backward,
-    aten.elu_backward,
-    aten.silu_backward,
-    aten.leaky_relu_backward,
-    aten.gelu_backward,
-    aten.sigmoid_backward,
-    aten.tanh_backward,
-    aten.hardtanh_backward,
-    aten.threshold_backward,
-    aten.linalg_vector_norm,
-    aten.frobenius_norm,
-    aten.embedding,
-)
 
 
 def cumsum(tensor: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
@@ -56,15 +30,45 @@ def cumsum(tensor: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Ten
     return sums.movedim(-1, dim)
 
 
+def gelu_backward(grad: Tensor, input: Tensor, *, approximate: str = "none") -> Tensor:
+    """``aten.gelu_backward``; torch's adds one and nearly minus one, of which nothing is left far to the left."""
+    if approximate == "tanh":  # input * sigmoid(w)
+        scale, cubic = math.sqrt(8 / math.pi), 0.044715
+        w = scale * (input + cubic * input * input * input)
+        bend = input * (scale + 3 * scale * cubic * input * input)
+        return grad * (torch.sigmoid(w) + torch.sigmoid(w) * torch.sigmoid(-w) * bend)
+    density = torch.exp(-0.5 * input * input) * (1 / math.sqrt(2 * math.pi))
+    return grad * (0.5 * torch.erfc(-math.sqrt(0.5) * input) + input * density)
+
+
+def shrink_backward(grad: Tensor, input: Tensor, lambd: float) -> Tensor:
+    """``aten.hardshrink_backward`` and ``aten.softshrink_backward``."""
+    return torch.where(input.abs() <= lambd, 0.0, grad)
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """``aten.scatter_add``: ``aten.index_put`` with an index for each dimension."""
+    if not input.ndim:
+        return input + src
+    places: list[Tensor | None] = list(torch.meshgrid(*map(torch.arange, index.shape), indexing="ij"))
+    places[dim] = index
+    within: Tensor = src[tuple(map(slice, index.shape))]
+    return torch.index_put(input, places, within, accumulate=True)
+
+
 @functools.cache
 def table() -> dict[Any, Any]:
     """Functions that take operations apart; none for those that are translated as they are."""
     found = {
+        **decomposition_table,
         **core_aten_decompositions(),
-        **get_decompositions(_FURTHER),
         aten.convolution.default: convolution,
         aten.convolution_backward.default: convolution_backward,
         aten.cumsum.default: cumsum,
+        aten.gelu_backward.default: gelu_backward,
+        aten.hardshrink_backward.default: shrink_backward,
+        aten.softshrink_backward.default: shrink_backward,
+        aten.scatter_add.default: scatter_add,
     }
     for operation in LOWERINGS:
         found.pop(operation, None)

@@ -6,7 +6,6 @@ means the same graph, so that they stand at the same places, and the translation
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge import levels
-from pyode_bridge.compiled.reach import Reach, reach
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.reach import Reach
 from pyode_bridge.parameters import Wanted, are_entangled
 from pyode_bridge.state import Structure
 
@@ -58,12 +56,8 @@ class Familiar:
         return translations.familiar.get(self.key, (None,))[0]
 
 
-def look(func: Callable[..., Any], structure: Structure, sign: float, translations: Translations) -> Familiar | None:
-    """What is known of ``func``; None where it was not translated yet, or may depend on more than can be told."""
-    try:
-        found = reach(func)
-    except UntranslatableError:
-        return None
+def look(found: Reach, structure: Structure, sign: float, translations: Translations) -> Familiar | None:
+    """What is known of dynamics with this reach; None where they were not translated yet, or may depend on more."""
     key = _key(found, structure, sign, recorded=torch.is_grad_enabled())
     known = None if key is None else translations.familiar.get(key)
     if known is None:
@@ -75,9 +69,10 @@ def look(func: Callable[..., Any], structure: Structure, sign: float, translatio
 
 def remember(dynamics: Dynamics, found: Reach, translation: Translation, translations: Translations) -> None:
     """That dynamics with this reach are, after their trial, what was translated."""
-    if dynamics.start is None or dynamics.used is None:
+    wanted = dynamics.wanted
+    if dynamics.start is None or wanted.used is None:
         return
-    key, parameters, used = _key_of(dynamics, found), found.places(dynamics.parameters), found.places(dynamics.used)
+    key, parameters, used = _key_of(dynamics, found), found.places(wanted.parameters), found.places(wanted.used)
     if key is not None and parameters is not None and used is not None:
         translations.familiar[key] = translation, parameters, used
 
@@ -97,5 +92,5 @@ def _key(found: Reach, structure: Structure, sign: float, *, recorded: bool) -> 
     """None where the reach does not tell all that a trial would."""
     if not found.whole or levels.is_redirected():
         return None
-    wanted = tuple([recorded and (tensor.requires_grad, tensor.is_leaf) for tensor in found.tensors])
+    wanted = tuple([recorded and tensor.requires_grad and 1 + tensor.is_leaf for tensor in found.tensors])
     return found.key, structure, sign, torch.get_default_dtype(), wanted

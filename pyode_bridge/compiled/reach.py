@@ -8,13 +8,12 @@ of tensors), so a changed attribute gives another key and changed weights do not
 from __future__ import annotations
 
 import collections
-import dis
 import enum
 import functools
 import operator
 import types
 import weakref
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pyode_bridge.compiled.names import looks_elsewhere, names_of
 from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.state import is_dense
 
 # Their code is taken as given: what it does may depend on arguments, attributes and closures, which may hold a user's
 # functions and objects, but on no global variable that changes.
@@ -51,7 +52,6 @@ _BY_IDENTITY = (enum.Enum, type, types.ModuleType, types.BuiltinFunctionType)
 _UNCHANGING = (enum.Enum, slice, np.ufunc, np.dtype)
 _DESCRIPTORS = (types.FunctionType, property, staticmethod, classmethod, types.GetSetDescriptorType)
 _ORIGINAL = "_torchdynamo_orig_callable"  # of what torch.compile makes
-_BY_COMPUTED_NAME = frozenset({"getattr", "globals", "locals", "vars", "eval", "exec", "__dict__", "open", "input"})
 _CONTAINERS = (tuple, list, dict, set, frozenset, collections.OrderedDict)
 _EMPTY_MODULE = frozenset(vars(nn.Module()))
 _MODULE_PARTS = (
@@ -75,11 +75,13 @@ class Reach:
         tensors: those of floating-point numbers, in the order of the walk, each once.
         whole: whether nothing can change what the function computes without changing the key, as far as can be told;
             else it reaches an object of which the key knows the identity alone.
+        complexes: tensors of complex numbers that require a gradient; their values are in the key.
     """
 
     key: tuple[Any, ...]
     tensors: tuple[Tensor, ...]
     whole: bool
+    complexes: tuple[Tensor, ...] = ()
 
     @property
     def computed(self) -> set[int]:
@@ -98,8 +100,18 @@ class Reach:
 def reach(func: Callable[..., Any]) -> Reach:
     """Walk ``func``; raises UntranslatableError where it reaches something that no key can hold."""
     walk = _Walk()
-    walk.visit(func)
-    return Reach(tuple(walk.key), tuple(walk.tensors), walk.whole)
+    try:
+        walk.visit(func)
+    except RecursionError as error:
+        raise UntranslatableError("func reaches objects within objects, too many levels of them") from error
+    return Reach(tuple(walk.key), tuple(walk.tensors), walk.whole, tuple(walk.complexes))
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    try:
+        return tensor.detach().cpu().resolve_conj().resolve_neg().numpy().tobytes()
+    except (RuntimeError, TypeError) as error:
+        raise UntranslatableError(f"func uses a tensor of {tensor.dtype} whose numbers cannot be read") from error
 
 
 class _Identity:
@@ -121,6 +133,7 @@ class _Walk:
     def __init__(self) -> None:
         self.key: list[Any] = []
         self.tensors: list[Tensor] = []
+        self.complexes: list[Tensor] = []
         self.whole = True
         self._seen: dict[int, int] = {}
         self._kept: list[Any] = []  # so that no identity is given away during the walk
@@ -152,14 +165,17 @@ class _Walk:
     def _tensor(self, tensor: Tensor) -> None:
         if type(tensor) not in (Tensor, nn.Parameter, nn.Buffer):
             raise UntranslatableError(f"func uses a {type(tensor).__name__}, a tensor of a kind of its own")
+        if not _is_readable(tensor):
+            raise UntranslatableError(f"func uses a tensor of {tensor.dtype} whose numbers cannot be read")
         self.key += (Tensor, tensor.shape, tensor.stride(), tensor.dtype, tensor.device.type)
         if tensor.is_floating_point():
             self.tensors.append(tensor)
         elif tensor.numel() > LARGEST_ARRAY:
             raise UntranslatableError(f"func uses a tensor of {tensor.numel()} whole or complex numbers")
         else:  # an index or a mask: which operations follow may depend on it
-            self.whole &= not tensor.requires_grad  # a complex one
-            self.key.append(tensor.detach().cpu().numpy().tobytes())
+            if tensor.requires_grad:
+                self.complexes.append(tensor)
+            self.key.append(_bytes(tensor))
 
     def _object(self, value: Any, kind: type) -> None:
         self.key.append(kind)
@@ -179,13 +195,18 @@ class _Walk:
         self.visit(partial.args)
         self.visit(partial.keywords)
 
+    def _count(self, items: int) -> None:
+        self.key.append(items)
+        if len(self.key) + items > LARGEST_REACH:
+            raise UntranslatableError(f"func reaches more than {LARGEST_REACH} objects")
+
     def _sequence(self, sequence: Sequence[Any]) -> None:
-        self.key.append(len(sequence))
+        self._count(len(sequence))
         for item in sequence:
             self.visit(item)
 
     def _set(self, items: Set[Any]) -> None:
-        self.key.append(len(items))
+        self._count(len(items))
         for item in sorted(items, key=repr):
             self.visit(item)
 
@@ -204,15 +225,13 @@ class _Walk:
         self.whole &= isinstance(value, _UNCHANGING) or _is_library_callable(value)
 
     def _mapping(self, mapping: Any) -> None:
-        self.key.append(len(mapping))
+        self._count(len(mapping))
         for name, item in mapping.items():
             self.visit(name)
             self.visit(item)
 
     def _module(self, module: nn.Module) -> None:
         own = vars(module)
-        if not own.keys() >= _EMPTY_MODULE:
-            raise UntranslatableError(f"func uses a {type(module).__name__}, a module of a kind of its own")
         for name in _MODULE_PARTS:
             part = own.get(name)
             if part or part is False:
@@ -254,7 +273,7 @@ class _Walk:
         names, code = function.__globals__, function.__code__
         given = _is_given(names.get("__name__"))
         key.append(_Identity(code))
-        self.whole &= given or not _looks_elsewhere(code)
+        self.whole &= given or not looks_elsewhere(code)
         for value in (function.__defaults__, function.__kwdefaults__):
             if value:
                 visit(value)
@@ -266,7 +285,7 @@ class _Walk:
             visit(content)
         if vars(function):
             self._mapping(vars(function))
-        used = () if given else _names(code)
+        used = () if given else names_of(code)
         for name in used:
             if name in names:
                 key.append(name)
@@ -306,6 +325,13 @@ _WAYS: tuple[tuple[Any, Callable[[_Walk, Any], None]], ...] = (
 def _way(kind: type) -> Callable[[_Walk, Any], None]:
     """How objects of a type are walked."""
     return next((way for kinds, way in _WAYS if issubclass(kind, kinds)), _Walk._instance)
+
+
+def _is_readable(tensor: Tensor) -> bool:
+    """Whether its elements lie in memory: not those of a sparse tensor, nor those that are others' negatives."""
+    if tensor.is_nested or not is_dense(tensor):
+        return False
+    return not (tensor.is_quantized or tensor.is_neg() or tensor._is_zerotensor())
 
 
 def _is_library(value: Any) -> bool:
@@ -387,27 +413,3 @@ def _looked_through(kind: type, values: tuple[Any, ...]) -> _Members:
             else:
                 plain = False
     return _Members(values, tuple(functions), tuple(variables), plain)
-
-
-@functools.lru_cache(maxsize=4096)
-def _names(code: types.CodeType) -> tuple[str, ...]:
-    """Names that a function, or one within it, looks up outside of itself."""
-    return tuple(dict.fromkeys(_all_names(code)))
-
-
-@functools.lru_cache(maxsize=4096)
-def _looks_elsewhere(code: types.CodeType) -> bool:
-    """Whether a function may read what its names do not tell: it imports, or asks by a name that it computes."""
-    return not _BY_COMPUTED_NAME.isdisjoint(_names(code)) or _imports(code)
-
-
-def _imports(code: types.CodeType) -> bool:
-    within = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
-    return any(step.opname == "IMPORT_NAME" for step in dis.get_instructions(code)) or any(map(_imports, within))
-
-
-def _all_names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _all_names(constant)

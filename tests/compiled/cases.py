@@ -31,6 +31,7 @@ _enter(
     *(aten.neg.default, aten.abs.default, aten.sign.default, aten.sgn.default, aten.exp.default, aten.exp2.default),
     *(aten.expm1.default, aten.sin.default, aten.cos.default, aten.tan.default, aten.atan.default, aten.sinh.default),
     *(aten.cosh.default, aten.tanh.default, aten.asinh.default, aten.erf.default, aten.erfc.default),
+    *(aten.special_erfcx.default, aten.special_log_ndtr.default),
     *(aten.floor.default, aten.ceil.default, aten.round.default, aten.trunc.default, aten.frac.default),
     *(aten.sigmoid.default, aten.relu.default, aten.silu.default, aten.mish.default),
     *(prims.neg.default, prims.abs.default, prims.sign.default, prims.exp.default, prims.sin.default),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pyode_bridge.compiled.convolutions import convolution, convolution_backward
-from pyode_bridge.compiled.decompositions import cumsum
+from pyode_bridge.compiled.decompositions import cumsum, gelu_backward, scatter_add, shrink_backward
 from tests.problems import DOUBLE
 
 aten = torch.ops.aten
@@ -43,8 +43,38 @@ def test_gradients_that_are_not_wanted_are_left_out():
     assert convolution_backward(grad, input, weight, None, *settings, [False, False, False]) == (None, None, None)
 
 
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_the_derivative_of_gelu(approximate):
+    grad, input = torch.randn(50, dtype=DOUBLE), torch.linspace(-5, 5, 50, dtype=DOUBLE)
+    expected = aten.gelu_backward(grad, input, approximate=approximate)
+    torch.testing.assert_close(gelu_backward(grad, input, approximate=approximate), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_derivative_of_gelu_far_to_the_left():
+    """By the asymptotic series of the complementary error function."""
+    x = torch.tensor([-12.0, -20.0, -30.0], dtype=DOUBLE)
+    series = x - 1 / x + 1 / x**3 - 3 / x**5 + 15 / x**7 - 105 / x**9
+    exact = torch.exp(-(x**2) / 2) / (2 * torch.pi) ** 0.5 * series
+    torch.testing.assert_close(gelu_backward(torch.ones(3, dtype=DOUBLE), x), exact, rtol=1e-7, atol=0)
+
+
 @pytest.mark.parametrize(("shape", "dim"), [((7,), 0), ((3, 5, 2), 1), ((3, 1), -1), ((), 0), ((2, 0), 1)])
 @pytest.mark.parametrize("dtype", [DOUBLE, torch.int64, torch.bool])
 def test_cumulative_sums(shape, dim, dtype):
     tensor = torch.randn(shape).mul(3).to(dtype)
     torch.testing.assert_close(cumsum(tensor, dim), aten.cumsum(tensor, dim))
+
+
+@pytest.mark.parametrize("operation", [aten.hardshrink_backward, aten.softshrink_backward])
+def test_derivatives_of_functions_that_shrink(operation):
+    input = torch.tensor([-2, -1, -0.5, 0, 0.5, 1, 2, torch.inf, torch.nan], dtype=DOUBLE)
+    grad = torch.randn(9, dtype=DOUBLE)
+    torch.testing.assert_close(shrink_backward(grad, input, 0.5), operation(grad, input, 0.5))
+
+
+@pytest.mark.parametrize(("shape", "dim"), [((4,), 0), ((3, 5), 1), ((3, 5), -2), ((2, 3, 4), 1), ((), 0)])
+def test_scattered_sums(shape, dim):
+    input, src = torch.randn(shape, dtype=DOUBLE), torch.randn([size + 1 for size in shape], dtype=DOUBLE)
+    index = torch.randint(0, shape[dim] if shape else 1, [max(size - 1, 1) for size in shape])
+    expected = aten.scatter_add(input, dim, index, src)
+    torch.testing.assert_close(scatter_add(input, dim, index, src), expected)

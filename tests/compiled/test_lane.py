@@ -105,6 +105,55 @@ def test_writing_in_place_is_translated():
     torch.testing.assert_close(sol.y, exact, rtol=1e-9, atol=1e-9)
 
 
+RATES = torch.tensor([0.3, 0.5], dtype=DOUBLE)
+
+
+def turned(t, y):
+    y.mul_(-1.3)
+    return y
+
+
+def held(t, y):
+    y[0] = 0.0
+    return y.add_(t)
+
+
+def summed(t, y):
+    out = -RATES
+    out.add_(1)
+    out *= y
+    return out
+
+
+IN_PLACE = [
+    (turned, lambda t, y: -1.3 * y),
+    (held, lambda t, y: torch.stack([0 * y[0] + t, y[1] + t])),
+    (summed, lambda t, y: (1 - RATES) * y),
+]
+
+
+@pytest.mark.parametrize(("func", "pure"), IN_PLACE)
+def test_changes_in_place_are_those_of_a_copy(func, pure):
+    sol, grads = gradients(func, "compiled", method="Rodas5P")
+    expected, true = gradients(pure, "callback", method="Rodas5P")
+    torch.testing.assert_close(sol.y, expected.y, rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(grads, true, rtol=1e-7, atol=1e-9)
+
+
+def test_a_start_at_equilibrium_is_compiled_with_its_gradients():
+    weights = torch.rand(7, 7, dtype=DOUBLE)
+    weights = weights + weights.mT
+    laplacian = torch.diag(weights.sum(0)) - weights
+    level = torch.full((7,), 1.7, dtype=DOUBLE)
+    scale = torch.ones((), dtype=DOUBLE, requires_grad=True)
+    y0 = level.clone().requires_grad_()
+    sol = pb.solve(lambda t, y: -scale * (laplacian @ y), y0, T, lane="compiled", method="Tsit5", **TIGHT)
+    torch.testing.assert_close(sol.y, level.expand(5, 7), rtol=1e-12, atol=1e-12)
+    to_state, to_scale = torch.autograd.grad(sol.y[-1, 0], [y0, scale])
+    torch.testing.assert_close(to_state, torch.linalg.matrix_exp(-laplacian)[0], rtol=1e-7, atol=1e-8)
+    torch.testing.assert_close(to_scale, torch.zeros((), dtype=DOUBLE), rtol=0, atol=1e-8)
+
+
 def test_training_compiles_once_and_sees_new_weights():
     func = Autonomous(small_net())
     optimizer = torch.optim.SGD(func.parameters(), lr=0.1)

@@ -243,6 +243,42 @@ def test_what_is_seen_entirely_is_whole(func):
     assert reach(func).whole
 
 
+def test_a_tensor_of_which_a_method_is_taken_is_found():
+    weight = torch.ones(2)
+    assert reach(functools.partial(lambda scaled, t, y: scaled(y), weight.mul)).tensors == (weight,)
+
+
+def test_complex_tensors_that_require_a_gradient_are_told_and_have_their_values_in_the_key():
+    def closed(weight):
+        return lambda t, y: weight * y
+
+    weight = torch.tensor([1 + 2j, 3j], requires_grad=True)
+    found = reach(closed(weight))
+    assert (found.tensors, found.complexes) == ((), (weight,))
+    assert found.key == reach(closed(weight.detach().clone())).key
+    assert found.key != reach(closed(weight.detach().conj())).key
+
+
+def test_places_of_tensors_that_were_computed():
+    leaf = torch.ones(2, requires_grad=True)
+    computed = 2 * leaf
+    assert reach(functools.partial(lambda a, b, t, y: a + b, leaf, computed)).computed == {1}
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: torch.eye(2, dtype=torch.long).to_sparse(), "int64 whose numbers cannot be read"),
+        (lambda: list(map(float, range(30_000))), "more than 20000 objects"),
+        (lambda: functools.reduce(lambda held, _: [held], range(5_000), []), "too many levels"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(make, reason):
+    held = make()
+    with pytest.raises(UntranslatableError, match=reason):
+        reach(lambda t, y: (held, y)[1])
+
+
 def of_torch_compile(module):
     return torch.compile(module, backend="eager")
 
@@ -329,3 +365,27 @@ def test_modules_of_unusual_kinds_are_reached(kind):
     module = UNUSUAL[kind]()
     found = {id(tensor) for tensor in reach(module).tensors}
     assert found >= {id(parameter) for parameter in module.parameters()}
+
+
+UNREADABLE = {
+    "sparse": lambda: torch.eye(2).to_sparse(),
+    "compressed": lambda: torch.eye(2).to_sparse_csr(),
+    "without memory": lambda: torch.eye(2, device="meta"),
+    "quantised": lambda: torch.quantize_per_tensor(torch.eye(2), 0.1, 0, torch.qint8),
+    "of several shapes": lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+    "a conjugate's imaginary part": lambda: torch.eye(2, dtype=torch.complex64).conj().imag,
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_tensors_whose_numbers_cannot_be_read_are_refused(kind):
+    tensor = UNREADABLE[kind]()
+    with pytest.raises(UntranslatableError, match="whose numbers cannot be read"):
+        reach(lambda t, y: tensor * y)
+
+
+def test_the_values_of_a_conjugate_are_in_the_key():
+    weight = torch.tensor([1 + 2j])
+    first, second = (reach(functools.partial(torch.mul, given)).key for given in (weight, weight.conj()))
+    assert first != second

@@ -38,7 +38,9 @@ ONE_ARGUMENT = {
     "acosh({0})": (aten.acosh.default,),
     "atanh({0})": (aten.atanh.default,),
     "erf({0})": (aten.erf.default,),
-    "{T}(1) - erf({0})": (aten.erfc.default,),
+    "erfc({0})": (aten.erfc.default,),
+    "erfcx({0})": (aten.special_erfcx.default,),
+    "log_ndtr({0})": (aten.special_log_ndtr.default,),
     "floor({0})": (aten.floor.default,),
     "ceil({0})": (aten.ceil.default,),
     "round({0})": (aten.round.default,),
@@ -77,16 +79,13 @@ def softplus(call: Call, a: Any, beta: float = 1, threshold: float = 20) -> Any:
     return call.builder.choose(beyond, call.array(a), bent, call.dtype, call.shape)
 
 
-GELU_TANH = (
-    "{{T}}(0.5) * {{0}} * ({{T}}(1) + tanh({{T}}({scale!r}) * ({{0}} + {{T}}(0.044715) * {{0}} * {{0}} * {{0}})))"
-)
+# With the sigmoid of twice the argument for (1 + tanh) / 2, which cancels.
+GELU_TANH = f"{{0}} * sigmoid({{T}}({math.sqrt(8 / math.pi)!r}) * ({{0}} + {{T}}(0.044715) * {{0}} * {{0}} * {{0}}))"
 
 
 @lowers(aten.gelu.default)
 def gelu(call: Call, a: Any, approximate: str = "none") -> Any:
-    if approximate == "tanh":
-        return call.pointwise(GELU_TANH.format(scale=math.sqrt(2 / math.pi)), a)
-    return call.pointwise(f"{{T}}(0.5) * {{0}} * ({{T}}(1) + erf({{0}} * {{T}}({math.sqrt(0.5)!r})))", a)
+    return call.pointwise(GELU_TANH if approximate == "tanh" else "{0} * ndtr({0})", a)
 
 
 @lowers(aten.leaky_relu.default)

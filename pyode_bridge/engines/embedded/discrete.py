@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -23,17 +22,17 @@ class TorchAdjoint:
 
     sensealg = "TorchAdjoint"
 
-    def __init__(self, parameters: Sequence[Tensor], y0: Tensor, ys: Tensor, evaluations: int, reason: str) -> None:
+    def __init__(self, dynamics: Dynamics, y0: Tensor, ys: Tensor, evaluations: int, reason: str) -> None:
         self.reason = reason
-        self._inputs = (y0, *parameters)
+        self._dynamics = dynamics
+        self._inputs = (y0, *dynamics.parameters)
         self._ys = ys
         self._evaluations = evaluations
         self.stats: AdjointStats | None = None
 
     def __call__(self, grad_ys: Tensor) -> Gradients:
         """Gradients for loss gradients ``grad_ys`` of shape ``(T, n)``."""
-        # Kept for another backward pass over a retained graph; freed with the solution.
-        grads = torch.autograd.grad(self._ys, self._inputs, grad_ys, retain_graph=True, allow_unused=True)
+        grads = self._dynamics.pulled_back(self._ys, self._inputs, grad_ys)
         flat = flat_gradients(grads, self._inputs, grad_ys)
         self.stats = AdjointStats(nfe=0, nvjp=self._evaluations)
         return Gradients(flat[0], torch.cat(flat[1:]) if len(flat) > 1 else grad_ys.new_empty(0))

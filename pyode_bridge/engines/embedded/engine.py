@@ -84,7 +84,7 @@ class EmbeddedEngine:
         if sensitivity is not None:
             why = AS_ASKED if sensitivity.sensealg else "the steps are fixed: it is their own gradient"
             pullback = (
-                TorchAdjoint(dynamics.parameters, ivp.y0, ys, stats.nfe, why)
+                TorchAdjoint(dynamics, ivp.y0, ys, stats.nfe, why)
                 if discrete
                 else PaperAdjoint(problem, sensitivity, ys, _backward)
             )
@@ -141,17 +141,16 @@ def _check(problem: Problem) -> None:
     if problem.dense:
         wanted.append("dense")
     if wanted:
-        raise UnsupportedError(
-            f"The embedded engine does not serve {', '.join(dict.fromkeys(wanted))} with {_name(problem.method)}. "
-            f"{GET_JULIA}"
-        )
+        raise UnsupportedError(f"The embedded engine does not serve {', '.join(dict.fromkeys(wanted))}. {GET_JULIA}")
 
 
 def _unserved(method: Method, options: StepOptions) -> list[str]:
     """The options that were set and that the solver has no use for."""
     algorithm, adaptive = _algorithm(method), options.adaptive_by(method)
     unserved = options.others_than(algorithm.served(adaptive))
-    return [*unserved, "adaptive=True"] if adaptive and not algorithm.is_adaptive else unserved
+    if adaptive and not algorithm.is_adaptive:
+        unserved.append("adaptive=True")
+    return [f"{option} with {_name(method)}" for option in unserved]
 
 
 def _backward(ivp: InitialValueProblem, sensitivity: Sensitivity) -> Integration:

@@ -63,7 +63,7 @@ def _options(problem: InitialValueProblem) -> dict[str, Any]:
         "atol": np.asarray(tolerances.atol) if isinstance(tolerances.atol, Tensor) else tolerances.atol,
         "first_step": options.dt or 0.0,
         "min_step": options.dtmin or 0.0,
-        "max_step": options.dtmax or 0.0,
+        "max_step": options.dtmax or max((problem.t[-1] - problem.t[0]).item(), options.dtmin or 0.0),
     }
     if jacobian is not None:
         dtype = problem.y0.dtype

@@ -97,7 +97,7 @@ class JuliaEngine:
                 problem.dense,
             )
         if retcode == unnamed.STIFF:
-            raise unnamed.StiffError
+            raise unnamed.StiffError(t_reached)
         name = self._named.name_of(problem.method, solved)
         sign = problem.dynamics.sign
         if retcode not in SUCCESS:
@@ -151,7 +151,7 @@ class JuliaEngine:
                 self._control(problem, callbacks),
             )
         if retcode == unnamed.STIFF:
-            raise unnamed.StiffError
+            raise unnamed.StiffError(s)
         sign = problem.dynamics.sign
         if retcode not in SUCCESS:
             problem.dynamics.check_start(start, y0)

@@ -148,7 +148,7 @@ class Ensemble:
             self._problem.dynamics.check_start(self._problem.t[0].item(), self._problem.y0)
         place, retcode, reached = found
         if retcode == unnamed.STIFF:
-            raise unnamed.StiffError
+            raise unnamed.StiffError(reached)
         sign = self._problem.dynamics.sign
         asked = self._problem if sensitivity is None else sensitivity
         raise_for_retcode(

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import torch
 
+from pyode_bridge.errors import SolverError
 from pyode_bridge.methods import Method
 from pyode_bridge.problem import Problem
 
@@ -20,22 +21,22 @@ Solved = TypeVar("Solved")
 
 STIFF = "Stiff"  # Julia's half returns it in place of a return code
 
-# Rounding in float32 keeps the steps of Tsit5 short, those of DP5 less; tight tolerances are for higher orders.
-SINGLE, DOUBLE, TIGHT = (
-    Method("DP5", until_stiff=True),
-    Method("Tsit5", until_stiff=True),
-    Method("Vern7", until_stiff=True),
-)
+# torchdiffeq's default, which takes no more evaluations than Tsit5, and far fewer in float32; tight tolerances are for
+# higher orders.
+USUAL, TIGHT = Method("DP5", until_stiff=True), Method("Vern7", until_stiff=True)
 TIGHT_RTOL = 1e-9
 
-# Implicit solvers, with numbers of components up to which they are taken; the last keeps no matrix.
-SMALL, MIDDLE = 200, 1000
+# Implicit solvers, with numbers of components up to which they are taken: their matrices are dense.
+SMALL, LARGEST = 200, 1000
 ROSENBROCK, MULTISTEP = Method("Rodas5P"), Method("FBDF")
-WITHOUT_MATRIX = Method("FBDF(linsolve=KrylovJL_GMRES())")
 
 
 class StiffError(Exception):
-    """The problem was found stiff by a solver that is explicit."""
+    """The problem was found stiff at time ``s`` by a solver that is explicit."""
+
+    def __init__(self, s: float) -> None:
+        super().__init__(s)
+        self.s = s
 
 
 def by_suitable_method(solve: Callable[[Problem], Solved], problem: Problem) -> Solved:
@@ -44,7 +45,8 @@ def by_suitable_method(solve: Callable[[Problem], Solved], problem: Problem) -> 
         return solve(problem)
     try:
         return solve(first(problem))
-    except StiffError:
+    except StiffError as found:
+        _check_size(problem, found.s)
         return solve(after_stiffness(problem))
 
 
@@ -53,17 +55,30 @@ def first(problem: Problem) -> Problem:
     if problem.mass_matrix is not None or problem.sparsity is not None:  # which explicit solvers know nothing of
         return after_stiffness(problem)
     rtol = torch.as_tensor(problem.tolerances.rtol).min().item()
-    if problem.y0.dtype == torch.float32:
-        return _by(problem, SINGLE)
-    return _by(problem, TIGHT if rtol < TIGHT_RTOL else DOUBLE)
+    return _by(problem, TIGHT if rtol < TIGHT_RTOL and problem.y0.dtype == torch.float64 else USUAL)
 
 
 def after_stiffness(problem: Problem) -> Problem:
-    """The problem with a method for stiff ones, which makes no dense matrix of more than a thousand rows."""
-    size, one_rtol = len(problem.y0), not isinstance(problem.tolerances.rtol, torch.Tensor)
-    if size <= SMALL and one_rtol:
-        return _by(problem, ROSENBROCK)
-    return _by(problem, MULTISTEP if size <= MIDDLE or problem.sparsity is not None else WITHOUT_MATRIX)
+    """The problem with a method for stiff ones."""
+    one_rtol = not isinstance(problem.tolerances.rtol, torch.Tensor)
+    return _by(problem, ROSENBROCK if len(problem.y0) <= SMALL and one_rtol else MULTISTEP)
+
+
+def _check_size(problem: Problem, s: float) -> None:
+    """Raise SolverError where a dense matrix would have more than a thousand rows."""
+    size = len(problem.y0)
+    if size > LARGEST:
+        t = problem.dynamics.sign * s
+        raise SolverError(
+            f"No method is named, and the problem is stiff, as was found at t = {t:.6g}: explicit steps are as long as "
+            f"is stable, and many more would follow. Solvers for stiff problems keep a dense Jacobian, which is made "
+            f"unasked up to {LARGEST} components, and here are {size}. Give jac_sparsity where few components depend "
+            "on each other; or name a method: 'FBDF(linsolve=KrylovJL_GMRES())' keeps no matrix, 'ROCK4' suits "
+            "diffusion, 'FBDF' or 'Rodas5P' take the memory, and 'Tsit5' goes on in short steps.",
+            retcode=STIFF,
+            t=t,
+            algorithm=str(first(problem).method),
+        )
 
 
 def _by(problem: Problem, method: Method) -> Problem:

@@ -136,7 +136,7 @@ def test_a_fork_gets_a_worker_of_its_own_and_leaves_its_parents_alone(tmp_path: 
 @pytest.mark.parametrize("busy", ["idle", "solving", "in an ensemble"])
 def test_a_worker_ends_with_a_parent_that_was_killed(busy: str, tmp_path: Path) -> None:
     script = f"""
-    os.environ["PYTHON_JULIACALL_THREADS"] = "1"  # which has no time to tell how far an ensemble is
+    os.environ["PYTHON_JULIACALL_THREADS"] = "1"  # which solves an ensemble and tells how far it is
     solve()
     if "{busy}" != "idle":
         threading.Timer(5.0, lambda: print(pid(), flush=True)).start()

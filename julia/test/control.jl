@@ -1,0 +1,22 @@
+# What a solver is told of how to step.
+
+@testset "what a package says that it ignores is refused" begin
+    ignoring = PyODEBridge.SciMLBase.check_keywords
+    @test PyODEBridge.quietly(() -> (@warn("something else"); 3)) == 3
+    @test PyODEBridge.quietly(() -> ignoring("IDA", (; calck = true), Set([:calck])))
+    err = try
+        PyODEBridge.quietly(() -> ignoring("IDA", (; internalnorm = abs, dt = 0.1), Set([:internalnorm])))
+    catch e
+        e
+    end
+    @test err isa PyODEBridge.UnsupportedError && occursin("norm", err.message)
+end
+
+@testset "fixed steps refuse what adapts them" begin
+    t, euler = [0.0, 1.0], algorithm("RK4()")
+    fixed(; options...) = PyODEBridge.solve_options(step_control(; adaptive = false, dt = 0.1, options...), euler, t)
+    @test fixed()[:dt] == 0.1
+    for option in ((; dtmin = 0.1), (; dtmax = 0.1), (; norm = "max"), (; controller = "IController()"))
+        @test_throws PyODEBridge.UnsupportedError fixed(; option...)
+    end
+end
