@@ -25,7 +25,7 @@ def _norm(errors: Sequence[Tensor]) -> Tensor:
     return torch.cat([part.reshape(-1) for part in errors]).square().mean().sqrt()
 
 
-TIGHT = {"rtol": 1e-8, "atol": 1e-10, "method": "dopri5", "options": {"norm": _norm}}
+TIGHT = {"rtol": 1e-7, "atol": 1e-9, "method": "dopri5", "options": {"norm": _norm}}
 # How far values and gradients may be off, relative to the largest element or 1, by the precision of the program.
 BOUNDS = {"float64": (1e-4, 1e-3), "float32": (2e-3, 1e-2)}
 

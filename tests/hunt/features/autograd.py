@@ -118,7 +118,7 @@ def own_backward(draft: Draft) -> None:
 def checkpointed(draft: Draft) -> None:
     draft.imports.add("torch.utils.checkpoint")
     w = draft.parameter()
-    draft.add(f"torch.utils.checkpoint.checkpoint(lambda x: torch.tanh(${w} * x), y, use_reentrant=False)")
+    draft.add(f"torch.utils.checkpoint.checkpoint(lambda x: torch.tanh(${w} * x), 1.0 * y, use_reentrant=False)")
 
 
 @feature
