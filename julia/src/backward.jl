@@ -161,7 +161,7 @@ function adjoint_solution(solved::Solved{<:Ordinary}, alg, sensealg; abstol, rel
     solves_again(sensealg) && return in_own_type(sol, dense)
     interpolates(sensealg) && dense !== sol.alg || return sol
     return quietly() do
-        again, t_reached = run_to_end(sol.prob, dense; abstol, reltol, solve_options(control, dense, t)...)
+        again, t_reached = run_to_end(sol.prob, eager(dense); abstol, reltol, solve_options(control, dense, t)...)
         checked(again, t_reached)
     end
 end
@@ -187,7 +187,7 @@ struct InOwnType{T, I <: SciMLBase.AbstractDiffEqInterpolation} <: SciMLBase.Abs
 end
 
 (own::InOwnType{T})(t::Number, options...) where {T} = convert(Vector{T}, own.interp(t, options...))
-(own::InOwnType)(out, t::Number, options...) = own.interp(out, t, options...)
+(own::InOwnType)(out::AbstractArray, t::Number, options...) = own.interp(out, t, options...)
 
 """A solution like `sol` whose values between the saved times have the type of those at them, solved again by `alg`."""
 function in_own_type(sol, alg = sol.alg)

@@ -106,8 +106,8 @@ function add_value!(quadrature::Quadrature{I, T}, integrator, t, for_fine, for_c
 end
 
 """
-Whether the piece is known to the tolerances, each parameter by itself. Lobatto's rule has the square of Simpson's error,
-about; the power of 3/2 of ten times that is on the safe side (as in QUADPACK, Piessens et al. 1983).
+Whether the piece is known to the tolerances, each parameter by itself. Where all is smooth, Lobatto's rule has the square
+of Simpson's error; the power of 3/2 is right where a kink is left too (as in QUADPACK, Piessens et al. 1983).
 """
 function is_accurate(quadrature::Quadrature{I, T}) where {I, T}
     (; abstol, reltol, total, fine, coarse, absolute) = quadrature
@@ -115,7 +115,7 @@ function is_accurate(quadrature::Quadrature{I, T}) where {I, T}
     for i in eachindex(total)
         size = absolute[i]
         difference = abs(fine[i] - coarse[i])
-        error = iszero(size) ? difference : size * min(1, sqrt(10 * difference / size)^3)
+        error = iszero(size) ? difference : size * min(1, sqrt(difference / size)^3)
         allowed = T(SAFETY) * (abstol + reltol * max(abs(total[i]), abs(total[i] + fine[i])))
         accurate &= error <= max(allowed, ROUNDING * eps(T) * size) # not where it is NaN, which ends at the shortest
     end

@@ -70,12 +70,12 @@ needs_dense(::DiscreteAdjoint) = true
 """
     forward_algorithm(equation, alg, sensealg, control)
 
-The solver of the forward solve that suits `sensealg`. An adjoint that solves again between saved times uses the same
-solver, whose interpolants must not be lazy then: SciMLSensitivity 7.112 reads them before they are filled, and the
-parameter gradient is silently wrong. It also gives these solves no step size.
+The solver of the forward solve that suits `sensealg`. Its interpolants must not be lazy where the adjoint asks for them:
+SciMLSensitivity 7.112 reads them before they are filled, and the gradient is silently wrong. An adjoint that solves again
+between saved times uses the same solver, and gives these solves no step size.
 """
 function forward_algorithm(::Ordinary, alg, sensealg, control)
-    solves_again(sensealg) || return alg
+    solves_again(sensealg) || return interpolates(sensealg) ? eager(alg) : alg
     if has_fixed_steps(control, alg)
         throw(
             UnsupportedError(

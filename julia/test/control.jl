@@ -3,9 +3,9 @@
 @testset "what a package says that it ignores is refused" begin
     ignoring = PyODEBridge.SciMLBase.check_keywords
     @test PyODEBridge.quietly(() -> (@warn("something else"); 3)) == 3
-    @test PyODEBridge.quietly(() -> ignoring("IDA", (; calck = true), Set([:calck])))
+    @test PyODEBridge.quietly(() -> ignoring("IDA", pairs((; calck = true)), Set([:calck])))
     err = try
-        PyODEBridge.quietly(() -> ignoring("IDA", (; internalnorm = abs, dt = 0.1), Set([:internalnorm])))
+        PyODEBridge.quietly(() -> ignoring("IDA", pairs((; internalnorm = abs, dt = 0.1)), Set([:internalnorm])))
     catch e
         e
     end

@@ -238,10 +238,10 @@ def chosen(method: str | None, parameters: int, **solver: object) -> pb.Solution
         ("Rodas5P", 3, "GaussAdjoint", "implicit"),
         ("AutoTsit5(Rosenbrock23())", 3, "GaussAdjoint", "implicit"),
         ("RadauIIA5", 3, "GaussAdjoint", "implicit"),
-        ("KenCarp4", 3, "InterpolatingAdjoint", "between the steps"),
-        ("FBDF", 3, "InterpolatingAdjoint", "FBDF changes"),
-        ("VCABM", 200, "InterpolatingAdjoint", "VCABM changes"),
-        ("AutoTsit5(TRBDF2())", 200, "InterpolatingAdjoint", "between the steps"),
+        ("KenCarp4", 3, "GaussAdjoint", "Rodas5P solves backwards"),
+        ("FBDF", 3, "GaussAdjoint", "Rodas5P solves backwards"),
+        ("VCABM", 200, "GaussAdjoint", "Vern7 solves backwards"),
+        ("AutoTsit5(TRBDF2())", 200, "GaussAdjoint", "Rodas5P solves backwards"),
     ],
 )
 def test_the_engine_chooses_and_says_why(method: str, parameters: int, sensealg: str, reason: str) -> None:

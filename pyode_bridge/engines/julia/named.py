@@ -56,12 +56,12 @@ class Named:
                 misled = str(self._bridge.may_mislead(named, backward))
                 if misled:
                     warn_of_misleading(sensitivity, misled)
-            return sensitivity, AS_ASKED
+            return sensitivity, AS_ASKED + _other_solver(problem, sensitivity)
         with julia_errors(problem.method):
             chosen, reason = self._bridge.chosen_sensealg(
                 equation, algorithm, backward, len(problem.y0), problem.dynamics.parameter_size
             )
-        return replace(sensitivity, sensealg=str(chosen)), str(reason)
+        return replace(sensitivity, sensealg=str(chosen)), str(reason) + _other_solver(problem, sensitivity)
 
     def solver(self, method: Method) -> Any:
         """The solver of a method; raises UnknownSolverError or UnsupportedError where Julia has none of that name."""
@@ -143,6 +143,12 @@ class Named:
         if found is None:
             found = self._made[key] = make()
         return found
+
+
+def _other_solver(problem: Problem, sensitivity: Sensitivity) -> str:
+    """What to add to the reason for a sensitivity algorithm where the backward solve is not the forward solver's."""
+    same = str(sensitivity.method) == str(problem.method) or "adjoint_method" in sensitivity.asked
+    return "" if same else f"; {sensitivity.method} solves backwards"
 
 
 def _is_plain_fixed(problem: Problem) -> bool:
