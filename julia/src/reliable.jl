@@ -87,13 +87,14 @@ function reliable(alg, n)
 end
 
 """
-    chosen_backward(alg, n, is_sparse)
+    chosen_backward(alg, n, is_sparse, sensealg)
 
-The name of the solver of the backward solve where none was asked for; "" for that of the forward solve, `alg`. What an
-adjoint starts with, at each time of the loss, lies on fast directions too; there, methods of several steps begin again,
+The name of the solver of the backward solve where none was asked for; "" for that of the forward solve, `alg`, as for
+what does not solve for the adjoint variable. What an adjoint starts with, at each time of the loss, lies on fast directions too; there, methods of several steps begin again,
 and those of low order take very many.
 """
-function chosen_backward(alg, n, is_sparse)
+function chosen_backward(alg, n, is_sparse, sensealg = nothing)
+    sensealg isa Union{Nothing, InterpolatingAdjoint, QuadratureAdjoint, Gauss} || return ""
     is_partitioned(alg) && return "" # refused by `backward_algorithm`, with what to do
     meets_stiffness(alg) && !is_sparse && n > LARGEST_DENSE && return ""
     chosen = meets_stiffness(alg) ? stiff_solver() : reliable(alg, n)

@@ -130,8 +130,11 @@ class Named:
     def _chosen_backward(self, problem: Problem, algorithm: Any) -> str:
         """The name of the solver that suits the backward solve better than that of the forward one, or ""."""
         named, size, is_sparse = problem.method.algorithm, len(problem.y0), problem.sparsity is not None
-        key = ("backward", named, size, is_sparse) if isinstance(named, str) else algorithm
-        return self._once(key, lambda: str(self._bridge.chosen_backward(algorithm, size, is_sparse)))  # type: ignore[no-any-return]
+        wanted = problem.sensitivity
+        name = None if wanted is None else wanted.sensealg
+        sensealg = None if wanted is None or name is None else self.sensealg(wanted)
+        key = ("backward", named, size, is_sparse, name) if isinstance(named, str) else algorithm
+        return self._once(key, lambda: str(self._bridge.chosen_backward(algorithm, size, is_sparse, sensealg)))  # type: ignore[no-any-return]
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
         """What ``make`` makes for a key that is a tuple, remembered; made anew for any other key but None."""
