@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 import torch
@@ -309,7 +310,11 @@ def test_predicates_of_solvers_of_halves_see_the_whole_state(method: str) -> Non
 
 @pytest.mark.julia
 def test_progress_of_parts_is_told_on_the_way(capsys: pytest.CaptureFixture[str]) -> None:
-    parts = pb.Split(lambda t, y: -y, lambda t, y: torch.sin(50 * t) * y)
+    def explicit(t: Tensor, y: Tensor) -> Tensor:
+        time.sleep(2e-4)  # so that there is time to be told on the way
+        return torch.sin(50 * t) * y
+
+    parts = pb.Split(lambda t, y: -y, explicit)
     y0, t = torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 10.0], dtype=DOUBLE)
     pb.odeint(parts, y0, t, method="KenCarp4", engine="julia", progress=True)
     shown = {part.split("%")[0].split()[-1] for part in capsys.readouterr().err.split("\r") if "%" in part}
