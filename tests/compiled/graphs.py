@@ -12,6 +12,7 @@ from pyode_bridge.compiled.comparison import Start
 from pyode_bridge.compiled.functions import Functions
 from pyode_bridge.compiled.tracing import Graph
 from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.parameters import Wanted
 from pyode_bridge.state import Structure
 
 NAMES = ["rhs", "vjp", "joint", "jacobian"]
@@ -26,7 +27,7 @@ def graphs(
     func: Callable[..., Any], y: Tensor, parameters: Sequence[Tensor] = (), names: Sequence[str] = NAMES, s: float = 0.3
 ) -> dict[str, Any]:
     """The graphs of the functions of dynamics, by name, of a solve from ``y`` at ``s``."""
-    functions = _Traced(Start(Dynamics(func, Structure.of(y), parameters, 1.0), y, s, 1.0), (), [])
+    functions = _Traced(Start(Dynamics(func, Structure.of(y), Wanted(parameters), 1.0), y, s, 1.0), (), [])
     return {name: functions.text(name) for name in names}
 
 

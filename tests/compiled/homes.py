@@ -10,6 +10,7 @@ from torch import Tensor
 from pyode_bridge.compiled.environment import Environment
 from pyode_bridge.compiled.lane import Lane, Translations, enter
 from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.parameters import Wanted
 from pyode_bridge.state import Structure
 
 
@@ -39,7 +40,7 @@ def entered(
     products: bool | None = None,
 ) -> Lane:
     """The lane of a solve from ``y0``; with products where there is a function for them, unless told."""
-    dynamics = Dynamics(func, Structure.of(y0), parameters, 1.0)
+    dynamics = Dynamics(func, Structure.of(y0), Wanted(parameters), 1.0)
     dynamics.start = dynamics.tried(0.0, y0).detach()
     times = torch.tensor([0.0, 1.0], dtype=torch.float64)
     products = "vjp" in home.functions if products is None else products

@@ -6,6 +6,7 @@ import torch
 from pyode_bridge.compiled.comparison import Start, compare
 from pyode_bridge.compiled.refusals import RefusedHereError, UntranslatableError
 from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.parameters import Wanted
 from pyode_bridge.state import Structure
 from tests.compiled.homes import TorchHome, entered
 from tests.problems import DOUBLE
@@ -89,7 +90,7 @@ def test_dynamics_that_cannot_be_evaluated_beside_the_start_are_refused_there():
             raise ValueError("not here")
         return -y
 
-    dynamics = Dynamics(func, Structure.of(SLOPE), (), 1.0)
+    dynamics = Dynamics(func, Structure.of(SLOPE), Wanted(), 1.0)
     dynamics.start = -SLOPE
     with pytest.raises(RefusedHereError, match="off by"):
         compare("rhs", lambda name, out, vectors, s: out.fill_(1.0), Start(dynamics, SLOPE, 0.0, 1.0))

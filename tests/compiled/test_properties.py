@@ -15,6 +15,7 @@ from pyode_bridge.compiled.source import PRODUCTS, memory_size
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.julia import session
 from pyode_bridge.models import ConcatSquash, ConvDynamics, GatedSum
+from pyode_bridge.parameters import Wanted
 from pyode_bridge.state import Structure
 from tests.compiled.modules import OfState, modules
 from tests.compiled.running import Environment, called
@@ -50,7 +51,7 @@ def check(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, sign: f
     module = module.to(dtype)
     y = torch.randn(shape, dtype=dtype)
     structure = Structure.of(y)
-    dynamics = Dynamics(module, structure, tuple(module.parameters()), sign)
+    dynamics = Dynamics(module, structure, Wanted(tuple(module.parameters())), sign)
     flat, v = structure.pack(y), torch.randn(structure.size, dtype=dtype)
     found = run_all(dynamics, flat, v)
     to_state, to_parameters = dynamics.vjp(S, flat, v, state=True, parameters=True)

@@ -12,6 +12,7 @@ from pyode_bridge.compiled.reach import reach
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.compiled.tracing import trace
 from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.parameters import Wanted
 from pyode_bridge.state import Structure
 from tests.compiled.graphs import NAMES, graphs, run
 from tests.problems import DOUBLE
@@ -125,7 +126,7 @@ def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
     def func(t, y):
         return of_matrix(torch.diag(y**2) + 0.1 * torch.outer(y, y)) * torch.eye(3, dtype=DOUBLE) @ y
 
-    functions = Functions(Start(Dynamics(func, Structure.of(Y), (), 1.0), Y, 0.3, 1.0), (), [])
+    functions = Functions(Start(Dynamics(func, Structure.of(Y), Wanted(), 1.0), Y, 0.3, 1.0), (), [])
     with pytest.raises(UntranslatableError, match="no translation"):  # traced, but for these operations themselves
         functions.text("rhs")
 
@@ -134,7 +135,7 @@ def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
 @pytest.mark.parametrize("operation", [torch.sgn, torch.sign, torch.round, torch.zeros_like])
 def test_derivatives_that_are_zero_everywhere_are_translated(name, operation):
     func = lambda t, y: operation(y)  # noqa: E731
-    functions = Functions(Start(Dynamics(func, Structure.of(Y), (), 1.0), Y, 0.3, 1.0), reach(func).tensors, [])
+    functions = Functions(Start(Dynamics(func, Structure.of(Y), Wanted(), 1.0), Y, 0.3, 1.0), reach(func).tensors, [])
     assert f"function {name}(" in functions.text(name)
 
 

@@ -10,6 +10,7 @@ from pyode_bridge.compiled import functions
 from pyode_bridge.compiled.lane import Translation
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.parameters import Wanted
 from pyode_bridge.state import Structure
 from tests.compiled.homes import TorchHome, entered
 from tests.problems import DOUBLE
@@ -19,7 +20,7 @@ Y0 = torch.tensor([0.4, 1.1], dtype=DOUBLE)
 
 def test_threads_that_share_a_translation_never_share_memory():
     translation, home = Translation(), TorchHome()
-    dynamics = Dynamics(lambda t, y: -y, Structure.of(Y0), (), 1.0)
+    dynamics = Dynamics(lambda t, y: -y, Structure.of(Y0), Wanted(), 1.0)
     held, twice, failed = set(), [], []
     begin = threading.Barrier(16)
 
@@ -60,7 +61,7 @@ class Contested(list):
 
 def test_nothing_happens_between_a_look_and_the_taking():
     translation, home = Translation(), TorchHome()
-    dynamics = Dynamics(lambda t, y: -y, Structure.of(Y0), (), 1.0)
+    dynamics = Dynamics(lambda t, y: -y, Structure.of(Y0), Wanted(), 1.0)
     first = translation.environment(dynamics, [Y0], home)
     translation.give_back(first)
     translation.idle = {key: Contested(idle) for key, idle in translation.idle.items()}
@@ -70,7 +71,7 @@ def test_nothing_happens_between_a_look_and_the_taking():
 def test_what_served_fewer_functions_is_not_given_to_those_that_read_more():
     """A thread may add functions between another's look at the addresses and its solve's end."""
     translation, home = Translation(), TorchHome()
-    dynamics = Dynamics(lambda t, y: -y, Structure.of(Y0), (), 1.0)
+    dynamics = Dynamics(lambda t, y: -y, Structure.of(Y0), Wanted(), 1.0)
     small = translation.environment(dynamics, [Y0], home)
     translation._work_size = 4096
     translation.give_back(small)
