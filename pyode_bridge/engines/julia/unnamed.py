@@ -54,7 +54,7 @@ def first(problem: Problem) -> Problem:
     """The problem with the method that is tried first."""
     if problem.mass_matrix is not None or problem.sparsity is not None:  # which explicit solvers know nothing of
         return after_stiffness(problem)
-    rtol = torch.as_tensor(problem.tolerances.rtol).min().item()
+    rtol = torch.as_tensor(problem.tolerances.rtol, dtype=torch.float64).min().item()
     return _by(problem, TIGHT if rtol < TIGHT_RTOL and problem.y0.dtype == torch.float64 else USUAL)
 
 
