@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pyode_bridge.compiled.convolutions import convolution, convolution_backward
-from pyode_bridge.compiled.decompositions import cumsum, gelu_backward, scatter_add, shrink_backward
+from pyode_bridge.compiled.decompositions import Decomposing, cumsum, gelu_backward, scatter_add, shrink_backward
 from tests.problems import DOUBLE
 
 aten = torch.ops.aten
@@ -78,3 +78,9 @@ def test_scattered_sums(shape, dim):
     index = torch.randint(0, shape[dim] if shape else 1, [max(size - 1, 1) for size in shape])
     expected = aten.scatter_add(input, dim, index, src)
     torch.testing.assert_close(scatter_add(input, dim, index, src), expected)
+
+
+def test_a_jacobian_of_many_rows_is_compared() -> None:
+    """torch takes ``eye`` apart into numbers of 16 bits, which it cannot count in, from 256 rows on."""
+    with Decomposing():
+        assert torch.equal(torch.eye(300), torch.ones(300).diag())
