@@ -106,7 +106,8 @@ end
 
 """Nothing where the solver asks for none, or where the forward solution is not known between its times."""
 function adjoint_jacobian(sol, alg, sensealg)
-    is_implicit(alg) && !solves_again(sensealg) && sol.prob.f.jac_prototype === nothing || return nothing
+    takes_matrix = is_implicit(alg) && !keeps_no_matrix(alg) && sol.prob.f.jac_prototype === nothing
+    takes_matrix && !solves_again(sensealg) || return nothing
     u = sol.u[1]
     return AdjointJacobian(sol.prob.f.jac, sol, zero(u), zeros(eltype(u), length(u), length(u)))
 end

@@ -5,6 +5,10 @@ is_implicit(alg) = false
 is_implicit(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) = trait(OrdinaryDiffEqCore.isimplicit, alg, false)
 is_implicit(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(is_implicit, alg.algs)
 
+"""Whether its linear systems are solved by products with the Jacobian alone, for which no matrix is made."""
+keeps_no_matrix(alg) = hasproperty(alg, :linsolve) && alg.linsolve !== nothing &&
+    !LinearSolve.needs_concrete_A(alg.linsolve)
+
 """
 Whether the problem may be stiff, to judge by the solver that was taken: an implicit, an exponential or a stabilised one,
 or one of which nothing is known.
@@ -33,7 +37,7 @@ function poor_between_steps(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
             return "values between the steps of $name are wrong where the dynamics are stiff"
         return order < 4 ? "values between the steps of $name are of low order" : ""
     end
-    is_partitioned(alg) || takes_operator(alg) || order <= 3 && return ""
+    (is_partitioned(alg) || takes_operator(alg) || order <= 3) && return ""
     return between_steps(alg) == HERMITE ? "values between the steps of $name are less accurate than its steps" : ""
 end
 
