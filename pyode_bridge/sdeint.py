@@ -15,8 +15,9 @@ from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.errors import InputError
 from pyode_bridge.forms import Noise
 from pyode_bridge.odeint import run, values
+from pyode_bridge.parameters import Wanted
 from pyode_bridge.preparation import Dynamic, Settings, prepare
-from pyode_bridge.state import State, copied
+from pyode_bridge.state import State, Structure, copied
 
 # Kinds of noise, each with the solver to take where none is named.
 DEFAULT_METHODS = {"diagonal": "SOSRI", "scalar": "SOSRI", "general": "LambaEM"}
@@ -97,7 +98,7 @@ def sdeint(
     start = diffusion_dynamics(prepared.problem.t[0].item(), prepared.problem.y0.clone())
     problem = replace(
         prepared.problem,
-        dynamics=Dynamics(drift, structure, wanted, 1.0),
+        dynamics=_Drift(drift, structure, wanted, both),
         form=Noise(diffusion_dynamics, noise, len(start) // structure.size, _seed(seed)),
     )
     ys, _ = run(replace(prepared, problem=problem))
@@ -123,6 +124,17 @@ class _Both(nn.Module):
 def _tensors(state: Any) -> list[Tensor]:
     leaves = state.values() if isinstance(state, Mapping) else state if isinstance(state, tuple) else (state,)
     return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+
+
+class _Drift(Dynamics):
+    """The drift; of the tensors that are wanted, the diffusion may use some alone."""
+
+    def __init__(self, drift: Dynamic, structure: Structure, wanted: Wanted, both: Dynamics) -> None:
+        super().__init__(drift, structure, wanted, 1.0)
+        self._both = both
+
+    def check_still_uses_leaves(self, s: float, y: Tensor) -> None:
+        self._both.check_still_uses_leaves(s, y)
 
 
 class _Matrix(Dynamics):

@@ -33,6 +33,13 @@ def why_no_julia() -> str | None:
     return None
 
 
+def julia_finds(package: str) -> bool:
+    """Whether the Julia that runs has a package."""
+    from juliacall import Main
+
+    return bool(Main.seval("package -> Base.find_package(package) !== nothing")(package))
+
+
 @pytest.fixture(autouse=True)
 def _needs_julia(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("julia") and (reason := why_no_julia()):

@@ -39,6 +39,7 @@ from pyode_bridge.engines.julia.isolation.worker import Worker
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.environment import examine
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE
+from tests.conftest import julia_finds
 from tests.install.conftest import FakeJulia, fake_julia, ready_project
 from tests.install.juliapkg_state import SetUp, fresh_juliapkg
 
@@ -89,8 +90,13 @@ def test_every_block_of_a_page_is_found() -> None:
 
 
 def can_run(block: Block, engine: str) -> bool:
-    needs = (block.value or "").split()
-    return all(engine == "julia" if name == "julia" else bool(importlib.util.find_spec(name)) for name in needs)
+    needs = {
+        "julia": lambda: engine == "julia",
+        "diffeqpy": lambda: engine == "julia" and julia_finds("DifferentialEquations"),
+    }
+    return all(
+        needs[name]() if name in needs else bool(importlib.util.find_spec(name)) for name in (block.value or "").split()
+    )
 
 
 def outcome(run: Callable[[], Any]) -> str:

@@ -79,7 +79,7 @@ function forward_algorithm(::Stochastic, alg, sensealg, control)
     )
 end
 
-chosen_sensealg(::Stochastic, alg, backward, np) = "BacksolveAdjoint", "it alone differentiates stochastic equations"
+chosen_sensealg(::Stochastic, alg, backward, n, np) = "BacksolveAdjoint", "it alone differentiates stochastic equations"
 
 """The backward solve has general noise, whatever the forward one has."""
 backward_algorithm(::Stochastic, alg) = algorithm("EulerHeun", "SDE")
