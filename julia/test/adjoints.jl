@@ -93,6 +93,9 @@ end
     @testset "no large matrices" begin
         @test PyODEBridge.chosen_backward(algorithm("FBDF"), 10_000, false) == ""
         @test PyODEBridge.chosen_backward(algorithm("FBDF"), 10_000, true) == "Rodas5P"
+        for (name, none) in ("FBDF" => false, "Tsit5" => false, "FBDF(linsolve=KrylovJL_GMRES())" => true)
+            @test PyODEBridge.keeps_no_matrix(algorithm(name)) == none
+        end
     end
 end
 
