@@ -113,13 +113,13 @@ function refuse_value(value, u)
 end
 
 """
-Write the products of `v` with the derivatives of the dynamics: that to the state to `to_u`, and those to parameters to
-`to_p`, which has the shape of `p` but for what is not wanted.
+Write the products of `v` with the derivatives of the dynamics: that to the state to `to_u`, unless its pointer is null,
+and those to parameters to `to_p`, which has the shape of `p` but for what is not wanted.
 """
 function pull_back!(to_u, to_p, v, dynamics::Returning, u, p, t, sign)
     _, back = Zygote.pullback((u, p) -> dynamics.f(u, p, t), own(u), own(p))
     du, dp = back(sign .* v)
-    fill_with!(to_u, du)
+    to_u.pointer == C_NULL || fill_with!(to_u, du)
     fill_with!(to_p, dp)
     return nothing
 end
@@ -127,8 +127,10 @@ end
 # What writes into an array, Zygote does not differentiate.
 function pull_back!(to_u, to_p, v, dynamics::Writing, u, p, t, sign)
     seed = vec(sign .* v)
-    along_u = ForwardDiff.jacobian((du, u) -> dynamics.f(du, u, p, t), own(u), own(u))
-    mul!(vec(to_u), along_u', seed)
+    if to_u.pointer != C_NULL
+        along_u = ForwardDiff.jacobian((du, u) -> dynamics.f(du, u, p, t), own(u), own(u))
+        mul!(vec(to_u), along_u', seed)
+    end
     for (target, array, put) in wanted(to_p, p)
         function along!(du, x)
             dynamics.f(du, u, put(x), t)

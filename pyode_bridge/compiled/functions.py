@@ -86,11 +86,11 @@ class Functions:
                 torch.zeros_like(of) if grad is None else grad.detach() for grad, of in zip(found, inputs, strict=True)
             ]
 
-        outputs = [self._output("out"), *[self._output("dp")] * len(wanted)]
+        outputs = [self._output("out", may_be_null=parameters), *[self._output("dp")] * len(wanted)]
         return self._made(name, self._trace(products, vectors=2), ["v", "y"], outputs)
 
-    def _output(self, pointer: str) -> Output:
-        return Output(pointer, self._dynamics.structure.dtype)
+    def _output(self, pointer: str, *, may_be_null: bool = False) -> Output:
+        return Output(pointer, self._dynamics.structure.dtype, may_be_null)
 
     def _trace(self, function: Callable[..., object], vectors: int = 1) -> Graph:
         # Close to the start, since what is computed on the way, such as an inverse matrix, may not exist elsewhere; but

@@ -291,6 +291,10 @@ class ByLoops:
     def _placed(self, array: Expression) -> Memory:
         return array if isinstance(array, Memory) else self._stored(array)
 
+    def stop_if(self, condition: str) -> None:
+        """Compute nothing more where the condition, Julia's, is true."""
+        self._statements.append([f"{condition} && return Cint(0)"])
+
     def store(self, array: Expression, name: str, offset: int, dtype: torch.dtype) -> None:
         """Write the elements to the memory at the pointer ``name``, from an offset, one after another."""
         strides = laid_out(array.shape, dtype).stride()

@@ -66,6 +66,10 @@ class ByNumber:
         """Bytes of memory that the code works in."""
         return 0
 
+    def stop_if(self, condition: str) -> None:
+        """Compute nothing more where the condition, Julia's, is true."""
+        self._code.lines.append(f"{condition} && return Cint(0)")
+
     def input(self, name: str, layout: Tensor) -> Numbers:
         """An array in memory at the pointer ``name``, laid out as a tensor is."""
         if layout.numel() > MOST_LINES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,11 @@ LONGEST_PRODUCT = 8  # terms of a dot product that are still written one by one
 
 @dataclass(frozen=True)
 class Output:
-    """Where results go: one after another to the memory at a pointer."""
+    """Where results go: one after another to the memory at a pointer; nowhere if that is null, where it may be."""
 
     pointer: str
     dtype: torch.dtype
+    may_be_null: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,22 +97,58 @@ def _long_products(graph: Graph) -> bool:
 def written(
     builder: Any, graph: Graph, inputs: Sequence[str | tuple[str]], outputs: Sequence[Output], names: Names
 ) -> Code:
-    """The code that one builder makes of a graph; the rest is as for `translate`."""
+    """The code that one builder makes of a graph; the rest is as for `translate`.
+
+    What only an output at a null pointer would need comes last, and is not run.
+    """
+    *nodes, end = graph.graph.nodes
+    found = end.args[0] if isinstance(end.args[0], (tuple, list)) else (end.args[0],)
+    results = list(zip(found, outputs, strict=True))
+    always = [(result, output) for result, output in results if not output.may_be_null]
+    perhaps = [(result, output) for result, output in results if output.may_be_null]
+    given = dict(zip((node for node in nodes if node.op == "placeholder"), inputs, strict=True))
     values: dict[fx.Node, Any] = {}
-    given = iter(inputs)
-    for node in graph.graph.nodes:
-        if node.op == "placeholder":
-            values[node] = _input(builder, next(given), node.meta["val"])
-        elif node.op == "get_attr":
-            tensor = graph.tensors[node.target]
-            name = names.of(tensor)
-            values[node] = tensor.detach() if name is None else builder.input(name, tensor.detach())
-        elif node.op == "call_function":
-            values[node] = _called(builder, node, values)
-        else:
-            results = fx.map_arg(node.args[0], lambda argument: values[argument])
-            _write(builder, results if isinstance(results, (tuple, list)) else (results,), outputs)
+
+    def write(part: Iterable[fx.Node], targets: Sequence[tuple[Any, Output]]) -> None:
+        for node in part:
+            values[node] = _value(builder, node, values, graph, given, names)
+        _write(builder, [(fx.map_arg(result, values.__getitem__), output) for result, output in targets])
+
+    early = _behind([result for result, _ in always])
+    write([node for node in nodes if node in early], always)
+    if perhaps:
+        builder.stop_if(f"{perhaps[0][1].pointer} == C_NULL")
+    write([node for node in nodes if node not in early], perhaps)
     return Code(tuple(builder.lines()), builder.work_size())
+
+
+def _behind(results: Iterable[Any]) -> set[fx.Node]:
+    """The nodes that results are computed from, themselves included."""
+    found: set[fx.Node] = set()
+    pending = [result for result in results if isinstance(result, fx.Node)]
+    while pending:
+        node = pending.pop()
+        if node not in found:
+            found.add(node)
+            pending += node.all_input_nodes
+    return found
+
+
+def _value(
+    builder: Any,
+    node: fx.Node,
+    values: Mapping[fx.Node, Any],
+    graph: Graph,
+    given: Mapping[fx.Node, str | tuple[str]],
+    names: Names,
+) -> Any:
+    if node.op == "placeholder":
+        return _input(builder, given[node], node.meta["val"])
+    if node.op == "call_function":
+        return _called(builder, node, values)
+    tensor = graph.tensors[str(node.target)]
+    name = names.of(tensor)
+    return tensor.detach() if name is None else builder.input(name, tensor.detach())
 
 
 def _input(builder: Any, name: str | tuple[str], value: Tensor) -> Any:
@@ -156,9 +193,9 @@ def _is_known(value: Any) -> bool:
     return not hasattr(value, "shape") or isinstance(value, Tensor)
 
 
-def _write(builder: Any, results: Sequence[Any], outputs: Sequence[Output]) -> None:
+def _write(builder: Any, results: Sequence[tuple[Any, Output]]) -> None:
     offsets: dict[str, int] = {}
-    for result, output in zip(results, outputs, strict=True):
+    for result, output in results:
         array = builder.constant(result) if isinstance(result, Tensor) else result
         offset = offsets.get(output.pointer, 0)
         builder.store(array, output.pointer, offset, output.dtype)

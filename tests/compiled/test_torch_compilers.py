@@ -71,7 +71,7 @@ def test_solutions_and_gradients_are_those_of_the_module_itself(make, engine):
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
     if engine == "julia":
-        assert sol.lane == ("compiled" if make in COMPILED else "callback")
+        assert sol.lane == ("compiled" if make in COMPILED else "callback"), sol.lane_reason
         assert make in COMPILED or "TorchScript" in sol.lane_reason
 
 
