@@ -115,24 +115,23 @@ smooth (null rules, as Berntsen and Espelid 1991 have them): its cubic has order
 of Lobatto's rule.
 """
 function is_accurate(quadrature::Quadrature{I, T}, half) where {I, T}
-    (; abstol, reltol, total) = quadrature
+    (; total) = quadrature
     first, before, middle, after, last = quadrature.values
-    at_ends, at_inner, at_middle = T(half * LOBATTO_END), T(half * LOBATTO_INNER), T(half * LOBATTO_MIDDLE)
-    off_ends, off_middle = T(half * (LOBATTO_END - SIMPSON_END)), T(half * (LOBATTO_MIDDLE - SIMPSON_MIDDLE))
-    mean, odd_ends, odd_inner = T(2abs(half) / 5), T(half * INNER), T(half)
+    abstol, reltol = Float64(quadrature.abstol), Float64(quadrature.reltol)
     accurate = true
     @inbounds @simd for i in eachindex(total)
-        ends, inner = first[i] + last[i], before[i] + after[i]
-        size = mean * (abs(first[i]) + abs(last[i]) + abs(before[i]) + abs(after[i]) + abs(middle[i]))
-        difference = abs(off_ends * ends + at_inner * inner + off_middle * middle[i])
-        cubic = abs(odd_ends * (last[i] - first[i]) - odd_inner * (after[i] - before[i]))
-        sum = total[i] + at_ends * ends + at_inner * inner + at_middle * middle[i]
-        allowed = max(abstol + reltol * max(abs(total[i]), abs(sum)), ROUNDING * eps(T) * size)
-        # all by the size, as powers of small numbers vanish; where it is NaN, that ends at the shortest piece
-        by_size = inv(size)
-        within, difference, cubic = (allowed * by_size)^2, difference * by_size, cubic * by_size
-        agrees = (difference^3 <= within) & (cubic^2 * cubic^3 <= within) # a power of 5 would be a call
-        accurate &= agrees | (size <= max(allowed, floatmin(T)))
+        # in double precision, where powers of small numbers do not vanish
+        sum, v1, v2, v3, v4, v5 = Float64.((total[i], first[i], before[i], middle[i], after[i], last[i]))
+        ends, inner = v1 + v5, v2 + v4
+        fine = half * (LOBATTO_END * ends + LOBATTO_INNER * inner + LOBATTO_MIDDLE * v3)
+        difference = abs(fine - half * (SIMPSON_END * ends + SIMPSON_MIDDLE * v3))
+        cubic = abs(half * (INNER * (v5 - v1) - (v4 - v2)))
+        size = abs(half) * 0.4 * (abs(v1) + abs(v2) + abs(v3) + abs(v4) + abs(v5)) # of twice `half`, a fifth
+        allowed = max(abstol + reltol * max(abs(sum), abs(sum + fine)), ROUNDING * eps(T) * size)
+        # size * (difference / size)^(3/2) and size * (cubic / size)^(5/2), or the size itself if that is less; not where
+        # these are NaN: that ends at the shortest
+        agrees = (difference^3 <= allowed^2 * size) & (cubic^3 * cubic^2 <= allowed^2 * size^3) # the 5th power is a call
+        accurate &= agrees | (size <= allowed)
     end
     return accurate
 end
