@@ -17,7 +17,7 @@ from pyode_bridge.compiled.environment import Environment
 from pyode_bridge.compiled.layout import TENSORS
 from pyode_bridge.compiled.reach import Reach, reach
 from pyode_bridge.compiled.refusals import RefusedHereError, UntranslatableError
-from pyode_bridge.compiled.source import VECTORS, memory_size
+from pyode_bridge.compiled.source import memory_size, signatures
 from pyode_bridge.compiled.written import WrittenFunctions
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.julia_dynamics import is_written
@@ -89,15 +89,14 @@ class Translation:
         functions = self._functions(start, tensors)
         with _tracing:
             text = "\n".join(_text(functions, name) for name in missing)
-        called = [name for name in missing if name != "joint"]  # which the products call
-        signatures = [(name, len(VECTORS[name])) for name in called]
-        found = home.compile(text, str(dynamics.structure.dtype).removeprefix("torch."), signatures)
+        called = signatures(missing)
+        found = home.compile(text, str(dynamics.structure.dtype).removeprefix("torch."), called)
         self._work_size = max(self._work_size, functions.work_size)
         self.idle = {}  # those so far may be too small, and know nothing of these functions
         if is_written(dynamics.func):
             self.checked.update(missing)  # torch has nothing to compare with
         # The last: what another thread finds here, it calls with an environment that it makes then.
-        addresses = dict(zip(called, map(int, found), strict=True))
+        addresses = {name: int(address) for (name, _), address in zip(called, found, strict=True)}
         self.addresses.update({name: addresses.get(name, 0) for name in missing})
 
     def _functions(self, start: Start, tensors: Sequence[Tensor]) -> Functions | WrittenFunctions:

@@ -38,6 +38,11 @@ def function(name: str, code: Code, dtype: torch.dtype, sign: float, names: Name
     return _defined(name, kind, [*body, *code.lines])
 
 
+def signatures(names: Sequence[str]) -> list[tuple[str, int]]:
+    """C functions, with how many vectors each takes; ``joint`` is none, as the others alone call it."""
+    return [(name, len(VECTORS[name])) for name in names if name != "joint"]
+
+
 def _defined(name: str, kind: str, body: Sequence[str]) -> str:
     signature = ", ".join([*(f"{vector}::Ptr{{{kind}}}" for vector in VECTORS[name]), "s::Float64", "env::Ptr{Int}"])
     return "\n".join([f"function {name}({signature})::Cint", *body, "return Cint(0)", "end", ""])

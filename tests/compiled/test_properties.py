@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pyode_bridge.compiled.comparison import Start
 from pyode_bridge.compiled.functions import Functions
 from pyode_bridge.compiled.layout import JOINT
-from pyode_bridge.compiled.source import PRODUCTS, memory_size
+from pyode_bridge.compiled.source import memory_size, signatures
 from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.julia import session
 from pyode_bridge.models import ConcatSquash, ConvDynamics, GatedSum
@@ -30,9 +30,10 @@ def run_all(dynamics: Dynamics, y: Tensor, v: Tensor) -> dict[str, Tensor]:
     constants: list[Tensor] = []
     functions = Functions(Start(dynamics, y, S, 1.0), dynamics.parameters, constants)
     text = "\n".join(functions.text(name) for name in NAMES)
-    signatures = [(name, 3 if name in PRODUCTS else 2) for name in NAMES]
     dtype = str(y.dtype).removeprefix("torch.")
-    addresses = dict(zip(NAMES, map(int, session.start().compile(text, dtype, signatures)), strict=True))
+    called_from_c = signatures(NAMES)
+    found_at = session.start().compile(text, dtype, called_from_c)
+    addresses = {name: int(address) for (name, _), address in zip(called_from_c, found_at, strict=True)}
     n, m = dynamics.size, dynamics.parameter_size
     env = Environment([*dynamics.parameters, *constants], functions.work_size, memory_size(n, m, y.dtype))
     found = {
