@@ -20,7 +20,7 @@ from pyode_bridge.install.environment import examine, version_text
 from pyode_bridge.install.julia import install
 from pyode_bridge.install.location import configuration_file, locate, write_configuration
 from pyode_bridge.install.optional import OPTIONAL_PACKAGES
-from pyode_bridge.problem import SolverInfo
+from pyode_bridge.problem.problem import SolverInfo
 
 MARKS = {True: "ok", False: "WRONG", None: "note"}
 

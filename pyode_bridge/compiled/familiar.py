@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from pyode_bridge import levels
 from pyode_bridge.compiled.reach import Reach
-from pyode_bridge.parameters import Wanted, are_entangled
-from pyode_bridge.state import Structure
+from pyode_bridge.derivatives.parameters import Wanted, are_entangled
+from pyode_bridge.problem import levels
+from pyode_bridge.problem.state import Structure
 
 if TYPE_CHECKING:
     from pyode_bridge.compiled.lane import Translation, Translations
-    from pyode_bridge.dynamics import Dynamics
+    from pyode_bridge.problem.dynamics import Dynamics
 
 
 @dataclass(slots=True)  # freezing takes longer, field by field, at each solve

@@ -19,8 +19,8 @@ from pyode_bridge.compiled.reach import Reach, reach
 from pyode_bridge.compiled.refusals import RefusedHereError, UntranslatableError
 from pyode_bridge.compiled.source import memory_size, signatures
 from pyode_bridge.compiled.written import WrittenFunctions
-from pyode_bridge.dynamics import Dynamics
-from pyode_bridge.julia_dynamics import is_written
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.julia_dynamics import is_written
 
 if TYPE_CHECKING:
     from pyode_bridge.compiled.functions import Functions

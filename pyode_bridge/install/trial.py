@@ -10,7 +10,7 @@ import time
 import torch
 
 from pyode_bridge.engines import select_engine
-from pyode_bridge.odeint import solve
+from pyode_bridge.equations.odeint import solve
 
 RATE, START = 0.5, 2.0
 ACCURACY = 1e-6
