@@ -4,7 +4,8 @@ from pyode_bridge.ensembles.ensemble import EnsembleSolution, solve_ensemble
 from pyode_bridge.equations.catalogue import solvers
 from pyode_bridge.equations.daeint import daeint
 from pyode_bridge.equations.ddeint import ddeint
-from pyode_bridge.equations.events import Event, EventRecord, EventSolution, odeint_event, solve_events
+from pyode_bridge.equations.event import Event
+from pyode_bridge.equations.events import EventRecord, EventSolution, odeint_event, solve_events
 from pyode_bridge.equations.neural_ode import NeuralODE
 from pyode_bridge.equations.odeint import odeint, odeint_adjoint, solve
 from pyode_bridge.equations.parts import Partitioned, Quasilinear, SecondOrder, Split

@@ -5,20 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pyode_bridge.equations.event import SIGNS, Event
 from pyode_bridge.equations.preparation import Dynamic, Settings, prepare
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem.problem import Problem
 from pyode_bridge.problem.state import State, Structure
-
-if TYPE_CHECKING:
-    from pyode_bridge.equations.events import Event
-
-SIGNS = {"rising": 1, "falling": -1, "any": 0}
 
 
 @dataclass(frozen=True)

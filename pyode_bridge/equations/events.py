@@ -16,39 +16,15 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.derivatives.compilation import between_graphs
-from pyode_bridge.equations.crossings import SIGNS, Located, locate, slope
+from pyode_bridge.equations.crossings import Located, locate, slope
+from pyode_bridge.equations.event import Condition, Event
 from pyode_bridge.equations.odeint import run
 from pyode_bridge.equations.preparation import Settings, check_passed_on, prepare
 from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.state import State, Structure
 
-Condition = Callable[[Tensor, Any], Tensor]
-Affect = Callable[[Tensor, Any], State]
-
 LONGEST_SEARCH = 30  # windows of `odeint_event`, each twice as long as the one before
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happens where ``condition(t, y)`` crosses zero, by a root or by a jump, or comes to stay at zero.
-
-    Attributes:
-        condition: maps a scalar tensor ``t`` and the state to a real scalar tensor; it may have parameters, which get
-            gradients.
-        affect: maps ``t`` and the state to the state after the event; None leaves the state as it is.
-        terminal: whether the solve ends there.
-        direction: ``"rising"``, ``"falling"`` or ``"any"``: the crossings that count, as the solve goes on.
-    """
-
-    condition: Condition
-    affect: Affect | None = None
-    terminal: bool = False
-    direction: str = "any"
-
-    def __post_init__(self) -> None:
-        if self.direction not in SIGNS:
-            raise InputError(f"direction is {self.direction!r}; expected one of {', '.join(SIGNS)}.")
 
 
 @dataclass(frozen=True)
