@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.reach import Reach
-from pyode_bridge.derivatives.parameters import Wanted, are_entangled
 from pyode_bridge.problem import levels
+from pyode_bridge.problem.graph import are_entangled
 from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.wanted import Wanted
 
 if TYPE_CHECKING:
     from pyode_bridge.compiled.lane import Translation, Translations

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pyode_bridge.derivatives.parameters import Wanted
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Noise, Steady
 from pyode_bridge.problem.problem import Problem, Sensitivity
 from pyode_bridge.problem.state import Structure, flat_gradients
+from pyode_bridge.problem.wanted import Wanted
 
 
 class Augmented:

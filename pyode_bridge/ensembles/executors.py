@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pyode_bridge.derivatives.parameters import Wanted, listed_parameters, lost_leaves
+from pyode_bridge.derivatives.parameters import listed_parameters
 from pyode_bridge.engines import ENGINE_VARIABLE
 from pyode_bridge.ensembles.chunks import Done, Task, work
 from pyode_bridge.ensembles.shipping import Shipped
@@ -22,7 +22,9 @@ from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.errors import InputError, WorkerError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.graph import lost_leaves
 from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.wanted import Wanted
 
 MOST_CHUNKS = 64  # by default: enough to keep many workers busy to the end, and to lose little with one of them
 

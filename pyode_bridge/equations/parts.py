@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pyode_bridge.derivatives.parameters import Wanted
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Halves, OneInput, Operator, Terms, TwoInputs
 from pyode_bridge.problem.state import State, Structure, copied, flat_real
+from pyode_bridge.problem.wanted import Wanted
 
 
 class Partitioned(nn.Module):

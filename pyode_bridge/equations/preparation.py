@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pyode_bridge.compiled import familiar
 from pyode_bridge.derivatives import captures, hooks
-from pyode_bridge.derivatives.parameters import Wanted, listed_parameters, reached, wanted
+from pyode_bridge.derivatives.parameters import listed_parameters, reached, wanted
 from pyode_bridge.engines import select_engine
 from pyode_bridge.equations.parts import check_parts, flat_parts
 from pyode_bridge.errors import InputError, UnsupportedError, near_names
@@ -25,6 +25,7 @@ from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.problem import Engine, Problem, Sensitivity, Tolerances
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.wanted import Wanted
 
 if TYPE_CHECKING:
     from pyode_bridge.compiled.lane import Translations

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from pyode_bridge.derivatives.compilation import between_graphs
-from pyode_bridge.derivatives.parameters import Wanted
 from pyode_bridge.equations.odeint import run, values
 from pyode_bridge.equations.preparation import Dynamic, Settings, prepare
 from pyode_bridge.errors import InputError
@@ -18,6 +17,7 @@ from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Noise
 from pyode_bridge.problem.state import State, Structure, copied
+from pyode_bridge.problem.wanted import Wanted
 
 # Kinds of noise, each with the solver to take where none is named.
 DEFAULT_METHODS = {"diagonal": "SOSRI", "scalar": "SOSRI", "general": "LambaEM"}

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.derivatives.parameters import UnmetError, Wanted, depends_on_all, lost_leaves
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.graph import depends_on_all, lost_leaves
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import Structure, as_complex, flat_gradients, real_size
+from pyode_bridge.problem.wanted import UnmetError, Wanted
 
 if TYPE_CHECKING:
     from pyode_bridge.compiled.familiar import Familiar

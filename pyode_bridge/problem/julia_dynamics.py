@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pyode_bridge.derivatives.parameters import Wanted
 from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.wanted import Wanted
 
 _EXPECTED = "expected a tensor of float32 or float64, a dict of such tensors by name, or None"
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from pyode_bridge.compiled.environment import Environment
 from pyode_bridge.compiled.lane import Lane, Translations, enter
-from pyode_bridge.derivatives.parameters import Wanted
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.wanted import Wanted
 
 
 class TorchHome:
