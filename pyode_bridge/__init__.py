@@ -6,6 +6,7 @@ from pyode_bridge.equations.daeint import daeint
 from pyode_bridge.equations.ddeint import ddeint
 from pyode_bridge.equations.event import Event
 from pyode_bridge.equations.events import EventRecord, EventSolution, odeint_event, solve_events
+from pyode_bridge.equations.julia_dynamics import JuliaDynamics
 from pyode_bridge.equations.neural_ode import NeuralODE
 from pyode_bridge.equations.odeint import odeint, odeint_adjoint, solve
 from pyode_bridge.equations.parts import Partitioned, Quasilinear, SecondOrder, Split
@@ -24,7 +25,6 @@ from pyode_bridge.errors import (
     UnsupportedError,
     WorkerError,
 )
-from pyode_bridge.problem.julia_dynamics import JuliaDynamics
 from pyode_bridge.problem.problem import SolverInfo
 
 __version__ = "0.1.0"

@@ -20,7 +20,7 @@ from pyode_bridge.compiled.refusals import RefusedHereError, UntranslatableError
 from pyode_bridge.compiled.source import memory_size, signatures
 from pyode_bridge.compiled.written import WrittenFunctions
 from pyode_bridge.problem.dynamics import Dynamics
-from pyode_bridge.problem.julia_dynamics import is_written
+from pyode_bridge.problem.julia_source import is_written
 
 if TYPE_CHECKING:
     from pyode_bridge.compiled.functions import Functions

@@ -19,7 +19,7 @@ from pyode_bridge.equations.parts import check_parts, flat_parts
 from pyode_bridge.errors import InputError, UnsupportedError, near_names
 from pyode_bridge.problem import checks, levels
 from pyode_bridge.problem.dynamics import Dynamics
-from pyode_bridge.problem.julia_dynamics import is_written
+from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import as_method
 from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.problem import Engine, Problem, Sensitivity, Tolerances

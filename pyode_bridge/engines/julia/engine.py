@@ -22,7 +22,7 @@ from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Steady
-from pyode_bridge.problem.julia_dynamics import is_written
+from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.mismatch import Mismatch, warn_of_mismatch
 from pyode_bridge.problem.problem import (

@@ -1,24 +1,22 @@
-"""Dynamics written in Julia, as a torch module."""
+"""Dynamics written in Julia, as a torch module that is called like any other."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pyode_bridge.engines import select_engine
-from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.julia_source import JuliaSource
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted
 
-_EXPECTED = "expected a tensor of float32 or float64, a dict of such tensors by name, or None"
 
-
-class JuliaDynamics(torch.nn.Module):
+class JuliaDynamics(JuliaSource):
     """A function of Julia's, ``f(u, p, t)`` or ``f(du, u, p, t)``, as dynamics, for solves that call no Python.
 
     Julia differentiates what is written here: with Zygote where ``f(u, p, t)`` returns the derivative, so that ``p``
@@ -52,38 +50,6 @@ class JuliaDynamics(torch.nn.Module):
     Source: https://docs.sciml.ai/DiffEqDocs/stable/types/ode_types/ (the forms of ``f``).
     """
 
-    def __init__(self, source: str, p: Tensor | Mapping[str, Tensor] | None = None) -> None:
-        super().__init__()
-        if not isinstance(source, str) or not source.strip():
-            raise InputError(
-                f"source is {source!r}; expected Julia code whose last value is a function, such as "
-                "'(u, p, t) -> -p .* u'."
-            )
-        self.source = source
-        self._names: tuple[str, ...] | None = None
-        if p is None:
-            self.register_buffer("p", None)
-        elif isinstance(p, Tensor):
-            _register(self, "p", p, "p")
-        else:
-            self._names = _names(p)
-            self.p = torch.nn.Module()
-            for name, tensor in p.items():
-                _register(self.p, name, tensor, f"p[{name!r}]")
-
-    def values(self) -> Tensor | dict[str, Tensor] | None:
-        """``p`` as it was given, with the tensors that the module has now."""
-        if self._names is None:
-            return self.p  # type: ignore[return-value]
-        return {name: getattr(self.p, name) for name in self._names}
-
-    def tensors(self) -> list[Tensor]:
-        """Those of ``p``."""
-        values = self.values()
-        if values is None:
-            return []
-        return [values] if isinstance(values, Tensor) else list(values.values())
-
     def detached(self) -> JuliaDynamics:
         """The same function of tensors that have the same memory and need no gradient."""
         values = self.values()
@@ -101,43 +67,6 @@ class JuliaDynamics(torch.nn.Module):
             self, structure, time, structure.pack(y), *self.tensors()
         )
         return structure.unpack(flat)
-
-    def extra_repr(self) -> str:
-        """The source, in what is printed of the module."""
-        return repr(self.source)
-
-
-def is_written(func: Any) -> TypeGuard[JuliaDynamics]:
-    """Whether ``func`` is Julia's function of given tensors and nothing else.
-
-    What a subclass or hooks make of it is Python's.
-    """
-    return type(func) is JuliaDynamics and not func._forward_hooks and not func._forward_pre_hooks
-
-
-def _names(p: Any) -> tuple[str, ...]:
-    if not isinstance(p, Mapping):
-        raise InputError(f"p is a {type(p).__name__}; {_EXPECTED}.")
-    for name in p:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise InputError(f"p has the key {name!r}; expected names that Julia and Python know, such as 'k1'.")
-    return tuple(p)
-
-
-def _register(module: torch.nn.Module, name: str, tensor: Any, where: str) -> None:
-    """As a parameter or buffer."""
-    if not isinstance(tensor, Tensor) or tensor.dtype not in (torch.float32, torch.float64):
-        kind = f"a tensor of {tensor.dtype}" if isinstance(tensor, Tensor) else f"a {type(tensor).__name__}"
-        raise InputError(f"{where} is {kind}; {_EXPECTED}.")
-    if not tensor.is_contiguous():
-        raise InputError(f"{where} has strides {tensor.stride()}; expected a contiguous tensor; see .contiguous().")
-    try:
-        if isinstance(tensor, torch.nn.Parameter):
-            module.register_parameter(name, tensor)
-        else:
-            module.register_buffer(name, tensor)
-    except KeyError:
-        raise InputError(f"{where}: torch's modules have an attribute {name!r} already; choose another name.") from None
 
 
 class _Called(torch.autograd.Function):
