@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.derivatives import adjoint_system, hooks
+from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import progress
 from pyode_bridge.problem.mismatch import Mismatch, warn_of_worst
-from pyode_bridge.problem.problem import Engine, Gradients, Problem, Pullback, Trajectory
+from pyode_bridge.problem.problem import Gradients, Problem, Pullback, Trajectory
 from pyode_bridge.problem.wanted import UnmetError
 
 

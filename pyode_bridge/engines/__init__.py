@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Callable
 
 from pyode_bridge.engines.julia import forks
+from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.errors import EngineUnavailableError, InputError, UnsupportedError
 from pyode_bridge.problem import checks
-from pyode_bridge.problem.problem import Engine
 
 ENGINE_VARIABLE = "PYODE_BRIDGE_ENGINE"
 ENGINE_NAMES = ("auto", "julia", "embedded")

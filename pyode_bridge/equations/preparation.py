@@ -6,15 +6,17 @@ import functools
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pyode_bridge.compiled import familiar
+from pyode_bridge.compiled.cache import Translations
 from pyode_bridge.derivatives import captures, hooks
 from pyode_bridge.derivatives.parameters import listed_parameters, reached, wanted
 from pyode_bridge.engines import select_engine
+from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.equations.parts import check_parts, flat_parts
 from pyode_bridge.errors import InputError, UnsupportedError, near_names
 from pyode_bridge.problem import checks, levels
@@ -22,13 +24,10 @@ from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import as_method
 from pyode_bridge.problem.options import StepOptions
-from pyode_bridge.problem.problem import Engine, Problem, Sensitivity, Tolerances
+from pyode_bridge.problem.problem import Problem, Sensitivity, Tolerances
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import State, Structure
 from pyode_bridge.problem.wanted import Wanted
-
-if TYPE_CHECKING:
-    from pyode_bridge.compiled.lane import Translations
 
 Dynamic = Callable[[Tensor, Any], Any]
 

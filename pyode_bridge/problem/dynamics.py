@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,9 +15,6 @@ from pyode_bridge.problem.graph import depends_on_all, lost_leaves
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import Structure, as_complex, flat_gradients, real_size
 from pyode_bridge.problem.wanted import UnmetError, Wanted
-
-if TYPE_CHECKING:
-    from pyode_bridge.compiled.familiar import Familiar
 
 # Above this many rows one batched backward pass beats a loop over rows.
 BATCHED_JACOBIAN_ROWS = 16
@@ -35,7 +32,7 @@ class Dynamics:
         start: the right-hand side at the solve's start, shape ``(n,)``, detached; None where nobody looked.
         wanted: the tensors of which gradients are wanted.
         parameters: those with respect to which there are products.
-        familiar: what is known of ``func`` from solves before; None where it has to be looked at.
+        familiar: what the compiled lane knows of ``func`` from solves before; None where it has to be looked at.
     """
 
     def __init__(
@@ -46,7 +43,7 @@ class Dynamics:
         sign: float,
         name: str = "func(t, y)",  # in messages
         start: Tensor | None = None,
-        familiar: Familiar | None = None,
+        familiar: object | None = None,
     ) -> None:
         self.func = func
         self._name = name

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pyode_bridge.compiled import functions
-from pyode_bridge.compiled.lane import Translation
+from pyode_bridge.compiled.cache import Translation
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
