@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.derivatives.captures import Captured
-from pyode_bridge.equations.preparation import Settings, prepare
+from pyode_bridge.derivatives.prepared import Prepare
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import checks, progress
 from pyode_bridge.problem.dynamics import shaped_like
 from pyode_bridge.problem.problem import Trajectory
+from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import flat_real, real_size
 
 Field = Callable[..., Tensor]
@@ -29,19 +30,21 @@ class Flow:
         field: the right-hand side: a scalar ``t``, a flat state of shape ``(n,)`` and tensors, to shape ``(n,)``; made
             of torch's operations, with no other inputs.
         settings: of the solve, for a state that is flat.
+        prepare: makes a problem of a function, for an engine.
         captured: the user's dynamics, on which ``field`` rests.
         trajectories: what engines returned.
     """
 
     field: Field
     settings: Settings
+    prepare: Prepare
     captured: Captured
     trajectories: list[Trajectory] = dataclasses.field(default_factory=list)
     _pulled: list[_Pulled] = dataclasses.field(default_factory=list)
 
     def solved(self, y0: Tensor, t: Tensor, tensors: Sequence[Tensor]) -> Tensor:
         """Values at ``t``, shape ``(T, n)``, of plain tensors; without autograd."""
-        prepared = prepare(lambda time, y: self.field(time, y, *tensors), y0, t, self.settings)
+        prepared = self.prepare(lambda time, y: self.field(time, y, *tensors), y0, t, self.settings)
         with progress.shown(prepared.problem):
             trajectory = prepared.engine.solve(prepared.problem)
         self.trajectories.append(trajectory)
@@ -65,7 +68,7 @@ class Flow:
         own = [tensor.detach() for tensor in tensors]
         leaves = [tensor.requires_grad_() for tensor, wants in zip(own, wanted, strict=True) if wants]
         with torch.enable_grad():
-            prepared = prepare(
+            prepared = self.prepare(
                 lambda time, y: self.field(time, y, *own),
                 ys[0].detach().requires_grad_(),
                 t.detach(),
@@ -108,7 +111,7 @@ def sensitivities(flow: Flow, moving: Sequence[int]) -> Flow:
         product, value = torch.func.grad(pulled, has_aux=True)(torch.zeros_like(y))
         return torch.cat([value, product])
 
-    return Flow(joint, _joint_settings(flow.settings, 2, lambda z: [z.chunk(2)[0]]), flow.captured)
+    return Flow(joint, _joint_settings(flow.settings, 2, lambda z: [z.chunk(2)[0]]), flow.prepare, flow.captured)
 
 
 def batch(flow: Flow, size: int, in_dims: Sequence[int | None], randomness: str) -> Flow:
@@ -121,7 +124,7 @@ def batch(flow: Flow, size: int, in_dims: Sequence[int | None], randomness: str)
         return value.reshape(-1)
 
     settings = _joint_settings(flow.settings, size, lambda z: z.view(size, -1))
-    return Flow(joint, settings, flow.captured, flow.trajectories)
+    return Flow(joint, settings, flow.prepare, flow.captured, flow.trajectories)
 
 
 def adjoint(flow: Flow, wanted: Sequence[bool]) -> Flow:
@@ -134,7 +137,7 @@ def adjoint(flow: Flow, wanted: Sequence[bool]) -> Flow:
         grads, value = _pulled(flow.field, t, z[:n], tensors, moving, z[n : 2 * n])
         return torch.cat([value, *(-flat_real(grad).to(z.dtype) for grad in grads)])
 
-    return Flow(augmented, _adjoint_settings(flow.settings), flow.captured)
+    return Flow(augmented, _adjoint_settings(flow.settings), flow.prepare, flow.captured)
 
 
 def split(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:

@@ -20,30 +20,32 @@ from pyode_bridge.derivatives import flow
 from pyode_bridge.derivatives.adjoint_system import time_gradients
 from pyode_bridge.derivatives.captures import Captured
 from pyode_bridge.derivatives.flow import Flow
+from pyode_bridge.derivatives.prepared import Prepare
 from pyode_bridge.engines import select_engine
-from pyode_bridge.equations.parts import Partitioned, Quasilinear, Split
-from pyode_bridge.equations.preparation import Dynamic, Settings
-from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import checks, levels
+from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.methods import as_method
 from pyode_bridge.problem.mismatch import Mismatch, warn_of_worst
 from pyode_bridge.problem.options import StepOptions
-from pyode_bridge.problem.problem import Sensitivity, Tolerances
+from pyode_bridge.problem.problem import Sensitivity, Tolerances, Trajectory
+from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import State, Structure, real_size
 
 
-def solution(func: Dynamic, y0: State, t: Any, settings: Settings) -> Solution:
-    """What `pyode_bridge.solve` returns, where a transform is at work."""
-    _check(func, settings)
+def solved(
+    func: Dynamic, y0: State, t: Any, settings: Settings, prepare: Prepare
+) -> tuple[Tensor, State, Trajectory, Structure]:
+    """The times, the values there, what the engine returned and the state's structure, where a transform is at work."""
+    _check(settings)
     structure = Structure.of(y0)
     checks.device(structure, func)
     times = _times(t, structure)
     flat_y0 = structure.pack(y0)
     captured = Captured(func, structure, times[0], flat_y0)
-    made = Flow(captured, _flat(settings, structure), captured)
+    made = Flow(captured, _flat(settings, structure), prepare, captured)
     ys = Solve.apply(made, flat_y0, times, *captured.tensors)  # type: ignore[no-untyped-call]
-    return Solution(t=times, y=structure.unpack_copy(ys), trajectory=made.trajectories[-1], structure=structure)
+    return times, structure.unpack_copy(ys), made.trajectories[-1], structure
 
 
 class Solve(torch.autograd.Function):
@@ -234,13 +236,8 @@ def _batched(tensor: Tensor, dim: int | None, size: int) -> Tensor:
     return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
 
 
-def _check(func: Dynamic, settings: Settings) -> None:
+def _check(settings: Settings) -> None:
     """Raise UnsupportedError for what does not go through transforms."""
-    if isinstance(func, (Partitioned, Quasilinear, Split)):
-        raise UnsupportedError(
-            f"torch's function transforms do not know the parts of {type(func).__name__}; pass its method forward, and "
-            "a solver of ordinary equations."
-        )
     if settings.adjoint_params is not None:
         raise UnsupportedError(
             "Under torch's function transforms, derivatives reach every tensor that func uses; leave adjoint_params "

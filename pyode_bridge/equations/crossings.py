@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.equations.event import SIGNS, Event
-from pyode_bridge.equations.preparation import Dynamic, Settings, prepare
+from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.problem import Problem
+from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import State, Structure
 
 

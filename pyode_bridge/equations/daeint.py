@@ -12,13 +12,14 @@ from torch.autograd.functional import jacobian
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.engines import select_engine
 from pyode_bridge.equations.odeint import odeint, run_forward
-from pyode_bridge.equations.preparation import Settings, prepare
+from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.residual_states import ResidualStates, flat_residual
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Residual
 from pyode_bridge.problem.methods import as_method
+from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import State, Structure
 
 DEFAULT_METHOD = "DFBDF"

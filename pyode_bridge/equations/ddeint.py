@@ -10,11 +10,12 @@ from torch import Tensor
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.odeint import run_forward
-from pyode_bridge.equations.preparation import Settings, prepare
+from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Delays
+from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import State, Structure
 
 DEFAULT_METHOD = "MethodOfSteps(AutoTsit5(Rosenbrock23()))"

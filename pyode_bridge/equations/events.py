@@ -19,9 +19,10 @@ from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.crossings import Located, locate, slope
 from pyode_bridge.equations.event import Condition, Event
 from pyode_bridge.equations.odeint import run
-from pyode_bridge.equations.preparation import Settings, check_passed_on, prepare
+from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.settings import Settings, check_passed_on
 from pyode_bridge.problem.state import State, Structure
 
 LONGEST_SEARCH = 30  # windows of `odeint_event`, each twice as long as the one before

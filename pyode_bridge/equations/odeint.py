@@ -11,14 +11,17 @@ from torch import Tensor
 from pyode_bridge.derivatives import hooks, transforms
 from pyode_bridge.derivatives.autograd import OdeSolve
 from pyode_bridge.derivatives.compilation import between_graphs
-from pyode_bridge.equations.preparation import Dynamic as Dynamic
-from pyode_bridge.equations.preparation import Prepared, Settings, prepare
+from pyode_bridge.derivatives.prepared import Prepared
+from pyode_bridge.equations.parts import refuse_parts
+from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import checks, levels
 from pyode_bridge.problem import progress as progress_bar
+from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.forms import Form
 from pyode_bridge.problem.problem import Trajectory
+from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import State, Structure
 
 
@@ -190,7 +193,9 @@ def _solution(func: Dynamic, y0: State, t: Tensor, event_fn: Any, settings: Sett
         raise UnsupportedError("event_fn is an argument of pyode_bridge.odeint_event; see solve_events for more.")
     checks.function(func, "func")
     if levels.active():
-        return transforms.solution(func, y0, t, settings)
+        refuse_parts(func)
+        times, y, trajectory, structure = transforms.solved(func, y0, t, settings, prepare)
+        return Solution(t=times, y=y, trajectory=trajectory, structure=structure)
     prepared = prepare(func, y0, t, settings)
     ys, trajectory = run(prepared)
     structure = prepared.structure

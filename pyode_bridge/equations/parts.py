@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pyode_bridge.errors import InputError
+from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Halves, OneInput, Operator, Terms, TwoInputs
@@ -142,6 +142,15 @@ def check_parts(func: Any, structure: Structure) -> None:
                 f"Split's matrix has shape {tuple(func.implicit.shape)}; expected {shape}, over a state that is one "
                 "real tensor."
             )
+
+
+def refuse_parts(func: Any) -> None:
+    """Raise UnsupportedError where ``func`` has parts, of which torch's function transforms know nothing."""
+    if isinstance(func, (Partitioned, Quasilinear, Split)):
+        raise UnsupportedError(
+            f"torch's function transforms do not know the parts of {type(func).__name__}; pass its method forward, and "
+            "a solver of ordinary equations."
+        )
 
 
 def flat_parts(func: Any, dynamics: Dynamics) -> Halves | Terms | Operator | None:

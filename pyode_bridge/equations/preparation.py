@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -15,69 +14,20 @@ from pyode_bridge.compiled import familiar
 from pyode_bridge.compiled.cache import Translations
 from pyode_bridge.derivatives import captures, hooks
 from pyode_bridge.derivatives.parameters import listed_parameters, reached, wanted
+from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.engines import select_engine
-from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.equations.parts import check_parts, flat_parts
-from pyode_bridge.errors import InputError, UnsupportedError, near_names
+from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks, levels
-from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import as_method
 from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.problem import Problem, Sensitivity, Tolerances
+from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import State, Structure
 from pyode_bridge.problem.wanted import Wanted
-
-Dynamic = Callable[[Tensor, Any], Any]
-
-
-@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
-class Settings:
-    """The keyword arguments of `odeint` and `solve`, unchecked; their meaning stands there."""
-
-    rtol: Any = 1e-7
-    atol: Any = 1e-9
-    method: Any = None
-    options: Mapping[str, Any] | None = None
-    sensealg: str | None = None
-    engine: str | None = None
-    adjoint_rtol: float | None = None
-    adjoint_atol: float | None = None
-    adjoint_method: Any = None
-    adjoint_options: Mapping[str, Any] | None = None
-    adjoint_params: Iterable[Tensor] | None = None
-    mass_matrix: Tensor | None = None
-    jac_sparsity: Tensor | None = None
-    progress: bool = False
-    dense: bool = False
-    lane: str = "auto"
-    isolation: str | None = None
-    kind: str = "ODE"
-
-
-_OF_ODEINT = tuple(field.name for field in fields(Settings) if field.name not in ("dense", "kind"))
-
-
-def check_passed_on(function: str, given: Iterable[str]) -> None:
-    """Raise InputError for keyword arguments that ``function`` would pass on to `odeint`, and that it does not take."""
-    for name in given:
-        if name not in _OF_ODEINT:
-            raise InputError(
-                f"{function} has no argument {name!r}: beside its own it takes odeint's, {', '.join(_OF_ODEINT)}."
-                + near_names(name, _OF_ODEINT)
-            )
-
-
-@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
-class Prepared:
-    """A problem with its engine, and what autograd must see: ``y0``, flat, and ``t``, both as the user gave them."""
-
-    engine: Engine
-    problem: Problem
-    y0: Tensor
-    t: Tensor
-    structure: Structure
 
 
 def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.odeint import run, values
-from pyode_bridge.equations.preparation import Dynamic, Settings, prepare
+from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
-from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Noise
+from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import State, Structure, copied
 from pyode_bridge.problem.wanted import Wanted
 

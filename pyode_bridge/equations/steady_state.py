@@ -11,10 +11,11 @@ from torch import Tensor
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.odeint import run, values
-from pyode_bridge.equations.preparation import Settings, prepare
+from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import SolverError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.forms import Steady
+from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import State, Structure
 
 DEFAULT_METHOD = "Rodas5P"

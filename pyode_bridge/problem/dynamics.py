@@ -16,6 +16,8 @@ from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import Structure, as_complex, flat_gradients, real_size
 from pyode_bridge.problem.wanted import UnmetError, Wanted
 
+Dynamic = Callable[[Tensor, Any], Any]  # a user's function
+
 # Above this many rows one batched backward pass beats a loop over rows.
 BATCHED_JACOBIAN_ROWS = 16
 
@@ -37,7 +39,7 @@ class Dynamics:
 
     def __init__(
         self,
-        func: Callable[[Tensor, Any], Any],
+        func: Dynamic,
         structure: Structure,
         wanted: Wanted,
         sign: float,
