@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyode_bridge
+from pyode_bridge.cli import doctor
 from pyode_bridge.engines import ENGINE_NAMES
 from pyode_bridge.engines.julia import session
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import BridgeError
-from pyode_bridge.install import doctor
 from pyode_bridge.install.environment import examine, version_text
 from pyode_bridge.install.julia import install
 from pyode_bridge.install.location import configuration_file, locate, write_configuration

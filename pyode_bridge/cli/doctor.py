@@ -280,7 +280,7 @@ def install_time(machine: Machine) -> Finding:
 
 def trial(engine_name: str) -> list[Finding]:
     """Start an engine in a subprocess and solve there, with the gradient: how long each takes."""
-    command = [sys.executable, "-m", "pyode_bridge.install.trial", engine_name]
+    command = [sys.executable, "-m", "pyode_bridge.cli.trial", engine_name]
     begin = time.monotonic()
     try:
         process = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_TIMEOUT)
