@@ -28,7 +28,7 @@ from torch import Tensor
 
 import pyode_bridge as pb
 from pyode_bridge.engines import select_engine
-from pyode_bridge.methods import as_method
+from pyode_bridge.problem.methods import as_method
 
 # On the embedded engine, the solvers that it has are compared (`default_methods`).
 JULIA_METHODS = {

@@ -1,9 +1,18 @@
 """Differential equations inside PyTorch, solved by Julia's DifferentialEquations.jl with adjoint gradients."""
 
-from pyode_bridge.catalogue import solvers
-from pyode_bridge.daeint import daeint
-from pyode_bridge.ddeint import ddeint
-from pyode_bridge.ensemble import EnsembleSolution, solve_ensemble
+from pyode_bridge.ensembles.ensemble import EnsembleSolution, solve_ensemble
+from pyode_bridge.equations.catalogue import solvers
+from pyode_bridge.equations.daeint import daeint
+from pyode_bridge.equations.ddeint import ddeint
+from pyode_bridge.equations.event import Event
+from pyode_bridge.equations.events import EventRecord, EventSolution, odeint_event, solve_events
+from pyode_bridge.equations.julia_dynamics import JuliaDynamics
+from pyode_bridge.equations.neural_ode import NeuralODE
+from pyode_bridge.equations.odeint import odeint, odeint_adjoint, solve
+from pyode_bridge.equations.parts import Partitioned, Quasilinear, SecondOrder, Split
+from pyode_bridge.equations.sdeint import sdeint
+from pyode_bridge.equations.solution import Solution
+from pyode_bridge.equations.steady_state import steady_state
 from pyode_bridge.errors import (
     BridgeError,
     EngineUnavailableError,
@@ -16,15 +25,7 @@ from pyode_bridge.errors import (
     UnsupportedError,
     WorkerError,
 )
-from pyode_bridge.events import Event, EventRecord, EventSolution, odeint_event, solve_events
-from pyode_bridge.julia_dynamics import JuliaDynamics
-from pyode_bridge.neural_ode import NeuralODE
-from pyode_bridge.odeint import odeint, odeint_adjoint, solve
-from pyode_bridge.parts import Partitioned, Quasilinear, SecondOrder, Split
-from pyode_bridge.problem import SolverInfo
-from pyode_bridge.sdeint import sdeint
-from pyode_bridge.solution import Solution
-from pyode_bridge.steady_state import steady_state
+from pyode_bridge.problem.problem import SolverInfo
 
 __version__ = "0.1.0"
 

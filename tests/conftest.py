@@ -8,7 +8,7 @@ import signal
 import pytest
 import torch
 
-from pyode_bridge.compiled import lane
+from pyode_bridge.compiled import cache
 from pyode_bridge.engines import julia_engine
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.location import locate
@@ -17,7 +17,7 @@ from pyode_bridge.install.location import locate
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A run of the tests compiles more dynamics than a session does; each test is to find the lane that it would find alone.
-lane.MOST_TRANSLATIONS = 100_000
+cache.MOST_TRANSLATIONS = 100_000
 
 ENGINES = ["embedded", pytest.param("julia", marks=pytest.mark.julia)]
 

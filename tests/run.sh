@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
+.venv/bin/lint-imports
 NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet # into site/, which git ignores
 # Two processes, each with whole files, whose tests may share what is slow to make; `-n 0` runs all in one.
 exec .venv/bin/python -m pytest -n 2 --dist loadfile "$@"

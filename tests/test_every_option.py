@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import pyode_bridge as pb
-from pyode_bridge.options import StepOptions
+from pyode_bridge.problem.options import StepOptions
 from tests.problems import DOUBLE
 
 T = torch.tensor([0.0, 1.0, 2.0], dtype=DOUBLE)

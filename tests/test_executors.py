@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 import pyode_bridge as pb
-from pyode_bridge.shipping import Shipped, revived
+from pyode_bridge.ensembles.shipping import Shipped, revived
 from tests.problems import DOUBLE
 
 T = torch.linspace(0, 2, 4, dtype=DOUBLE)

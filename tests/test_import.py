@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 
@@ -24,3 +25,10 @@ def test_public_names_are_there_and_documented() -> None:
 
     for name in pyode_bridge.__all__:
         assert getattr(pyode_bridge, name).__doc__, name
+
+
+def test_no_public_name_hides_a_module() -> None:
+    import pyode_bridge
+
+    for name in pyode_bridge.__all__:
+        assert importlib.util.find_spec(f"pyode_bridge.{name}") is None, name

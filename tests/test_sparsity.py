@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 import pyode_bridge as pb
-from pyode_bridge.sparsity import Sparsity
-from pyode_bridge.state import Structure
+from pyode_bridge.problem.sparsity import Sparsity
+from pyode_bridge.problem.state import Structure
 from tests.problems import DOUBLE
 
 N = 30

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.refusals import RefusedHereError, UntranslatableError
-from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.problem.dynamics import Dynamics
 
 # How far apart a function and its translation may be, relative to the largest element, beside rounding.
 _AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-3}

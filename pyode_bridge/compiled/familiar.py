@@ -7,19 +7,18 @@ means the same graph, so that they stand at the same places, and the translation
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from pyode_bridge import levels
+from pyode_bridge.compiled.cache import Translation, Translations
 from pyode_bridge.compiled.reach import Reach
-from pyode_bridge.parameters import Wanted, are_entangled
-from pyode_bridge.state import Structure
-
-if TYPE_CHECKING:
-    from pyode_bridge.compiled.lane import Translation, Translations
-    from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.problem import levels
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.graph import are_entangled
+from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.wanted import Wanted
 
 
 @dataclass(slots=True)  # freezing takes longer, field by field, at each solve

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from pyode_bridge.compiled.source import function, parameter_product
 from pyode_bridge.compiled.translation import Code, Names
-from pyode_bridge.dynamics import Dynamics
-from pyode_bridge.julia_dynamics import is_written
-from pyode_bridge.state import Structure
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.julia_source import is_written
+from pyode_bridge.problem.state import Structure
 
 
 class WrittenFunctions:

@@ -7,10 +7,10 @@ import os
 import warnings
 from collections.abc import Callable
 
-from pyode_bridge import checks
 from pyode_bridge.engines.julia import forks
+from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.errors import EngineUnavailableError, InputError, UnsupportedError
-from pyode_bridge.problem import Engine
+from pyode_bridge.problem import checks
 
 ENGINE_VARIABLE = "PYODE_BRIDGE_ENGINE"
 ENGINE_NAMES = ("auto", "julia", "embedded")
@@ -20,7 +20,7 @@ def select_engine(name: str | None = None, isolation: str | None = None) -> Engi
     """The engine called ``name``; None asks the variable PYODE_BRIDGE_ENGINE, else ``"auto"``.
 
     ``"auto"`` is Julia where it runs or can be installed, else the embedded engine with one warning that says why.
-    ``isolation`` says in which process Julia runs; see `pyode_bridge.checks.isolation`.
+    ``isolation`` says in which process Julia runs; see `pyode_bridge.problem.checks.isolation`.
     """
     origin = "engine"
     if name is None:

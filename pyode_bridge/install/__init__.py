@@ -1,1 +1,1 @@
-"""Finding, installing and diagnosing Julia; nothing here starts it in this process."""
+"""Finding and installing Julia; nothing here starts it in this process."""

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pyode_bridge.equations.odeint import solve
+from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
 from pyode_bridge.models.linearization import FlowDynamics, Linearization
 from pyode_bridge.models.regularisers import Regulariser
 from pyode_bridge.models.traces import ExactTrace, Trace
-from pyode_bridge.odeint import solve
-from pyode_bridge.problem import SolverStats
-from pyode_bridge.solution import Solution
+from pyode_bridge.problem.problem import SolverStats
 
 
 class Transport(NamedTuple):

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pyode_bridge.equations.odeint import odeint
 from pyode_bridge.models.series import Series, steps_back
-from pyode_bridge.odeint import odeint
 
 
 class GRUEncoder(nn.Module):

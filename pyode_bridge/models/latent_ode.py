@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
+from pyode_bridge.equations.odeint import solve
+from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
 from pyode_bridge.models.encoders import GRUEncoder, ODERNNEncoder
 from pyode_bridge.models.likelihood import GaussianLikelihood
@@ -16,8 +18,6 @@ from pyode_bridge.models.poisson import PoissonProcess
 from pyode_bridge.models.posterior import GaussianPosterior, kl_to_prior
 from pyode_bridge.models.series import Series
 from pyode_bridge.models.union import gather_times, union_of_times
-from pyode_bridge.odeint import solve
-from pyode_bridge.solution import Solution
 
 
 @dataclass(frozen=True)

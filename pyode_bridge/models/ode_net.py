@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyode_bridge.equations.neural_ode import NeuralODE
 from pyode_bridge.errors import InputError
 from pyode_bridge.models.blocks import Head, Stem
 from pyode_bridge.models.conv_dynamics import ConvDynamics
 from pyode_bridge.models.evaluations import Evaluations
-from pyode_bridge.neural_ode import NeuralODE
-from pyode_bridge.problem import Trajectory
+from pyode_bridge.problem.problem import Trajectory
 
 
 class ODENet(torch.nn.Module):

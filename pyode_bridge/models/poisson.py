@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pyode_bridge.equations.odeint import solve
+from pyode_bridge.equations.solution import Solution
 from pyode_bridge.models.union import gather_times, union_of_times
-from pyode_bridge.odeint import Dynamic, solve
-from pyode_bridge.solution import Solution
+from pyode_bridge.problem.dynamics import Dynamic
 
 
 @dataclass(frozen=True)

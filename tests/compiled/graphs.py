@@ -11,9 +11,9 @@ from torch import Tensor, fx
 from pyode_bridge.compiled.comparison import Start
 from pyode_bridge.compiled.functions import Functions
 from pyode_bridge.compiled.tracing import Graph
-from pyode_bridge.dynamics import Dynamics
-from pyode_bridge.parameters import Wanted
-from pyode_bridge.state import Structure
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.wanted import Wanted
 
 NAMES = ["rhs", "vjp", "joint", "jacobian"]
 

@@ -5,9 +5,9 @@ import torch
 
 from pyode_bridge.compiled.comparison import Start, compare
 from pyode_bridge.compiled.refusals import RefusedHereError, UntranslatableError
-from pyode_bridge.dynamics import Dynamics
-from pyode_bridge.parameters import Wanted
-from pyode_bridge.state import Structure
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.wanted import Wanted
 from tests.compiled.homes import TorchHome, entered
 from tests.problems import DOUBLE
 

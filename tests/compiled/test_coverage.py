@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -15,6 +14,7 @@ from pyode_bridge.compiled.comparison import Start
 from pyode_bridge.compiled.functions import Functions
 from pyode_bridge.compiled.reach import reach
 from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.equations import odeint as solving
 from pyode_bridge.models import (
     CNF,
     BruteForceTrace,
@@ -34,9 +34,7 @@ from pyode_bridge.models import (
     PoissonProcess,
     Series,
 )
-from pyode_bridge.problem import Problem
-
-solving = importlib.import_module("pyode_bridge.odeint")  # the function of that name hides it
+from pyode_bridge.problem.problem import Problem
 
 FUNCTIONS = ["rhs", "vjp", "joint", "vjp_p", "jacobian"]
 QUICK = {"engine": "embedded", "method": "euler"}

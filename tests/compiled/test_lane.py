@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pyode_bridge as pb
-from pyode_bridge.compiled import lane as lanes
+from pyode_bridge.compiled import cache
 from pyode_bridge.engines import julia_engine
 from pyode_bridge.errors import InputError, SolverError, UnsupportedError
 from tests.garbage import cyclic_garbage
@@ -247,7 +247,7 @@ def test_an_unknown_lane_is_refused():
 
 
 def test_many_versions_of_one_function_are_not_all_compiled(monkeypatch):
-    monkeypatch.setattr(lanes, "MOST_OF_ONE_CODE", 2)
+    monkeypatch.setattr(cache, "MOST_OF_ONE_CODE", 2)
 
     def make(rate):
         return lambda t, y: -rate * y
@@ -257,7 +257,7 @@ def test_many_versions_of_one_function_are_not_all_compiled(monkeypatch):
 
 
 def test_one_function_of_many_shapes_is_compiled_for_each(monkeypatch):
-    monkeypatch.setattr(lanes, "MOST_OF_ONE_CODE", 2)
+    monkeypatch.setattr(cache, "MOST_OF_ONE_CODE", 2)
     func = Logistic()
     found = [pb.solve(func, Y0[:1].repeat(n), T, engine="julia", method="Tsit5").lane for n in range(5, 9)]
     assert found == ["compiled"] * 4

@@ -12,11 +12,11 @@ from pyode_bridge.compiled.comparison import Start
 from pyode_bridge.compiled.functions import Functions
 from pyode_bridge.compiled.layout import JOINT
 from pyode_bridge.compiled.source import memory_size, signatures
-from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.julia import session
 from pyode_bridge.models import ConcatSquash, ConvDynamics, GatedSum
-from pyode_bridge.parameters import Wanted
-from pyode_bridge.state import Structure
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.wanted import Wanted
 from tests.compiled.modules import OfState, modules
 from tests.compiled.running import Environment, called
 

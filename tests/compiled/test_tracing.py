@@ -11,9 +11,9 @@ from pyode_bridge.compiled.functions import Functions
 from pyode_bridge.compiled.reach import reach
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.compiled.tracing import trace
-from pyode_bridge.dynamics import Dynamics
-from pyode_bridge.parameters import Wanted
-from pyode_bridge.state import Structure
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.wanted import Wanted
 from tests.compiled.graphs import NAMES, graphs, run
 from tests.problems import DOUBLE
 

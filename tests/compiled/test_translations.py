@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from pyode_bridge.compiled import functions
-from pyode_bridge.compiled.lane import Translation
+from pyode_bridge.compiled.cache import Translation
 from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.dynamics import Dynamics
-from pyode_bridge.parameters import Wanted
-from pyode_bridge.state import Structure
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.wanted import Wanted
 from tests.compiled.homes import TorchHome, entered
 from tests.problems import DOUBLE
 

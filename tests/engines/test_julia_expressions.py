@@ -87,7 +87,7 @@ WORDS = st.sampled_from(
 @given(st.one_of(st.lists(WORDS, max_size=12).map("".join), st.text(max_size=40)))
 def test_any_text_is_a_solver_or_refused(text: str) -> None:
     from pyode_bridge.engines import julia_engine
-    from pyode_bridge.methods import as_method
+    from pyode_bridge.problem.methods import as_method
 
     # Anything but these, or an end of the process, fails the test.
     with contextlib.suppress(pb.UnknownSolverError, pb.UnsupportedError, pb.InputError):

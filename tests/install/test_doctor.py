@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pyode_bridge.install import doctor, times, trial
-from pyode_bridge.install.doctor import Machine
+from pyode_bridge.cli import doctor, trial
+from pyode_bridge.cli.doctor import Machine
+from pyode_bridge.install import times
 from pyode_bridge.install.environment import JuliaEnvironment, JuliaVersion
 from pyode_bridge.install.location import EXE_VARIABLE, JuliaLocation
 

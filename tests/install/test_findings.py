@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from pyode_bridge.install import doctor, trial
-from pyode_bridge.install.doctor import Finding, Machine
+from pyode_bridge.cli import doctor, trial
+from pyode_bridge.cli.doctor import Finding, Machine
 from pyode_bridge.install.environment import JuliaEnvironment, JuliaVersion, Package
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, JuliaLocation, write_configuration
 from tests.install.conftest import FakeJulia

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration
-from pyode_bridge.mismatch import Mismatch, warn_of_worst
-from pyode_bridge.problem import AS_ASKED, AdjointStats, Gradients, Problem, Sensitivity
-from pyode_bridge.retcodes import raise_for_retcode
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.mismatch import Mismatch, warn_of_worst
+from pyode_bridge.problem.problem import AS_ASKED, AdjointStats, Gradients, Problem, Sensitivity
+from pyode_bridge.problem.retcodes import raise_for_retcode
 
 Solve = Callable[[InitialValueProblem, Sensitivity], Integration]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pyode_bridge.engines.embedded import scipy_solvers, sundials_solvers, torchdiffeq_solvers
 from pyode_bridge.engines.embedded.integrator import Integrator, Locator
-from pyode_bridge.problem import SolverInfo
+from pyode_bridge.problem.problem import SolverInfo
 
 OF_FIXED_STEPS = ("dt", "maxiters", "adaptive")
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem
-from pyode_bridge.problem import AdjointStats, Gradients
-from pyode_bridge.state import flat_gradients
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.problem import AdjointStats, Gradients
+from pyode_bridge.problem.state import flat_gradients
 
 
 class TorchAdjoint:

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import torch
 
-from pyode_bridge.compiled.lane import Translations
+from pyode_bridge.compiled.cache import Translations
 from pyode_bridge.engines.embedded.adjoint import PaperAdjoint
 from pyode_bridge.engines.embedded.algorithms import ALGORITHMS, Algorithm
 from pyode_bridge.engines.embedded.discrete import TorchAdjoint, recorded
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration, Integrator
 from pyode_bridge.errors import UnsupportedError, near_names
-from pyode_bridge.methods import TORCHDIFFEQ_ALIASES, Method
-from pyode_bridge.options import StepOptions
-from pyode_bridge.problem import AS_ASKED, Happened, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
-from pyode_bridge.retcodes import raise_for_retcode
+from pyode_bridge.problem.methods import TORCHDIFFEQ_ALIASES, Method
+from pyode_bridge.problem.options import StepOptions
+from pyode_bridge.problem.problem import AS_ASKED, Happened, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
+from pyode_bridge.problem.retcodes import raise_for_retcode
 
 CONTINUOUS = ("BacksolveAdjoint", "BacksolveAdjoint()", PaperAdjoint.sensealg)
 DISCRETE = ("TorchAdjoint", "TorchAdjoint()")

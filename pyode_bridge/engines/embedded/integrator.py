@@ -8,8 +8,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from pyode_bridge.options import StepOptions
-from pyode_bridge.problem import Happened, SolverStats, Tolerances
+from pyode_bridge.problem.options import StepOptions
+from pyode_bridge.problem.problem import Happened, SolverStats, Tolerances
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from scipy.integrate import BDF, DOP853, LSODA, OdeSolver, Radau
 
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration
-from pyode_bridge.problem import SolverStats
+from pyode_bridge.problem.problem import SolverStats
 
 Vector = npt.NDArray[np.float64]
 

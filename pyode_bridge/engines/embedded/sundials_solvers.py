@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.problem import SolverStats
+from pyode_bridge.problem.problem import SolverStats
 
 Vector = npt.NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from torchdiffeq._impl.odeint import SOLVERS
 from torchdiffeq._impl.rk_common import RKAdaptiveStepsizeODESolver, _runge_kutta_step, rk4_step_func
 
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration
-from pyode_bridge.problem import LOOKS, Happened, SolverStats
+from pyode_bridge.problem.problem import LOOKS, Happened, SolverStats
 
 # Methods whose values between the steps are off by hundreds of tolerances: their steps end at the times.
 POOR_BETWEEN = ("bosh3", "dopri8")

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from pyode_bridge.compiled.environment import COUNT, NOTHING, ONE_INPUT, TWO_INPUTS, address_of
 from pyode_bridge.compiled.lane import Lane
-from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.julia import forks
 from pyode_bridge.errors import WorkerError
-from pyode_bridge.forms import OneInput, TwoInputs
-from pyode_bridge.sparsity import Sparsity
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.forms import OneInput, TwoInputs
+from pyode_bridge.problem.sparsity import Sparsity
 
 _POINTER = ctypes.c_void_p
 _PREDICATE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_double)

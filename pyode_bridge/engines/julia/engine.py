@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.lane import Lane, Translations, enter
+from pyode_bridge.compiled.cache import Translations
+from pyode_bridge.compiled.lane import Lane, enter
 from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.dynamics import Dynamics
 from pyode_bridge.engines.julia import unnamed
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.ensemble import Ensemble, Settings
@@ -21,11 +21,12 @@ from pyode_bridge.engines.julia.limits import LIMITED, warn_of_wrong_values
 from pyode_bridge.engines.julia.named import Named
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.forms import Steady
-from pyode_bridge.julia_dynamics import is_written
-from pyode_bridge.methods import Method
-from pyode_bridge.mismatch import Mismatch, warn_of_mismatch
-from pyode_bridge.problem import (
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.forms import Steady
+from pyode_bridge.problem.julia_source import is_written
+from pyode_bridge.problem.methods import Method
+from pyode_bridge.problem.mismatch import Mismatch, warn_of_mismatch
+from pyode_bridge.problem.problem import (
     LOOKS,
     AdjointStats,
     Gradients,
@@ -36,7 +37,7 @@ from pyode_bridge.problem import (
     SolverStats,
     Trajectory,
 )
-from pyode_bridge.retcodes import SUCCESS, raise_for_retcode
+from pyode_bridge.problem.retcodes import SUCCESS, raise_for_retcode
 
 
 def why_compiled(func: Any) -> str:

@@ -13,8 +13,8 @@ from pyode_bridge.engines.julia import unnamed
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.equation import columns, type_name
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
-from pyode_bridge.problem import Problem, Sensitivity, SolverStats
-from pyode_bridge.retcodes import SUCCESS, raise_for_retcode
+from pyode_bridge.problem.problem import Problem, Sensitivity, SolverStats
+from pyode_bridge.problem.retcodes import SUCCESS, raise_for_retcode
 
 
 @dataclass(frozen=True)

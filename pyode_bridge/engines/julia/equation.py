@@ -9,8 +9,8 @@ from torch import Tensor
 
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.translation import julia_tolerance
-from pyode_bridge.forms import Delays, Halves, Noise, OneInput, Operator, Residual, Steady, Terms, TwoInputs
-from pyode_bridge.problem import Problem
+from pyode_bridge.problem.forms import Delays, Halves, Noise, OneInput, Operator, Residual, Steady, Terms, TwoInputs
+from pyode_bridge.problem.problem import Problem
 
 TYPE_NAMES = {torch.float32: "float32", torch.float64: "float64"}
 

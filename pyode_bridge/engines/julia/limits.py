@@ -11,9 +11,9 @@ import warnings
 from dataclasses import dataclass
 
 from pyode_bridge.errors import GradientWarning
-from pyode_bridge.methods import Method
-from pyode_bridge.options import StepOptions
-from pyode_bridge.problem import Sensitivity
+from pyode_bridge.problem.methods import Method
+from pyode_bridge.problem.options import StepOptions
+from pyode_bridge.problem.problem import Sensitivity
 
 
 @dataclass(frozen=True)

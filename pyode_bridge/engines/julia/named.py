@@ -11,9 +11,9 @@ from typing import Any
 
 from pyode_bridge.engines.julia.limits import warn_of_misleading
 from pyode_bridge.engines.julia.translation import julia_errors
-from pyode_bridge.methods import Method
-from pyode_bridge.options import StepOptions
-from pyode_bridge.problem import AS_ASKED, Problem, Sensitivity
+from pyode_bridge.problem.methods import Method
+from pyode_bridge.problem.options import StepOptions
+from pyode_bridge.problem.problem import AS_ASKED, Problem, Sensitivity
 
 # What differentiates the steps that torchdiffeq's fixed-step methods take.
 DISCRETE = "DiscreteAdjoint"

@@ -34,7 +34,6 @@ from typing import Any
 
 import numpy as np
 
-import pyode_bridge
 from pyode_bridge.engines.julia.products import share_products
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.julia import REMEDY, can_install, resolved
@@ -98,7 +97,7 @@ def _leave_julia(main: Any) -> None:
 
 def package_directory() -> Path:
     """The Julia package of this project: inside an installed wheel, or beside the Python package in a checkout."""
-    here = Path(pyode_bridge.__file__).parent
+    here = Path(__file__).parents[2]
     candidates = [here / "_julia", here.parent / "julia"]
     for candidate in candidates:
         if (candidate / "Project.toml").is_file():

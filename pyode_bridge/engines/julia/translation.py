@@ -23,7 +23,7 @@ from pyode_bridge.errors import (
     UnsupportedError,
     near_names,
 )
-from pyode_bridge.methods import TORCHDIFFEQ_ALIASES
+from pyode_bridge.problem.methods import TORCHDIFFEQ_ALIASES
 
 FIRST_LINES = 3
 SOLVER_ARGUMENTS = ("method", "adjoint_method")

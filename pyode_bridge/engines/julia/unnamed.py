@@ -14,8 +14,8 @@ from typing import TypeVar
 import torch
 
 from pyode_bridge.errors import SolverError
-from pyode_bridge.methods import Method
-from pyode_bridge.problem import Problem
+from pyode_bridge.problem.methods import Method
+from pyode_bridge.problem.problem import Problem
 
 Solved = TypeVar("Solved")
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
+from pyode_bridge.compiled.cache import Translations
 from pyode_bridge.compiled.environment import Environment
-from pyode_bridge.compiled.lane import Lane, Translations
-from pyode_bridge.dynamics import Dynamics
+from pyode_bridge.compiled.lane import Lane
 from pyode_bridge.engines.julia.callbacks import Callbacks, Raised
 from pyode_bridge.engines.julia.isolation.messages import JULIA, SERVICE
 from pyode_bridge.engines.julia.isolation.worker import Reads, Remote, Worker, Writes
 from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.problem.dynamics import Dynamics
 
 REFUSAL = (
     "isolation='process' is for dynamics that are translated to Julia, with nothing that calls Python, but {}. "

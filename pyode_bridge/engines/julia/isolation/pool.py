@@ -19,7 +19,7 @@ from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
 from pyode_bridge.engines.julia.isolation.places import Place
 from pyode_bridge.engines.julia.isolation.worker import LOOK_SECONDS
 from pyode_bridge.errors import WorkerError
-from pyode_bridge.problem import Problem, SolverStats
+from pyode_bridge.problem.problem import Problem, SolverStats
 
 CHUNKS_A_WORKER = 4  # so that workers end at about the same time, and little is lost with one of them
 ATTEMPTS = 3  # at a chunk

@@ -1,0 +1,175 @@
+"""The solve and its adjoint as nodes of torch's autograd graph."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.derivatives import adjoint_system, hooks
+from pyode_bridge.engines.protocol import Engine
+from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.problem import progress
+from pyode_bridge.problem.mismatch import Mismatch, warn_of_worst
+from pyode_bridge.problem.problem import Gradients, Problem, Pullback, Trajectory
+from pyode_bridge.problem.wanted import UnmetError
+
+
+class OdeSolve(torch.autograd.Function):
+    """Forward: the engine's solve. Backward: its adjoint, `OdeAdjoint`.
+
+    The inputs are all tensors that the dynamics may depend on; those that they do not at the start come last. They may
+    belong to something else, so they are neither saved nor part of the adjoint unless an evaluation depends on them;
+    then everything is solved anew.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        engine: Engine,
+        problem: Problem,
+        trajectories: list[Trajectory],
+        y0: Tensor,
+        t: Tensor,
+        *parameters: Tensor,
+    ) -> Tensor:
+        """Solve ``problem`` and append the trajectory to ``trajectories``; returns values of shape ``(T, n)``."""
+        with progress.shown(problem), hooks.apart(parameters):
+            trajectory = engine.solve(problem)
+        trajectories.append(trajectory)
+        ctx.engine, ctx.problem, ctx.trajectory = engine, problem, trajectory
+        # Another tensor of the same memory: the pullback holds trajectory.ys, and a node that holds its own output is
+        # a cycle that Python's garbage collector does not see.
+        ys = trajectory.ys.detach()
+        # The parameters are saved so that torch refuses a backward pass after they were changed in place.
+        met = len(problem.dynamics.parameters)
+        ctx.save_for_backward(ys, t, *parameters[:met])
+        ctx.unmet, ctx.late = [(tensor, tensor._version) for tensor in parameters[met:]], []
+        return ys
+
+    @staticmethod
+    def backward(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients with respect to ``y0``, ``t`` and each parameter; with ``create_graph``, differentiable.
+
+        None for those that the dynamics depend on nowhere.
+        """
+        problem: Problem = ctx.problem
+        with hooks.apart([tensor for tensor, _ in ctx.unmet]):
+            problem.dynamics.check_still_uses_leaves(problem.t[0].item(), problem.y0)
+        try:
+            gradients = _pulled_back(ctx, grad_ys.contiguous())
+        except UnmetError:
+            _widen(ctx)
+            gradients = _pulled_back(ctx, grad_ys.contiguous())
+        return None, None, None, *gradients, *[None] * len(ctx.unmet)
+
+
+def _pulled_back(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
+    for tensor, version in ctx.late:
+        if tensor._version != version:
+            raise RuntimeError(
+                f"A tensor of shape {tuple(tensor.shape)} that the dynamics use was modified by an inplace operation "
+                "since the solve, before its backward pass."
+            )
+    gradients: tuple[Tensor | None, ...] = OdeAdjoint.apply(  # type: ignore[no-untyped-call]
+        ctx.engine,
+        ctx.problem,
+        ctx.trajectory.pullback,
+        ctx.needs_input_grad[4],
+        grad_ys,
+        *ctx.saved_tensors,
+        *(tensor for tensor, _ in ctx.late),
+    )
+    return gradients
+
+
+def _widen(ctx: Any) -> None:
+    """Solve anew, for gradients of what the dynamics come to depend on later than at the start, too."""
+    problem: Problem = ctx.problem
+    ctx.problem = replace(problem, dynamics=problem.dynamics.widened())
+    ctx.late, ctx.unmet = ctx.unmet, []
+    with torch.no_grad(), progress.shown(ctx.problem), hooks.apart(ctx.problem.dynamics.parameters):
+        ctx.trajectory.pullback = ctx.engine.solve(ctx.problem).pullback
+
+
+class OdeAdjoint(torch.autograd.Function):
+    """Forward: the engine's pullback (Chen et al. 2018, eqs. 4 and 5). Backward: the adjoint of that adjoint."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        engine: Engine,
+        problem: Problem,
+        pullback: Pullback,
+        wants_t: bool,
+        grad_ys: Tensor,
+        ys: Tensor,
+        t: Tensor,
+        *parameters: Tensor,
+    ) -> tuple[Tensor | None, ...]:
+        """Gradients with respect to ``y0``, ``t`` (None unless wanted) and each parameter."""
+        ctx.engine, ctx.problem, ctx.wants_t = engine, problem, wants_t
+        ctx.save_for_backward(grad_ys, ys, t, *parameters)
+        with progress.shown(problem, backward=True), hooks.apart(problem.dynamics.parameters):
+            gradients = pullback(grad_ys)
+        return _outputs(problem, wants_t, ys, t, grad_ys, gradients)
+
+    @staticmethod
+    def backward(ctx: Any, *vs: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Vector-Jacobian products of the gradients, by solving the adjoint system with autograd."""
+        *inputs, t = (tensor.detach().requires_grad_() for tensor in ctx.saved_tensors[:3])
+        grad_ys, ys = inputs
+        with torch.enable_grad():
+            gradients = _solved_back(ctx.engine, ctx.problem, grad_ys, ys, t)
+            outputs = _outputs(ctx.problem, ctx.wants_t, ys, t, grad_ys, gradients)
+        pairs = [(out, v) for out, v in zip(outputs, vs, strict=True) if out is not None and v is not None]
+        differentiated, cotangents = zip(*pairs, strict=True)
+        inputs = [grad_ys, ys, t, *ctx.saved_tensors[3:]]
+        with hooks.apart(ctx.problem.dynamics.parameters):
+            # The graph is kept: it may reach into one that belongs to the caller.
+            products = torch.autograd.grad(differentiated, inputs, cotangents, allow_unused=True, retain_graph=True)
+        if torch.is_grad_enabled():  # somebody is about to differentiate them
+            origins = (*ctx.saved_tensors, *(v for v in vs if v is not None))
+            products = tuple(None if product is None else Final.apply(product, *origins) for product in products)  # type: ignore[no-untyped-call]
+        return None, None, None, None, *products
+
+
+class Final(torch.autograd.Function):
+    """A value whose dependence on its origins autograd does not know, so that a gradient through it would be wrong."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, *origins: Tensor) -> Tensor:
+        """The value, which requires a gradient where one of its origins does."""
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        """Raises UnsupportedError."""
+        raise UnsupportedError("Third derivatives of a solve are not available; second ones are.")
+
+
+def _outputs(
+    problem: Problem, wants_t: bool, ys: Tensor, t: Tensor, grad_ys: Tensor, gradients: Gradients
+) -> tuple[Tensor | None, ...]:
+    grad_t = None
+    if wants_t:
+        velocities = adjoint_system.velocities(problem, ys, t)
+        grad_t = adjoint_system.time_gradients(grad_ys, gradients.y0, velocities).to(t)
+    return gradients.y0, grad_t, *problem.dynamics.split_parameters(gradients.parameters)
+
+
+def _solved_back(engine: Engine, problem: Problem, grad_ys: Tensor, ys: Tensor, t: Tensor) -> Gradients:
+    """The gradients as solves of the adjoint system from each time back to the one before, with autograd."""
+    adjoint, parameters = grad_ys[-1], grad_ys.new_zeros(problem.dynamics.parameter_size)
+    mismatches = []
+    for i in range(len(t) - 1, 0, -1):
+        start = (ys[i], adjoint, parameters) if parameters.numel() else (ys[i], adjoint)
+        made, structure = adjoint_system.segment(problem, start, t[[i, i - 1]])
+        flat = OdeSolve.apply(engine, made, [], structure.pack(start), t[[i, i - 1]], *problem.dynamics.parameters)  # type: ignore[no-untyped-call]
+        y, adjoint, *rest = structure.unpack(flat[-1])
+        mismatches.append(Mismatch.between(t[i - 1].item(), y.detach(), ys[i - 1].detach()))
+        adjoint, parameters = adjoint + grad_ys[i - 1], rest[0] if rest else parameters
+    warn_of_worst(mismatches, adjoint_system.sensitivity(problem), "The second derivative")
+    return Gradients(adjoint, parameters)

@@ -1,0 +1,186 @@
+"""Dynamics as a pure function: the tensors that they use from outside become arguments."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.problem.levels import plain
+from pyode_bridge.problem.state import Structure
+
+
+class Captured:
+    """``func`` as a function of a scalar time, a flat state and every tensor that it uses from outside.
+
+    Tensors of modules are known by their names there, so that they are found again when `torch.func.functional_call`
+    has given the module its own tensors back; others are known by identity, and exchanged wherever torch sees them.
+
+    Attributes:
+        tensors: those tensors, as they were when ``func`` was looked at.
+    """
+
+    def __init__(self, func: Callable[[Tensor, Any], Any], structure: Structure, t: Tensor, y: Tensor) -> None:
+        self._host = _Host(func)
+        self._structure = structure
+        seen = _outside(func, structure, t, y)
+        own = isinstance(func, nn.Module)
+        named = {name: tensor for name, tensor in self._host.named_tensors() if own or id(tensor) in seen}
+        by_name = {id(tensor) for tensor in named.values()}
+        loose = [tensor for key, tensor in seen.items() if key not in by_name]
+        self._names = tuple(named)
+        self._loose = tuple(loose)
+        self.tensors = (*named.values(), *loose)
+        self.missed: set[int] = set()
+
+    def __call__(self, t: Tensor, y: Tensor, *tensors: Tensor) -> Tensor:
+        """The derivative at ``t`` and flat ``y``, with ``tensors`` in place of those that were found."""
+        structure, names = self._structure, self._names
+        exchange = _Exchange(self._loose, tensors[len(names) :])
+        swapped = dict(zip(names, tensors[: len(names)], strict=True))
+        state = structure.unpack_copy(y)
+        with exchange, _evaluating():
+            value = torch.func.functional_call(
+                self._host, swapped, (t.to(structure.device, structure.dtype), state), tie_weights=False
+            )
+        self.missed -= exchange.used
+        problem = structure.mismatch(value)
+        if problem is not None:
+            raise InputError(f"func(t, y) at t = {plain(t).item():.6g} returned {problem}.")
+        return structure.pack(value)
+
+    def check_that_all_are_used(self, evaluate: Callable[[], Any]) -> None:
+        """Raise UnsupportedError where ``evaluate``, at the solve's start, meets other tensors than the solve did."""
+        self.missed = set(map(id, self._loose))
+        evaluate()
+        if self.missed:
+            raise UnsupportedError(
+                "func uses other tensors now, in the backward pass, than it did in the solve: it reaches a module "
+                "that was under torch.func.functional_call, and is no longer. Pass that module, or a function that "
+                "refers to it by a name of its own, as func."
+            )
+
+
+def within_dynamics() -> bool:
+    """Whether the caller is part of dynamics whose tensors are exchanged."""
+    return _depth > 0
+
+
+_depth = 0
+
+
+@contextlib.contextmanager
+def _evaluating() -> Iterator[None]:
+    global _depth
+    _depth += 1
+    try:
+        yield
+    finally:
+        _depth -= 1
+
+
+class _Host(nn.Module):
+    """A function as the method of a module that holds the modules which the function refers to."""
+
+    _func: Callable[[Tensor, Any], Any]
+
+    def __init__(self, func: Callable[[Tensor, Any], Any]) -> None:
+        super().__init__()
+        self._found = nn.ModuleList(_modules(func))
+        object.__setattr__(self, "_func", func)  # not as another submodule
+
+    def forward(self, t: Tensor, y: Any) -> Any:
+        return self._func(t, y)
+
+    def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Parameters and buffers; tied ones under each of their names."""
+        yield from self.named_parameters(remove_duplicate=False)
+        yield from self.named_buffers(remove_duplicate=False)
+
+
+def _modules(func: Any) -> list[nn.Module]:
+    """The modules that a function is, is bound to, or has among its variables from outside."""
+    if isinstance(func, functools.partial):
+        parts = (func.func, *func.args, *func.keywords.values())
+        return [module for part in parts for module in _modules(part)]
+    if inspect.ismethod(func):
+        return [*_modules(func.__func__), *([func.__self__] if isinstance(func.__self__, nn.Module) else [])]
+    if inspect.isfunction(func):
+        variables = inspect.getclosurevars(func)
+        values = [*variables.nonlocals.values(), *variables.globals.values(), *(func.__defaults__ or ())]
+        return [value for value in values if isinstance(value, nn.Module)]
+    return [func] if isinstance(func, nn.Module) else []
+
+
+def _outside(func: Callable[..., Any], structure: Structure, t: Tensor, y: Tensor) -> dict[int, Tensor]:
+    """Tensors, by identity, that two evaluations of ``func`` have in common: none that either made for itself."""
+    first, second = _Seen(), _Seen()
+    with torch.no_grad():
+        for seen in (first, second):
+            state = structure.unpack_copy(y)
+            time = t.to(structure.device, structure.dtype).clone()
+            with seen:
+                func(time, state)
+    return {key: tensor for key, tensor in second.tensors.items() if key in first.tensors}
+
+
+class _Seen(TorchFunctionMode):
+    """Remembers every tensor that is an argument to torch; being kept, none of them gives its identity to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tensors: dict[int, Tensor] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        _mapped((*args, *kwargs.values()), self._note)
+        return func(*args, **kwargs)
+
+    def _note(self, tensor: Tensor) -> Tensor:
+        self.tensors[id(tensor)] = tensor
+        return tensor
+
+
+class _Exchange(TorchFunctionMode):
+    """Gives torch other tensors in place of some."""
+
+    def __init__(self, tensors: Sequence[Tensor], others: Sequence[Tensor]) -> None:
+        super().__init__()
+        self._others = {id(tensor): other for tensor, other in zip(tensors, others, strict=True)}
+        self._recorded = torch.is_grad_enabled()
+        self.used: set[int] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        args = _mapped(tuple(args), self._exchanged)
+        return func(*args, **_mapped(kwargs or {}, self._exchanged))
+
+    def _exchanged(self, tensor: Tensor) -> Tensor:
+        other = self._others.get(id(tensor))
+        if other is None:
+            return tensor
+        if self._recorded and other.is_floating_point() and not torch.is_grad_enabled():
+            raise UnsupportedError(
+                "func gives a tensor from outside to a torch.autograd.Function, or uses it under torch.no_grad(). "
+                "Torch's function transforms cannot follow it there: make it a parameter or buffer of a module, and "
+                "pass that as func."
+            )
+        self.used.add(id(tensor))
+        return other
+
+
+def _mapped(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """``value`` with the function applied to each tensor in it."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if type(value) in (tuple, list):
+        return type(value)(_mapped(item, function) for item in value)
+    if type(value) is dict:
+        return {key: _mapped(item, function) for key, item in value.items()}
+    return value

@@ -1,0 +1,211 @@
+"""Solves as pure functions, and the equations whose solves are their derivatives or their batches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.derivatives.captures import Captured
+from pyode_bridge.derivatives.prepared import Prepare
+from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.problem import checks, progress
+from pyode_bridge.problem.dynamics import shaped_like
+from pyode_bridge.problem.problem import Trajectory
+from pyode_bridge.problem.settings import Settings
+from pyode_bridge.problem.state import flat_real, real_size
+
+Field = Callable[..., Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """The solution of one equation as a function of the initial state, the times and the tensors that it uses.
+
+    Attributes:
+        field: the right-hand side: a scalar ``t``, a flat state of shape ``(n,)`` and tensors, to shape ``(n,)``; made
+            of torch's operations, with no other inputs.
+        settings: of the solve, for a state that is flat.
+        prepare: makes a problem of a function, for an engine.
+        captured: the user's dynamics, on which ``field`` rests.
+        trajectories: what engines returned.
+    """
+
+    field: Field
+    settings: Settings
+    prepare: Prepare
+    captured: Captured
+    trajectories: list[Trajectory] = dataclasses.field(default_factory=list)
+    _pulled: list[_Pulled] = dataclasses.field(default_factory=list)
+
+    def solved(self, y0: Tensor, t: Tensor, tensors: Sequence[Tensor]) -> Tensor:
+        """Values at ``t``, shape ``(T, n)``, of plain tensors; without autograd."""
+        prepared = self.prepare(lambda time, y: self.field(time, y, *tensors), y0, t, self.settings)
+        with progress.shown(prepared.problem):
+            trajectory = prepared.engine.solve(prepared.problem)
+        self.trajectories.append(trajectory)
+        return trajectory.ys.detach()
+
+    def pulled_back(
+        self, wanted: Sequence[bool], grad_ys: Tensor, ys: Tensor, t: Tensor, tensors: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """Gradients with respect to ``y0`` and the wanted tensors, of plain tensors, by the engine's adjoint."""
+        inputs = (ys, t, *tensors)
+        if not (self._pulled and self._pulled[0].is_of(inputs)):
+            self._pulled[:] = [_Pulled(inputs, *self._solved_again(wanted, ys, t, tensors))]
+        pulled = self._pulled[0]
+        with progress.shown(pulled.problem, backward=True):
+            gradients = pulled.trajectory.pullback(grad_ys.contiguous())
+        return gradients.y0, *pulled.problem.dynamics.split_parameters(gradients.parameters)
+
+    def _solved_again(
+        self, wanted: Sequence[bool], ys: Tensor, t: Tensor, tensors: Sequence[Tensor]
+    ) -> tuple[Any, Trajectory]:
+        own = [tensor.detach() for tensor in tensors]
+        leaves = [tensor.requires_grad_() for tensor, wants in zip(own, wanted, strict=True) if wants]
+        with torch.enable_grad():
+            prepared = self.prepare(
+                lambda time, y: self.field(time, y, *own),
+                ys[0].detach().requires_grad_(),
+                t.detach(),
+                replace(self.settings, adjoint_params=leaves),
+            )
+        with progress.shown(prepared.problem):
+            return prepared.problem, prepared.engine.solve(prepared.problem)
+
+
+class _Pulled:
+    """A solve whose pullback is at hand, and what it was the solve of."""
+
+    def __init__(self, inputs: Sequence[Tensor], problem: Any, trajectory: Trajectory) -> None:
+        self._inputs = inputs
+        self._versions = [tensor._version for tensor in inputs]
+        self.problem = problem
+        self.trajectory: Any = trajectory
+
+    def is_of(self, inputs: Sequence[Tensor]) -> bool:
+        return all(
+            mine is theirs and version == theirs._version
+            for mine, version, theirs in zip(self._inputs, self._versions, inputs, strict=True)
+        )
+
+
+def sensitivities(flow: Flow, moving: Sequence[int]) -> Flow:
+    """``d[y, δ]/dt = [f, (∂f/∂y) δ + (∂f/∂θ) θ̇]`` with tangents ``θ̇`` of the moving tensors after the tensors."""
+    _refuse_mass_matrix(flow)
+
+    def joint(t: Tensor, z: Tensor, *arguments: Tensor) -> Tensor:
+        tensors, tangents = arguments[: len(arguments) - len(moving)], arguments[len(arguments) - len(moving) :]
+        y, d = z.chunk(2)
+
+        def pulled(u: Tensor) -> tuple[Tensor, Tensor]:
+            grads, value = _pulled(flow.field, t, y, tensors, moving, u)
+            return inner(grads, (d, *tangents)), value
+
+        # A vector-Jacobian product is linear in the vector, with the product with the Jacobian itself as its gradient.
+        # Forward mode would do with one pass, but torch does not nest it in a dual level that the caller has opened.
+        product, value = torch.func.grad(pulled, has_aux=True)(torch.zeros_like(y))
+        return torch.cat([value, product])
+
+    return Flow(joint, _joint_settings(flow.settings, 2, lambda z: [z.chunk(2)[0]]), flow.prepare, flow.captured)
+
+
+def batch(flow: Flow, size: int, in_dims: Sequence[int | None], randomness: str) -> Flow:
+    """The equations of a batch as one system, states one after another; ``in_dims`` are those of the tensors."""
+    _refuse_mass_matrix(flow)
+
+    def joint(t: Tensor, z: Tensor, *tensors: Tensor) -> Tensor:
+        mapped = torch.vmap(flow.field, in_dims=(None, 0, *in_dims), randomness=randomness)
+        value: Tensor = mapped(t, z.view(size, -1), *tensors)
+        return value.reshape(-1)
+
+    settings = _joint_settings(flow.settings, size, lambda z: z.view(size, -1))
+    return Flow(joint, settings, flow.prepare, flow.captured, flow.trajectories)
+
+
+def adjoint(flow: Flow, wanted: Sequence[bool]) -> Flow:
+    """``d[y, a, g]/dt = [f, -aᵀ ∂f/∂y, -aᵀ ∂f/∂θ]`` (Chen et al. 2018, eqs. 4 and 5) for the wanted tensors ``θ``."""
+    _refuse_mass_matrix(flow)
+    moving = [position for position, wants in enumerate(wanted) if wants]
+
+    def augmented(t: Tensor, z: Tensor, *tensors: Tensor) -> Tensor:
+        n = (len(z) - sum(real_size(tensors[i]) for i in moving)) // 2
+        grads, value = _pulled(flow.field, t, z[:n], tensors, moving, z[n : 2 * n])
+        return torch.cat([value, *(-flat_real(grad).to(z.dtype) for grad in grads)])
+
+    return Flow(augmented, _adjoint_settings(flow.settings), flow.prepare, flow.captured)
+
+
+def split(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    """Cut a flat real vector into tensors of the shapes and dtypes of others."""
+    pieces = torch.split(flat, [real_size(tensor) for tensor in like])
+    return [shaped_like(tensor, piece) for tensor, piece in zip(like, pieces, strict=True)]
+
+
+def inner(first: Iterable[Tensor], second: Iterable[Tensor]) -> Tensor:
+    """The real inner product of two lists of tensors."""
+    products = [(flat_real(a) * flat_real(b)).sum() for a, b in zip(first, second, strict=True)]
+    return torch.stack(products).sum()
+
+
+def _pulled(
+    field: Field, t: Tensor, y: Tensor, tensors: Sequence[Tensor], moving: Sequence[int], v: Tensor
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """``vᵀ ∂f/∂y`` and ``vᵀ ∂f/∂θ`` for each moving tensor ``θ``; and ``f``."""
+
+    def weighted(y: Tensor, *moved: Tensor) -> tuple[Tensor, Tensor]:
+        value = field(t, y, *put(tensors, moving, moved))
+        return (value * v).sum(), value
+
+    inputs = (y, *(tensors[position] for position in moving))
+    found: tuple[tuple[Tensor, ...], Tensor] = torch.func.grad(
+        weighted, argnums=tuple(range(len(inputs))), has_aux=True
+    )(*inputs)
+    return found
+
+
+def put(tensors: Sequence[Tensor], positions: Sequence[int], others: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors with others at some positions."""
+    exchanged = list(tensors)
+    for position, other in zip(positions, others, strict=True):
+        exchanged[position] = other
+    return exchanged
+
+
+def _joint_settings(settings: Settings, copies: int, states: Callable[[Tensor], Iterable[Tensor]]) -> Settings:
+    """Settings for several states one after another; ``states`` are those that the user's predicates speak of."""
+
+    def repeated(bound: Any) -> Any:
+        return bound.repeat(copies) if isinstance(bound, Tensor) else bound
+
+    def lifted(value: Any) -> Any:
+        return (lambda t, z: any(value(t, y) for y in states(z))) if callable(value) else value
+
+    options = {key: lifted(value) for key, value in (settings.options or {}).items()}
+    return replace(
+        settings, rtol=repeated(settings.rtol), atol=repeated(settings.atol), options=options, jac_sparsity=None
+    )
+
+
+def _adjoint_settings(settings: Settings) -> Settings:
+    forward = {key: value for key, value in (settings.options or {}).items() if key != "tstops" and not callable(value)}
+    return replace(
+        settings,
+        rtol=checks.scalar_tolerance(settings.adjoint_rtol, settings.rtol, "adjoint_rtol"),
+        atol=checks.scalar_tolerance(settings.adjoint_atol, settings.atol, "adjoint_atol"),
+        method=settings.method if settings.adjoint_method is None else settings.adjoint_method,
+        options=settings.adjoint_options or forward,
+        jac_sparsity=None,
+    )
+
+
+def _refuse_mass_matrix(flow: Flow) -> None:
+    if flow.settings.mass_matrix is not None:
+        raise UnsupportedError(
+            "Where there is a mass matrix, a solve goes through torch.func.grad and vjp once, and through no other "
+            "transform: forward mode, torch.vmap and second derivatives are not available."
+        )

@@ -1,0 +1,302 @@
+"""`solve_ensemble`: many initial states and parameter sets, each with steps of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from tqdm import tqdm
+
+from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.derivatives import hooks
+from pyode_bridge.engines.julia.engine import JuliaEngine, why_compiled
+from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
+from pyode_bridge.engines.julia.isolation.places import at
+from pyode_bridge.engines.julia.isolation.pool import Pool, PooledEnsemble, pool_of
+from pyode_bridge.engines.julia.unnamed import by_suitable_method
+from pyode_bridge.ensembles.executors import Work, solve_in_chunks
+from pyode_bridge.ensembles.stack import Stack
+from pyode_bridge.equations.julia_dynamics import JuliaDynamics
+from pyode_bridge.equations.odeint import solve
+from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.problem import checks
+from pyode_bridge.problem.dynamics import Dynamics, shaped_like
+from pyode_bridge.problem.julia_source import is_written
+from pyode_bridge.problem.problem import Problem, SolverStats
+from pyode_bridge.problem.settings import Settings, check_passed_on
+from pyode_bridge.problem.state import State, flat_real, real_size
+
+
+@dataclass(frozen=True)
+class EnsembleSolution:
+    """The solutions of an ensemble.
+
+    Attributes:
+        t: the times asked for, shape ``(T,)``.
+        y: the values there, shape ``(T, B, *state)``, or a tuple or dict of such, with autograd.
+        stats: work of all trajectories together.
+        engine, algorithm: what ran.
+        lane, lane_reason: how the dynamics were evaluated, and why; compiled ones run on Julia's threads, others one
+            trajectory after another.
+    """
+
+    t: Tensor
+    y: State
+    stats: SolverStats
+    engine: str
+    algorithm: str
+    lane: str
+    lane_reason: str
+
+
+def solve_ensemble(
+    func: Callable[..., Any],
+    y0: State,
+    t: Tensor,
+    params: State | None = None,
+    *,
+    progress: bool = False,
+    lane: str = "auto",
+    isolation: str | None = None,
+    workers: int | None = None,
+    executor: Any = None,
+    chunk_size: int | None = None,
+    **solver: Any,
+) -> EnsembleSolution:
+    """Solve ``dy/dt = func(t, y)`` for many initial states, each by a solve with steps of its own.
+
+    Dynamics that translate to Julia run on all of Julia's threads, with no Python in between (SciML's
+    ``EnsembleThreads``); others, and what Python evaluates beside them (``jac_sparsity``, ``isoutofdomain``, ...), are
+    solved one after another. Gradients reach ``y0``, ``params``, ``t`` and the parameters of ``func``. For a batch that
+    may share its steps, `odeint` of the whole batch as one system is another choice.
+
+    Args:
+        func: dynamics of one trajectory: ``func(t, y)``, or ``func(t, y, p)`` where ``params`` are given.
+        y0: initial states with a leading dimension ``B``: a tensor ``(B, *state)``, or a tuple or dict of such.
+        t: times, shape ``(T,)``, the same for all.
+        params: what ``func`` takes as its third argument, or a `JuliaDynamics` as its ``p``, with a leading dimension
+            ``B``: a tensor, or a tuple or dict of such.
+        progress: whether to show a bar.
+        lane: ``"compiled"``, ``"callback"`` or ``"auto"``, which is what the variable PYODE_BRIDGE_LANE says; see
+            `odeint`.
+        isolation: in which process Julia runs, see `odeint`; ``"process"`` is for dynamics that compile.
+        workers: with ``isolation="process"``, how many workers solve, each with its share of the cores; a chunk whose
+            worker ends is solved again by a new one. By default, one worker solves, on all of Julia's threads.
+        executor: who solves: a ``concurrent.futures.Executor`` of any kind, or dask's ``Client``; None for this
+            process. Each of its workers solves chunks of the ensemble as this function does, with a Julia of its own,
+            and once more for the gradient. ``func`` has to be picklable.
+        chunk_size: trajectories that a worker is given at once; by default there are 64 chunks, or one for each
+            trajectory where there are fewer.
+        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``engine``, ...
+
+    Raises:
+        InputError: leading dimensions differ, or what `odeint` calls unusable.
+        SolverError: a trajectory ended early; the message says which.
+        UnsupportedError: ``lane="compiled"``, and the dynamics do not translate; says why.
+        WorkerError: a worker of ``executor`` ended early, or that of ``isolation="process"``; one of several
+            ``workers`` three times over the same chunk.
+
+    Examples:
+        >>> import torch, pyode_bridge as pb
+        >>> rates = torch.linspace(0.5, 1.5, 10)[:, None]
+        >>> sol = pb.solve_ensemble(lambda t, y, p: -p * y, torch.ones(10, 1), torch.tensor([0.0, 1.0]), rates)
+    """
+    checks.function(func, "func")
+    check_passed_on("solve_ensemble", solver)
+    states, parameters = Stack.of(y0, "y0"), None if params is None else Stack.of(params, "params")
+    count = states.count
+    if parameters is not None and parameters.count != count:
+        raise InputError(f"params has {parameters.count} sets, but y0 has {count} states; expected as many of both.")
+    lane = checks.lane(lane)
+    settings = {**solver, "lane": lane, "isolation": checks.isolation(isolation) if executor is not None else isolation}
+    pool = _pool(workers, isolation, executor)
+    if executor is not None:
+        bar = functools.partial(_bar, shown=progress)
+        work = Work(solve_ensemble, func, states, t, parameters, settings)
+        t, y, chunks = solve_in_chunks(work, executor, chunk_size, bar)
+        first: EnsembleSolution = chunks[0]
+        return replace(first, t=t, y=y, stats=_summed([chunk.stats for chunk in chunks]))
+    with _bar(count, progress) as notify, contextlib.nullcontext() if pool is None else at(pool.places[0]):
+        if lane == "callback":
+            return _one_by_one(func, states, t, parameters, settings, notify)
+        try:
+            return _on_threads(func, states, t, parameters, settings, notify, pool)
+        except UntranslatableError as refusal:
+            if lane == "compiled":
+                raise UnsupportedError(f"lane='compiled' cannot serve this ensemble, because {refusal}.") from refusal
+            found = _one_by_one(func, states, t, parameters, {**settings, "lane": "auto"}, notify)
+            return replace(found, lane_reason=f"{found.lane_reason}; solved one after another, because {refusal}")
+
+
+def _one_by_one(
+    func: Callable[..., Any], states: Stack, t: Tensor, parameters: Stack | None, settings: Any, notify: Any
+) -> EnsembleSolution:
+    solutions = []
+    for place in range(states.count):
+        one = func if parameters is None else _with(func, parameters.row(place))
+        solutions.append(solve(one, states.row(place), t, **settings))
+        notify(place + 1)
+    first = solutions[0]
+    return EnsembleSolution(
+        first.t,
+        _stacked([solution.y for solution in solutions]),
+        _summed([solution.stats for solution in solutions]),
+        first.engine,
+        first.algorithm,
+        first.lane,
+        first.lane_reason,
+    )
+
+
+def _with(func: Callable[..., Any], p: Any) -> Callable[[Tensor, Any], Any]:
+    return JuliaDynamics(func.source, p) if is_written(func) else lambda t, y: func(t, y, p)
+
+
+def _stacked(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, Tensor):
+        return torch.stack(list(values), dim=1)
+    if isinstance(first, dict):
+        return {key: _stacked([value[key] for value in values]) for key in first}
+    return tuple(_stacked(parts) for parts in zip(*values, strict=True))
+
+
+def _summed(stats: Sequence[SolverStats]) -> SolverStats:
+    def total(name: str) -> Any:
+        counts = [getattr(one, name) for one in stats]
+        return None if None in counts else sum(counts)
+
+    return SolverStats(*map(total, ("nfe", "njac", "accepted", "rejected", "compile_seconds")))
+
+
+def _pool(workers: Any, isolation: str | None, executor: Any) -> Pool | None:
+    """The workers asked for, if several may be."""
+    if workers is None:
+        return None
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise InputError(f"workers is {workers!r}; expected a number of processes, 1 or more.")
+    if executor is not None:
+        raise InputError("workers and executor are both given; an executor has workers of its own.")
+    if checks.isolation(isolation) != "process":
+        raise InputError(f"workers={workers} is for isolation='process'; without it, Julia's threads solve.")
+    return pool_of(workers)
+
+
+def _on_threads(
+    func: Callable[..., Any],
+    states: Stack,
+    t: Tensor,
+    parameters: Stack | None,
+    settings: Any,
+    notify: Any,
+    pool: Pool | None,
+) -> EnsembleSolution:
+    moving: list[Moving] = []
+    one = func
+    if parameters is not None:
+        moving = [Moving(_own(tensor), tensor) for tensor in parameters.tensors]
+        one = _with(func, parameters.rebuild([item.first for item in moving]))
+    prepared = prepare(one, states.row(0), t, Settings(**settings))
+    engine = prepared.engine
+    if not isinstance(engine, JuliaEngine):
+        raise UntranslatableError("the embedded engine has no compiled lane")
+    if prepared.t.requires_grad and torch.is_grad_enabled():
+        raise UntranslatableError("t requires a gradient, which is found with torch")
+    y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)
+
+    def solved(problem: Problem) -> EnsembleSolution:
+        with hooks.apart(problem.dynamics.parameters):
+            ensemble = engine.ensemble(problem, notify) if pool is None else PooledEnsemble(pool, problem, notify)
+        run = _Run(ensemble, problem.dynamics, moving)
+        if problem.sensitivity is None:
+            ys = run.forward(y0s.detach())
+        else:
+            ys = _Solve.apply(run, y0s, *(item.all for item in moving), *run.shared)  # type: ignore[no-untyped-call]
+        assert run.solved is not None
+        return EnsembleSolution(
+            prepared.t,
+            prepared.structure.unpack(ys.movedim(0, 1)),
+            run.solved.stats,
+            engine.name,
+            str(problem.method.algorithm),
+            "compiled",
+            why_compiled(one),
+        )
+
+    return by_suitable_method(solved, prepared.problem)
+
+
+class _Run:
+    """One solve of an ensemble, and its adjoint.
+
+    Attributes:
+        shared: the parameters that all trajectories have in common.
+        solved: what came of the solve.
+    """
+
+    def __init__(self, ensemble: Ensemble | PooledEnsemble, dynamics: Dynamics, moving: Sequence[Moving]) -> None:
+        self._ensemble, self._dynamics, self._moving = ensemble, dynamics, moving
+        own = {id(item.first) for item in moving}
+        self.shared = [parameter for parameter in self._dynamics.parameters if id(parameter) not in own]
+        self.solved: Solved | None = None
+
+    def forward(self, y0s: Tensor) -> Tensor:
+        """Values, shape ``(B, T, n)``, from states of shape ``(B, n)``."""
+        self.solved = self._ensemble.solve(y0s, self._moving)
+        return self.solved.ys
+
+    def backward(self, grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients with respect to the states, to each tensor that moves, and to each that is shared."""
+        assert self.solved is not None
+        dy0s, dps = self._ensemble.pull_back(self.solved, grads)
+        parameters = self._dynamics.parameters
+        columns = torch.split(dps, [real_size(parameter) for parameter in parameters], dim=1)
+        found = {id(parameter): column for parameter, column in zip(parameters, columns, strict=True)}
+        moving = [
+            found[id(item.first)].view(item.all.shape).to(item.all.dtype) if id(item.first) in found else None
+            for item in self._moving
+        ]
+        shared = [shaped_like(parameter, found[id(parameter)].sum(0)) for parameter in self.shared]
+        return dy0s, *moving, *shared
+
+
+class _Solve(torch.autograd.Function):
+    """An ensemble as a node of autograd's graph."""
+
+    @staticmethod
+    def forward(ctx: Any, run: _Run, y0s: Tensor, *tensors: Tensor) -> Tensor:
+        ctx.run = run
+        ctx.save_for_backward(*tensors)  # so that torch refuses a backward pass after they were changed in place
+        # Another tensor of the same memory: a node that holds its own output, here by run.solved, lives until Python's
+        # garbage collector looks for cycles, and with it all that Julia keeps for the backward solves.
+        return run.forward(y0s.detach()).detach()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grads: Tensor) -> tuple[Tensor | None, ...]:
+        _ = ctx.saved_tensors
+        return None, *ctx.run.backward(grads)
+
+
+@contextlib.contextmanager
+def _bar(count: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    """What notes how many trajectories are done."""
+    if not shown:
+        yield lambda done: None
+        return
+    with tqdm(total=count, desc="ensemble", unit="solve") as bar:
+        yield lambda done: bar.update(done - bar.n) and None
+        bar.update(count - bar.n)
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """The first row as a leaf of its own, laid out as each row of the contiguous whole."""
+    first = tensor[0].detach().clone(memory_format=torch.contiguous_format)
+    return first.requires_grad_(tensor.requires_grad and torch.is_grad_enabled())

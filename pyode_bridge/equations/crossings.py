@@ -1,0 +1,162 @@
+"""Finding the first event of a span: the signs of conditions, followed as an engine solves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.equations.event import SIGNS, Event
+from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.problem.dynamics import Dynamic
+from pyode_bridge.problem.problem import Problem
+from pyode_bridge.problem.settings import Settings
+from pyode_bridge.problem.state import State, Structure
+
+
+@dataclass(frozen=True)
+class Located:
+    """The first event of a span, or the span's end.
+
+    Attributes:
+        t: the first time at which the event's condition has crossed zero, to the resolution of the numbers.
+        index: which event it is; None at the end.
+        y: the flat state there.
+        before: the flat state at the last time before the crossing.
+    """
+
+    t: float
+    index: int | None
+    y: Tensor
+    before: Tensor
+
+
+def locate(
+    func: Dynamic,
+    state: State,
+    start: float,
+    end: float,
+    events: Sequence[Event],
+    last: int | None,
+    solver: dict[str, Any],
+) -> Located:
+    """The first event between ``start`` and ``end``; ``last`` is the one that happened at ``start``, or None."""
+    with torch.no_grad():
+        prepared = prepare(func, state, torch.tensor([start, end], dtype=torch.float64), Settings(**solver))
+        watch = _Watch(prepared.problem, events, last)
+        prepared.engine.locate(prepared.problem, watch)
+        return watch.located()
+
+
+def slope(
+    func: Dynamic,
+    structure: Structure,
+    condition: Callable[..., Any],
+    t: Tensor,
+    y: Tensor,
+    mass_matrix: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """``dg/dt`` of a condition along the solution, a scalar, and the velocity there, flat."""
+    with torch.enable_grad():
+        t, y = t.detach().requires_grad_(), y.detach().requires_grad_()
+        value = condition(t, structure.unpack_copy(y)).sum()
+        if value.requires_grad:
+            g_t, g_y = torch.autograd.grad(value, (t, y), allow_unused=True, materialize_grads=True)
+        else:
+            g_t, g_y = torch.zeros_like(t), torch.zeros_like(y)
+    with torch.no_grad():
+        f = structure.pack(func(t.detach(), structure.unpack_copy(y.detach())))
+    v = f if mass_matrix is None else _solved(mass_matrix, f)
+    return g_t + g_y @ v, v
+
+
+def _solved(mass_matrix: Tensor, f: Tensor) -> Tensor:
+    """The velocity ``v`` of ``M v = f``."""
+    v: Tensor
+    v, info = torch.linalg.solve_ex(mass_matrix, f)
+    if info.item():
+        raise UnsupportedError(
+            "With a singular mass_matrix, the times of events have no gradients: the equation does not give the "
+            "velocity of its algebraic components. Solve under torch.no_grad()."
+        )
+    return v
+
+
+class _Watch:
+    """Whether an event has happened at time ``s`` and flat state ``y``; to be asked as `Engine.locate` says.
+
+    A condition has crossed where its sign is no longer what it was, so that a jump is a crossing as well as a root, and
+    one that stays at zero crosses where it first is zero. A condition that is zero at the start has the sign that it is
+    about to take; if it stays zero, the sign that it takes later is no crossing.
+    """
+
+    def __init__(self, problem: Problem, events: Sequence[Event], last: int | None) -> None:
+        self._dynamics, self._events = problem.dynamics, events
+        self._wanted = [SIGNS[event.direction] for event in events]
+        start, y0 = problem.t[0].item(), problem.y0
+        margin = torch.finfo(y0.dtype).eps ** 0.5 * max(1.0, abs(start))
+        self._left = start + margin  # until then, rounding errors may give a condition that leaves zero any sign
+        self._leaving: list[int] = []
+        values = self._values(start, y0)
+        on_zero = [index for index, value in enumerate(values) if value == 0 or index == last]
+        if on_zero:
+            soon = self._values(self._left, y0 + margin * _velocity(problem))
+            for index in on_zero:
+                if abs(values[index]) <= abs(soon[index] - values[index]):
+                    values[index] = soon[index]
+                    self._leaving.append(index)
+        self._at_start = (start, y0), list(map(_sign, values))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._passed, self._signs = self._at_start
+        self._crossed: tuple[float, Tensor, int] | None = None
+
+    def __call__(self, s: float, y: Tensor) -> bool:
+        if s <= self._passed[0]:  # an engine has begun anew, with another method
+            self._begin()
+        signs = list(map(_sign, self._values(s, y)))
+        for index in self._leaving if s <= self._left else ():
+            signs[index] = self._signs[index]
+        for index, (before, now, wanted) in enumerate(zip(self._signs, signs, self._wanted, strict=True)):
+            if before and now != before and wanted != before:
+                self._crossed = s, y.clone(), index
+                return True
+        self._signs, self._passed = signs, (s, y.clone())
+        return False
+
+    def located(self) -> Located:
+        """What was found, after all questions."""
+        s, before = self._passed
+        index, y = None, before
+        if self._crossed is not None:
+            s, y, index = self._crossed
+        return Located(self._dynamics.sign * s, index, y, before)
+
+    def _values(self, s: float, y: Tensor) -> list[float]:
+        t, unpack = self._dynamics.time(s), self._dynamics.structure.unpack_copy
+        values = [_number(index, event.condition(t, unpack(y))) for index, event in enumerate(self._events)]
+        if not all(map(math.isfinite, values)):
+            raise InputError(f"The events' conditions are {values} at t = {t.item():.6g}; expected finite numbers.")
+        return values
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
+
+
+def _velocity(problem: Problem) -> Tensor:
+    """``dy/ds`` at the start; that of algebraic components, which the equation does not give, is taken for zero."""
+    f = problem.dynamics(problem.t[0].item(), problem.y0)
+    return f if problem.mass_matrix is None else torch.linalg.pinv(problem.mass_matrix) @ f
+
+
+def _number(index: int, value: Any) -> float:
+    if not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex():
+        raise InputError(f"The condition of event {index} returned {value!r}; expected a real scalar tensor.")
+    return float(value)

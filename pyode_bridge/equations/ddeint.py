@@ -1,0 +1,125 @@
+"""Delay differential equations: `ddeint`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.derivatives.compilation import between_graphs
+from pyode_bridge.equations.odeint import run_forward
+from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.errors import InputError
+from pyode_bridge.problem import checks
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.forms import Delays
+from pyode_bridge.problem.settings import Settings
+from pyode_bridge.problem.state import State, Structure
+
+DEFAULT_METHOD = "MethodOfSteps(AutoTsit5(Rosenbrock23()))"
+
+DelayedDynamic = Callable[[Tensor, Any, tuple[Any, ...]], Any]
+
+
+@between_graphs
+def ddeint(
+    func: DelayedDynamic,
+    y0: State,
+    t: Tensor,
+    *,
+    lags: Sequence[float],
+    history: Callable[[Tensor], Any] | None = None,
+    method: Any = None,
+    rtol: Any = 1e-7,
+    atol: Any = 1e-9,
+    options: Mapping[str, Any] | None = None,
+    engine: str | None = None,
+    progress: bool = False,
+) -> State:
+    """Solve ``dy/dt = func(t, y, (y(t - lags[0]), y(t - lags[1]), ...))``, ``y(t[0]) = y0``; without gradients.
+
+    Solved by DelayDiffEq.jl (``python -m pyode_bridge install DelayDiffEq``), which follows the jumps of derivatives
+    that the delays carry on from the start.
+
+    Args:
+        func: maps a scalar tensor ``t``, the state, and a tuple of the states at each lag, to the state's derivative.
+        y0: initial state, as for `odeint`.
+        t: times, shape ``(T,)``, strictly increasing.
+        lags: the delays, positive, in the units of ``t``.
+        history: maps a time before ``t[0]``, a scalar tensor, to the state; default: ``y0`` at all times.
+        method: any solver of ordinary differential equations by name, ``"Tsit5"``, ``"Rodas5P"``, or
+            ``"MethodOfSteps(Tsit5(), constrained=true)"``. Default: ``"MethodOfSteps(AutoTsit5(Rosenbrock23()))"``.
+        rtol, atol, options, engine, progress: as for `odeint`; the Julia engine alone serves it.
+
+    Returns:
+        Values at ``t``, as those of `odeint`.
+
+    Raises:
+        InputError, UnknownSolverError, SolverError: as for `odeint`.
+        UnsupportedError: a gradient is required, or the package is not installed.
+
+    Examples:
+        >>> import torch, pyode_bridge as pb
+        >>> y = pb.ddeint(lambda t, y, past: -past[0], torch.ones(1), torch.linspace(0.0, 2.0, 21), lags=[1.0])
+    """
+    checks.function(func, "func", "t, y and the past")
+    delays, structure = _lags(lags), Structure.of(y0)
+    past = _history(history, structure, structure.pack(y0).detach())
+
+    def at_start(time: Tensor, y: Any) -> Any:
+        return func(time, y, tuple(structure.unpack_copy(past(time.item() - lag, time)) for lag in delays))
+
+    settings = Settings(
+        rtol=rtol,
+        atol=atol,
+        method=DEFAULT_METHOD if method is None else method,
+        options=options,
+        engine=engine,
+        progress=progress,
+        kind="DDE",
+    )
+    prepared = prepare(at_start, y0, t, settings)
+    problem = prepared.problem
+    if problem.dynamics.sign < 0:
+        raise InputError("ddeint takes increasing times.")
+    return run_forward(prepared, Delays(_rhs(func, problem.dynamics, len(delays)), delays, past), "ddeint")
+
+
+def _rhs(func: DelayedDynamic, dynamics: Dynamics, count: int) -> Callable[[float, Tensor, Tensor], Tensor]:
+    structure = dynamics.structure
+
+    def rhs(s: float, delayed: Tensor, y: Tensor) -> Tensor:
+        dynamics.visit(s)
+        past = tuple(structure.unpack_copy(state) for state in delayed.view(count, -1))
+        with torch.no_grad():
+            value = func(dynamics.time(s), structure.unpack_copy(y), past)
+        return structure.pack_returned(value, "func(t, y, delayed)", s)
+
+    return rhs
+
+
+def _history(
+    history: Callable[[Tensor], Any] | None, structure: Structure, y0: Tensor
+) -> Callable[[float, Tensor], Tensor]:
+    def past(s: float, _: Tensor) -> Tensor:
+        if history is None:
+            return y0
+        with torch.no_grad():
+            value = history(torch.tensor(s, dtype=structure.dtype, device=structure.device))
+        flat = structure.pack_returned(value, "history(t)", s)
+        checks.finite(flat, f"history(t) at t = {s:.6g}")
+        return flat
+
+    return past
+
+
+def _lags(given: Any) -> list[float]:
+    try:
+        lags = [float(lag) for lag in given]
+    except (TypeError, ValueError):
+        lags = []
+    if not lags or not all(0 < lag < float("inf") for lag in lags):
+        raise InputError(f"lags is {given!r}; expected a list of positive numbers, the delays in the units of t.")
+    return lags

@@ -1,0 +1,279 @@
+"""Events: where a function of the solution crosses zero, and what happens there.
+
+A solve is cut at each event. Where it lies is the solver's business; how the time of the event and the state there
+depend on everything before follows from the implicit function theorem (Chen, Amos & Nickel 2021, "Learning neural event
+functions"), so gradients pass through events with every solver and every sensitivity algorithm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.derivatives.compilation import between_graphs
+from pyode_bridge.equations.crossings import Located, locate, slope
+from pyode_bridge.equations.event import Condition, Event
+from pyode_bridge.equations.odeint import run
+from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.errors import InputError, SolverError
+from pyode_bridge.problem import checks
+from pyode_bridge.problem.settings import Settings, check_passed_on
+from pyode_bridge.problem.state import State, Structure
+
+LONGEST_SEARCH = 30  # windows of `odeint_event`, each twice as long as the one before
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """An event that happened.
+
+    Attributes:
+        t: when, a scalar tensor with autograd.
+        index: its position among the events.
+        y: the state there, before the event's affect, with autograd.
+    """
+
+    t: Tensor
+    index: int
+    y: State
+
+
+@dataclass(frozen=True)
+class EventSolution:
+    """A solution with events.
+
+    Attributes:
+        t: the times asked for, as far as the solve went, shape ``(T,)``.
+        y: the values there, ``(T, *y0.shape)`` or a tuple or dict of such; at an event's own time, those before it.
+        events: what happened, in order.
+        terminated: whether a terminal event ended the solve before the last time.
+    """
+
+    t: Tensor
+    y: State
+    events: tuple[EventRecord, ...]
+    terminated: bool
+
+
+@between_graphs
+def solve_events(
+    func: Callable[[Tensor, Any], Any],
+    y0: State,
+    t: Any,
+    events: Sequence[Event],
+    *,
+    max_events: int = 10_000,
+    **solver: Any,
+) -> EventSolution:
+    """Solve ``dy/dt = func(t, y)`` with events, differentiably: through their times, their affects and conditions.
+
+    Args:
+        func, y0, t: as for `odeint`.
+        events: see `Event`; where two happen at once, the first of them counts.
+        max_events: how many may happen; more raise, as a ball does whose bounces pile up.
+        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``sensealg``, ...
+
+    Raises:
+        InputError: unusable input, or an event whose time has no gradient because its condition jumps or only touches
+            zero.
+        SolverError: a solve failed, or ``max_events`` happened before the last time.
+
+    Examples:
+        >>> import torch, pyode_bridge as pb
+        >>> floor = pb.Event(lambda t, y: y[0], lambda t, y: torch.stack([y[0], -0.9 * y[1]]), direction="falling")
+        >>> fall = lambda t, y: torch.stack([y[1], torch.tensor(-9.81)])
+        >>> bounces = pb.solve_events(fall, torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), [floor])
+    """
+    check_passed_on("solve_events", solver)
+    if not events:
+        raise InputError("events is empty; expected at least one Event. Without events, use odeint.")
+    structure = Structure.of(y0)
+    times, _ = checks.times(t, structure)
+    sign = 1.0 if times[1] > times[0] else -1.0
+    start, state, left = times[0], y0, times[1:]
+    records: list[EventRecord] = []
+    rows, last = [structure.pack(y0)], None
+    while True:
+        found = locate(func, state, start.item(), left[-1].item(), events, last, solver)
+        if found.index is None:
+            rows += _values(func, state, start, left, solver)
+            return _finished(structure, times, rows, records, terminated=False)
+        if len(records) == max_events:
+            raise _too_many(found.t, times[-1].item(), max_events)
+        at = _not_before(found.t, start, sign)
+        before = left[sign * left < sign * at]
+        *values, y = _reach(func, state, start, torch.cat([before, at[None]]), found, solver)
+        rows += values
+        record = _record(func, structure, events, found, at, y, solver)
+        records.append(record)
+        left = left[len(before) :]
+        event = events[found.index]
+        if event.terminal:
+            return _finished(structure, times, rows, records, terminated=True)
+        state = _affected(event, record, structure)
+        if left[0] == at:
+            rows.append(structure.pack(record.y))
+            left = left[1:]
+        if not len(left):
+            return _finished(structure, times, rows, records, terminated=False)
+        start, last = record.t, found.index
+
+
+@between_graphs
+def odeint_event(
+    func: Callable[[Tensor, Any], Any],
+    y0: State,
+    t0: Tensor,
+    *,
+    event_fn: Condition,
+    reverse_time: bool = False,
+    odeint_interface: Any = None,
+    **solver: Any,
+) -> tuple[Tensor, State]:
+    """Solve until ``event_fn(t, y)`` crosses zero; a drop-in for ``torchdiffeq.odeint_event``.
+
+    Args:
+        func, y0: as for `odeint`.
+        t0: start time, a scalar tensor.
+        event_fn: a real tensor; the first of its elements to cross zero is the event.
+        reverse_time: whether to solve towards earlier times.
+        odeint_interface: taken for compatibility; every solve here is differentiated by an adjoint.
+        **solver: keyword arguments of `odeint`.
+
+    Returns:
+        The time of the event, and the state at ``t0`` and at the event, shape ``(2, *y0.shape)`` or a tuple or dict of
+        such; both with gradients to ``y0``, ``t0`` and the parameters of ``func`` and ``event_fn``.
+
+    Raises:
+        SolverError: there is no event within a span of some 10⁹ time units, or a solve failed on the way.
+    """
+    del odeint_interface
+    check_passed_on("odeint_event", solver)
+    checks.function(func, "func")
+    checks.function(event_fn, "event_fn")
+    structure = Structure.of(y0)
+    t0 = checks.finite_time(t0, "t0", structure)
+    events = _elements(event_fn, y0, t0)
+    sign = -1.0 if reverse_time else 1.0
+    state, start, length = y0, t0, sign
+    for _ in range(LONGEST_SEARCH):
+        end = start.detach() + length
+        found = locate(func, state, start.item(), end.item(), events, None, solver)
+        at = _not_before(found.t, start, sign)
+        (y,) = _reach(func, state, start, at[None], found, solver)
+        if found.index is not None:
+            record = _record(func, structure, events, found, at, y, solver)
+            both = torch.stack([structure.pack(y0), structure.pack(record.y)])
+            return record.t, structure.unpack(both)
+        state, start, length = structure.unpack(y), at, 2 * length
+    raise SolverError(
+        f"event_fn did not cross zero before t = {start.item():.6g}.",
+        retcode="MaxTime",
+        t=start.item(),
+        algorithm=str(solver.get("method")),
+    )
+
+
+def _elements(event_fn: Condition, y0: State, t0: Tensor) -> list[Event]:
+    """An event for each element of what ``event_fn`` returns."""
+    with torch.no_grad():
+        value = event_fn(t0, y0)
+    if not isinstance(value, Tensor) or value.numel() == 0:
+        raise InputError(f"event_fn returned {value!r}; expected a tensor that crosses zero at the event.")
+
+    def element(position: int) -> Event:
+        return Event(lambda t, y: event_fn(t, y).reshape(-1)[position])
+
+    return [element(position) for position in range(value.numel())]
+
+
+def _values(func: Any, state: State, start: Tensor, times: Tensor, solver: dict[str, Any]) -> list[Tensor]:
+    """The flat states at ``times``, which follow ``start``."""
+    ys, _ = run(prepare(func, state, torch.cat([start[None], times]), Settings(**solver)))
+    return list(ys[1:])
+
+
+def _not_before(t: float, like: Tensor, sign: float) -> Tensor:
+    """A time as a scalar tensor, rounded the way that time goes: before an event, its condition has yet to cross."""
+    rounded = like.new_tensor(t)
+    return rounded if sign * rounded.item() >= sign * t else rounded.nextafter(like.new_tensor(sign * math.inf))
+
+
+def _reach(
+    func: Any, state: State, start: Tensor, times: Tensor, found: Located, solver: dict[str, Any]
+) -> list[Tensor]:
+    """The flat states at ``times``, the last of which is that of what was found: with autograd, and the value found.
+
+    Between two solves, values differ by as much as the tolerances allow, and a condition that jumps may not have.
+    """
+    *values, y = _values(func, state, start, times, solver)
+    return [*values, _valued(y, found.y)]
+
+
+def _valued(y: Tensor, value: Tensor) -> Tensor:
+    """The value, with the autograd of ``y``."""
+    return y + (value - y).detach() if y.requires_grad else value
+
+
+def _record(
+    func: Any,
+    structure: Structure,
+    events: Sequence[Event],
+    found: Located,
+    t: Tensor,
+    y: Tensor,
+    solver: dict[str, Any],
+) -> EventRecord:
+    """The event, whose time and state have their gradients.
+
+    With ``g(t, y(t; θ); θ) = 0``: ``dt/dθ = -(dg/dθ at fixed t) / (∂g/∂t + ∂g/∂y · f)``; the state moves by ``f dt``.
+    The derivatives are those just before: behind it, a condition may stay at zero.
+    """
+    assert found.index is not None
+    condition, before = events[found.index].condition, _valued(y, found.before)
+    value = condition(t, structure.unpack_copy(before))
+    if value.requires_grad or before.requires_grad:
+        mass_matrix = checks.mass_matrix(solver.get("mass_matrix"), structure)
+        rate, velocity = slope(func, structure, condition, t, before, mass_matrix)
+        if rate == 0:
+            raise InputError(
+                f"The condition of event {found.index} has no slope where it crosses zero, at t = {t.item():.6g}: it "
+                "jumps there, or only touches zero. So the event's time has no gradient. Solve under torch.no_grad(), "
+                "or choose a condition that crosses zero with a slope."
+            )
+        if value.requires_grad:
+            shift = -(value - value.detach()).reshape(()) / rate
+            t, y = t + shift, y + velocity * shift
+    return EventRecord(t, found.index, structure.unpack(y))
+
+
+def _affected(event: Event, record: EventRecord, structure: Structure) -> State:
+    if event.affect is None:
+        return record.y
+    state = event.affect(record.t, structure.unpack_copy(structure.pack(record.y)))
+    problem = structure.mismatch(state)
+    if problem is not None:
+        raise InputError(f"The affect of event {record.index} returned {problem}.")
+    return state
+
+
+def _finished(
+    structure: Structure, times: Tensor, rows: list[Tensor], records: list[EventRecord], *, terminated: bool
+) -> EventSolution:
+    y = structure.unpack(torch.stack(rows))
+    return EventSolution(times[: len(rows)], y, tuple(records), terminated)
+
+
+def _too_many(t: float, t_end: float, max_events: int) -> SolverError:
+    return SolverError(
+        f"{max_events} events happened before t = {t:.6g}, and more follow before t = {t_end:.6g}: they pile up, or "
+        "max_events is too small.",
+        retcode="MaxEvents",
+        t=t,
+        algorithm="events",
+    )

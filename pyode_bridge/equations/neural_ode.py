@@ -1,0 +1,57 @@
+"""`NeuralODE`: a solve as a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.derivatives.compilation import between_graphs
+from pyode_bridge.equations.odeint import odeint, solve
+from pyode_bridge.equations.solution import Solution
+from pyode_bridge.problem import checks
+from pyode_bridge.problem.state import State
+
+
+class NeuralODE(torch.nn.Module):
+    """A layer that maps ``y0`` to the solution of ``dy/dt = func(t, y)`` (Chen et al. 2018).
+
+    Args:
+        func: the dynamics; a module, so that its parameters are this layer's.
+        t: times at which values are wanted when ``forward`` is given none; default ``(0, 1)``.
+        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``isolation``, ...
+
+    Examples:
+        >>> import torch, pyode_bridge as pb
+        >>> class Field(torch.nn.Linear):
+        ...     def forward(self, t, y):
+        ...         return torch.tanh(super().forward(y))
+        >>> layer = pb.NeuralODE(Field(2, 2), method="dopri5")
+        >>> layer(torch.zeros(5, 2)).shape
+        torch.Size([2, 5, 2])
+    """
+
+    t: Tensor
+
+    def __init__(self, func: Callable[[Tensor, Any], Any], t: Any = (0.0, 1.0), **solver: Any) -> None:
+        super().__init__()
+        checks.function(func, "func")
+        self.func = func
+        self.solver = solver
+        self.register_buffer("t", torch.as_tensor(t))
+
+    @between_graphs
+    def forward(self, y0: State, t: Tensor | None = None) -> State:
+        """Values at ``t``, shape ``(T, *y0.shape)`` or a tuple or dict of such; the last is ``forward(y0)[-1]``."""
+        return odeint(self.func, y0, self.t if t is None else t, **self.solver)
+
+    @between_graphs
+    def solve(self, y0: State, t: Tensor | None = None) -> Solution:
+        """The same with statistics, as `pyode_bridge.solve` returns it."""
+        return solve(self.func, y0, self.t if t is None else t, **self.solver)
+
+    def extra_repr(self) -> str:
+        """The solver's settings."""
+        return ", ".join(f"{key}={value!r}" for key, value in self.solver.items())

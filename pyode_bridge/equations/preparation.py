@@ -1,0 +1,196 @@
+"""From a user's call to a problem for an engine: every check, once, before any solver runs."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.compiled import familiar
+from pyode_bridge.compiled.cache import Translations
+from pyode_bridge.derivatives import captures, hooks
+from pyode_bridge.derivatives.parameters import listed_parameters, reached, wanted
+from pyode_bridge.derivatives.prepared import Prepared
+from pyode_bridge.engines import select_engine
+from pyode_bridge.equations.parts import check_parts, flat_parts
+from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.problem import checks, levels
+from pyode_bridge.problem.dynamics import Dynamic, Dynamics
+from pyode_bridge.problem.julia_source import is_written
+from pyode_bridge.problem.methods import as_method
+from pyode_bridge.problem.options import StepOptions
+from pyode_bridge.problem.problem import Problem, Sensitivity, Tolerances
+from pyode_bridge.problem.settings import Settings
+from pyode_bridge.problem.sparsity import Sparsity
+from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.wanted import Wanted
+
+
+def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
+    """Check everything and evaluate the dynamics once; raises what `odeint` raises before a solve."""
+    _check_no_transform()
+    structure = Structure.of(y0)
+    times, values = checks.times(t, structure)
+    sign = 1.0 if values[1] > values[0] else -1.0
+    s0 = sign * values[0]
+    forward, sensitivity = _solvers(settings, structure)
+    method, tolerances, options = forward.method, forward.tolerances, forward.options
+    engine = select_engine(settings.engine, settings.isolation)
+    engine.check(method, sensitivity)
+    check_parts(func, structure)
+    flat_y0 = structure.pack(y0)
+    checks.finite(flat_y0, "y0")
+    start = flat_y0.detach()
+    lane = checks.lane(settings.lane)
+    translations = engine.translations if lane != "callback" and settings.adjoint_params is None else None
+    dynamics = _dynamics(func, structure, s0, start, sign, settings.adjoint_params, translations)
+    differentiable = (flat_y0, times, *dynamics.parameters, *dynamics.wanted.unmet)
+    wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
+    increasing = levels.plain(times).to("cpu", torch.float64, copy=True)
+    problem = Problem(
+        dynamics=dynamics,
+        y0=start,
+        t=increasing if sign > 0 else increasing.neg_(),
+        method=method,
+        tolerances=tolerances,
+        options=options,
+        sensitivity=sensitivity if wants_grad else None,
+        mass_matrix=checks.mass_matrix(settings.mass_matrix, structure),
+        form=flat_parts(func, dynamics),
+        sparsity=_sparsity(settings.jac_sparsity, dynamics, s0, start),
+        dense=settings.dense,
+        progress=settings.progress,
+        lane=lane,
+    )
+    return Prepared(engine, problem, flat_y0, times, structure)
+
+
+_PLAIN = frozenset({float, int, bool, str, type(None)})
+_NAMES = ("method", "kind", "sensealg", "rtol", "atol", "adjoint_method", "adjoint_rtol", "adjoint_atol")
+_told = operator.attrgetter(*_NAMES)
+_OF_ADJOINT = ("adjoint_method", "adjoint_rtol", "adjoint_atol", "adjoint_options")
+
+
+def _solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:
+    """How to solve, and how to compute gradients; remembered where numbers and names say it all."""
+    told, options, adjoint_options = _told(settings), settings.options or {}, settings.adjoint_options or {}
+    if type(options) is not dict or type(adjoint_options) is not dict:
+        return _checked_solvers(settings, structure)
+    kinds = tuple(map(type, (*told, *options.values(), *adjoint_options.values())))
+    if not _PLAIN.issuperset(kinds):
+        return _checked_solvers(settings, structure)
+    return _remembered_solvers(structure, told, tuple(options.items()), tuple(adjoint_options.items()), kinds)
+
+
+@functools.lru_cache(maxsize=256)
+def _remembered_solvers(
+    structure: Structure, told: tuple[Any, ...], options: Any, adjoint_options: Any, kinds: tuple[type, ...]
+) -> tuple[Sensitivity, Sensitivity]:
+    """``kinds`` are all the values' types: 1, 1.0 and True are equal."""
+    named: dict[str, Any] = dict(zip(_NAMES, told, strict=True))
+    return _checked_solvers(Settings(**named, options=dict(options), adjoint_options=dict(adjoint_options)), structure)
+
+
+def _checked_solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:
+    method, options = as_method(settings.method, settings.kind), StepOptions.of(settings.options)
+    tolerances = Tolerances(
+        checks.tolerance(settings.rtol, structure, "rtol"), checks.tolerance(settings.atol, structure, "atol")
+    )
+    checks.reachable(tolerances.rtol, tolerances.atol, structure.dtype)
+    forward = Sensitivity(_named(settings.sensealg), method, tolerances, options)
+    return forward, _sensitivity(settings, forward)
+
+
+def _named(sensealg: Any) -> str | None:
+    """None where the engine is to choose."""
+    if sensealg is not None and (not isinstance(sensealg, str) or not sensealg.strip()):
+        raise InputError(f"sensealg is {sensealg!r}; expected a name such as 'GaussAdjoint', or 'auto'.")
+    return None if sensealg == "auto" else sensealg
+
+
+def _check_no_transform() -> None:
+    if levels.active():
+        raise UnsupportedError(
+            "Of the equations and functions of pyode_bridge, odeint, solve and NeuralODE alone go through torch.func, "
+            "torch.vmap and forward-mode differentiation; call this one outside of them."
+        )
+    if captures.within_dynamics():
+        raise UnsupportedError("A solve within the dynamics of another does not go through function transforms.")
+
+
+def _sensitivity(settings: Settings, forward: Sensitivity) -> Sensitivity:
+    """How gradients are computed: as the forward solve, but for what the ``adjoint_`` arguments say."""
+    method, tolerances, options = forward.method, forward.tolerances, forward.options
+    if settings.adjoint_method is not None:
+        method = as_method(settings.adjoint_method, settings.kind)
+    if settings.adjoint_options:
+        options = StepOptions.of_adjoint(settings.adjoint_options)
+    bounds = Tolerances(
+        checks.scalar_tolerance(settings.adjoint_rtol, tolerances.rtol, "adjoint_rtol"),
+        checks.scalar_tolerance(settings.adjoint_atol, tolerances.atol, "adjoint_atol"),
+    )
+    asked = tuple(name for name in _OF_ADJOINT if getattr(settings, name) not in (None, {}))
+    return Sensitivity(forward.sensealg, method, bounds, options.for_adjoint(), asked)
+
+
+def _sparsity(given: Any, dynamics: Dynamics, s0: float, y0: Tensor) -> Sparsity | None:
+    """The pattern, tried against the Jacobian at the start: a product with a vector tells both apart."""
+    sparsity = Sparsity.of(given, dynamics.structure)
+    if sparsity is None:
+        return None
+    v = torch.linspace(0.5, 1.5, len(y0), dtype=y0.dtype)
+    with hooks.apart():
+        true, _ = dynamics.vjp(s0, y0, v, state=True, parameters=False)
+        entries = dynamics.sparse_jacobian(s0, y0, sparsity)
+    own = torch.zeros_like(true).index_add_(0, sparsity.columns, v[sparsity.rows] * entries)
+    if not torch.allclose(own, true, rtol=1e-4, atol=1e-6 * float(true.abs().max())):
+        column = int((own - true).abs().argmax())
+        raise InputError(
+            f"jac_sparsity lacks entries that the Jacobian at y0 has, for example in column {column}; set every (row, "
+            "column) where a component of the dynamics depends on one of the state."
+        )
+    return sparsity
+
+
+def _dynamics(
+    func: Dynamic,
+    structure: Structure,
+    s0: float,
+    y0: Tensor,
+    sign: float,
+    adjoint_params: Iterable[Tensor] | None,
+    translations: Translations | None,
+) -> Dynamics:
+    """The dynamics after one trial evaluation, which checks the output and finds tensors in use.
+
+    Where they were compiled before, and all that they read is known, so is what the trial would find.
+    """
+
+    def made(found: Wanted, **known: Any) -> Dynamics:
+        return Dynamics(func, structure, found, sign, **known)
+
+    recorded = torch.is_grad_enabled()
+    found = reached(func) if translations is not None or (recorded and adjoint_params is None) else None
+    known = None
+    if found is not None and translations is not None:
+        known = familiar.look(found, structure, sign, translations)
+    if known is not None:
+        return made(known.wanted, familiar=known)
+    checks.device(structure, func)
+    if translations is not None and is_written(func):
+        # What a trial would find, Julia finds, in the process where it runs.
+        tensors = [tensor for tensor in func.tensors() if tensor.requires_grad] if recorded else ()
+        return made(Wanted(tensors, tensors))
+    alone = made(Wanted())
+    with hooks.apart():
+        value = alone.tried(s0, y0)
+        start = value.detach()
+        if not recorded:
+            return made(Wanted(), start=start)
+        if adjoint_params is not None:
+            return made(Wanted(listed_parameters(adjoint_params), None), start=start)
+        return made(wanted(func, found, value, lambda: alone.trial(s0, y0)), start=start)

@@ -1,0 +1,163 @@
+"""Stochastic differential equations: `sdeint`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pyode_bridge.derivatives.compilation import between_graphs
+from pyode_bridge.equations.odeint import run, values
+from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.errors import InputError
+from pyode_bridge.problem import checks
+from pyode_bridge.problem.dynamics import Dynamic, Dynamics
+from pyode_bridge.problem.forms import Noise
+from pyode_bridge.problem.settings import Settings
+from pyode_bridge.problem.state import State, Structure, copied
+from pyode_bridge.problem.wanted import Wanted
+
+# Kinds of noise, each with the solver to take where none is named.
+DEFAULT_METHODS = {"diagonal": "SOSRI", "scalar": "SOSRI", "general": "LambaEM"}
+
+
+@between_graphs
+def sdeint(
+    drift: Dynamic,
+    diffusion: Callable[[Tensor, Any], Any],
+    y0: State,
+    t: Tensor,
+    *,
+    noise: str = "diagonal",
+    method: Any = None,
+    rtol: float = 1e-2,
+    atol: float = 1e-2,
+    options: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    engine: str | None = None,
+    progress: bool = False,
+) -> State:
+    """Sample ``dy = drift(t, y) dt + diffusion(t, y) dW``, ``y(t[0]) = y0``, at the times ``t``.
+
+    Solved by StochasticDiffEq.jl (``python -m pyode_bridge install StochasticDiffEq``). Itô's or Stratonovich's sense
+    is the method's: most, such as ``"SOSRI"`` and ``"EM"``, are Itô's; ``"EulerHeun"`` is Stratonovich's.
+
+    Gradients with respect to ``y0`` and the parameters are those of each path (SciMLSensitivity's BacksolveAdjoint,
+    after Li et al. 2020): the paths are run backwards by ``"EulerHeun"``, which has errors in proportion to ``dt``. The
+    forward method must be Stratonovich's, with fixed steps, such as ``"EulerHeun"`` with ``dt``.
+
+    Args:
+        drift: maps a scalar tensor ``t`` and the state to a tensor, tuple or dict as the state is.
+        diffusion: likewise; for general noise, over a state of shape ``(*shape)``, to a tensor ``(*shape, m)``.
+        y0: initial state, real; a leading dimension of samples shares the steps, each sample with its own noise where
+            noise is diagonal.
+        t: times, shape ``(T,)``, strictly increasing.
+        noise: ``"diagonal"``: each component its own Wiener process; ``"scalar"``: one process for all; ``"general"``:
+            ``m`` processes, mixed by the diffusion.
+        method: any solver of StochasticDiffEq.jl by name: ``"SOSRI"`` (the default for diagonal and scalar noise),
+            ``"SRIW1"``, ``"EM"``, ``"LambaEM"`` (the default for general noise), ``"SKenCarp"`` (additive noise), ...
+        rtol, atol: tolerances of the strong error in a step.
+        options: as for `odeint`; solvers such as ``"EM"`` need ``dt``, or step from time to time of ``t``.
+        seed: fixes the paths; default: drawn from torch's generator, so that `torch.manual_seed` fixes them.
+        engine, progress: as for `odeint`; the Julia engine alone serves it.
+
+    Returns:
+        Values at ``t``, as those of `odeint`.
+
+    Raises:
+        InputError, UnknownSolverError, SolverError: as for `odeint`.
+        UnsupportedError: a gradient is required that the method does not give, or the package is not installed.
+
+    Examples:
+        >>> import torch, pyode_bridge as pb
+        >>> y = pb.sdeint(lambda t, y: -y, lambda t, y: 0.1 * y, torch.ones(8), torch.linspace(0.0, 1.0, 11), seed=1)
+    """
+    checks.function(drift, "drift")
+    checks.function(diffusion, "diffusion")
+    if noise not in DEFAULT_METHODS:
+        raise InputError(f"noise is {noise!r}; expected one of {', '.join(map(repr, DEFAULT_METHODS))}.")
+    settings = Settings(
+        rtol=rtol,
+        atol=atol,
+        method=DEFAULT_METHODS[noise] if method is None else method,
+        options=options,
+        engine=engine,
+        progress=progress,
+        kind="SDE",
+    )
+    prepared = prepare(_Both(drift, diffusion), y0, t, settings)
+    structure, both = prepared.structure, prepared.problem.dynamics
+    wanted = both.widened().wanted  # that of the drift and the diffusion
+    if structure.is_complex or both.sign < 0 or prepared.t.requires_grad:
+        raise InputError("sdeint takes a real state, and increasing times that require no gradient.")
+    diffusion_dynamics = (_Matrix if noise == "general" else Dynamics)(
+        diffusion, structure, wanted, 1.0, "diffusion(t, y)"
+    )
+    start = diffusion_dynamics(prepared.problem.t[0].item(), prepared.problem.y0.clone())
+    problem = replace(
+        prepared.problem,
+        dynamics=_Drift(drift, structure, wanted, both),
+        form=Noise(diffusion_dynamics, noise, len(start) // structure.size, _seed(seed)),
+    )
+    ys, _ = run(replace(prepared, problem=problem))
+    return values(ys, structure)
+
+
+class _Both(nn.Module):
+    """The drift, as a module and a function whose parameters are those of the diffusion too."""
+
+    def __init__(self, drift: Dynamic, diffusion: Callable[[Tensor, Any], Any]) -> None:
+        super().__init__()
+        self.drift = drift
+        self.diffusion = diffusion
+
+    def forward(self, t: Tensor, y: Any) -> Any:
+        drift, diffusion = self.drift(t.clone(), copied(y)), self.diffusion(t, y)
+        touched = 0 * sum(leaf.sum() for leaf in _tensors(diffusion))
+        if isinstance(drift, Mapping):
+            return {key: leaf + touched for key, leaf in drift.items()}
+        return tuple(leaf + touched for leaf in drift) if isinstance(drift, tuple) else drift + touched
+
+
+def _tensors(state: Any) -> list[Tensor]:
+    leaves = state.values() if isinstance(state, Mapping) else state if isinstance(state, tuple) else (state,)
+    return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+
+
+class _Drift(Dynamics):
+    """The drift; of the tensors that are wanted, the diffusion may use some alone."""
+
+    def __init__(self, drift: Dynamic, structure: Structure, wanted: Wanted, both: Dynamics) -> None:
+        super().__init__(drift, structure, wanted, 1.0)
+        self._both = both
+
+    def check_still_uses_leaves(self, s: float, y: Tensor) -> None:
+        self._both.check_still_uses_leaves(s, y)
+
+
+class _Matrix(Dynamics):
+    """A diffusion that mixes several Wiener processes: over a state that is one tensor, a column for each."""
+
+    def _flat(self, s: float, value: Any) -> Tensor:
+        structure = self.structure
+        shape = structure.shapes[0]
+        fits = isinstance(value, Tensor) and value.dtype == structure.dtype and value.ndim == len(shape) + 1
+        if structure.keys is not None or not fits or value.shape[:-1] != shape or not value.shape[-1]:
+            given = f"shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+            raise InputError(
+                f"{self._name} at t = {s:.6g} returned {given}; expected, for general noise over a state that is "
+                f"one tensor, shape {(*shape, 'm')}, {structure.dtype}: a column for each Wiener process."
+            )
+        columns: Tensor = value.reshape(structure.size, -1).mT
+        return columns.reshape(-1)
+
+
+def _seed(given: int | None) -> int:
+    if given is None:
+        return int(torch.randint(1, 2**62, ()))
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given < 2**62:
+        raise InputError(f"seed is {given!r}; expected a whole number from 0 to 2**62 - 1.")
+    return given + 1  # Julia takes 0 for none

@@ -1,0 +1,193 @@
+"""Checks of user input, each done once and before any solver runs."""
+
+from __future__ import annotations
+
+import cmath
+import math
+import operator
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyode_bridge.errors import InputError, ToleranceWarning
+from pyode_bridge.problem import levels
+from pyode_bridge.problem.state import Structure, is_dense, without_memory
+
+FEW = 100  # numbers that Python adds up faster than torch
+LANES = ("auto", "compiled", "callback")
+LANE_VARIABLE = "PYODE_BRIDGE_LANE"
+ISOLATIONS = ("none", "process")
+ISOLATION_VARIABLE = "PYODE_BRIDGE_ISOLATION"
+
+
+def function(given: Any, name: str, maps: str = "t and y") -> None:
+    """Raise if ``given`` cannot be called."""
+    if not callable(given):
+        raise InputError(f"{name} is a {type(given).__name__}; expected a function of {maps}, or a module.")
+
+
+def times(given: Any, structure: Structure) -> tuple[Tensor, list[float]]:
+    """``given`` as a floating tensor of shape ``(T,)``, strictly monotone, ``T >= 2``, and its values."""
+    t = _as_tensor(given, "t", "a 1-D tensor of times")
+    if t.ndim != 1 or t.numel() < 2:
+        raise InputError(
+            f"t has shape {tuple(t.shape)}; expected at least two times in one dimension: the time of y0, then those "
+            "at which the solution is wanted."
+        )
+    if t.is_complex() or t.dtype == torch.bool:
+        raise InputError(f"t has dtype {t.dtype}; expected a real floating-point dtype.")
+    if not t.is_floating_point():
+        t = t.to(structure.dtype)
+    values = levels.plain(t).tolist()
+    later = values[1:]
+    is_monotone = all(map(operator.lt, values, later)) or all(map(operator.gt, values, later))
+    if not (is_monotone and math.isfinite(values[0] + values[-1])):  # NaN is neither more nor less than its neighbour
+        finite(t, "t")
+    if not is_monotone:
+        directions = np.sign(np.diff(values))
+        wrong = int(np.argmax(directions != directions[0])) if directions[0] else 0
+        raise InputError(
+            "t must be strictly increasing or strictly decreasing, but "
+            f"t[{wrong}] = {values[wrong]:g} is followed by t[{wrong + 1}] = {values[wrong + 1]:g}."
+        )
+    return t, values
+
+
+def finite_time(given: Any, name: str, structure: Structure) -> Tensor:
+    """``given`` as a finite floating scalar tensor."""
+    t = _as_tensor(given, name, "a scalar tensor")
+    if t.numel() != 1 or t.is_complex() or t.dtype == torch.bool:
+        raise InputError(f"{name} has shape {tuple(t.shape)} and dtype {t.dtype}; expected one real number.")
+    finite(t, name)
+    return (t if t.is_floating_point() else t.to(structure.dtype)).reshape(())
+
+
+def finite(tensor: Tensor, name: str) -> None:
+    """Raise if ``tensor`` holds NaN or Inf."""
+    values = levels.plain(tensor)
+    total = sum(values.flatten().tolist()) if values.numel() <= FEW else values.sum().item()
+    if cmath.isfinite(total):  # one that overflows is looked at number by number
+        return
+    bad = ~torch.isfinite(values)
+    if bad.any():
+        raise InputError(f"{name} holds {int(bad.sum())} NaN or Inf among {tensor.numel()} values; expected finite.")
+
+
+def tolerance(value: Any, structure: Structure, name: str) -> float | Tensor:
+    """A positive number, or a flat tensor with one positive entry a state component."""
+    if type(value) is float and 0.0 <= value < math.inf:
+        return value
+    if isinstance(value, (tuple, list, dict)):
+        if structure.keys is None or len(value) != len(structure.keys):
+            raise InputError(
+                f"{name} has {len(value)} entries, but y0 has {len(structure.keys or (0,))} tensors; give one number, "
+                "or one entry per tensor."
+            )
+        entries = [value[key] for key in structure.keys] if isinstance(value, dict) else list(value)
+    else:
+        entries = [value]
+    elements = sum(shape.numel() for shape in structure.shapes)
+    shapes = structure.shapes if len(entries) == len(structure.shapes) else (torch.Size((elements,)),)
+    pieces = [_bound(entry, shape, name) for entry, shape in zip(entries, shapes, strict=True)]
+    if len(pieces) == 1 and pieces[0].ndim == 0:
+        return pieces[0].item()
+    bounds = torch.cat([piece.expand(shape).reshape(-1) for piece, shape in zip(pieces, shapes, strict=True)])
+    return bounds.repeat_interleave(2) if structure.is_complex else bounds  # for real and imaginary parts alike
+
+
+def scalar_tolerance(value: Any, default: float | Tensor, name: str) -> float:
+    """A positive number; by default the tightest of the forward solve's."""
+    if value is None:
+        return default if isinstance(default, float) else default.min().item()
+    bound = _bound(value, torch.Size(()), name)
+    return bound.item()
+
+
+def reachable(rtol: float | Tensor, atol: float | Tensor, dtype: torch.dtype) -> None:
+    """Warn where no number of size 1 can be as accurate as is asked for."""
+    precision = torch.finfo(dtype).eps
+    finest = float(torch.as_tensor(rtol + atol).min())
+    if finest < precision / 2:
+        warnings.warn(
+            f"rtol and atol ask for {finest:.2g} at a state of size 1, which {dtype} cannot hold: its numbers are "
+            f"{precision:.2g} apart there, and rounding errors will choose the steps. Raise rtol to "
+            f"{10 * precision:.0e} or more, or solve in torch.float64.",
+            ToleranceWarning,
+            stacklevel=6,
+        )
+
+
+def mass_matrix(given: Any, structure: Structure) -> Tensor | None:
+    """``given`` as a finite matrix over the flat state, of its dtype and on the CPU, or None."""
+    if given is None:
+        return None
+    shape = (structure.size, structure.size)
+    if not isinstance(given, Tensor) or given.shape != shape or given.is_complex() or not is_dense(given):
+        what = f"has shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"is a {type(given).__name__}"
+        raise InputError(
+            f"mass_matrix {what}; expected a real, dense tensor of shape {shape}, rows and columns as y0 is flat."
+        )
+    if given.requires_grad:
+        raise InputError("mass_matrix requires a gradient, which none of the adjoints gives; detach it.")
+    finite(given, "mass_matrix")
+    return given.to("cpu", structure.dtype)
+
+
+def device(structure: Structure, func: Callable[..., Any]) -> None:
+    """Raise if the module's parameters live on another device than the state."""
+    if not isinstance(func, torch.nn.Module):
+        return
+    for name, parameter in func.named_parameters():
+        if parameter.device != structure.device:
+            raise InputError(
+                f"func.{name} is on {parameter.device}, but y0 is on {structure.device}; move one of them, for "
+                f"example with func.to('{structure.device}')."
+            )
+
+
+def _as_tensor(given: Any, name: str, expected: str) -> Tensor:
+    if isinstance(given, Tensor):
+        if not is_dense(given):
+            raise InputError(f"{name} is a {without_memory(given)} tensor; expected {expected}, in memory.")
+        return given
+    try:
+        return torch.as_tensor(given, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise InputError(f"{name} is a {type(given).__name__}; expected {expected}.") from None
+
+
+def _bound(value: Any, shape: torch.Size, name: str) -> Tensor:
+    try:
+        bound = torch.as_tensor(value, dtype=torch.float64, device="cpu").detach()
+        bound.expand(shape)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise InputError(
+            f"{name} is {value!r}; expected a positive number or a tensor that broadcasts to shape {tuple(shape)}."
+        ) from None
+    if not (torch.isfinite(bound).all() and (bound >= 0).all()):
+        raise InputError(f"{name} is {value!r}; expected a finite number that is not negative.")
+    return bound
+
+
+def lane(given: Any) -> str:
+    """A lane by name; for ``"auto"``, the one that the environment variable LANE_VARIABLE names."""
+    return _choice(given, "lane", LANES, unset="auto", variable=LANE_VARIABLE, default="auto")
+
+
+def isolation(given: Any) -> str:
+    """Where Julia runs; for None, what the environment variable ISOLATION_VARIABLE says, else ``"none"``."""
+    return _choice(given, "isolation", ISOLATIONS, unset=None, variable=ISOLATION_VARIABLE, default="none")
+
+
+def _choice(given: Any, name: str, choices: tuple[str, ...], *, unset: str | None, variable: str, default: str) -> str:
+    """``given``, or what a variable says where it is ``unset``; raises for what is none of the choices."""
+    if (given is None or isinstance(given, str)) and given == unset:
+        name, given = variable, os.environ.get(variable, default)
+    if not isinstance(given, str) or given not in choices:
+        raise InputError(f"{name} is {given!r}; expected one of {', '.join(map(repr, choices))}.")
+    return given

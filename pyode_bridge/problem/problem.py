@@ -1,0 +1,202 @@
+"""The seam between the user's call and an engine: plain data in, plain data out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.forms import Form
+from pyode_bridge.problem.methods import Method
+from pyode_bridge.problem.options import StepOptions
+from pyode_bridge.problem.sparsity import Sparsity
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """Relative and absolute error bounds: scalars, or tensors with one entry a state component."""
+
+    rtol: float | Tensor
+    atol: float | Tensor
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How gradients are to be computed.
+
+    Attributes:
+        sensealg: the sensitivity algorithm in SciMLSensitivity's syntax; None for the engine's default.
+        method: the solver of the backward solve.
+        tolerances: scalar tolerances of the backward solve.
+        options: step options of the backward solve.
+        asked: names of the arguments that say so, beside ``sensealg``.
+    """
+
+    sensealg: str | None
+    method: Method
+    tolerances: Tolerances
+    options: StepOptions
+    asked: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
+class Problem:
+    """An initial value problem over a flat state, ready for any engine.
+
+    Attributes:
+        dynamics: the right-hand side and its derivatives.
+        y0: state at ``t[0]``, shape ``(n,)``, detached.
+        t: times of the result, shape ``(T,)``, float64 on the CPU, strictly increasing.
+        method: the solver asked for.
+        tolerances: error bounds of the forward solve.
+        options: step options of the forward solve.
+        sensitivity: how gradients are computed; None when none are wanted, and then nothing is kept for them.
+        mass_matrix: ``M`` of ``M dy/ds = f``, shape ``(n, n)``; None for the identity.
+        form: what the equation has beside or within the right-hand side; None for an ordinary one.
+        sparsity: pattern of the Jacobian; None for a full one.
+        dense: whether values between the times will be wanted.
+        progress: whether to show a progress bar.
+        lane: how the dynamics are to be evaluated: ``"callback"``, ``"compiled"``, or ``"auto"`` for what can be had.
+    """
+
+    dynamics: Dynamics
+    y0: Tensor
+    t: Tensor
+    method: Method
+    tolerances: Tolerances
+    options: StepOptions
+    sensitivity: Sensitivity | None
+    mass_matrix: Tensor | None = None
+    form: Form | None = None
+    sparsity: Sparsity | None = None
+    dense: bool = False
+    progress: bool = False
+    lane: str = "auto"
+
+
+@dataclass(frozen=True)
+class SolverStats:
+    """Work of a solve; None where the solver does not report a count.
+
+    Attributes:
+        nfe: evaluations of the dynamics.
+        njac: Jacobians.
+        accepted: accepted steps.
+        rejected: rejected steps.
+        compile_seconds: spent on translating and compiling the dynamics; 0 where that was done before.
+    """
+
+    nfe: int
+    njac: int | None = None
+    accepted: int | None = None
+    rejected: int | None = None
+    compile_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class AdjointStats:
+    """Work of the last backward solve: evaluations of the dynamics and vector-Jacobian products."""
+
+    nfe: int
+    nvjp: int
+
+
+class Gradients(NamedTuple):
+    """Gradients of a scalar loss: with respect to ``y0``, shape ``(n,)``, and to the flat parameters, ``(p,)``."""
+
+    y0: Tensor
+    parameters: Tensor
+
+
+class Interpolant(Protocol):
+    """The solution between the times of the result."""
+
+    @property
+    def steps(self) -> Tensor:
+        """Times at which the solver's steps began and ended, shape ``(N,)``, float64, increasing."""
+
+    def __call__(self, s: Tensor, derivative: int) -> Tensor:
+        """Values, or derivatives of that order, at times ``s`` of shape ``(T,)``; shape ``(T, n)``."""
+
+
+AS_ASKED = "as asked for"
+
+
+class Pullback(Protocol):
+    """Maps gradients with respect to the values at ``t`` to gradients with respect to ``y0`` and parameters.
+
+    Attributes:
+        sensealg: the sensitivity algorithm.
+        reason: why this one.
+    """
+
+    sensealg: str
+    reason: str
+
+    def __call__(self, grad_ys: Tensor) -> Gradients:
+        """``grad_ys`` has shape ``(T, n)``."""
+
+
+@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
+class Trajectory:
+    """What an engine returns.
+
+    Attributes:
+        ys: values at the problem's times, shape ``(T, n)``.
+        stats: work of the solve.
+        retcode: SciMLBase's return code.
+        engine: name of the engine that ran.
+        algorithm: the algorithm that ran, as the engine names it.
+        lane: how the dynamics were evaluated, ``"compiled"``, ``"callback"`` or ``"native"``.
+        lane_reason: why in this way.
+        pullback: present if the problem asked for sensitivities.
+        interpolant: present if the problem asked for dense output.
+    """
+
+    ys: Tensor
+    stats: SolverStats
+    retcode: str
+    engine: str
+    algorithm: str
+    lane: str
+    pullback: Pullback | None = field(default=None, repr=False)
+    interpolant: Interpolant | None = field(default=None, repr=False)
+    lane_reason: str = ""
+
+
+# Whether something has happened at time ``s`` and the flat state there.
+Happened = Callable[[float, Tensor], bool]
+
+
+@dataclass(frozen=True)
+class SolverInfo:
+    """A solver that an engine offers.
+
+    Attributes:
+        name: its name in ``method``.
+        source: the package that it comes from.
+        family: the kind of method, such as ``"Rosenbrock"``.
+        order: order of convergence; None where it varies or is not stated.
+        adaptive: whether it chooses its steps by itself.
+        implicit: whether it solves equations in each step, as solvers for stiff problems do.
+        problem: ``"ODE"``, ``"partitioned"`` (two coupled parts, such as positions and velocities), ``"DAE"`` (in
+            residual form), ``"SDE"`` or ``"DDE"`` (for which any ``"ODE"`` solver serves).
+        summary: a line about it.
+        limit: why it does not work as it stands, where it does not; see the engine's own list.
+    """
+
+    name: str
+    source: str
+    family: str
+    order: int | None
+    adaptive: bool
+    implicit: bool
+    problem: str
+    summary: str
+    limit: str = ""
+
+
+LOOKS = 10  # of an engine into each step, for what happens between its ends
