@@ -97,12 +97,14 @@ function evaluate!(quadrature::Quadrature, integrator, from, to)
     return nothing
 end
 
-function add_fine!(quadrature::Quadrature{I, T}, half) where {I, T}
+"""Lobatto's rule over a piece, from the sums of the values at its ends and at its inner points, and that at its middle."""
+lobatto(half, ends, inner, middle) = half * (LOBATTO_END * ends + LOBATTO_INNER * inner + LOBATTO_MIDDLE * middle)
+
+function add_fine!(quadrature::Quadrature, half)
     (; total) = quadrature
     first, before, middle, after, last = quadrature.values
-    at_ends, at_inner, at_middle = T(half * LOBATTO_END), T(half * LOBATTO_INNER), T(half * LOBATTO_MIDDLE)
     @inbounds @simd for i in eachindex(total)
-        total[i] += at_ends * (first[i] + last[i]) + at_inner * (before[i] + after[i]) + at_middle * middle[i]
+        total[i] += lobatto(half, first[i] + last[i], before[i] + after[i], middle[i])
     end
     return nothing
 end
@@ -123,7 +125,7 @@ function is_accurate(quadrature::Quadrature{I, T}, half) where {I, T}
         # in double precision, where powers of small numbers do not vanish
         sum, v1, v2, v3, v4, v5 = Float64.((total[i], first[i], before[i], middle[i], after[i], last[i]))
         ends, inner = v1 + v5, v2 + v4
-        fine = half * (LOBATTO_END * ends + LOBATTO_INNER * inner + LOBATTO_MIDDLE * v3)
+        fine = lobatto(half, ends, inner, v3)
         difference = abs(fine - half * (SIMPSON_END * ends + SIMPSON_MIDDLE * v3))
         cubic = abs(half * (INNER * (v5 - v1) - (v4 - v2)))
         size = abs(half) * 0.4 * (abs(v1) + abs(v2) + abs(v3) + abs(v4) + abs(v5)) # of twice `half`, a fifth

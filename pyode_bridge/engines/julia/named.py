@@ -33,7 +33,7 @@ class Named:
         if sensitivity is None:
             return problem, algorithm, None
         if "adjoint_method" not in sensitivity.asked and not sensitivity.method.fixed_step:
-            chosen = self._chosen_backward(problem, algorithm)
+            chosen = self._chosen_backward(problem, sensitivity, algorithm)
             if chosen:
                 sensitivity = replace(sensitivity, method=Method(chosen))
                 problem = replace(problem, sensitivity=sensitivity)
@@ -127,12 +127,11 @@ class Named:
         """Whether an adjoint asks for both vector-Jacobian products at the same points."""
         return bool(self._once(("joint", name), lambda: self._bridge.joint_products(sensealg)))
 
-    def _chosen_backward(self, problem: Problem, algorithm: Any) -> str:
+    def _chosen_backward(self, problem: Problem, sensitivity: Sensitivity, algorithm: Any) -> str:
         """The name of the solver that suits the backward solve better than that of the forward one, or ""."""
         named, size, is_sparse = problem.method.algorithm, len(problem.y0), problem.sparsity is not None
-        wanted = problem.sensitivity
-        name = None if wanted is None else wanted.sensealg
-        sensealg = None if wanted is None or name is None else self.sensealg(wanted)
+        name = sensitivity.sensealg
+        sensealg = None if name is None else self.sensealg(sensitivity)
         key = ("backward", named, size, is_sparse, name) if isinstance(named, str) else algorithm
         return self._once(key, lambda: str(self._bridge.chosen_backward(algorithm, size, is_sparse, sensealg)))  # type: ignore[no-any-return]
 
