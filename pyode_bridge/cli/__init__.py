@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pyode_bridge
 from pyode_bridge.cli import doctor
+from pyode_bridge.cli.doctor import timing
+from pyode_bridge.cli.doctor.findings import Finding, Machine
 from pyode_bridge.engines import ENGINE_NAMES
 from pyode_bridge.engines.julia import session
 from pyode_bridge.engines.julia.translation import julia_errors
@@ -111,19 +113,19 @@ def _use(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    machine = doctor.Machine.here()
+    machine = Machine.here()
     findings = doctor.examine_machine(machine)
     _print_findings(findings)
     usable = doctor.is_usable(machine, findings)
     if options.time:
-        timed = [] if machine.engine == "embedded" else [doctor.install_time(machine)]
+        timed = [] if machine.engine == "embedded" else [timing.install_time(machine)]
         if usable:
             engine = "embedded" if machine.engine == "embedded" else "julia"
             print(f"Starting the {engine} engine; the first start of Julia may compile for minutes.", flush=True)
-            timed += doctor.trial(engine)
+            timed += timing.trial(engine)
             usable = all(finding.ok is not False for finding in timed)
         else:
-            timed += [doctor.Finding("trial", "not made", None, "Mend what is wrong above first.")]
+            timed += [Finding("trial", "not made", None, "Mend what is wrong above first.")]
         _print_findings(timed)
     if machine.engine == "embedded":
         print("\nThe embedded engine was chosen: it needs nothing of Julia.")
@@ -132,7 +134,7 @@ def _doctor(options: argparse.Namespace) -> int:
     return 0 if usable else 1
 
 
-def _print_findings(findings: Sequence[doctor.Finding]) -> None:
+def _print_findings(findings: Sequence[Finding]) -> None:
     for finding in findings:
         print(f"{MARKS[finding.ok]:<6}{finding.subject:<22}{finding.value}")
         for line in finding.advice.splitlines():

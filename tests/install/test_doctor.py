@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pyode_bridge.cli import doctor, trial
-from pyode_bridge.cli.doctor import Machine
+from pyode_bridge.cli import doctor
+from pyode_bridge.cli.doctor import settings, software, timing, trial
+from pyode_bridge.cli.doctor.findings import Machine
 from pyode_bridge.install import times
 from pyode_bridge.install.environment import JuliaEnvironment, JuliaVersion
 from pyode_bridge.install.location import EXE_VARIABLE, JuliaLocation
@@ -35,20 +36,20 @@ def test_releases_of_julia_that_cannot_work_are_found(
     version: JuliaVersion, openssl: tuple[int, int], ok: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ssl.OPENSSL_VERSION_INFO", openssl)
-    finding = doctor.julia_release(machine(version))
+    finding = software.julia_release(machine(version))
     assert finding.ok is ok
     assert bool(finding.advice) is not ok
 
 
 def test_a_lacking_environment_is_wrong_and_makes_julia_unusable() -> None:
     lacking = machine(lacks=("It lacks SciMLBase. Run something.",))
-    assert doctor.environment(lacking).advice == "It lacks SciMLBase. Run something."
-    assert not doctor.is_usable(lacking, [doctor.environment(lacking)])
-    assert doctor.is_usable(machine(lacks=("x",), engine="embedded"), [doctor.environment(lacking)])
+    assert software.environment(lacking).advice == "It lacks SciMLBase. Run something."
+    assert not doctor.is_usable(lacking, [software.environment(lacking)])
+    assert doctor.is_usable(machine(lacks=("x",), engine="embedded"), [software.environment(lacking)])
 
 
 def test_no_julia_gives_the_obstacle_and_the_way_out() -> None:
-    finding = doctor.executable(Machine("auto", NOWHERE, None, "There is no network."))
+    finding = software.executable(Machine("auto", NOWHERE, None, "There is no network."))
     assert finding.ok is False
     assert finding.value == "There is no network."
     assert "pyode_bridge install" in finding.advice
@@ -59,7 +60,7 @@ def test_no_julia_gives_the_obstacle_and_the_way_out() -> None:
     [("embedded", "embedded, chosen by"), ("julia", "julia, chosen by"), ("auto", "auto: it is"), ("c", "unknown")],
 )
 def test_the_engine_is_explained(engine: str, words: str) -> None:
-    assert words in doctor.engine(machine(engine=engine)).value
+    assert words in settings.engine(machine(engine=engine)).value
 
 
 def test_one_variable_alone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,8 +74,8 @@ def test_one_variable_alone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ("variables", "ok"),
     [
         ({}, True),
-        ({doctor.SIGNALS: "no"}, False),
-        ({doctor.SIGNALS: "no", doctor.THREADS: "1"}, True),
+        ({settings.SIGNALS: "no"}, False),
+        ({settings.SIGNALS: "no", settings.THREADS: "1"}, True),
         ({"PYTHON_JULIACALL_INIT": "no"}, False),
     ],
 )
@@ -83,7 +84,7 @@ def test_settings_that_would_kill_the_process_are_found(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert doctor.settings(machine()).ok is ok
+    assert settings.settings(machine()).ok is ok
 
 
 def test_every_check_answers_on_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -96,12 +97,12 @@ def test_every_check_answers_on_this_machine(monkeypatch: pytest.MonkeyPatch, tm
 def test_the_time_of_an_installation_is_remembered_with_its_environment(tmp_path: Path) -> None:
     julia = JuliaEnvironment("/opt/julia/bin/julia", str(tmp_path), (1, 10, 8), {}, ())
     installed = Machine("auto", NOWHERE, julia, None)
-    assert doctor.install_time(installed).ok is None
+    assert timing.install_time(installed).ok is None
     times.remember(times.InstallTimes(812.3, 95.4), str(tmp_path))
-    found = doctor.install_time(installed)
+    found = timing.install_time(installed)
     assert (found.ok, found.value) == (True, "812 s for Julia and its packages, 95 s to compile PyODEBridge")
     (tmp_path / times.FILE).write_text("[]")
-    assert doctor.install_time(installed).ok is None
+    assert timing.install_time(installed).ok is None
     times.remember(times.InstallTimes(1.0, 2.0), str(tmp_path / "missing"))  # as in a folder that is read-only
 
 

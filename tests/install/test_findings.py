@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from pyode_bridge.cli import doctor, trial
-from pyode_bridge.cli.doctor import Finding, Machine
+from pyode_bridge.cli import doctor
+from pyode_bridge.cli.doctor import settings, software, timing, trial
+from pyode_bridge.cli.doctor.findings import Finding, Machine
 from pyode_bridge.install.environment import JuliaEnvironment, JuliaVersion, Package
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, JuliaLocation, write_configuration
 from tests.install.conftest import FakeJulia
@@ -43,7 +44,7 @@ def test_a_release_that_cannot_work_is_named_with_one_that_does(
     version: JuliaVersion, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ssl.OPENSSL_VERSION_INFO", (3, 0, 19, 0, 0))
-    finding = doctor.julia_release(machine(version))
+    finding = software.julia_release(machine(version))
     assert words in finding.value
     assert finding.advice.startswith("Use Julia 1.10")
     assert not doctor.is_usable(machine(version), [finding])
@@ -52,17 +53,17 @@ def test_a_release_that_cannot_work_is_named_with_one_that_does(
 @pytest.mark.parametrize("version", [(1, 10, 3), (1, 11, 5)])
 def test_releases_between_those_work(version: JuliaVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ssl.OPENSSL_VERSION_INFO", (3, 0, 19, 0, 0))
-    assert doctor.julia_release(machine(version)).ok is True
+    assert software.julia_release(machine(version)).ok is True
 
 
 def test_a_release_below_the_bound_does_not_pass() -> None:
-    assert doctor.julia_release(machine((1, 10, 0))).ok is False
+    assert software.julia_release(machine((1, 10, 0))).ok is False
 
 
 def test_an_unknown_release_is_a_remark_only() -> None:
-    assert doctor.julia_release(EMPTY).ok is None
-    assert doctor.julia_release(machine(None)).ok is None
-    broken = doctor.executable(machine(None))
+    assert software.julia_release(EMPTY).ok is None
+    assert software.julia_release(machine(None)).ok is None
+    broken = software.executable(machine(None))
     assert broken.ok is False
     assert broken.value == "/opt/julia/bin/julia does not run"
 
@@ -71,7 +72,7 @@ def test_an_unknown_release_is_a_remark_only() -> None:
 def test_one_variable_alone_is_wrong_whichever_it_is(alone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(alone, "/somewhere")
     here = Machine.here()
-    finding = doctor.executable(here)
+    finding = software.executable(here)
     assert finding.ok is False
     assert EXE_VARIABLE in finding.value
     assert PROJECT_VARIABLE in finding.value
@@ -80,7 +81,7 @@ def test_one_variable_alone_is_wrong_whichever_it_is(alone: str, monkeypatch: py
 
 def test_one_variable_alone_is_mended_by_setting_both_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(EXE_VARIABLE, "/somewhere")
-    assert PROJECT_VARIABLE in doctor.executable(Machine.here()).advice
+    assert PROJECT_VARIABLE in software.executable(Machine.here()).advice
 
 
 @posix
@@ -92,12 +93,12 @@ def test_here_is_what_the_variables_or_the_configuration_name(
     by_file = Machine.here()
     assert by_file.julia is not None
     assert (by_file.julia.version, by_file.julia.problems) == ((1, 10, 8), ())
-    assert "configuration file" in doctor.rule(by_file).value
+    assert "configuration file" in settings.rule(by_file).value
     monkeypatch.setenv(EXE_VARIABLE, exe)
     monkeypatch.setenv(PROJECT_VARIABLE, str(ready_project / "nowhere"))
     by_variables = Machine.here()
-    assert EXE_VARIABLE in doctor.rule(by_variables).value
-    assert "no Project.toml" in doctor.environment(by_variables).advice
+    assert EXE_VARIABLE in settings.rule(by_variables).value
+    assert "no Project.toml" in software.environment(by_variables).advice
 
 
 @posix
@@ -106,12 +107,12 @@ def test_here_is_what_juliapkg_has_or_could_have(fake_julia: FakeJulia, fresh_ju
     nothing = Machine.here()
     assert nothing.julia is None
     assert "PYTHON_JULIAPKG_OFFLINE" in str(nothing.obstacle)
-    assert doctor.engine(nothing).value == "embedded (auto: Julia cannot start, see below)"
+    assert settings.engine(nothing).value == "embedded (auto: Julia cannot start, see below)"
     exe = fake_julia("julia version 1.10.8")
     fresh_juliapkg(str(exe.parent))
     possible = Machine.here()
     assert (possible.julia, possible.obstacle) == (None, None)
-    assert doctor.engine(possible).value == "julia (auto: the first solve would install it)"
+    assert settings.engine(possible).value == "julia (auto: the first solve would install it)"
     fresh_juliapkg(PYTHON_JULIAPKG_OFFLINE="no")
     write_meta(exe)
     there = Machine.here()
@@ -121,21 +122,21 @@ def test_here_is_what_juliapkg_has_or_could_have(fake_julia: FakeJulia, fresh_ju
 
 def test_juliacall_imported_first_is_a_remark(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "juliacall", raising=False)
-    assert doctor.import_order(EMPTY).ok is True
+    assert settings.import_order(EMPTY).ok is True
     monkeypatch.setitem(sys.modules, "juliacall", types.ModuleType("juliacall"))
-    finding = doctor.import_order(EMPTY)
+    finding = settings.import_order(EMPTY)
     assert finding.ok is None
     assert "before juliacall" in finding.advice
 
 
 @pytest.mark.parametrize("threads", ["auto", "2"])
 def test_signals_off_with_threads_says_how_to_mend_it(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(doctor.SIGNALS, "no")
-    monkeypatch.setenv(doctor.THREADS, threads)
-    finding = doctor.settings(EMPTY)
+    monkeypatch.setenv(settings.SIGNALS, "no")
+    monkeypatch.setenv(settings.THREADS, threads)
+    finding = settings.settings(EMPTY)
     assert finding.ok is False
-    assert f"Unset {doctor.SIGNALS}, or set {doctor.THREADS}=1" in finding.advice
-    assert f"{doctor.THREADS}={threads}" in finding.value
+    assert f"Unset {settings.SIGNALS}, or set {settings.THREADS}=1" in finding.advice
+    assert f"{settings.THREADS}={threads}" in finding.value
 
 
 @pytest.mark.parametrize(
@@ -147,27 +148,27 @@ def test_signals_off_with_threads_says_how_to_mend_it(threads: str, monkeypatch:
     ],
 )
 def test_versions_outside_the_bounds_are_remarked(name: str, version: str, ok: bool | None) -> None:
-    finding = doctor.package(name)(machine(packages={name: Package("uuid", version)}))
+    finding = software.package(name)(machine(packages={name: Package("uuid", version)}))
     assert (finding.value, finding.ok) == (version, ok)
     assert bool(finding.advice) is (ok is None)
 
 
 def test_versions_within_the_bounds_are_fine() -> None:
-    bound = doctor.required_packages()["SciMLBase"]["version"]
+    bound = software.required_packages()["SciMLBase"]["version"]
     version = bound.split(",")[-1].strip().lstrip("^~=")
     full = ".".join([*version.split("."), "0", "0"][:3])
-    assert doctor.package("SciMLBase")(machine(packages={"SciMLBase": Package("uuid", full)})).ok is True
-    assert doctor.package("SciMLBase")(machine()).value == "not installed"
+    assert software.package("SciMLBase")(machine(packages={"SciMLBase": Package("uuid", full)})).ok is True
+    assert software.package("SciMLBase")(machine()).value == "not installed"
 
 
 def test_a_missing_python_package_is_wrong_only_where_it_is_needed() -> None:
     name = "no-such-distribution-of-anyone"
-    needed, optional = doctor.distribution(name)(EMPTY), doctor.distribution(name, needed=False)(EMPTY)
+    needed, optional = software.distribution(name)(EMPTY), software.distribution(name, needed=False)(EMPTY)
     assert (needed.ok, optional.ok) == (False, None)
     assert needed.advice == f"Run `pip install {name}`."
 
 
-@pytest.mark.skipif(doctor._loaded_libstdcxx() is None, reason="no libstdc++ is loaded here")
+@pytest.mark.skipif(settings._loaded_libstdcxx() is None, reason="no libstdc++ is loaded here")
 @pytest.mark.parametrize(("release", "ok"), [("6.0.999", None), ("6.0.1", True)], ids=["newer", "older"])
 def test_a_newer_libstdcxx_of_julias_is_remarked(release: str, ok: bool | None, tmp_path: Path) -> None:
     folder = tmp_path / "lib" / "julia"
@@ -175,7 +176,7 @@ def test_a_newer_libstdcxx_of_julias_is_remarked(release: str, ok: bool | None, 
     (folder / f"libstdc++.so.{release}").touch()
     link = folder / "libstdc++.so.6"
     link.symlink_to(f"libstdc++.so.{release}")
-    finding = doctor.libstdcxx(machine(exe=str(tmp_path / "bin" / "julia")))
+    finding = settings.libstdcxx(machine(exe=str(tmp_path / "bin" / "julia")))
     assert finding.ok is ok
     assert (f"LD_PRELOAD={link}" in finding.advice) is (ok is None)
 
@@ -195,21 +196,21 @@ def test_remarks_do_not_make_julia_unusable(engine: str, oks: tuple[bool | None,
 
 
 def test_an_unknown_engine_is_wrong_and_the_known_ones_are_listed() -> None:
-    finding = doctor.engine(machine(engine="matlab"))
+    finding = settings.engine(machine(engine="matlab"))
     assert finding.ok is False
     assert "auto, julia, embedded" in finding.advice
 
 
 def test_a_trial_that_fails_shows_the_last_words() -> None:
-    (finding,) = doctor.trial("matlab")
+    (finding,) = timing.trial("matlab")
     assert finding.ok is False
     assert finding.value == "failed with exit code 1"
     assert "expected one of auto, julia, embedded" in finding.advice
 
 
 def test_a_trial_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "TRIAL_TIMEOUT", 0.01)
-    (finding,) = doctor.trial("embedded")
+    monkeypatch.setattr(timing, "TRIAL_TIMEOUT", 0.01)
+    (finding,) = timing.trial("embedded")
     assert finding.ok is False
     assert "pyode_bridge install" in finding.advice
 
@@ -257,14 +258,14 @@ def test_the_trial_knows_wrong_numbers(change: Any, words: str, monkeypatch: pyt
 def test_the_isolation_that_is_safe_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYODE_BRIDGE_ISOLATION", raising=False)
     monkeypatch.delitem(sys.modules, "juliacall", raising=False)
-    finding = doctor.isolation(EMPTY)
+    finding = settings.isolation(EMPTY)
     assert (finding.ok, finding.advice) == (True, "")
     assert finding.value.startswith("none, which is safe")
     monkeypatch.setitem(sys.modules, "juliacall", types.ModuleType("juliacall"))
-    finding = doctor.isolation(EMPTY)
+    finding = settings.isolation(EMPTY)
     assert finding.ok is None
     assert "isolation='process'" in finding.advice
     monkeypatch.setenv("PYODE_BRIDGE_ISOLATION", "process")
-    assert doctor.isolation(EMPTY).ok is True
+    assert settings.isolation(EMPTY).ok is True
     monkeypatch.setenv("PYODE_BRIDGE_ISOLATION", "thread")
-    assert doctor.isolation(EMPTY).ok is False
+    assert settings.isolation(EMPTY).ok is False

@@ -1,4 +1,4 @@
-"""A trial run, ``python -m pyode_bridge.cli.trial [ENGINE]``: one small solve with its gradient, timed, twice."""
+"""A trial run, ``python -m pyode_bridge.cli.doctor.trial [ENGINE]``: one solve with its gradient, timed, twice."""
 
 from __future__ import annotations
 
