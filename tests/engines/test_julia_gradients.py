@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 import pyode_bridge as pb
+from tests.derivatives.test_gradients import gradients, relative_error
 from tests.problems import DOUBLE, SPIRAL, Driven, Linear, Logistic, Robertson
 from tests.sensealgs import ADJOINTS, SENSEALGS, serves
-from tests.test_gradients import gradients, relative_error
 
 pytestmark = pytest.mark.julia
 

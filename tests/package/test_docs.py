@@ -45,7 +45,7 @@ from tests.install.juliapkg_state import SetUp, fresh_juliapkg
 
 __all__ = ["fake_julia", "fresh_juliapkg", "ready_project"]
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILES = (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in FILES}
 BLOCK = re.compile(

@@ -18,10 +18,8 @@ from pyode_bridge.install.location import (
     configuration_file,
     locate,
 )
-from tests.install.conftest import FakeJulia, _home_of_its_own, fake_julia, ready_project
-from tests.install.juliapkg_state import SetUp, fresh_juliapkg
-
-__all__ = ["_home_of_its_own", "fake_julia", "fresh_juliapkg", "ready_project"]
+from tests.install.conftest import FakeJulia
+from tests.install.juliapkg_state import SetUp
 
 Output = pytest.CaptureFixture[str]
 posix = pytest.mark.skipif(os.name == "nt", reason="the fake executables are shell scripts")

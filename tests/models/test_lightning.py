@@ -10,7 +10,7 @@ import pytest
 import torch
 
 lightning = pytest.importorskip("lightning")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

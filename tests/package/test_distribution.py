@@ -11,7 +11,7 @@ import tomlkit
 import pyode_bridge
 from pyode_bridge.install.environment import requirements_file
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STANDARD_LIBRARIES = {"LinearAlgebra", "Logging", "SparseArrays", "TOML"}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SOURCES = ("docs", "examples", "pyode_bridge", "tests")
 LEFTOVERS = ("build", "dist", "results", "site", "examples/results")  # folders that git ignores
 

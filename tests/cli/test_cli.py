@@ -12,9 +12,7 @@ import pytest
 
 from pyode_bridge.cli import main
 from pyode_bridge.install import julia
-from tests.install.conftest import FakeJulia, _home_of_its_own, fake_julia, ready_project
-
-__all__ = ["_home_of_its_own", "fake_julia", "ready_project"]
+from tests.install.conftest import FakeJulia
 
 Output = pytest.CaptureFixture[str]
 

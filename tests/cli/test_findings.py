@@ -17,9 +17,7 @@ from pyode_bridge.cli.doctor.findings import Finding, Machine
 from pyode_bridge.install.environment import JuliaEnvironment, JuliaVersion, Package
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, JuliaLocation, write_configuration
 from tests.install.conftest import FakeJulia
-from tests.install.juliapkg_state import SetUp, fresh_juliapkg, write_meta
-
-__all__ = ["fresh_juliapkg"]
+from tests.install.juliapkg_state import SetUp, write_meta
 
 posix = pytest.mark.skipif(os.name == "nt", reason="the fake executables are shell scripts")
 NOWHERE = JuliaLocation(None, None, "juliapkg")
