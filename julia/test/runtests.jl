@@ -14,5 +14,6 @@ using Test
     include("control.jl")
     include("quadrature.jl")
     include("adjoints.jl")
+    include("private.jl")
     include("quality.jl")
 end

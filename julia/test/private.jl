@@ -1,0 +1,42 @@
+# Names of other packages that these do not promise: those in the source, and those in the register.
+
+const ROOT = dirname(dirname(@__DIR__))
+
+"Names, as `Package.name`, that an expression takes from a package which neither exports nor declares them."
+function private_names!(found, expression)
+    expression isa Expr || return found
+    if Meta.isexpr(expression, :., 2) && expression.args[2] isa QuoteNode
+        owner, name = expression.args[1], expression.args[2].value
+        owner isa Symbol && is_private(owner, name) && push!(found, "$owner.$name")
+    end
+    foreach(argument -> private_names!(found, argument), expression.args)
+    return found
+end
+
+function is_private(owner, name)
+    isdefined(PyODEBridge, owner) && name isa Symbol || return false
+    package = getfield(PyODEBridge, owner)
+    package isa Module && is_of_package(package) && isdefined(package, name) || return false
+    return !Base.ispublic(package, name)
+end
+
+"Whether a module is a package's, and neither this one's nor one that comes with Julia."
+function is_of_package(package)
+    path = pathof(Base.moduleroot(package))
+    return path !== nothing && !startswith(path, Sys.STDLIB) && Base.moduleroot(package) !== PyODEBridge
+end
+
+sources(folder) = [joinpath(place, file) for (place, _, files) in walkdir(folder) for file in files if endswith(file, ".jl")]
+
+if VERSION >= v"1.11" # which knows what is public
+    @testset "private names are in the register, and no others" begin
+        found = Set{String}()
+        for file in sources(joinpath(ROOT, "julia", "src"))
+            private_names!(found, Meta.parseall(read(file, String)))
+        end
+        table = split(read(joinpath(ROOT, "docs", "private-apis.md"), String), "## Julia"; limit = 2)[2]
+        rows = filter(startswith("| `"), split(table, '\n'))
+        named = Set(match.captures[1] for row in rows for match in eachmatch(r"`([^`]+)`", split(row, '|')[2]))
+        @test found == named
+    end
+end
