@@ -31,36 +31,49 @@ using TOML: TOML
 using Zygote: Buffer
 
 include("errors.jl")
-include("outside.jl")
-include("kernels.jl")
-include("written.jl")
-include("callbacks.jl")
-include("compiled.jl")
-include("kept.jl")
-include("equations.jl")
-include("stochastic.jl")
-include("delayed.jl")
-include("residual.jl")
-include("packages.jl")
-include("expressions.jl")
-include("algorithms.jl")
-include("catalogue.jl")
-include("control.jl")
-include("quadrature.jl")
-include("discrete.jl")
-include("sensealgs.jl")
-include("reliable.jl")
-include("stiffness.jl")
-include("forward.jl")
-include("steady.jl")
-include("events.jl")
-include("mismatch.jl")
-include("watched.jl")
-include("boundary.jl")
-include("backward.jl")
-include("ensembles.jl")
-include("sensitivities.jl")
-include("tangents.jl")
+
+# What crosses between Python and Julia: C functions, addresses, the dynamics as callbacks.
+include("interop/gc_safe.jl")
+include("compiled/kernels/kernels.jl")
+include("compiled/julia_dynamics.jl")
+include("interop/callbacks.jl")
+
+# Dynamics as Julia's machine code: what translated ones call, those written in Julia, and images of them on disk.
+include("compiled/functions.jl")
+include("compiled/aot_cache.jl")
+
+# Equations of each kind, and the problems of SciML that they stand for.
+include("equations/parts.jl")
+include("equations/stochastic.jl")
+include("equations/delayed.jl")
+include("equations/residual.jl")
+
+# Solvers: found by the names that Python gives, with their traits and their options.
+include("algorithms/packages.jl")
+include("algorithms/expressions.jl")
+include("algorithms/algorithm.jl")
+include("algorithms/catalogue.jl")
+include("algorithms/step_control.jl")
+
+# Solving forwards.
+include("gradients/quadrature.jl")
+include("gradients/discrete.jl")
+include("gradients/sensealgs.jl")
+include("solving/interpolation.jl")
+include("solving/stiffness.jl")
+include("solving/forward.jl")
+include("gradients/steady.jl")
+include("solving/events.jl")
+
+# Gradients.
+include("gradients/backsolve.jl")
+include("gradients/checked_algorithm.jl")
+include("interop/boundary.jl")
+include("gradients/backward.jl")
+include("ensembles/ensemble.jl")
+include("gradients/forward_sensitivity.jl")
+include("gradients/forward_diff.jl")
+
 include("precompile.jl")
 
 end

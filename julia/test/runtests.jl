@@ -4,15 +4,15 @@ using PyODEBridge: algorithm, catalogue, exported_names, ordinary_equation, pull
 using Test
 
 @testset "PyODEBridge" begin
-    include("callbacks.jl")
-    include("elementary.jl")
-    include("kernels.jl")
-    include("kept.jl")
-    include("written.jl")
-    include("equations.jl")
-    include("expressions.jl")
-    include("control.jl")
-    include("quadrature.jl")
-    include("adjoints.jl")
+    include("interop/callbacks.jl")
+    include("compiled/elementary.jl")
+    include("compiled/kernels.jl")
+    include("compiled/aot_cache.jl")
+    include("compiled/julia_dynamics.jl")
+    include("equations/solver_form.jl")
+    include("algorithms/expressions.jl")
+    include("algorithms/step_control.jl")
+    include("gradients/quadrature.jl")
+    include("gradients/adjoints.jl")
     include("quality.jl")
 end

@@ -14,7 +14,7 @@ from pyode_bridge.problem.state import Structure
 
 
 class WrittenFunctions:
-    """As `Functions`, of dynamics whose ``func`` is a `JuliaDynamics`; see Julia's half, ``written.jl``.
+    """As `Functions`, of dynamics whose ``func`` is a `JuliaDynamics`; see Julia's half, ``julia_dynamics.jl``.
 
     Args:
         dynamics: which they are of.

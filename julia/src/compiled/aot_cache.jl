@@ -1,8 +1,8 @@
 # Translations kept on disk. The text of each that is compiled stays in the depot; `compile_kept` has Julia make a package
-# image of them all, KeptTranslations, and from then on sessions load from it what they would compile.
+# image of them all, AOTCache, and from then on sessions load from it what they would compile.
 
 const MOST_TEXTS = 64 # the latest ones; dynamics that were changed since are not solved again
-const IMAGE_PACKAGE = Base.PkgId(Base.UUID("c3fb7d4e-9a1b-4a55-8a0e-3f0f6f3f2f5d"), "KeptTranslations")
+const IMAGE_PACKAGE = Base.PkgId(Base.UUID("c3fb7d4e-9a1b-4a55-8a0e-3f0f6f3f2f5d"), "AOTCache")
 
 """The functions of the image by their texts; nothing before the first look."""
 const IMAGE = Ref{Union{Nothing, Dict{Text, Function}}}(nothing)
@@ -26,7 +26,7 @@ end
 
 """Call `work` while Julia finds the package of the image, which no environment names."""
 function with_image_package(work)
-    directory = joinpath(pkgdir(PyODEBridge), "kept")
+    directory = joinpath(pkgdir(PyODEBridge), "aot_cache")
     push!(LOAD_PATH, directory)
     return try
         work()
