@@ -32,47 +32,69 @@ using Zygote: Buffer
 
 include("errors.jl")
 
-# What crosses between Python and Julia: C functions, addresses, the dynamics as callbacks.
+# What crosses between Python and Julia: addresses, C functions, the dynamics as callbacks.
 include("interop/gc_safe.jl")
-include("compiled/kernels/kernels.jl")
-include("compiled/julia_dynamics.jl")
+include("interop/addresses.jl")
+include("interop/c_functions.jl")
 include("interop/callbacks.jl")
 
-# Dynamics as Julia's machine code: what translated ones call, those written in Julia, and images of them on disk.
+# Dynamics as machine code: translated ones, what these call, those written in Julia, and the AOT cache.
+include("compiled/kernels/kernels.jl")
+include("compiled/julia_dynamics.jl")
 include("compiled/functions.jl")
 include("compiled/aot_cache.jl")
 
-# Equations of each kind, and the problems of SciML that they stand for.
+# Solvers: how a name is looked up, what is known of each, and the options that it takes.
+include("algorithms/packages.jl")
+include("algorithms/expressions.jl")
+include("algorithms/algorithm.jl")
+include("algorithms/traits.jl")
+include("algorithms/catalogue.jl")
+include("algorithms/step_control.jl")
+include("algorithms/ignored_options.jl")
+
+# Equations of each kind, as problems of SciML, and which form of them a solver gets.
+include("equations/ordinary.jl")
 include("equations/parts.jl")
 include("equations/stochastic.jl")
 include("equations/delayed.jl")
 include("equations/residual.jl")
+include("equations/steady.jl")
+include("equations/solver_form.jl")
 
-# Solvers: found by the names that Python gives, with their traits and their options.
-include("algorithms/packages.jl")
-include("algorithms/expressions.jl")
-include("algorithms/algorithm.jl")
-include("algorithms/catalogue.jl")
-include("algorithms/step_control.jl")
-
-# Solving forwards.
-include("gradients/quadrature.jl")
-include("gradients/discrete.jl")
-include("gradients/sensealgs.jl")
-include("solving/interpolation.jl")
+# Solving forwards, to the end of time or to an event.
 include("solving/stiffness.jl")
 include("solving/forward.jl")
-include("gradients/steady.jl")
+include("solving/probing.jl")
+include("solving/interpolation.jl")
+include("solving/solution.jl")
 include("solving/events.jl")
 
-# Gradients.
-include("gradients/backsolve.jl")
+# Gradients: the choice of a sensitivity algorithm and of its solvers, then a file for each way to pull back.
+include("gradients/sensealgs.jl")
+include("gradients/sensealg_traits.jl")
+include("gradients/choice.jl")
+include("gradients/forward_algorithm.jl")
+include("gradients/backward_algorithm.jl")
+include("gradients/solve.jl")
 include("gradients/checked_algorithm.jl")
-include("interop/boundary.jl")
+include("gradients/adjoint_solution.jl")
 include("gradients/backward.jl")
-include("ensembles/ensemble.jl")
+include("gradients/backsolve.jl")
+include("gradients/quadrature.jl")
+include("gradients/gauss.jl")
+include("gradients/tableau.jl")
+include("gradients/discrete.jl")
 include("gradients/forward_sensitivity.jl")
 include("gradients/forward_diff.jl")
+include("gradients/steady.jl")
+include("gradients/pull_back.jl")
+
+# Many solves of one equation, side by side on Julia's threads.
+include("ensembles/threads.jl")
+include("ensembles/lanes.jl")
+include("ensembles/reinit.jl")
+include("ensembles/ensemble.jl")
 
 include("precompile.jl")
 

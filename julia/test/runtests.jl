@@ -4,15 +4,36 @@ using PyODEBridge: algorithm, catalogue, exported_names, ordinary_equation, pull
 using Test
 
 @testset "PyODEBridge" begin
-    include("interop/callbacks.jl")
-    include("compiled/elementary.jl")
-    include("compiled/kernels.jl")
-    include("compiled/aot_cache.jl")
-    include("compiled/julia_dynamics.jl")
-    include("equations/solver_form.jl")
-    include("algorithms/expressions.jl")
-    include("algorithms/step_control.jl")
-    include("gradients/quadrature.jl")
-    include("gradients/adjoints.jl")
+    include("decay.jl")
+    @testset "interop" begin
+        include("interop/callbacks.jl")
+    end
+    @testset "compiled" begin
+        include("compiled/kernels/elementary.jl")
+        include("compiled/kernels/scalars.jl")
+        include("compiled/kernels/products.jl")
+        include("compiled/julia_dynamics.jl")
+        include("compiled/functions.jl")
+        include("compiled/aot_cache.jl")
+    end
+    @testset "algorithms" begin
+        include("algorithms/expressions.jl")
+        include("algorithms/algorithm.jl")
+        include("algorithms/catalogue.jl")
+        include("algorithms/step_control.jl")
+    end
+    @testset "equations" begin
+        include("equations/ordinary.jl")
+        include("equations/parts.jl")
+        include("equations/solver_form.jl")
+    end
+    @testset "gradients" begin
+        include("gradients/sensealgs.jl")
+        include("gradients/choice.jl")
+        include("gradients/quadrature.jl")
+        include("gradients/backsolve.jl")
+        include("gradients/tableau.jl")
+        include("gradients/adjoints.jl")
+    end
     include("quality.jl")
 end

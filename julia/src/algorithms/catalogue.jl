@@ -61,14 +61,6 @@ function default_instance(type)
     end
 end
 
-function trait(f, alg, otherwise)
-    return try
-        oftype(otherwise, f(alg))
-    catch
-        otherwise # Julia does not define it for this solver
-    end
-end
-
 """The first paragraph of prose of a type's docstring, in one line."""
 function summary_line(type)
     for paragraph in eachsplit(replace(docstring(type), r"```.*?```"s => "\n\n"), r"\n[ \t]*\n")

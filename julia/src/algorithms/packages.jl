@@ -89,3 +89,11 @@ function find_exported(name::Symbol, packages)
     end
     return nothing
 end
+
+"""Versions of Julia and of the packages that do the work, as pairs of strings."""
+function versions()
+    packages = (
+        OrdinaryDiffEqCore, OrdinaryDiffEqTsit5, SciMLBase, SciMLSensitivity, LinearSolve, @__MODULE__,
+    )
+    return vcat(["Julia" => string(VERSION)], [string(nameof(mod)) => string(pkgversion(mod)) for mod in packages])
+end

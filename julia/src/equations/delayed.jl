@@ -42,3 +42,11 @@ end
 
 """DelayDiffEq 6.0 reads the past from the saved values alone where the solution is not dense, and is wrong for DP5."""
 only_dense(::Delayed) = true
+
+function delayed_equation(rhs, type, n, lags, history)
+    T = float_type(type)
+    return Delayed(
+        DelayedRightHandSide(two_vectors(rhs), T[lag for lag in lags], zeros(T, n, length(lags))),
+        History{T}(one_vector(history), n)
+    )
+end

@@ -63,23 +63,12 @@ wiener_process(t) = load_package("StochasticDiffEq").WienerProcess(t, zero(t), z
 
 options(equation::Stochastic) = (; save_noise = equation.keep_paths)
 
-"""The adjoint runs the same paths backwards in steps of their own, which is Stratonovich's calculus."""
-function forward_algorithm(::Stochastic, alg, sensealg, control)
-    sensealg === nothing && return alg
-    sensealg isa BacksolveAdjoint || throw(
-        UnsupportedError("BacksolveAdjoint differentiates stochastic equations, not $(nameof(typeof(sensealg))).")
-    )
-    stratonovich = SciMLBase.alg_interpretation(alg) == SciMLBase.AlgorithmInterpretation.Stratonovich
-    stratonovich && has_fixed_steps(control, alg) && return alg
-    throw(
-        UnsupportedError(
-            "$(nameof(typeof(alg))) cannot be differentiated: gradients need a method in Stratonovich's sense with " *
-                "fixed steps, such as method=\"EulerHeun\" with dt in the options. Or call it under torch.no_grad()."
-        )
+"""Four callbacks of the drift, three of the diffusion, and what `Stochastic` says."""
+function stochastic_equation(drift, diffusion, noise, processes, seed, keep_paths)
+    own, (value, vjp, vjp_p) = callbacks(drift), diffusion
+    return Stochastic(
+        Differentiable(own.c_rhs, own.c_vjp, own.c_vjp_p), Jacobian(own.c_jacobian),
+        Differentiable(one_vector(value), two_vectors(vjp), two_vectors(vjp_p)),
+        String(noise), Int(processes), UInt64(seed), keep_paths
     )
 end
-
-chosen_sensealg(::Stochastic, alg, backward, n, np) = "BacksolveAdjoint", "it alone differentiates stochastic equations"
-
-"""The backward solve has general noise, whatever the forward one has."""
-backward_algorithm(::Stochastic, alg) = algorithm("EulerHeun", "SDE")

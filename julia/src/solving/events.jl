@@ -63,3 +63,19 @@ function solve_until(
         Float64(integrator.t), string(sol.retcode)
     end
 end
+
+"""Solve until something has happened; see `solve_until`."""
+function locate(equation, type, y0, n, t0, t1, happened, looks, alg, abstol, reltol, control)
+    T = float_type(type)
+    form = suited(equation, alg)
+    form isa Partitioned && throw(
+        UnsupportedError("$(nameof(typeof(alg))) is a partitioned method, which looks for no events; name another.")
+    )
+    found = or_stiff() do
+        solve_until(
+            form, Predicate(pointer_at(happened)), looks, copy(array(T, y0, n)), Float64(t0), Float64(t1), alg;
+            abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control
+        )
+    end
+    return found isa FoundStiff ? (found.t, STIFF) : found
+end

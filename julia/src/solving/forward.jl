@@ -23,11 +23,6 @@ end
 """What a solver is told that is to keep its values at these times alone."""
 nothing_but(t) = (; saveat = t, save_everystep = false, dense = false)
 
-"""Packages whose solvers cannot be stepped, only run from start to end."""
-const WITHOUT_INTEGRATOR = (:IRKGaussLegendre, :LSODA, :ODEInterfaceDiffEq)
-
-has_integrator(alg) = !(nameof(parentmodule(typeof(alg))) in WITHOUT_INTEGRATOR)
-
 """
 The solution, and the time that was reached: what the solution holds may end before, at the last time saved. Steps end
 at the times `values_at` if they must, or if values between the steps would be poor.
@@ -45,17 +40,6 @@ function run_to_end(
     end
     sol = SciMLBase.solve(made, alg, args...; keywords...)
     return sol, Float64(sol.t[end])
-end
-
-"""
-Whether a method, if its order is above 4 or unknown, knows nothing better than a cubic between its steps, as
-partitioned ones do: values at the times would be far worse than its steps, so these end there.
-"""
-function interpolates_poorly(integrator, alg)
-    is_partitioned(alg) && return true
-    ordinary = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && !(alg isa OrdinaryDiffEqCore.CompositeAlgorithm)
-    ordinary && trait(OrdinaryDiffEqCore.alg_order, alg, 5) > 4 || return false
-    return SciMLBase.interp_summary(typeof(integrator.cache), true) == "3rd order Hermite"
 end
 
 """The integrator of the equation from `t[1]` to `t[end]`; further keywords are those of `solve`."""

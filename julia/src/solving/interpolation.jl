@@ -1,22 +1,26 @@
-# Which solvers are to be relied on for an adjoint: between their steps, and in the backward solve.
+# Values between the steps of a solver: how good they are, and which solver to ask for them.
 
-"""Whether it, or one that it may switch to, solves equations in its steps."""
-is_implicit(alg) = false
-is_implicit(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) = trait(OrdinaryDiffEqCore.isimplicit, alg, false)
-is_implicit(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(is_implicit, alg.algs)
+const HERMITE = "3rd order Hermite"
 
-"""Whether its linear systems are solved by products with the Jacobian alone, for which no matrix is made."""
-keeps_no_matrix(alg) = hasproperty(alg, :linsolve) && alg.linsolve !== nothing &&
-    !LinearSolve.needs_concrete_A(alg.linsolve)
+"""What is known of the values between the steps of a solver, in its package's words, by the type of the solver."""
+const BETWEEN_STEPS = Dict{Type, String}()
+
+between_steps(alg) = @lock LOOKING get!(BETWEEN_STEPS, typeof(alg)) do
+    still = following((du, u, t) -> fill!(du, 0), 1)
+    integrator = start(still, [0.0], Float64[], [0.0, 1.0], alg; abstol = 1.0, reltol = 1.0, control = StepControl())
+    return SciMLBase.interp_summary(typeof(integrator.cache), true)
+end
 
 """
-Whether the problem may be stiff, to judge by the solver that was taken: an implicit, an exponential or a stabilised one,
-or one of which nothing is known.
+Whether a method, if its order is above 4 or unknown, knows nothing better than a cubic between its steps, as
+partitioned ones do: values at the times would be far worse than its steps, so these end there.
 """
-meets_stiffness(alg) = alg isa SciMLBase.AbstractODEAlgorithm
-meets_stiffness(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) =
-    is_implicit(alg) || alg isa OrdinaryDiffEqCore.ExponentialAlgorithm || hasproperty(alg, :eigen_est)
-meets_stiffness(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(meets_stiffness, alg.algs)
+function interpolates_poorly(integrator, alg)
+    is_partitioned(alg) && return true
+    ordinary = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && !(alg isa OrdinaryDiffEqCore.CompositeAlgorithm)
+    ordinary && trait(OrdinaryDiffEqCore.alg_order, alg, 5) > 4 || return false
+    return SciMLBase.interp_summary(typeof(integrator.cache), true) == HERMITE
+end
 
 """
     poor_between_steps(alg)
@@ -41,35 +45,13 @@ function poor_between_steps(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
     return between_steps(alg) == HERMITE ? "values between the steps of $name are less accurate than its steps" : ""
 end
 
+poor_between_steps(alg::OrdinaryDiffEqCore.CompositeAlgorithm) =
+    something(iterate(Iterators.filter(!isempty, map(poor_between_steps, alg.algs))), ("",))[1]
+
 """Whether its order changes from step to step: OrdinaryDiffEqCore then asks its cache, by a method of its own."""
 function changes_order(alg)
     asks(type) = which(OrdinaryDiffEqCore.get_current_alg_order, Tuple{type, Any})
     return asks(typeof(alg)) !== asks(OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
-end
-
-poor_between_steps(alg::OrdinaryDiffEqCore.CompositeAlgorithm) =
-    something(iterate(Iterators.filter(!isempty, map(poor_between_steps, alg.algs))), ("",))[1]
-
-const HERMITE = "3rd order Hermite"
-
-"""What is known of the values between the steps of a solver, in its package's words, by the type of the solver."""
-const BETWEEN_STEPS = Dict{Type, String}()
-const LOOKING = ReentrantLock()
-
-between_steps(alg) = @lock LOOKING get!(BETWEEN_STEPS, typeof(alg)) do
-    still = following((du, u, t) -> fill!(du, 0), 1)
-    integrator = start(still, [0.0], Float64[], [0.0, 1.0], alg; abstol = 1.0, reltol = 1.0, control = StepControl())
-    return SciMLBase.interp_summary(typeof(integrator.cache), true)
-end
-
-"""The equation `u' = f` of `n` numbers, where `f(du, u, t)` is Julia's; of the types of all others, so that it compiles once."""
-function following(f, n)
-    rhs = Base.Experimental.@opaque function (du::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Float64, env::Ptr{Cvoid})
-        f(unsafe_wrap(Array, Ptr{Float64}(du), n), unsafe_wrap(Array, Ptr{Float64}(u), n), t)
-        return Cint(0)
-    end
-    unused = two_vectors(0)
-    return Ordinary(Callbacks(CFunction{OneVector}(rhs, C_NULL), unused, unused, one_vector(0)))
 end
 
 """Components up to which matrices of the Jacobian's size are made where no solver that needs them was named."""
@@ -88,19 +70,4 @@ function reliable(alg, n)
     isempty(poor_between_steps(alg)) && return alg
     meets_stiffness(alg) && return n <= LARGEST_DENSE ? stiff_solver() : alg
     return trait(OrdinaryDiffEqCore.alg_order, alg, 5) > 6 ? Vern9() : Vern7()
-end
-
-"""
-    chosen_backward(alg, n, is_sparse, sensealg)
-
-The name of the solver of the backward solve where none was asked for; "" for that of the forward solve, `alg`, as for
-what does not solve for the adjoint variable. What an adjoint starts with, at each time of the loss, lies on fast
-directions too; there, methods of several steps begin again, and those of low order take very many.
-"""
-function chosen_backward(alg, n, is_sparse, sensealg = nothing)
-    sensealg isa Union{Nothing, InterpolatingAdjoint, QuadratureAdjoint, Gauss} || return ""
-    is_partitioned(alg) && return "" # refused by `backward_algorithm`, with what to do
-    meets_stiffness(alg) && !is_sparse && n > LARGEST_DENSE && return ""
-    chosen = meets_stiffness(alg) ? stiff_solver() : reliable(alg, n)
-    return chosen === alg ? "" : string(nameof(typeof(chosen)))
 end

@@ -1,3 +1,5 @@
+# Expressions that name solvers.
+
 @testset "expressions" begin
     @test nameof(typeof(algorithm("Tsit5"))) === :Tsit5
     @test nameof(typeof(algorithm("Tsit5()"))) === :Tsit5
@@ -36,17 +38,6 @@
         @test_throws PyODEBridge.UnsupportedError sensitivity_algorithm(
             "ReverseDiffAdjoint"; abstol = 1e-6, reltol = 1e-6
         )
-    end
-
-    @testset "quadrature follows the tolerances" begin
-        @test sensitivity_algorithm("QuadratureAdjoint"; abstol = 1e-9, reltol = 1e-8).abstol == 1e-9
-        @test sensitivity_algorithm("QuadratureAdjoint(abstol = 1e-3)"; abstol = 1e-9, reltol = 1e-8).abstol == 1e-3
-    end
-
-    @testset "the catalogue" begin
-        names = first.(catalogue())
-        @test issubset(["Tsit5", "Vern7", "Rodas5P", "KenCarp4", "QNDF", "FBDF", "RadauIIA5"], names)
-        @test allunique(names)
     end
 
     @test "Rodas5P" in exported_names("OrdinaryDiffEqRosenbrock")

@@ -1,6 +1,6 @@
-# Which form of an equation a solver gets, and how states lie in the flat one.
+# Which form of an equation a solver gets.
 
-@testset "equations" begin
+@testset "the form of an equation" begin
     ordinary = PyODEBridge.Ordinary(callbacks())
     half = PyODEBridge.Half(PyODEBridge.two_vectors(c_functions()[2]))
     second_order = PyODEBridge.Partitioned(half, nothing, ordinary)
@@ -32,25 +32,5 @@
         @test_throws PyODEBridge.UnsupportedError PyODEBridge.backward_algorithm(
             second_order, algorithm("KahanLi8")
         )
-    end
-
-    @testset "the flat state of halves" begin
-        problem = PyODEBridge.problem(second_order, [1.0, 2.0, 3.0, 4.0], Float64[], (0.0, 1.0))
-        @test problem.u0.x == ([3.0, 4.0], [1.0, 2.0])
-        @test PyODEBridge.flatten!(zeros(4), second_order, problem.u0) == [1.0, 2.0, 3.0, 4.0]
-    end
-
-    @testset "a pattern, column by column" begin
-        columns, rows = [0, 2, 3], [0, 1, 1]
-        made = GC.@preserve columns rows PyODEBridge.pattern(
-            Float64, 2, UInt(pointer(columns)), UInt(pointer(rows))
-        )
-        @test made == [1.0 0.0; 1.0 1.0]
-    end
-
-    @testset "each kind of equation has its solvers" begin
-        @test_throws "pyode_bridge.daeint" algorithm("DFBDF")
-        @test_throws "not a solver of differential-algebraic" algorithm("Tsit5", "DAE")
-        @test algorithm("DFBDF", "DAE") isa PyODEBridge.KINDS["DAE"].type
     end
 end

@@ -25,19 +25,6 @@ function gradients(name, sense; tolerance = 1.0e-10)
     return solved
 end
 
-@testset "a mismatch is the largest, in tolerances, of which there may be none" begin
-    for (abstol, reltol) in ((1.0e-6, 1.0e-6), (0.0, 1.0e-6))
-        values = [[0.0, 0.0], [10.0, 0.0], [1.0, 0.0]]
-        found = PyODEBridge.Mismatch{Float64}([0.0, 1.0, 2.0], values, abstol, reltol, 0.0, 0.0, 0.0)
-        for (t, u) in ((0.0, [0.0, 0.0]), (1.0, [10.1, 0.0]), (2.0, [1.05, 0.0]))
-            found((; t, u))
-        end
-        @test found.t == 2
-        @test found.error ≈ 0.05
-        @test found.size == 1
-    end
-end
-
 @testset "adjoints" begin
     @testset "$name, $sense" for name in ("Tsit5", "Vern7"),
             sense in (
@@ -73,45 +60,4 @@ end
         @test retcode == "MaxIters"
         @test 0 < reached < 3
     end
-    @testset "the choice" begin
-        equation = decay()
-        choice(name, n, np) = first(PyODEBridge.chosen_sensealg(equation, algorithm(name), algorithm(name), n, np))
-        @test choice("Tsit5", 2, 10) == "InterpolatingAdjoint"
-        @test choice("Tsit5", 2, 1000) == "GaussAdjoint"
-        @test choice("Tsit5", 2000, 1000) == "InterpolatingAdjoint"
-        @test choice("Rodas5P", 2, 10) == "GaussAdjoint"
-        @test choice("KenCarp4", 2, 10) == "InterpolatingAdjoint"
-    end
-    @testset "the backward solver for $name" for (name, chosen) in (
-            "Tsit5" => "", "DP5" => "", "Vern7" => "", "BS3" => "", "Rodas5P" => "Rodas5P", "FBDF" => "Rodas5P",
-            "Rosenbrock23" => "Rodas5P", "KenCarp4" => "Rodas5P", "ROCK4" => "Rodas5P", "RK4" => "Vern7", "VCABM" => "Vern7",
-            "AutoTsit5(Rosenbrock23())" => "Rodas5P", "KahanLi8" => "",
-        )
-        found = PyODEBridge.chosen_backward(algorithm(name), 10, false)
-        @test found == chosen || (chosen == name && found == "")
-    end
-    @testset "no large matrices" begin
-        @test PyODEBridge.chosen_backward(algorithm("FBDF"), 10_000, false) == ""
-        @test PyODEBridge.chosen_backward(algorithm("FBDF"), 10_000, true) == "Rodas5P"
-        for (name, none) in ("FBDF" => false, "Tsit5" => false, "FBDF(linsolve=KrylovJL_GMRES())" => true)
-            @test PyODEBridge.keeps_no_matrix(algorithm(name)) == none
-        end
-    end
-end
-
-@testset "tableaus" begin
-    midpoint = PyODEBridge.tableau(algorithm("Midpoint"))
-    @test midpoint.A ≈ [0 0; 0.5 0]
-    @test midpoint.b ≈ [0, 1]
-    @test midpoint.c ≈ [0, 0.5]
-    rk4 = PyODEBridge.tableau(algorithm("RK4"))
-    @test rk4.b ≈ [1 / 6, 1 / 3, 1 / 3, 1 / 6]
-    @test rk4.A ≈ [0 0 0 0; 0.5 0 0 0; 0 0.5 0 0; 0 0 1 0]
-    for name in ("Euler", "Heun", "BS3", "DP5", "Tsit5", "Vern7", "SSPRK43", "OwrenZen5") # consistent, each stage too
-        found = PyODEBridge.tableau(algorithm(name))
-        @test sum(found.b) ≈ 1
-        @test vec(sum(found.A; dims = 2)) ≈ found.c
-        @test found.b' * found.c ≈ (name == "Euler" ? 0 : 0.5) atol = 1.0e-12
-    end
-    @test_throws PyODEBridge.UnsupportedError PyODEBridge.tableau(algorithm("Rodas5P"))
 end
