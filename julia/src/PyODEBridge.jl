@@ -41,6 +41,7 @@ include("interop/callbacks.jl")
 # Dynamics as machine code: translated ones, what these call, those written in Julia, and the AOT cache.
 include("compiled/kernels/kernels.jl")
 include("compiled/julia_dynamics.jl")
+include("compiled/generated_code.jl")
 include("compiled/functions.jl")
 include("compiled/aot_cache.jl")
 
@@ -92,7 +93,7 @@ include("gradients/pull_back.jl")
 
 # Many solves of one equation, side by side on Julia's threads.
 include("ensembles/threads.jl")
-include("ensembles/lanes.jl")
+include("ensembles/chunks.jl")
 include("ensembles/reinit.jl")
 include("ensembles/ensemble.jl")
 

@@ -1,12 +1,13 @@
 """
     AOTCache
 
-The translations whose texts PyODEBridge keeps, compiled: a package for the sake of its image; see PyODEBridge's `aot_cache.jl`.
+The generated code that PyODEBridge has stored, compiled: a package for the sake of its image; see PyODEBridge's
+`aot_cache.jl`.
 """
 module AOTCache
 
 using PyODEBridge: PyODEBridge
 
-const FUNCTIONS = PyODEBridge.compile_texts!(@__MODULE__)
+const FUNCTIONS = PyODEBridge.compile_stored!(@__MODULE__)
 
 end

@@ -1,19 +1,5 @@
 # Dynamics that were translated to Julia, as C functions.
 
-"""What is compiled: the source of functions, the type of their numbers, and their names with their numbers of vectors."""
-struct Text
-    source::String
-    type::String
-    signatures::Vector{Tuple{Symbol, Int}}
-
-    Text(source, type, signatures) =
-        new(String(source), String(type), [(Symbol(name), Int(vectors)) for (name, vectors) in signatures])
-end
-
-Base.:(==)(one::Text, other::Text) =
-    one.source == other.source && one.type == other.type && one.signatures == other.signatures
-Base.hash(text::Text, seed::UInt) = hash(text.source, hash(text.type, hash(text.signatures, seed)))
-
 """
     compile(source, type, signatures)
 
@@ -22,8 +8,8 @@ and its Jacobian, `(out, v, u, t, env)` for its vector-Jacobian products. They h
 as long as Julia.
 """
 function compile(source, type, signatures)
-    text = Text(source, type, signatures)
-    functions = @something from_image(text) compiled(text)
+    code = GeneratedCode(source, type, signatures)
+    functions = @something from_image(code) compile_anew(code)
     for (address, closure) in functions
         TRANSLATIONS[address] = closure
     end
@@ -33,23 +19,25 @@ end
 """Addresses of C functions, each with the closure by which Julia's half calls it."""
 const Compiled = Vector{Tuple{Ptr{Cvoid}, Union{OneVector, TwoVectors}}}
 
-function compiled(text::Text)
-    home = Module(:Translated)
-    functions = Base.invokelatest(define!(home, text))::Compiled
+function compile_anew(code::GeneratedCode)
+    mod = Module(:Translated)
+    functions = Base.invokelatest(define!(mod, code))::Compiled
     # What a user wrote in Julia has yet another module, which no image can hold.
-    isdefined(home, :dynamics) || keep(text)
+    isdefined(mod, :dynamics) || store(code)
     return functions
 end
 
-"""Define the functions of `text` in `home`, and what this returns: one that returns them `Compiled`."""
-function define!(home::Module, text::Text)
-    for part in (Kernels, Written), name in names(part)
-        name === nameof(part) || Core.eval(home, :(const $name = $(getfield(part, name))))
+"""Define the functions of `code` in `mod`, and what this returns: one that returns them `Compiled`."""
+function define!(mod::Module, code::GeneratedCode)
+    for part in (Kernels, JuliaDynamics), name in names(part)
+        name === nameof(part) || Core.eval(mod, :(const $name = $(getfield(part, name))))
     end
-    Core.eval(home, Meta.parseall(text.source))
-    T = float_type(text.type)
-    pairs = [:($(pointing(name, T, vectors)), $(closing(name, T, vectors))) for (name, vectors) in text.signatures]
-    return Core.eval(home, :(functions() = $(eltype(Compiled))[$(pairs...)]))
+    Core.eval(mod, Meta.parseall(code.source))
+    T = float_type(code.type)
+    pairs = [
+        :($(cfunction_code(name, T, vectors)), $(closure_code(name, T, vectors))) for (name, vectors) in code.signatures
+    ]
+    return Core.eval(mod, :(functions() = $(eltype(Compiled))[$(pairs...)]))
 end
 
 """
@@ -63,7 +51,7 @@ use_products(dgemm, sgemm, set_threads) = Kernels.use_products(map(pointer_at, (
 argument_types(::Type{T}, vectors::Int) where {T} = (fill(Ptr{T}, vectors)..., Cdouble, Ptr{Int})
 
 """Code of the address of a function of so many vectors."""
-pointing(name::Symbol, type, vectors) = :(@cfunction($name, Cint, $(Expr(:tuple, argument_types(type, vectors)...))))
+cfunction_code(name::Symbol, type, vectors) = :(@cfunction($name, Cint, $(Expr(:tuple, argument_types(type, vectors)...))))
 
 """
 Call a translation, with its vectors, from outside of a solve. Unlike a call of its C function, an exception that it
@@ -76,7 +64,7 @@ function call_translation(address, out, vectors, t, env)
 end
 
 """Code of a closure that calls a translation."""
-function closing(name::Symbol, ::Type{T}, vectors::Int) where {T}
+function closure_code(name::Symbol, ::Type{T}, vectors::Int) where {T}
     arrays = [Symbol(:array, i) for i in 1:vectors]
     arguments = Expr(:tuple, (:($array::Ptr{Cvoid}) for array in arrays)..., :(t::Float64), :(env::Ptr{Cvoid}))
     call = :($name($((:(Ptr{$T}($array)) for array in arrays)...), t, Ptr{Int}(env)))

@@ -2,14 +2,14 @@
 Dynamics that a user wrote in Julia: what their C functions, whose text the Python half makes, call. Unlike other
 translations they may throw.
 """
-module Written
+module JuliaDynamics
 
 using ForwardDiff: ForwardDiff
 using LinearAlgebra: LinearAlgebra, mul!
 using Zygote: Zygote
 using ..PyODEBridge: WrongDynamicsError
 
-export Borrowed, written, value!, pull_back!, jacobian!
+export Borrowed, from_source, value!, pull_back!, jacobian!
 
 """Memory of the caller as an array, made without an allocation."""
 struct Borrowed{T, N} <: DenseArray{T, N}
@@ -44,17 +44,17 @@ struct Writing{F}
     f::F
 end
 
-const WRITTEN = Dict{String, Union{Returning, Writing}}()
+const FROM_SOURCE = Dict{String, Union{Returning, Writing}}()
 
 """The function that is the last value of `source`, evaluated once in a module of its own."""
-written(source::String) = get!(() -> evaluated(source), WRITTEN, source)
+from_source(source::String) = get!(() -> evaluate(source), FROM_SOURCE, source)
 
-function evaluated(source)
-    home = Module(:JuliaDynamics)
-    Core.eval(home, :(const LinearAlgebra = $LinearAlgebra))
-    Core.eval(home, :(using .LinearAlgebra))
+function evaluate(source)
+    mod = Module(:JuliaDynamics)
+    Core.eval(mod, :(const LinearAlgebra = $LinearAlgebra))
+    Core.eval(mod, :(using .LinearAlgebra))
     f = try
-        include_string(home, source, "JuliaDynamics")
+        include_string(mod, source, "JuliaDynamics")
     catch err
         cause = err isa LoadError ? err.error : err
         throw(WrongDynamicsError("its source does not evaluate: " * sprint(showerror, cause)))

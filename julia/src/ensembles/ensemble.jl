@@ -1,11 +1,11 @@
 # Many solves of one equation on Julia's threads. Its functions are compiled, so no thread needs Python.
 
 """
-What was found of each trajectory; what their backward solves need, where it was kept, and else `again(lane, k)`, which
-solves for it; and the lanes that solved them, whose memory these use.
+What was found of each trajectory; what their backward solves need, where it was kept, and else `again(chunk, k)`, which
+solves for it; and the chunks that solved them, whose memory these use.
 """
 struct SolvedEnsemble{F}
-    lanes::Vector{Lane}
+    chunks::Vector{Chunk}
     reports::Vector{Report}
     solved::Vector{Any}
     again::F
@@ -13,12 +13,12 @@ end
 
 # Bytes of solutions to keep for backward solves. More would take longer than to solve again: they are many small arrays,
 # all of which Julia's garbage collector visits each time.
-const MOST_KEPT = 2^28
+const MOST_SOLUTION_BYTES = 2^28
 const VECTORS_A_STEP = 9 # of a solution between the times: the state and the stages
 const BYTES_BESIDE = 64 # of a vector, for itself
 
 """About how many bytes a solution has."""
-function kept_bytes(solved::Solved{E, S, T}, n, sensealg) where {E, S, T}
+function solution_bytes(solved::Solved{E, S, T}, n, sensealg) where {E, S, T}
     vectors = needs_dense(sensealg) ? VECTORS_A_STEP * max(solved.accepted, 0) : length(solved.t)
     return vectors * (n * sizeof(T) + BYTES_BESIDE)
 end
@@ -52,33 +52,33 @@ function solve_ensemble(
     iszero(np) && (vjp_p = UInt(@cfunction(no_product, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}))))
     shifts = NTuple{3, Int}[Tuple(shift) for shift in moving]
     addresses = rhs, vjp, vjp_p, jacobian
-    lanes = Lane[
-        Lane(addresses, template, work_size, memory_size, shifts, type, n, mass, share) for share in shares(count)
+    chunks = Chunk[
+        Chunk(addresses, template, work_size, memory_size, shifts, type, n, mass, range) for range in chunk_ranges(count)
     ]
     reports, solved = Vector{Report}(undef, count), Vector{Any}(nothing, count)
     t = copy(array(Float64, times, nt))
-    if sensealg === nothing && begins_anew(alg, control)
-        solve_anew!(reports, lanes, float_type(type), y0s, n, t, ys, alg, abstol, reltol, control, notify)
-        return SolvedEnsemble(lanes, reports, solved, nothing)
+    if sensealg === nothing && can_reinitialise(alg, control)
+        solve_by_reinitialising!(reports, chunks, float_type(type), y0s, n, t, ys, alg, abstol, reltol, control, notify)
+        return SolvedEnsemble(chunks, reports, solved, nothing)
     end
     states = copy(array(UInt8, y0s, count * n * bytes)) # which `again` needs later, as it does `t`
-    one(lane, k, ys) = GC.@preserve t states solve_equation(
-        lane.equation, type, UInt(pointer(states, (k - 1) * n * bytes + 1)), n, np, UInt(pointer(t)), nt, ys, alg,
+    one(chunk, k, ys) = GC.@preserve t states solve_equation(
+        chunk.equation, type, UInt(pointer(states, (k - 1) * n * bytes + 1)), n, np, UInt(pointer(t)), nt, ys, alg,
         abstol, reltol, control, sensealg, false
     )
-    function again(lane, k)
+    function again(chunk, k)
         values = Vector{UInt8}(undef, n * nt * bytes)
-        return GC.@preserve values one(lane, k, UInt(pointer(values)))
+        return GC.@preserve values one(chunk, k, UInt(pointer(values)))
     end
-    left = Threads.Atomic{Int}(MOST_KEPT)
-    each_trajectory(lanes, notify) do lane, k
-        found = or_stiff(() -> one(lane, k, ys + (k - 1) * n * nt * bytes))
+    left = Threads.Atomic{Int}(MOST_SOLUTION_BYTES)
+    each_trajectory(chunks, notify) do chunk, k
+        found = or_stiff(() -> one(chunk, k, ys + (k - 1) * n * nt * bytes))
         reports[k] = report(found)
-        if found isa Solved && sensealg !== nothing && Threads.atomic_sub!(left, kept_bytes(found, n, sensealg)) > 0
+        if found isa Solved && sensealg !== nothing && Threads.atomic_sub!(left, solution_bytes(found, n, sensealg)) > 0
             solved[k] = found
         end
     end
-    return SolvedEnsemble(lanes, reports, solved, again)
+    return SolvedEnsemble(chunks, reports, solved, again)
 end
 
 """Write the gradients of each trajectory; see `pull_back`. Returns how the backward solves ended."""
@@ -88,9 +88,9 @@ function pull_back_ensemble(
     bytes = sizeof(float_type(type))
     joint = Int(joint_products(sensealg) && np > 0)
     ended = Vector{PulledBack}(undef, length(ensemble.solved))
-    each_trajectory(ensemble.lanes, notify) do lane, k
-        found = @something ensemble.solved[k] ensemble.again(lane, k)
-        lane.env[Kernels.JOINT] = joint
+    each_trajectory(ensemble.chunks, notify) do chunk, k
+        found = @something ensemble.solved[k] ensemble.again(chunk, k)
+        chunk.env[Kernels.JOINT] = joint
         ended[k] = pull_back(
             found, grads + (k - 1) * n * nt * bytes, dy0s + (k - 1) * n * bytes, n,
             dps + (k - 1) * np * bytes, alg, sensealg, abstol, reltol, control

@@ -1,12 +1,12 @@
 # Which form of an equation a solver gets: as it is, or the sum of its parts.
 
 """The form of the equation that `alg` solves: as it is, or the sum of its parts."""
-function suited(equation::Equation, alg)
+function solver_form(equation::Equation, alg)
     is_partitioned(alg) && refuse_parts(alg, "pairs q' = f(p), p' = g(q)", "SecondOrder or Partitioned, for odeint")
     return equation
 end
 
-function suited(equation::Ordinary, alg)
+function solver_form(equation::Ordinary, alg)
     is_partitioned(alg) && refuse_parts(alg, "pairs q' = f(p), p' = g(q)", "SecondOrder or Partitioned")
     nameof(typeof(alg)) in SPLIT_ONLY && refuse_parts(alg, "a stiff and another part", "Split")
     needs_matrix(alg) && refuse_parts(alg, "a linear and another part", "Split(matrix, f)")
@@ -21,8 +21,8 @@ function refuse_parts(alg, what, form)
     throw(UnsupportedError("$(nameof(typeof(alg))) solves $what: give the dynamics as pyode_bridge.$form."))
 end
 
-function suited(equation::Partitioned, alg)
-    is_partitioned(alg) || return suited(equation.ordinary, alg)
+function solver_form(equation::Partitioned, alg)
+    is_partitioned(alg) || return solver_form(equation.ordinary, alg)
     is_nystrom(alg) && equation.velocity !== nothing && throw(
         UnsupportedError(
             "$(nameof(typeof(alg))) is a Nystrom method, which solves q'' = g(t, q, q'): give the dynamics as " *
@@ -44,17 +44,17 @@ function in_parts(equation, alg)
     )
 end
 
-suited(equation::Quasilinear, alg) = takes_operator(alg) ? in_parts(equation, alg) : suited(equation.ordinary, alg)
+solver_form(equation::Quasilinear, alg) = takes_operator(alg) ? in_parts(equation, alg) : solver_form(equation.ordinary, alg)
 
-suited(equation::Split, alg) = is_imex(alg) ? in_parts(equation, alg) : suited(equation.ordinary, alg)
+solver_form(equation::Split, alg) = is_imex(alg) ? in_parts(equation, alg) : solver_form(equation.ordinary, alg)
 
 """
 An implicit-explicit method takes a linear part as a function with a Jacobian: for an operator it would solve its linear
 systems by GMRES, which in Float32 does not get as close as it asks for, and goes on for ever.
 """
-function suited(equation::Split{<:MatrixOperator}, alg)
+function solver_form(equation::Split{<:MatrixOperator}, alg)
     alg isa OrdinaryDiffEqCore.ExponentialAlgorithm && return in_parts(equation, alg)
-    is_imex(alg) || return suited(equation.ordinary, alg)
+    is_imex(alg) || return solver_form(equation.ordinary, alg)
     in_parts(equation, alg)
     matrix = equation.implicit.A
     f = ODEFunction{true, SciMLBase.FullSpecialize}(Linear(matrix); jac = Constant(matrix))
@@ -75,7 +75,7 @@ end
 
 (f::Constant)(J, u, p, t) = copyto!(J, f.matrix)
 
-function suited(equation::Steady, alg)
-    suited(equation.ordinary, alg) # refuses solvers of parts
+function solver_form(equation::Steady, alg)
+    solver_form(equation.ordinary, alg) # refuses solvers of parts
     return equation
 end

@@ -2,19 +2,19 @@
 
 """
 The forward solution for the adjoint, which is solved for again where that of the forward solver is poor between its steps:
-see `reliable`. That of an equation in parts becomes one of an ordinary equation, known at the saved times; adjoints that
-solve again between them do so by `alg`.
+see `interpolating_algorithm`. That of an equation in parts becomes one of an ordinary equation, known at the saved times;
+adjoints that solve again between them do so by `alg`.
 """
 adjoint_solution(solved::Solved{<:Union{Stochastic, Steady}}, alg, sensealg; bounds...) = solved.sol
 
 function adjoint_solution(solved::Solved{<:Ordinary}, alg, sensealg; abstol, reltol, control)
     (; sol, t) = solved
-    dense = has_fixed_steps(control, sol.alg) ? sol.alg : reliable(sol.alg, length(sol.u[1]))
+    dense = has_fixed_steps(control, sol.alg) ? sol.alg : interpolating_algorithm(sol.alg, length(sol.u[1]))
     solves_again(sensealg) && return in_own_type(sol, dense)
     interpolates(sensealg) && dense !== sol.alg || return sol
     return quietly() do
         again, t_reached = run_to_end(sol.prob, eager(dense); abstol, reltol, solve_options(control, dense, t)...)
-        checked(again, t_reached)
+        completed(again, t_reached)
     end
 end
 

@@ -29,7 +29,7 @@ function backward!(
     end
     du0, dp_row = quietly() do
         SciMLSensitivity._adjoint_sensitivities(
-            sol, sensealg, sol.prob isa ODEProblem ? Watched(alg) : alg;
+            sol, sensealg, sol.prob isa ODEProblem ? CheckedAlgorithm(alg) : alg;
             t = t[2:end], dgdu_discrete = LossGradients(grads), abstol, reltol,
             initialization(sol.prob.f.mass_matrix)..., backward_options(control, alg, t)...
         )

@@ -11,7 +11,7 @@ backward_algorithm(equation, alg, sensealg) = backward_algorithm(equation, alg)
 """The solver of the backward solve: `alg`, if it can run the adjoint, which is one ordinary equation."""
 function backward_algorithm(equation::Equation, alg)
     is_partitioned(alg) || return alg
-    suited(equation, alg) # which may refuse it for the forward solve already
+    solver_form(equation, alg) # which may refuse it for the forward solve already
     throw(
         UnsupportedError(
             "$(nameof(typeof(alg))) cannot run the backward solve, which has no halves: name another solver for " *
@@ -51,6 +51,6 @@ function chosen_backward(alg, n, is_sparse, sensealg = nothing)
     sensealg isa Union{Nothing, InterpolatingAdjoint, QuadratureAdjoint, Gauss} || return ""
     is_partitioned(alg) && return "" # refused by `backward_algorithm`, with what to do
     meets_stiffness(alg) && !is_sparse && n > LARGEST_DENSE && return ""
-    chosen = meets_stiffness(alg) ? stiff_solver() : reliable(alg, n)
+    chosen = meets_stiffness(alg) ? stiff_solver() : interpolating_algorithm(alg, n)
     return chosen === alg ? "" : string(nameof(typeof(chosen)))
 end

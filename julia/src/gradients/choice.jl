@@ -15,7 +15,7 @@ The sensitivity algorithm to use where none is named, and why: for the solvers o
 numbers of components and of parameters.
 """
 function chosen_sensealg(equation, alg, backward, n, np)
-    form = suited(equation, alg)
+    form = solver_form(equation, alg)
     form isa Ordinary || return PARTS_SENSEALG, "an equation in parts is known at the times of t alone"
     form.f.mass_matrix === I || return "InterpolatingAdjoint", "there is a mass matrix"
     is_implicit(backward) || np >= max(MANY_PARAMETERS, n) ||

@@ -71,6 +71,6 @@ function backward!(
         kept = 1:(min(last(columns), n + np) - first(columns) + 1)
         total[columns[kept]] = found[kept]
     end
-    cut!(dp, dy0, total)
+    share_out!(dp, dy0, total)
     return nothing
 end

@@ -39,12 +39,12 @@ function backward!(
     for (u, grad) in zip(values, eachcol(grads))
         total .+= reshape(view(u, (n + 1):length(u)), n, np + n)' * grad
     end
-    cut!(dp, dy0, total)
+    share_out!(dp, dy0, total)
     return nothing
 end
 
 """Write a gradient by the parameters, then the initial state, into one of each."""
-function cut!(dp, dy0, total)
+function share_out!(dp, dy0, total)
     copyto!(dp, 1, total, 1, length(dp))
     copyto!(dy0, 1, total, length(dp) + 1, length(dy0))
     return nothing
@@ -54,9 +54,9 @@ end
 function values_of(made, alg, t, control; abstol, reltol)
     sol, t_reached = quietly() do
         run_to_end(
-            made, alg; values_at = t[2:(end - 1)], nothing_but(t)..., abstol, reltol,
+            made, alg; values_at = t[2:(end - 1)], saving_at(t)..., abstol, reltol,
             backward_options(control, alg, t)...
         )
     end
-    return checked(sol, t_reached).u
+    return completed(sol, t_reached).u
 end

@@ -22,7 +22,7 @@ function backward!(
             jac = something(made.f.jac, adjoint_jacobian(sol, alg, sensealg), Some(nothing))
         )
         SciMLBase.solve(
-            ODEProblem(f, made.u0, made.tspan, made.p), Watched(alg);
+            ODEProblem(f, made.u0, made.tspan, made.p), CheckedAlgorithm(alg);
             callback = CallbackSet(summing..., at_times), # at a time of the loss, the step that ends there comes first
             save_everystep = false, save_start = false, saveat = Float64[], abstol, reltol,
             tstops = solves_again(sensealg) ? sol.t : Float64[],

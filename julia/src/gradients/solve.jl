@@ -10,7 +10,7 @@ function solve_equation(equation, type, y0, n, np, times, nt, ys, alg, abstol, r
     u0 = copy(array(T, y0, n))
     # The callback reads the module's own parameters: the adjoint needs to know how many there are, not their values.
     p = zeros(T, np)
-    form = suited(equation, alg)
+    form = solver_form(equation, alg)
     sol, t_reached = forward(
         form, u0, p, t, forward_algorithm(form, alg, sensealg, control);
         abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control,
@@ -22,7 +22,7 @@ end
 
 """Whether a solve keeps all of its steps for the adjoint: not where the adjoint would solve again all the same."""
 keeps_steps(sensealg, control, alg, n) = needs_dense(sensealg) &&
-    (sensealg isa DiscreteAdjoint || has_fixed_steps(control, alg) || reliable(alg, n) === alg)
+    (sensealg isa DiscreteAdjoint || has_fixed_steps(control, alg) || interpolating_algorithm(alg, n) === alg)
 
 """A solved problem and its report: for Python, two calls take longer. Nothing is solved where the problem is found stiff."""
 function solve_and_report(arguments...)

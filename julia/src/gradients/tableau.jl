@@ -21,7 +21,7 @@ that the state of a later stage shows with which weights the stages so far are i
 """
 function tableau(alg)
     takes_duals(alg) || refuse_tableau(alg) # the others ask for more than values of the dynamics
-    return @lock LOOKING get!(() -> probed_tableau(alg), TABLEAUS, typeof(alg))
+    return @lock PROBING get!(() -> probed_tableau(alg), TABLEAUS, typeof(alg))
 end
 
 refuse_tableau(alg) = throw(
@@ -33,7 +33,7 @@ refuse_tableau(alg) = throw(
 
 function probed_tableau(alg)
     states, times = Vector{Float64}[], Float64[]
-    probing = following(MOST_STAGES) do du, u, t
+    probing = trial_equation(MOST_STAGES) do du, u, t
         push!(states, copy(u))
         push!(times, t)
         fill!(du, 0)

@@ -28,7 +28,7 @@ two_vectors(address, env = 0) = CFunction(closure(TwoVectors, pointer_at(address
 calling(::Type{OneVector}, address) = Base.Experimental.@opaque(
     function (out::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Float64, env::Ptr{Cvoid})
         f = prepared(address)
-        return outside() do
+        return gc_safe() do
             ccall(f, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}), out, u, t, env)
         end
     end
@@ -37,7 +37,7 @@ calling(::Type{OneVector}, address) = Base.Experimental.@opaque(
 calling(::Type{TwoVectors}, address) = Base.Experimental.@opaque(
     function (out::Ptr{Cvoid}, v::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Float64, env::Ptr{Cvoid})
         f = prepared(address)
-        return outside() do
+        return gc_safe() do
             ccall(f, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}), out, v, u, t, env)
         end
     end

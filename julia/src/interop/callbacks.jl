@@ -68,7 +68,7 @@ end
 function (f::Predicate)(u::Dense{T}, p, t) where {T <: Union{Float32, Float64}}
     answer = GC.@preserve u begin
         address, state, time = f.c_predicate, pointer(u), Float64(t)
-        outside(() -> ccall(address, Cint, (Ptr{T}, Cdouble), state, time))
+        gc_safe(() -> ccall(address, Cint, (Ptr{T}, Cdouble), state, time))
     end
     answer < 0 && throw(CallbackError())
     return !iszero(answer)

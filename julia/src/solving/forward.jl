@@ -10,35 +10,35 @@ function forward(
         equation::Equation, u0::Vector{T}, p::Vector{T}, t::Vector{Float64}, alg;
         abstol, reltol, control::StepControl, dense::Bool, ys::Matrix{T}, ends_at_times::Bool = false
     ) where {T}
-    saving = dense || only_dense(equation) ? (;) : nothing_but(t)
+    saving = dense || only_dense(equation) ? (;) : saving_at(t)
     return quietly() do
-        made, told = posed(equation, u0, p, t, alg; abstol, reltol, control, saving...)
+        prob, told = problem_and_options(equation, u0, p, t, alg; abstol, reltol, control, saving...)
         (; until_stiff) = control
-        sol, t_reached = run_to_end(made, alg; values_at = t[2:(end - 1)], ends_at_times, until_stiff, told...)
+        sol, t_reached = run_to_end(prob, alg; values_at = t[2:(end - 1)], ends_at_times, until_stiff, told...)
         SciMLBase.successful_retcode(sol) && write_values!(ys, equation, sol, t)
         sol, t_reached
     end
 end
 
 """What a solver is told that is to keep its values at these times alone."""
-nothing_but(t) = (; saveat = t, save_everystep = false, dense = false)
+saving_at(t) = (; saveat = t, save_everystep = false, dense = false)
 
 """
 The solution, and the time that was reached: what the solution holds may end before, at the last time saved. Steps end
 at the times `values_at` if they must, or if values between the steps would be poor.
 """
 function run_to_end(
-        made, alg, args...; values_at = (), ends_at_times::Bool = false, until_stiff::Bool = false, keywords...
+        prob, alg, args...; values_at = (), ends_at_times::Bool = false, until_stiff::Bool = false, keywords...
     )
     if has_integrator(alg)
-        integrator = SciMLBase.init(made, alg, args...; keywords...)
+        integrator = SciMLBase.init(prob, alg, args...; keywords...)
         if !isempty(values_at) && (ends_at_times || interpolates_poorly(integrator, alg))
             foreach(time -> SciMLBase.add_tstop!(integrator, time), values_at)
         end
         sol = run!(integrator, until_stiff)
         return sol, Float64(integrator.t)
     end
-    sol = SciMLBase.solve(made, alg, args...; keywords...)
+    sol = SciMLBase.solve(prob, alg, args...; keywords...)
     return sol, Float64(sol.t[end])
 end
 
@@ -47,15 +47,15 @@ function start(equation::Equation, u0, p, t, alg; keywords...)
     has_integrator(alg) || throw(
         UnsupportedError("$(nameof(typeof(alg))) runs from start to end, and looks for no events; name another.")
     )
-    made, told = posed(equation, u0, p, t, alg; keywords...)
-    return SciMLBase.init(made, alg; told...)
+    prob, told = problem_and_options(equation, u0, p, t, alg; keywords...)
+    return SciMLBase.init(prob, alg; told...)
 end
 
 """The problem, and what `solve` is told."""
-function posed(equation::Equation, u0, p, t, alg; abstol, reltol, control, further...)
+function problem_and_options(equation::Equation, u0, p, t, alg; abstol, reltol, control, further...)
     check_tolerances(alg, abstol, reltol)
-    made = problem(equation, u0, p, (t[1], t[end]))
-    return made, (; abstol, reltol, options(equation)..., further..., solve_options(control, alg, t)...)
+    prob = problem(equation, u0, p, (t[1], t[end]))
+    return prob, (; abstol, reltol, options(equation)..., further..., solve_options(control, alg, t)...)
 end
 
 """

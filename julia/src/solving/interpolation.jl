@@ -5,8 +5,8 @@ const HERMITE = "3rd order Hermite"
 """What is known of the values between the steps of a solver, in its package's words, by the type of the solver."""
 const BETWEEN_STEPS = Dict{Type, String}()
 
-between_steps(alg) = @lock LOOKING get!(BETWEEN_STEPS, typeof(alg)) do
-    still = following((du, u, t) -> fill!(du, 0), 1)
+between_steps(alg) = @lock PROBING get!(BETWEEN_STEPS, typeof(alg)) do
+    still = trial_equation((du, u, t) -> fill!(du, 0), 1)
     integrator = start(still, [0.0], Float64[], [0.0, 1.0], alg; abstol = 1.0, reltol = 1.0, control = StepControl())
     return SciMLBase.interp_summary(typeof(integrator.cache), true)
 end
@@ -61,12 +61,12 @@ const LARGEST_DENSE = 500
 stiff_solver() = for_callbacks(Rodas5P())
 
 """
-    reliable(alg, n)
+    interpolating_algorithm(alg, n)
 
 The solver to ask for values between steps, of `n` components, where `alg` was to be it: another one if those of `alg`
 would be poor, unless that one's matrices would be too large.
 """
-function reliable(alg, n)
+function interpolating_algorithm(alg, n)
     isempty(poor_between_steps(alg)) && return alg
     meets_stiffness(alg) && return n <= LARGEST_DENSE ? stiff_solver() : alg
     return trait(OrdinaryDiffEqCore.alg_order, alg, 5) > 6 ? Vern9() : Vern7()

@@ -1,6 +1,6 @@
-# Texts of translations in a depot; what is made of them is tested from Python, since it takes sessions.
+# Generated code in a depot; what is made of them is tested from Python, since it takes sessions.
 
-using PyODEBridge: MOST_TEXTS, Text, keep, kept_directory, kept_files, parsed, spelt
+using PyODEBridge: MOST_STORED, GeneratedCode, store, aot_cache_directory, aot_cache_files, deserialised, serialised
 
 function in_depot(work, directory)
     pushfirst!(DEPOT_PATH, directory)
@@ -11,40 +11,40 @@ function in_depot(work, directory)
     end
 end
 
-some_text(number = 0) = Text("# \"\$x\"\nf(x) = x + $number\n", "float32", [("rhs", 2), ("vjp", 3)])
+some_code(number = 0) = GeneratedCode("# \"\$x\"\nf(x) = x + $number\n", "float32", [("rhs", 2), ("vjp", 3)])
 
-@testset "texts that are kept" begin
-    @testset "a file holds all of a text" begin
-        @test parsed(spelt(some_text())) == some_text()
-        @test hash(some_text()) == hash(parsed(spelt(some_text())))
-        @test some_text(1) != some_text()
-        @test Text(some_text().source, "float64", [("rhs", 2), ("vjp", 3)]) != some_text()
+@testset "code that is stored" begin
+    @testset "a file holds all of it" begin
+        @test deserialised(serialised(some_code())) == some_code()
+        @test hash(some_code()) == hash(deserialised(serialised(some_code())))
+        @test some_code(1) != some_code()
+        @test GeneratedCode(some_code().source, "float64", [("rhs", 2), ("vjp", 3)]) != some_code()
     end
 
     @testset "the latest stay" begin
         mktempdir() do directory
             in_depot(directory) do
-                for number in 1:(MOST_TEXTS + 3)
-                    keep(some_text(number))
+                for number in 1:(MOST_STORED + 3)
+                    store(some_code(number))
                     sleep(0.002) # files are told apart by their times
                 end
-                keep(some_text(MOST_TEXTS)) # once more
-                found = map(file -> parsed(read(file, String)), kept_files())
-                @test length(found) == MOST_TEXTS
-                @test first(found) == some_text(MOST_TEXTS)
-                @test all(number -> some_text(number) in found, 4:(MOST_TEXTS + 3))
-                @test length(readdir(kept_directory())) == MOST_TEXTS
+                store(some_code(MOST_STORED)) # once more
+                found = map(file -> deserialised(read(file, String)), aot_cache_files())
+                @test length(found) == MOST_STORED
+                @test first(found) == some_code(MOST_STORED)
+                @test all(number -> some_code(number) in found, 4:(MOST_STORED + 3))
+                @test length(readdir(aot_cache_directory())) == MOST_STORED
             end
         end
     end
 
-    @testset "a depot that cannot be written keeps none" begin
+    @testset "a depot that cannot be written stores none" begin
         mktempdir() do directory
             file = joinpath(directory, "file")
             touch(file)
             in_depot(file) do
-                @test keep(some_text()) === nothing
-                @test isempty(kept_files())
+                @test store(some_code()) === nothing
+                @test isempty(aot_cache_files())
             end
         end
     end

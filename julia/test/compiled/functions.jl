@@ -12,7 +12,7 @@ using PyODEBridge: Kernels
     """
     compiled = Ptr{Cvoid}(only(PyODEBridge.compile(source, "float64", [("rhs", 2)])))
     env, out, y = zeros(Int, 9), zeros(1), [1.0]
-    env[Kernels.TICK] = Int(@cfunction(PyODEBridge.stopping, Cint, (Cdouble,)))
+    env[Kernels.TICK] = Int(@cfunction(PyODEBridge.ensemble_tick, Cint, (Cdouble,)))
     env[Kernels.LEFT] = 100
     f = PyODEBridge.RightHandSide(PyODEBridge.one_vector(compiled, pointer(env)))
     GC.@preserve env begin
@@ -20,8 +20,8 @@ using PyODEBridge: Kernels
         @test out[1] ≈ exp(1.0)
         @test env[6] == 2
         env[Kernels.LEFT] = 1
-        PyODEBridge.STOPPING[] = true
+        PyODEBridge.STOP_REQUESTED[] = true
         @test_throws PyODEBridge.CallbackError f(out, y, nothing, 0.0)
-        PyODEBridge.STOPPING[] = false
+        PyODEBridge.STOP_REQUESTED[] = false
     end
 end

@@ -1,7 +1,7 @@
 # Dynamics that a user wrote in Julia.
 
 using PyODEBridge: PyODEBridge, WrongDynamicsError
-using PyODEBridge.Written: Borrowed, jacobian!, pull_back!, value!, written
+using PyODEBridge.JuliaDynamics: Borrowed, from_source, jacobian!, pull_back!, value!
 
 const RETURNED = "(u, p, t) -> [p.rate * u[1] * u[2] + t, p.weight[1, 2] * u[1]^2 + p.weight[2, 1]]"
 const WROTE = """
@@ -18,7 +18,7 @@ borrowed(array) = Borrowed(pointer(array), size(array))
     p = (; rate = 0.7, weight = borrowed(weight))
     GC.@preserve u weight begin
         @testset "$(split(source, '\n')[1])" for source in (RETURNED, WROTE), sign in (1, -1)
-            dynamics = written(source)
+            dynamics = from_source(source)
             du, J, to_u, to_rate, to_weight = zeros(2), zeros(2, 2), zeros(2), zeros(1), ones(2, 2)
             v = [10.0, 1.0]
             GC.@preserve du J to_u to_rate to_weight v begin
@@ -35,7 +35,7 @@ borrowed(array) = Borrowed(pointer(array), size(array))
         end
 
         @testset "writing allocates nothing" begin
-            dynamics, du = written(WROTE), zeros(2)
+            dynamics, du = from_source(WROTE), zeros(2)
             measured(du, u, p) = @allocated value!(du, dynamics, u, p, 0.5, 1)
             GC.@preserve du begin
                 measured(borrowed(du), borrowed(u), p)
@@ -49,25 +49,25 @@ borrowed(array) = Borrowed(pointer(array), size(array))
                 "f(u, p, t) = [p.rate * u[1], u[2]]\nf(du, u, p, t) = (du .= f(u, p, t))",
             )
             du = zeros(2)
-            GC.@preserve du value!(borrowed(du), written(source), borrowed(u), p, t, 1)
+            GC.@preserve du value!(borrowed(du), from_source(source), borrowed(u), p, t, 1)
             @test du ≈ [0.7 * 2, 3]
         end
 
         @testset "what is not written is NaN" begin
             du = zeros(2)
-            dynamics = written("(du, u, p, t) -> (du[1] = u[1]; du = [u[1], u[2]])")
+            dynamics = from_source("(du, u, p, t) -> (du[1] = u[1]; du = [u[1], u[2]])")
             GC.@preserve du value!(borrowed(du), dynamics, borrowed(u), p, t, 1)
             @test isequal(du, [2, NaN])
         end
 
         @testset "what is none is refused" begin
-            @test_throws WrongDynamicsError written("f(a, b, c, d = 1) = a")
-            @test_throws WrongDynamicsError written("1 +")
-            @test_throws WrongDynamicsError written("(u, p) -> u")
+            @test_throws WrongDynamicsError from_source("f(a, b, c, d = 1) = a")
+            @test_throws WrongDynamicsError from_source("1 +")
+            @test_throws WrongDynamicsError from_source("(u, p) -> u")
             du = zeros(2)
             GC.@preserve du begin
                 @test_throws WrongDynamicsError value!(
-                    borrowed(du), written("(u, p, t) -> u[1:1]"), borrowed(u), p, t, 1
+                    borrowed(du), from_source("(u, p, t) -> u[1:1]"), borrowed(u), p, t, 1
                 )
             end
         end

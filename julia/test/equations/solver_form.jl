@@ -7,17 +7,17 @@
     hamiltonian = PyODEBridge.Partitioned(half, half, ordinary)
     split = PyODEBridge.Split(ordinary.f, PyODEBridge.RightHandSide(callbacks().c_rhs), ordinary)
     # The methods of a package that was loaded just now.
-    suited(equation, name) = Base.invokelatest(PyODEBridge.suited, equation, algorithm(name))
+    solver_form(equation, name) = Base.invokelatest(PyODEBridge.solver_form, equation, algorithm(name))
 
     @testset "a solver that knows no parts gets the ordinary equation" begin
         for equation in (ordinary, second_order, hamiltonian, split)
-            @test suited(equation, "Tsit5") === ordinary
+            @test solver_form(equation, "Tsit5") === ordinary
         end
-        @test suited(second_order, "KahanLi8") === second_order
-        @test suited(hamiltonian, "KahanLi8") === hamiltonian
-        @test suited(second_order, "DPRKN6") === second_order
-        @test suited(split, "KenCarp4") === split
-        @test suited(split, "Rodas5P") === ordinary
+        @test solver_form(second_order, "KahanLi8") === second_order
+        @test solver_form(hamiltonian, "KahanLi8") === hamiltonian
+        @test solver_form(second_order, "DPRKN6") === second_order
+        @test solver_form(split, "KenCarp4") === split
+        @test solver_form(split, "Rodas5P") === ordinary
     end
 
     @testset "a solver that needs parts says so" begin
@@ -25,10 +25,10 @@
                 (ordinary, "KahanLi8", "SecondOrder"), (hamiltonian, "DPRKN6", "Nystrom"), (ordinary, "CNAB2", "Split"),
                 (split, "ETDRK4", "matrix"), (ordinary, "MagnusGL6", "Quasilinear"),
             )
-            @test_throws PyODEBridge.UnsupportedError suited(equation, name)
-            @test_throws words suited(equation, name)
+            @test_throws PyODEBridge.UnsupportedError solver_form(equation, name)
+            @test_throws words solver_form(equation, name)
         end
-        @test suited(split, "ETDRK4(krylov = true)") === ordinary
+        @test solver_form(split, "ETDRK4(krylov = true)") === ordinary
         @test_throws PyODEBridge.UnsupportedError PyODEBridge.backward_algorithm(
             second_order, algorithm("KahanLi8")
         )

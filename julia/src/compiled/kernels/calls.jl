@@ -18,7 +18,7 @@ const CALLS_A_LOOK = 100
 @noinline function tick(env::Ptr{Int}, t::Float64)
     unsafe_store!(env, CALLS_A_LOOK, LEFT)
     tick = Ptr{Cvoid}(unsafe_load(env, TICK))
-    return iszero(outside(() -> ccall(tick, Cint, (Cdouble,), t)))
+    return iszero(gc_safe(() -> ccall(tick, Cint, (Cdouble,), t)))
 end
 
 """

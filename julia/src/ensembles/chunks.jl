@@ -1,10 +1,10 @@
-# Shares of the trajectories, each with memory of its own for the compiled functions.
+# Chunks of the trajectories, each with memory of its own for the compiled functions.
 
 """
 The equation with memory of its own, for `trajectories` that are solved one after another: `env` is as the Python half
 made it for the first of all, but for the places that are `moving`.
 """
-struct Lane{E <: Equation}
+struct Chunk{E <: Equation}
     equation::E
     env::Vector{Int}
     work::Vector{UInt8}
@@ -15,29 +15,29 @@ struct Lane{E <: Equation}
 end
 
 """`pointers` are of compiled functions, or 0 for what is not asked for; `mass` is the address of a matrix, or 0."""
-function Lane(pointers, env::Vector{Int}, work_size, memory_size, moving, type, n, mass, trajectories)
+function Chunk(pointers, env::Vector{Int}, work_size, memory_size, moving, type, n, mass, trajectories)
     work, memory, own = zeros(UInt8, work_size), zeros(UInt8, memory_size), copy(env)
-    own[Kernels.TICK] = Int(@cfunction(stopping, Cint, (Cdouble,)))
+    own[Kernels.TICK] = Int(@cfunction(ensemble_tick, Cint, (Cdouble,)))
     own[Kernels.WORK], own[Kernels.MEMORY] = Int(pointer(work)), Int(pointer(memory))
     equation = ordinary_equation(pointers, map(_ -> UInt(pointer(own)), pointers), type, n, mass, 0, 0)
-    return Lane(equation, own, work, memory, moving, trajectories, Ref{Any}(nothing))
+    return Chunk(equation, own, work, memory, moving, trajectories, Ref{Any}(nothing))
 end
 
 """Let the compiled functions work for a trajectory, counted from 1."""
-function turn_to!(lane::Lane, trajectory)
-    for (place, first, step) in lane.moving
-        lane.env[place] = first + (trajectory - 1) * step
+function turn_to!(chunk::Chunk, trajectory)
+    for (place, first, step) in chunk.moving
+        chunk.env[place] = first + (trajectory - 1) * step
     end
-    lane.env[Kernels.LEFT] = Kernels.CALLS_A_LOOK
-    unsafe_store!(Ptr{Float64}(pointer(lane.memory)), NaN) # a product remembered belongs to another trajectory
-    return lane
+    chunk.env[Kernels.LEFT] = Kernels.CALLS_A_LOOK
+    unsafe_store!(Ptr{Float64}(pointer(chunk.memory)), NaN) # a product remembered belongs to another trajectory
+    return chunk
 end
 
-const LANES_A_THREAD = 8 # so that threads end at about the same time
+const CHUNKS_A_THREAD = 8 # so that threads end at about the same time
 
-"""Shares of the numbers from 1 to `count`, alike in size."""
-function shares(count)
-    parts = min(count, LANES_A_THREAD * Threads.nthreads())
+"""The numbers from 1 to `count` in ranges, alike in size."""
+function chunk_ranges(count)
+    parts = min(count, CHUNKS_A_THREAD * Threads.nthreads())
     ends = [count * part ÷ parts for part in 0:parts]
     return [(ends[part] + 1):ends[part + 1] for part in 1:parts]
 end
