@@ -31,36 +31,72 @@ using TOML: TOML
 using Zygote: Buffer
 
 include("errors.jl")
-include("outside.jl")
-include("kernels.jl")
-include("written.jl")
-include("callbacks.jl")
-include("compiled.jl")
-include("kept.jl")
-include("equations.jl")
-include("stochastic.jl")
-include("delayed.jl")
-include("residual.jl")
-include("packages.jl")
-include("expressions.jl")
-include("algorithms.jl")
-include("catalogue.jl")
-include("control.jl")
-include("quadrature.jl")
-include("discrete.jl")
-include("sensealgs.jl")
-include("reliable.jl")
-include("stiffness.jl")
-include("forward.jl")
-include("steady.jl")
-include("events.jl")
-include("mismatch.jl")
-include("watched.jl")
-include("boundary.jl")
-include("backward.jl")
-include("ensembles.jl")
-include("sensitivities.jl")
-include("tangents.jl")
+
+# What crosses between Python and Julia: addresses, C functions, the dynamics as callbacks.
+include("interop/gc_safe.jl")
+include("interop/addresses.jl")
+include("interop/c_functions.jl")
+include("interop/callbacks.jl")
+
+# Dynamics as machine code: translated ones, what these call, those written in Julia, and the AOT cache.
+include("compiled/kernels/kernels.jl")
+include("compiled/julia_dynamics.jl")
+include("compiled/generated_code.jl")
+include("compiled/functions.jl")
+include("compiled/aot_cache.jl")
+
+# Solvers: how a name is looked up, what is known of each, and the options that it takes.
+include("algorithms/packages.jl")
+include("algorithms/expressions.jl")
+include("algorithms/algorithm.jl")
+include("algorithms/traits.jl")
+include("algorithms/catalogue.jl")
+include("algorithms/step_control.jl")
+include("algorithms/ignored_options.jl")
+
+# Equations of each kind, as problems of SciML, and which form of them a solver gets.
+include("equations/ordinary.jl")
+include("equations/parts.jl")
+include("equations/stochastic.jl")
+include("equations/delayed.jl")
+include("equations/residual.jl")
+include("equations/steady.jl")
+include("equations/solver_form.jl")
+
+# Solving forwards, to the end of time or to an event.
+include("solving/stiffness.jl")
+include("solving/forward.jl")
+include("solving/probing.jl")
+include("solving/interpolation.jl")
+include("solving/solution.jl")
+include("solving/events.jl")
+
+# Gradients: the choice of a sensitivity algorithm and of its solvers, then a file for each way to pull back.
+include("gradients/sensealgs.jl")
+include("gradients/sensealg_traits.jl")
+include("gradients/choice.jl")
+include("gradients/forward_algorithm.jl")
+include("gradients/backward_algorithm.jl")
+include("gradients/solve.jl")
+include("gradients/checked_algorithm.jl")
+include("gradients/adjoint_solution.jl")
+include("gradients/backward.jl")
+include("gradients/backsolve.jl")
+include("gradients/quadrature.jl")
+include("gradients/gauss.jl")
+include("gradients/tableau.jl")
+include("gradients/discrete.jl")
+include("gradients/forward_sensitivity.jl")
+include("gradients/forward_diff.jl")
+include("gradients/steady.jl")
+include("gradients/pull_back.jl")
+
+# Many solves of one equation, side by side on Julia's threads.
+include("ensembles/threads.jl")
+include("ensembles/chunks.jl")
+include("ensembles/reinit.jl")
+include("ensembles/ensemble.jl")
+
 include("precompile.jl")
 
 end

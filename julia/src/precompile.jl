@@ -60,6 +60,6 @@ end
 end
 
 # A translation; its functions, which a workload would leave behind, are not run.
-for f in (from_image, compiled, keep)
-    precompile(f, (Text,))
+for f in (from_image, compile_anew, store)
+    precompile(f, (GeneratedCode,))
 end

@@ -4,16 +4,37 @@ using PyODEBridge: algorithm, catalogue, exported_names, ordinary_equation, pull
 using Test
 
 @testset "PyODEBridge" begin
-    include("callbacks.jl")
-    include("elementary.jl")
-    include("kernels.jl")
-    include("kept.jl")
-    include("written.jl")
-    include("equations.jl")
-    include("expressions.jl")
-    include("control.jl")
-    include("quadrature.jl")
-    include("adjoints.jl")
+    include("decay.jl")
+    @testset "interop" begin
+        include("interop/callbacks.jl")
+    end
+    @testset "compiled" begin
+        include("compiled/kernels/elementary.jl")
+        include("compiled/kernels/scalars.jl")
+        include("compiled/kernels/products.jl")
+        include("compiled/julia_dynamics.jl")
+        include("compiled/functions.jl")
+        include("compiled/aot_cache.jl")
+    end
+    @testset "algorithms" begin
+        include("algorithms/expressions.jl")
+        include("algorithms/algorithm.jl")
+        include("algorithms/catalogue.jl")
+        include("algorithms/step_control.jl")
+    end
+    @testset "equations" begin
+        include("equations/ordinary.jl")
+        include("equations/parts.jl")
+        include("equations/solver_form.jl")
+    end
+    @testset "gradients" begin
+        include("gradients/sensealgs.jl")
+        include("gradients/choice.jl")
+        include("gradients/quadrature.jl")
+        include("gradients/backsolve.jl")
+        include("gradients/tableau.jl")
+        include("gradients/adjoints.jl")
+    end
     include("private.jl")
     include("quality.jl")
 end

@@ -146,11 +146,10 @@ def _precompile(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     julia = session.start()
     with julia_errors("the dynamics of earlier sessions"):
-        count = int(julia.compile_kept())
+        count = int(julia.compile_aot_cache())
     if not count:
-        print(
-            f"Nothing to compile: no dynamics are kept in {julia.kept_directory()}. Solve with the Julia engine first."
-        )
+        folder = julia.aot_cache_directory()
+        print(f"Nothing to compile: no dynamics are kept in {folder}. Solve with the Julia engine first.")
         return 0
     print(f"Compiled {count} dynamics in {time.perf_counter() - began:.0f} s; sessions from now on load them.")
     return 0

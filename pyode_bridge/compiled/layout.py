@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# The environment of a call: integers in memory. Julia's half knows the first ones too; see `kernels.jl`.
+# The environment of a call: integers in memory. Julia's half knows the first ones too; see `calls.jl`.
 LEFT, TICK, WORK, MEMORY, JOINT, RHS_CALLS, VJP_CALLS, JACOBIAN_CALLS, TENSORS = range(1, 10)
 
 ALIGNMENT = 64  # bytes

@@ -14,7 +14,7 @@ from pyode_bridge.problem.state import Structure
 
 
 class WrittenFunctions:
-    """As `Functions`, of dynamics whose ``func`` is a `JuliaDynamics`; see Julia's half, ``written.jl``.
+    """As `Functions`, of dynamics whose ``func`` is a `JuliaDynamics`; see Julia's half, ``julia_dynamics.jl``.
 
     Args:
         dynamics: which they are of.
@@ -64,7 +64,7 @@ class WrittenFunctions:
         lines = (f"{call}dynamics, {_array('y', self._size)}, {p}, t, {sign})",)
         dtype, size, parameters = dynamics.structure.dtype, dynamics.size, dynamics.parameter_size
         text = function(name, Code(lines, 0), dtype, dynamics.sign, names, size, parameters)
-        return f"const dynamics = written({_literal(self._func.source)})\n{text}"
+        return f"const dynamics = from_source({_literal(self._func.source)})\n{text}"
 
     def _targets(self) -> str:
         """Where the products go, in the shape of ``p``, without what is not wanted."""

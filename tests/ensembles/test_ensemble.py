@@ -121,7 +121,8 @@ def test_gradients_where_more_would_be_kept_than_is_wise():
     func = Logistic()
     y0 = torch.linspace(0.2, 2.0, 300 * 500, dtype=DOUBLE).view(300, 500).requires_grad_()
     sol = pb.solve_ensemble(func, y0, T, method="Tsit5", engine="julia", lane="compiled", **TIGHT)
-    assert sol.stats.accepted * 8 * y0[0].nbytes > Main.PyODEBridge.MOST_KEPT  # a state and seven stages a step
+    vectors = 8 * sol.stats.accepted  # a state and seven stages a step
+    assert vectors * y0[0].nbytes > Main.PyODEBridge.MOST_SOLUTION_BYTES
     (found,) = torch.autograd.grad(sol.y[-1].square().sum(), y0)
     (true,) = torch.autograd.grad(func.exact(y0, T)[-1].square().sum(), y0)
     torch.testing.assert_close(found, true, rtol=1e-6, atol=1e-8)
@@ -300,7 +301,7 @@ def test_compiled_functions_are_looked_at_now_and_then():
     # 250 calls, of which every hundredth looks: a look at each would cost more than small dynamics.
     looks = Main.seval("""
     let env = zeros(Int, 20), K = PyODEBridge.Kernels, calls = 0
-        env[K.TICK] = Int(@cfunction(PyODEBridge.stopping, Cint, (Cdouble,)))
+        env[K.TICK] = Int(@cfunction(PyODEBridge.ensemble_tick, Cint, (Cdouble,)))
         env[K.LEFT] = 1
         GC.@preserve env begin
             for _ in 1:250

@@ -1,0 +1,99 @@
+# Packages whose names may stand in a solver expression. They are loaded when one of their names is first used: loading
+# them all would cost every session many seconds.
+
+"""Packages that hold solvers: the dependencies of this package named OrdinaryDiffEq..., and optional ones present."""
+function solver_packages()
+    own = dependencies(joinpath(pkgdir(@__MODULE__), "Project.toml"), "OrdinaryDiffEq")
+    present = filter(name -> Base.find_package(name) !== nothing, first.(OPTIONAL_SOLVERS))
+    return vcat(own, present, reduce(vcat, map(members, present); init = String[]))
+end
+
+"""Packages of solvers that a package gathers, as StochasticDiffEq does StochasticDiffEqLowOrder and others."""
+function members(package::AbstractString)
+    path = Base.find_package(package)
+    return path === nothing ? String[] : dependencies(joinpath(dirname(dirname(path)), "Project.toml"), package)
+end
+
+function dependencies(project, prefix)
+    isfile(project) || return String[]
+    return sort!(filter(startswith(prefix), collect(keys(get(TOML.parsefile(project), "deps", Dict())))))
+end
+
+"""
+Packages that a user may add to the environment, each with names of its solvers: what it is good to install it for.
+"""
+const OPTIONAL_SOLVERS = [
+    "Sundials" => ["CVODE_BDF", "CVODE_Adams", "ARKODE", "IDA"],
+    "StochasticDiffEq" => ["SOSRI", "SOSRA", "SRIW1", "SRA1", "EM", "LambaEM", "RKMil", "ISSEM", "SKenCarp"],
+    "DelayDiffEq" => ["MethodOfSteps"],
+    "LSODA" => ["lsoda"],
+    "IRKGaussLegendre" => ["IRKGL16"],
+    "ODEInterfaceDiffEq" => ["dopri5", "dop853", "odex", "seulex", "radau", "radau5", "rodas", "ddeabm", "ddebdf"],
+]
+
+"""Packages that hold what solvers take as arguments: linear solvers and automatic differentiation backends."""
+const ARGUMENT_PACKAGES = ["LinearSolve", "ADTypes"]
+
+"""A dependency of this package, a package of the active environment, or one that such a package gathers."""
+function identify(name::AbstractString)
+    id = Base.identify_package(@__MODULE__, name)
+    id === nothing && (id = Base.identify_package(name))
+    id === nothing || return id
+    for (package, _) in OPTIONAL_SOLVERS
+        place = Base.identify_package(package)
+        id = place === nothing ? nothing : Base.identify_package(place, name)
+        id === nothing || return id
+    end
+    return nothing
+end
+
+"""The module of a package, loading it if needed, or nothing if it is not installed."""
+function load_package(name::AbstractString)
+    id = identify(name)
+    id === nothing && return nothing
+    Base.locate_package(id) === nothing && return nothing
+    check_compiled(id)
+    return Base.require(id)
+end
+
+"""
+Throw where loading a package would wait for ever: compiling one reads what another process writes, for which Julia
+needs its first thread, and that runs Python's code while another thread solves.
+"""
+function check_compiled(id)
+    Threads.threadid() == 1 || haskey(Base.loaded_modules, id) || Base.isprecompiled(id) || throw(
+        UnsupportedError(
+            "$(id.name) is not compiled yet, which Julia does in its first thread alone. Solve once with the same " *
+                "solver in the main thread, or run `python -m pyode_bridge install`."
+        )
+    )
+    return nothing
+end
+
+"""The names that a package's source exports, read as text, without loading it."""
+function exported_names(package::AbstractString)
+    id = identify(package)
+    path = id === nothing ? nothing : Base.locate_package(id)
+    path === nothing && return String[]
+    statements = eachmatch(r"^\s*export\s+((?:[^\n]*,\s*\n)*[^\n]*)"m, read(path, String))
+    return unique!(String[m.match for s in statements for m in eachmatch(r"[A-Za-z_]\w*", s.captures[1])])
+end
+
+"""The value that `name` stands for in one of `packages`, or nothing."""
+function find_exported(name::Symbol, packages)
+    for package in packages
+        String(name) in exported_names(package) || continue
+        mod = load_package(package)
+        mod === nothing && continue
+        Base.invokelatest(isdefined, mod, name) && return Base.invokelatest(getfield, mod, name)
+    end
+    return nothing
+end
+
+"""Versions of Julia and of the packages that do the work, as pairs of strings."""
+function versions()
+    packages = (
+        OrdinaryDiffEqCore, OrdinaryDiffEqTsit5, SciMLBase, SciMLSensitivity, LinearSolve, @__MODULE__,
+    )
+    return vcat(["Julia" => string(VERSION)], [string(nameof(mod)) => string(pkgversion(mod)) for mod in packages])
+end

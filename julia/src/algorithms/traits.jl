@@ -1,0 +1,64 @@
+# What is known of a solver by its type, wherever it matters.
+
+function trait(f, alg, otherwise)
+    return try
+        oftype(otherwise, f(alg))
+    catch
+        otherwise # Julia does not define it for this solver
+    end
+end
+
+"""Whether it, or one that it may switch to, solves equations in its steps."""
+is_implicit(alg) = false
+is_implicit(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) = trait(OrdinaryDiffEqCore.isimplicit, alg, false)
+is_implicit(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(is_implicit, alg.algs)
+
+"""Whether its linear systems are solved by products with the Jacobian alone, for which no matrix is made."""
+keeps_no_matrix(alg) = hasproperty(alg, :linsolve) && alg.linsolve !== nothing &&
+    !LinearSolve.needs_concrete_A(alg.linsolve)
+
+"""
+Whether the problem may be stiff, to judge by the solver that was taken: an implicit, an exponential or a stabilised one,
+or one of which nothing is known.
+"""
+meets_stiffness(alg) = alg isa SciMLBase.AbstractODEAlgorithm
+meets_stiffness(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) =
+    is_implicit(alg) || alg isa OrdinaryDiffEqCore.ExponentialAlgorithm || hasproperty(alg, :eigen_est)
+meets_stiffness(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(meets_stiffness, alg.algs)
+
+takes_duals(alg) = false
+takes_duals(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) =
+    !is_implicit(alg) && !(alg isa OrdinaryDiffEqCore.ExponentialAlgorithm)
+
+# Which equations it takes.
+
+is_partitioned(alg) = is_partitioned_type(typeof(alg))
+is_partitioned_type(type) = type <: OrdinaryDiffEqCore.PartitionedAlgorithm || is_nystrom_type(type)
+is_of_matrices(alg) = nameof(typeof(alg)) === :CayleyEuler
+takes_operator(alg) = nameof(parentmodule(typeof(alg))) === :OrdinaryDiffEqLinear && !is_of_matrices(alg)
+is_nystrom(alg) = is_nystrom_type(typeof(alg))
+is_nystrom_type(type) = nameof(parentmodule(type)) === :OrdinaryDiffEqRKN
+is_imex(alg) = nameof(typeof(alg)) in SPLIT_ONLY ||
+    (alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && OrdinaryDiffEqCore.issplit(alg))
+
+const SPLIT_ONLY = (:CNAB2, :CNLF2, :IRKC, :SBDF, :SplitEuler)
+const SEMILINEAR = (:LawsonEuler, :NorsettEuler, :ETD2, :ETDRK2, :ETDRK3, :ETDRK4, :HochOst4)
+
+"""Whether it needs the linear part's matrix; by Krylov subspaces, the Jacobian of an ordinary equation will do."""
+needs_matrix(alg) = nameof(typeof(alg)) in SEMILINEAR && !(hasproperty(alg, :krylov) && alg.krylov)
+
+# How it runs.
+
+"""Packages whose solvers cannot be stepped, only run from start to end."""
+const WITHOUT_INTEGRATOR = (:IRKGaussLegendre, :LSODA, :ODEInterfaceDiffEq)
+
+has_integrator(alg) = !(nameof(parentmodule(typeof(alg))) in WITHOUT_INTEGRATOR)
+
+"""
+    starts_wrongly(alg)
+
+Whether a solve with a given first step goes wrong without a word. In OrdinaryDiffEqAdamsBashforthMoulton 2.1 a step of
+first order of VCABM, as the first one is, takes the derivative twice; the step that it chooses itself is so short that
+this does not matter. JVODE goes on wrongly after a first step that the error test rejects.
+"""
+starts_wrongly(alg) = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAdamsVarOrderVarStepAlgorithm

@@ -1,0 +1,43 @@
+# The environment of a call: integers in memory, which the Python half lays out and writes.
+
+const LEFT, TICK, WORK, MEMORY, JOINT = 1, 2, 3, 4, 5
+
+"""
+Count a call in `slot`, and now and then tell Python the time. Returns whether to go on.
+"""
+@inline function begin_call(env::Ptr{Int}, slot::Int, t::Float64)
+    unsafe_store!(env, unsafe_load(env, slot) + 1, slot)
+    left = unsafe_load(env, LEFT) - 1
+    unsafe_store!(env, left, LEFT)
+    return left > 0 || tick(env, t)
+end
+
+"""Calls between looks at whether to go on, if who is told the time sets no other number."""
+const CALLS_A_LOOK = 100
+
+@noinline function tick(env::Ptr{Int}, t::Float64)
+    unsafe_store!(env, CALLS_A_LOOK, LEFT)
+    tick = Ptr{Cvoid}(unsafe_load(env, TICK))
+    return iszero(gc_safe(() -> ccall(tick, Cint, (Cdouble,), t)))
+end
+
+"""
+Keep at which point a product with the parameters was computed: `memory` holds the time, `v`, `u`, then the product.
+"""
+function remember!(memory::Ptr{T}, v::Ptr{T}, u::Ptr{T}, t::Float64, n::Int) where {T}
+    unsafe_store!(Ptr{Float64}(memory), t)
+    unsafe_copyto!(memory + 8, v, n)
+    unsafe_copyto!(memory + 8 + n * sizeof(T), u, n)
+    return nothing
+end
+
+"""Whether the product in `memory` is that for this point."""
+function recalled(memory::Ptr{T}, v::Ptr{T}, u::Ptr{T}, t::Float64, n::Int) where {T}
+    unsafe_load(Ptr{Float64}(memory)) == t || return false
+    same = true
+    for i in 1:n
+        same &= unsafe_load(memory + 8, i) == unsafe_load(v, i)
+        same &= unsafe_load(memory + 8, n + i) == unsafe_load(u, i)
+    end
+    return same
+end

@@ -1,0 +1,43 @@
+# Chunks of the trajectories, each with memory of its own for the compiled functions.
+
+"""
+The equation with memory of its own, for `trajectories` that are solved one after another: `env` is as the Python half
+made it for the first of all, but for the places that are `moving`.
+"""
+struct Chunk{E <: Equation}
+    equation::E
+    env::Vector{Int}
+    work::Vector{UInt8}
+    memory::Vector{UInt8}
+    moving::Vector{NTuple{3, Int}} # place in env, address for the first trajectory, bytes from one to the next
+    trajectories::UnitRange{Int}
+    integrator::Ref{Any} # of the trajectory before, where the next one may use it; else nothing
+end
+
+"""`pointers` are of compiled functions, or 0 for what is not asked for; `mass` is the address of a matrix, or 0."""
+function Chunk(pointers, env::Vector{Int}, work_size, memory_size, moving, type, n, mass, trajectories)
+    work, memory, own = zeros(UInt8, work_size), zeros(UInt8, memory_size), copy(env)
+    own[Kernels.TICK] = Int(@cfunction(ensemble_tick, Cint, (Cdouble,)))
+    own[Kernels.WORK], own[Kernels.MEMORY] = Int(pointer(work)), Int(pointer(memory))
+    equation = ordinary_equation(pointers, map(_ -> UInt(pointer(own)), pointers), type, n, mass, 0, 0)
+    return Chunk(equation, own, work, memory, moving, trajectories, Ref{Any}(nothing))
+end
+
+"""Let the compiled functions work for a trajectory, counted from 1."""
+function turn_to!(chunk::Chunk, trajectory)
+    for (place, first, step) in chunk.moving
+        chunk.env[place] = first + (trajectory - 1) * step
+    end
+    chunk.env[Kernels.LEFT] = Kernels.CALLS_A_LOOK
+    unsafe_store!(Ptr{Float64}(pointer(chunk.memory)), NaN) # a product remembered belongs to another trajectory
+    return chunk
+end
+
+const CHUNKS_A_THREAD = 8 # so that threads end at about the same time
+
+"""The numbers from 1 to `count` in ranges, alike in size."""
+function chunk_ranges(count)
+    parts = min(count, CHUNKS_A_THREAD * Threads.nthreads())
+    ends = [count * part ÷ parts for part in 0:parts]
+    return [(ends[part] + 1):ends[part + 1] for part in 1:parts]
+end

@@ -1,0 +1,100 @@
+# Many solves of one equation on Julia's threads. Its functions are compiled, so no thread needs Python.
+
+"""
+What was found of each trajectory; what their backward solves need, where it was kept, and else `again(chunk, k)`, which
+solves for it; and the chunks that solved them, whose memory these use.
+"""
+struct SolvedEnsemble{F}
+    chunks::Vector{Chunk}
+    reports::Vector{Report}
+    solved::Vector{Any}
+    again::F
+end
+
+# Bytes of solutions to keep for backward solves. More would take longer than to solve again: they are many small arrays,
+# all of which Julia's garbage collector visits each time.
+const MOST_SOLUTION_BYTES = 2^28
+const VECTORS_A_STEP = 9 # of a solution between the times: the state and the stages
+const BYTES_BESIDE = 64 # of a vector, for itself
+
+"""About how many bytes a solution has."""
+function solution_bytes(solved::Solved{E, S, T}, n, sensealg) where {E, S, T}
+    vectors = needs_dense(sensealg) ? VECTORS_A_STEP * max(solved.accepted, 0) : length(solved.t)
+    return vectors * (n * sizeof(T) + BYTES_BESIDE)
+end
+
+"""Evaluations, Jacobians, steps taken and steps rejected, of all trajectories together."""
+totals(ensemble::SolvedEnsemble) = Tuple(sum(report[i] for report in ensemble.reports) for i in 3:6)
+
+"""The first trajectory that ended early, counted from 0, its return code and the time it reached; or nothing."""
+early_end(ensemble::SolvedEnsemble, good) = early_end(ensemble.reports, good)
+
+function early_end(reports::Vector{<:Tuple}, good)
+    k = findfirst(report -> !(report[1] in good), reports)
+    return k === nothing ? nothing : (k - 1, reports[k][1], reports[k][2])
+end
+
+"""The product with no parameters, as a C function."""
+no_product(out::Ptr{Cvoid}, v::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Cdouble, env::Ptr{Cvoid})::Cint = 0
+
+"""
+Solve `count` trajectories from the states at `y0s`, and write their values at the times to the memory at `ys`, one
+trajectory after another; see `solve_equation`. `notify` is a C function that is told how many are done; what
+is not 0 ends them all.
+"""
+function solve_ensemble(
+        pointers, env, env_size, work_size, memory_size, moving, type, y0s, n, count, np, mass, times, nt, ys, alg,
+        abstol, reltol, control, sensealg, notify
+    )
+    bytes = sizeof(float_type(type))
+    template = copy(array(Int, env, env_size))
+    rhs, vjp, vjp_p, jacobian = map(UInt, Tuple(pointers))
+    iszero(np) && (vjp_p = UInt(@cfunction(no_product, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}))))
+    shifts = NTuple{3, Int}[Tuple(shift) for shift in moving]
+    addresses = rhs, vjp, vjp_p, jacobian
+    chunks = Chunk[
+        Chunk(addresses, template, work_size, memory_size, shifts, type, n, mass, range) for range in chunk_ranges(count)
+    ]
+    reports, solved = Vector{Report}(undef, count), Vector{Any}(nothing, count)
+    t = copy(array(Float64, times, nt))
+    if sensealg === nothing && can_reinitialise(alg, control)
+        solve_by_reinitialising!(reports, chunks, float_type(type), y0s, n, t, ys, alg, abstol, reltol, control, notify)
+        return SolvedEnsemble(chunks, reports, solved, nothing)
+    end
+    states = copy(array(UInt8, y0s, count * n * bytes)) # which `again` needs later, as it does `t`
+    one(chunk, k, ys) = GC.@preserve t states solve_equation(
+        chunk.equation, type, UInt(pointer(states, (k - 1) * n * bytes + 1)), n, np, UInt(pointer(t)), nt, ys, alg,
+        abstol, reltol, control, sensealg, false
+    )
+    function again(chunk, k)
+        values = Vector{UInt8}(undef, n * nt * bytes)
+        return GC.@preserve values one(chunk, k, UInt(pointer(values)))
+    end
+    left = Threads.Atomic{Int}(MOST_SOLUTION_BYTES)
+    each_trajectory(chunks, notify) do chunk, k
+        found = or_stiff(() -> one(chunk, k, ys + (k - 1) * n * nt * bytes))
+        reports[k] = report(found)
+        if found isa Solved && sensealg !== nothing && Threads.atomic_sub!(left, solution_bytes(found, n, sensealg)) > 0
+            solved[k] = found
+        end
+    end
+    return SolvedEnsemble(chunks, reports, solved, again)
+end
+
+"""Write the gradients of each trajectory; see `pull_back`. Returns how the backward solves ended."""
+function pull_back_ensemble(
+        ensemble, type, grads, dy0s, n, nt, dps, np, alg, sensealg, abstol, reltol, control, notify
+    )
+    bytes = sizeof(float_type(type))
+    joint = Int(joint_products(sensealg) && np > 0)
+    ended = Vector{PulledBack}(undef, length(ensemble.solved))
+    each_trajectory(ensemble.chunks, notify) do chunk, k
+        found = @something ensemble.solved[k] ensemble.again(chunk, k)
+        chunk.env[Kernels.JOINT] = joint
+        ended[k] = pull_back(
+            found, grads + (k - 1) * n * nt * bytes, dy0s + (k - 1) * n * bytes, n,
+            dps + (k - 1) * np * bytes, alg, sensealg, abstol, reltol, control
+        )
+    end
+    return ended
+end

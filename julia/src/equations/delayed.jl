@@ -1,0 +1,52 @@
+# Delay differential equations.
+
+"""A right-hand side computed by a C function `(du, delayed, u, t)`, where `delayed` holds the states at all lags."""
+struct DelayedRightHandSide{T}
+    c_rhs::CFunction{TwoVectors}
+    lags::Vector{T}
+    delayed::Matrix{T}
+end
+
+function (f::DelayedRightHandSide)(du, u, h, p, t)
+    for (column, lag) in zip(eachcol(f.delayed), f.lags)
+        h(column, p, t - lag)
+    end
+    return call!(f.c_rhs, du, vec(f.delayed), u, t)
+end
+
+"""The states before the start, computed by a C function `(out, out, t)`."""
+struct History{T}
+    c_history::CFunction{OneVector}
+    size::Int
+end
+
+(h::History)(out, p, t; idxs = nothing) = copyto!(out, h(p, t; idxs))
+
+function (h::History{T})(p, t; idxs = nothing) where {T}
+    out = zeros(T, h.size)
+    call!(h.c_history, out, out, t)
+    return idxs === nothing ? out : out[idxs]
+end
+
+"""`u' = f(u, u(t - lags[1]), u(t - lags[2]), ..., t)`."""
+struct Delayed{T} <: Equation
+    rhs::DelayedRightHandSide{T}
+    history::History{T}
+end
+
+# The time has the state's precision: with a time of Float64, a state of Float32 was seen to stay where it was.
+function problem(equation::Delayed{T}, u0, p, tspan) where {T}
+    f = DDEFunction{true, SciMLBase.FullSpecialize}(equation.rhs)
+    return DDEProblem(f, u0, equation.history, T.(tspan), p; constant_lags = equation.rhs.lags)
+end
+
+"""DelayDiffEq 6.0 reads the past from the saved values alone where the solution is not dense, and is wrong for DP5."""
+only_dense(::Delayed) = true
+
+function delayed_equation(rhs, type, n, lags, history)
+    T = float_type(type)
+    return Delayed(
+        DelayedRightHandSide(two_vectors(rhs), T[lag for lag in lags], zeros(T, n, length(lags))),
+        History{T}(one_vector(history), n)
+    )
+end

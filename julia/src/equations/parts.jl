@@ -1,0 +1,89 @@
+# Ordinary equations given in parts, which some solvers treat apart.
+
+"""
+`q' = velocity(v, q, t)`, `v' = force(v, q, t)`; the flat state is `q`, then `v`. Without a velocity it is `q' = v`.
+`ordinary` is the same as one equation, for solvers that know no halves and for adjoints.
+"""
+struct Partitioned{V <: Union{Nothing, Half}, O <: Ordinary} <: Equation
+    force::Half
+    velocity::V
+    ordinary::O
+end
+
+function problem(equation::Partitioned, u0, p, tspan)
+    q, v = halves(u0)
+    return dynamical_problem(equation.force, equation.velocity, v, q, p, tspan)
+end
+
+dynamical_problem(force, ::Nothing, v, q, p, tspan) = SecondOrderODEProblem{true}(force, v, q, tspan, p)
+dynamical_problem(force, velocity, v, q, p, tspan) = DynamicalODEProblem{true}(force, velocity, v, q, tspan, p)
+
+function halves(u)
+    n = length(u) ÷ 2
+    return u[1:n], u[(n + 1):end]
+end
+
+function flatten!(flat, ::Partitioned, u)
+    v, q = u.x
+    copyto!(flat, q)
+    copyto!(flat, length(q) + 1, v, 1, length(v))
+    return flat
+end
+
+"""A state in halves is asked about as the flat one."""
+function (predicate::Predicate)(u::AbstractArray, p, t)
+    v, q = u.x
+    return predicate(vcat(q, v), p, t)
+end
+
+"""Two halves; a velocity of 0 is `q' = v`."""
+function partitioned_equation(force, velocity, ordinary)
+    return Partitioned(
+        Half(two_vectors(force)), iszero(velocity) ? nothing : Half(two_vectors(velocity)), ordinary
+    )
+end
+
+"""
+`u' = implicit(u, t) + explicit(u, t)`; `ordinary` is their sum. The implicit part is an `ODEFunction`, or, if it is
+linear, its matrix.
+"""
+struct Split{F, O <: Ordinary} <: Equation
+    implicit::F
+    explicit::RightHandSide
+    ordinary::O
+end
+
+function problem(equation::Split, u0, p, tspan)
+    f = SplitFunction{true}(equation.implicit, equation.explicit)
+    return SplitODEProblem(f, u0, tspan, p)
+end
+
+"""An implicit part with its Jacobian, and an explicit part."""
+function split_equation(implicit, jacobian, explicit, ordinary)
+    f = ODEFunction{true, SciMLBase.FullSpecialize}(
+        RightHandSide(one_vector(implicit)); jac = Jacobian(one_vector(jacobian))
+    )
+    return Split(f, RightHandSide(one_vector(explicit)), ordinary)
+end
+
+"""A linear part by its matrix, and the rest."""
+function semilinear_equation(matrix, type, n, explicit, ordinary)
+    linear = MatrixOperator(copy(array(float_type(type), matrix, n, n)))
+    return Split(linear, RightHandSide(one_vector(explicit)), ordinary)
+end
+
+"""`u' = A(u, t) u` with a matrix computed by a C function; `ordinary` is the same as one function."""
+struct Quasilinear{O <: Ordinary} <: Equation
+    matrix::Jacobian
+    ordinary::O
+end
+
+function problem(equation::Quasilinear, u0, p, tspan)
+    n = length(u0)
+    operator = MatrixOperator(zeros(eltype(u0), n, n); (update_func!) = equation.matrix)
+    return ODEProblem{true, SciMLBase.FullSpecialize}(operator, u0, tspan, p)
+end
+
+quasilinear_equation(matrix, ordinary) = Quasilinear(Jacobian(one_vector(matrix)), ordinary)
+
+ordinary(equation::Union{Partitioned, Split, Quasilinear}) = equation.ordinary

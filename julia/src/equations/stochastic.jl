@@ -1,0 +1,74 @@
+# Stochastic differential equations.
+
+"""
+A function of the state with its vector-Jacobian products, as C functions: `value(out, u, t)`, `vjp(out, v, u, t)` and
+`vjp_p(out, v, u, t)`. A matrix is written column by column. Zygote differentiates it, as SciMLSensitivity's stochastic
+adjoints have it do.
+"""
+struct Differentiable
+    c_value::CFunction{OneVector}
+    c_vjp::CFunction{TwoVectors}
+    c_vjp_p::CFunction{TwoVectors}
+end
+
+(f::Differentiable)(out, u, p, t) = call!(f.c_value, out, u, t)
+
+function (f::Differentiable)(out::Buffer, u, p, t)
+    copyto!(out, values_at(f, size(out), u, p, t))
+    return nothing
+end
+
+function values_at(f::Differentiable, size, u, p, t)
+    out = similar(u, size)
+    call!(f.c_value, out, u, t)
+    return out
+end
+
+function ChainRulesCore.rrule(::typeof(values_at), f::Differentiable, size, u, p, t)
+    function pull_back(grad)
+        v = convert(Array{eltype(u)}, grad)
+        to_u, to_p = similar(u), similar(p)
+        call!(f.c_vjp, to_u, v, u, t)
+        isempty(to_p) || call!(f.c_vjp_p, to_p, v, u, t)
+        nothing_more = ChainRulesCore.NoTangent()
+        return nothing_more, nothing_more, nothing_more, to_u, to_p, nothing_more
+    end
+    return values_at(f, size, u, p, t), pull_back
+end
+
+"""
+`du = drift(u, t) dt + diffusion(u, t) dW`, where `noise` is `"diagonal"` (a Wiener process for each component),
+`"scalar"` (one process for all) or `"general"` (the diffusion is a matrix over `processes` processes). A `seed` fixes
+the paths, which are kept if `keep_paths`, as the adjoint needs them.
+"""
+struct Stochastic <: Equation
+    drift::Differentiable
+    jacobian::Jacobian
+    diffusion::Differentiable
+    noise::String
+    processes::Int
+    seed::UInt64
+    keep_paths::Bool
+end
+
+function problem(equation::Stochastic, u0, p, tspan)
+    f = SDEFunction{true, SciMLBase.FullSpecialize}(equation.drift, equation.diffusion; jac = equation.jacobian)
+    prototype = equation.noise == "general" ? zeros(eltype(u0), length(u0), equation.processes) : nothing
+    noise = equation.noise == "scalar" ? wiener_process(tspan[1]) : nothing
+    return SDEProblem(f, u0, tspan, p; noise_rate_prototype = prototype, noise, seed = equation.seed)
+end
+
+"""One Wiener process, and the second one that higher-order solvers use; their package comes with the solvers."""
+wiener_process(t) = load_package("StochasticDiffEq").WienerProcess(t, zero(t), zero(t))
+
+options(equation::Stochastic) = (; save_noise = equation.keep_paths)
+
+"""Four callbacks of the drift, three of the diffusion, and what `Stochastic` says."""
+function stochastic_equation(drift, diffusion, noise, processes, seed, keep_paths)
+    own, (value, vjp, vjp_p) = callbacks(drift), diffusion
+    return Stochastic(
+        Differentiable(own.c_rhs, own.c_vjp, own.c_vjp_p), Jacobian(own.c_jacobian),
+        Differentiable(one_vector(value), two_vectors(vjp), two_vectors(vjp_p)),
+        String(noise), Int(processes), UInt64(seed), keep_paths
+    )
+end

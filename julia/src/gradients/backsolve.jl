@@ -1,0 +1,55 @@
+# The adjoint that solves for the state again, backwards in time, and what tells whether that is the solution.
+
+"""
+How far the state that a backward solve arrives at is from the solution there, at the time where it is most, in units
+of the tolerance: `error` and `size` are largest absolute values.
+"""
+mutable struct Mismatch{T}
+    const times::Vector{Float64}
+    const values::Vector{Vector{T}}
+    const abstol::T
+    const reltol::T
+    t::Float64
+    error::T
+    size::T
+end
+
+"""No mismatch yet with a solution at all of its times `t` but the last, where the backward solve starts."""
+function Mismatch{T}(sol, t::Vector{Float64}, abstol, reltol) where {T}
+    values = Vector{T}[state_at(sol, t, i) for i in 1:(length(t) - 1)]
+    return Mismatch{T}(t[1:(end - 1)], values, abstol, reltol, t[1], 0, 0)
+end
+
+"""How many tolerances an error is; none is no number of them, where there is no tolerance either."""
+excess(found::Mismatch, error, size) = iszero(error) ? error : error / (found.abstol + found.reltol * size)
+
+function (found::Mismatch)(integrator)
+    value = found.values[searchsortedfirst(found.times, integrator.t)]
+    u = integrator.u # the state comes last in it
+    error = maximum(abs, view(u, (length(u) - length(value) + 1):length(u)) - value)
+    size = maximum(abs, value)
+    if excess(found, error, size) > excess(found, found.error, found.size)
+        found.t, found.error, found.size = integrator.t, error, size
+    end
+    return nothing
+end
+
+"""`BacksolveAdjoint` as `adjoint_sensitivities` runs it, with a look at the state before a checkpoint restores it."""
+function solve_back!(dy0::Vector{T}, dp, sol, grads, t, alg, sensealg; abstol, reltol, control) where {T}
+    found = Mismatch{T}(sol, t, abstol, reltol)
+    looking = DiscreteCallback((u, t, integrator) -> insorted(t, found.times), found; save_positions = (false, false))
+    back = quietly() do
+        made = ODEAdjointProblem(sol, sensealg, alg, t[2:end], LossGradients(grads); abstol, reltol)
+        callback = CallbackSet(looking, made.kwargs[:callback])
+        SciMLBase.solve(
+            ODEProblem(made.f, made.u0, made.tspan, made.p; callback), CheckedAlgorithm(alg);
+            save_everystep = false, save_start = false, saveat = Float64[],
+            tstops = sensealg.checkpointing ? sol.t : Float64[], abstol, reltol, backward_options(control, alg, t)...
+        )
+    end
+    n = length(dy0)
+    last = back.u[end]
+    dy0 .= view(last, 1:n) .+ view(grads, :, 1)
+    dp .= view(last, (n + 1):(n + length(dp)))
+    return found
+end

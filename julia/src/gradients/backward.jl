@@ -1,0 +1,57 @@
+# The backward solve: SciMLSensitivity's adjoint, called directly.
+#
+# It is called below its public function `adjoint_sensitivities`, here and for steady states. That one also compiles the
+# automatic choice of vector-Jacobian products, which the bridge never uses, with types of ReverseDiff: this takes seconds
+# in each session, and a package image that holds these ends the process when it is loaded, at times
+# (JuliaLang/julia#62047).
+
+"""Gradients of the loss with respect to the values at all times but the first, as SciMLSensitivity asks for them."""
+struct LossGradients{T}
+    grads::Matrix{T}
+end
+
+(loss::LossGradients)(out, u, p, t, i) = copyto!(out, view(loss.grads, :, i + 1))
+
+"""
+    backward!(dy0, dp, sol, grads, t, alg, sensealg; abstol, reltol, control)
+
+Pull loss gradients `grads[:, i]` with respect to the values at `t[i]` back to `dy0` and `dp`. Returns a `Mismatch`, or
+nothing where the state was not solved for again.
+
+The gradient at `t[1]` belongs to the initial state as it stands and is added outside the adjoint solve.
+"""
+function backward!(
+        dy0::Vector{T}, dp::Vector{T}, sol, grads::Matrix{T}, t::Vector{Float64}, alg, sensealg;
+        abstol, reltol, control::StepControl
+    ) where {T}
+    if sensealg isa BacksolveAdjoint && sol.prob isa ODEProblem && sol.prob.f.mass_matrix === I
+        return solve_back!(dy0, dp, sol, grads, t, alg, sensealg; abstol, reltol, control)
+    end
+    du0, dp_row = quietly() do
+        SciMLSensitivity._adjoint_sensitivities(
+            sol, sensealg, sol.prob isa ODEProblem ? CheckedAlgorithm(alg) : alg;
+            t = t[2:end], dgdu_discrete = LossGradients(grads), abstol, reltol,
+            initialization(sol.prob.f.mass_matrix)..., backward_options(control, alg, t)...
+        )
+    end
+    dy0 .= by_state(sol.prob.f.mass_matrix, vec(du0)) .+ view(grads, :, 1)
+    isempty(dp) || (dp .= vec(dp_row))
+    return nothing
+end
+
+"""
+The gradient with respect to the state from the adjoint variable `λ` of `M u' = f`, which is what SciMLSensitivity gives
+for that with respect to the initial state: `Mᵀ λ`.
+"""
+by_state(::UniformScaling, λ) = λ
+by_state(mass_matrix, λ) = mass_matrix' * λ
+
+"""The algebraic components of the adjoint variable follow from the others: at first, and after every time of the loss."""
+initialization(::UniformScaling) = (;)
+initialization(mass_matrix) = (; initializealg = OrdinaryDiffEqCore.BrownFullBasicInit())
+
+function backward_options(control::StepControl, alg, t::Vector{Float64})
+    options = solve_options(control, alg, t)
+    delete!(options, :tstops) # the adjoint stops at the times of the loss by itself
+    return options
+end

@@ -1,0 +1,56 @@
+# The solver of the backward solve.
+
+"""
+    backward_algorithm(equation, alg, sensealg)
+
+The solver of the backward solve: `alg`, if it can run that. Dual numbers go through the steps of explicit solvers
+alone: others ask for the Jacobian at such numbers, in which second derivatives are.
+"""
+backward_algorithm(equation, alg, sensealg) = backward_algorithm(equation, alg)
+
+"""The solver of the backward solve: `alg`, if it can run the adjoint, which is one ordinary equation."""
+function backward_algorithm(equation::Equation, alg)
+    is_partitioned(alg) || return alg
+    solver_form(equation, alg) # which may refuse it for the forward solve already
+    throw(
+        UnsupportedError(
+            "$(nameof(typeof(alg))) cannot run the backward solve, which has no halves: name another solver for " *
+                "that, for example with adjoint_method=\"Vern7\"."
+        )
+    )
+end
+
+"""The backward solve has general noise, whatever the forward one has."""
+backward_algorithm(::Stochastic, alg) = algorithm("EulerHeun", "SDE")
+
+function backward_algorithm(equation, alg, sensealg::ForwardDiffSensitivity)
+    takes_duals(alg) && return backward_algorithm(equation, alg)
+    throw(
+        UnsupportedError(
+            "ForwardDiffSensitivity sends dual numbers through the steps of the solver, which $(nameof(typeof(alg))) " *
+                "does not take: name an explicit solver of OrdinaryDiffEq, for the gradient alone with " *
+                "adjoint_method=\"Tsit5\", or choose ForwardSensitivity."
+        )
+    )
+end
+
+backward_algorithm(::Steady, alg, ::SteadyStateAdjoint) = alg
+
+backward_algorithm(equation, alg, ::SteadyStateAdjoint) = throw(
+    UnsupportedError("SteadyStateAdjoint is that of pyode_bridge.steady_state, and this is a solve over time.")
+)
+
+"""
+    chosen_backward(alg, n, is_sparse, sensealg)
+
+The name of the solver of the backward solve where none was asked for; "" for that of the forward solve, `alg`, as for
+what does not solve for the adjoint variable. What an adjoint starts with, at each time of the loss, lies on fast
+directions too; there, methods of several steps begin again, and those of low order take very many.
+"""
+function chosen_backward(alg, n, is_sparse, sensealg = nothing)
+    sensealg isa Union{Nothing, InterpolatingAdjoint, QuadratureAdjoint, Gauss} || return ""
+    is_partitioned(alg) && return "" # refused by `backward_algorithm`, with what to do
+    meets_stiffness(alg) && !is_sparse && n > LARGEST_DENSE && return ""
+    chosen = meets_stiffness(alg) ? stiff_solver() : interpolating_algorithm(alg, n)
+    return chosen === alg ? "" : string(nameof(typeof(chosen)))
+end

@@ -1,0 +1,43 @@
+# The sensitivity algorithm where none is named, and what speaks against one that is.
+
+const PARTS_SENSEALG = "InterpolatingAdjoint(checkpointing=true)"
+
+"""
+From so many parameters on, and where they are more than the state's components, their gradient is better integrated apart
+from the adjoint than within its state.
+"""
+const MANY_PARAMETERS = 100
+
+"""
+    chosen_sensealg(equation, alg, backward, n, np)
+
+The sensitivity algorithm to use where none is named, and why: for the solvers of the forward and the backward solve, and
+numbers of components and of parameters.
+"""
+function chosen_sensealg(equation, alg, backward, n, np)
+    form = solver_form(equation, alg)
+    form isa Ordinary || return PARTS_SENSEALG, "an equation in parts is known at the times of t alone"
+    form.f.mass_matrix === I || return "InterpolatingAdjoint", "there is a mass matrix"
+    is_implicit(backward) || np >= max(MANY_PARAMETERS, n) ||
+        return "InterpolatingAdjoint", "the solver is explicit and there are few parameters"
+    misled = may_mislead(GaussAdjoint(), backward)
+    isempty(misled) || return "InterpolatingAdjoint", "GaussAdjoint would be inaccurate: $misled"
+    is_implicit(backward) && return "GaussAdjoint",
+        "the solver is implicit: the linear systems of its adjoint do not grow with the number of parameters"
+    return "GaussAdjoint", "there are $np parameters: their gradient is integrated apart from the adjoint's state"
+end
+
+chosen_sensealg(::Stochastic, alg, backward, n, np) = "BacksolveAdjoint", "it alone differentiates stochastic equations"
+
+"""
+    may_mislead(sensealg, alg)
+
+Why `sensealg` may give a wrong gradient of the parameters, without a word, from a backward solve by `alg`; "" where
+nothing is known against it. Three adjoints integrate that gradient from values between the steps of the solve.
+"""
+may_mislead(sensealg, alg) = ""
+may_mislead(::Gauss, alg) = poor_between_steps(alg)
+function may_mislead(::QuadratureAdjoint, alg)
+    is_implicit(alg) || return poor_between_steps(alg)
+    return "its quadrature misses how fast the adjoint of stiff dynamics changes next to each time of t"
+end

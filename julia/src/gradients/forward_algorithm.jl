@@ -1,0 +1,89 @@
+# The solver of the forward solve, as the sensitivity algorithm and the equation need it.
+
+"""
+    forward_algorithm(equation, alg, sensealg, control)
+
+The solver of the forward solve that suits `sensealg`. Its interpolants must not be lazy where the adjoint asks for them:
+SciMLSensitivity 7.112 reads them before they are filled, and the gradient is silently wrong. An adjoint that solves again
+between saved times uses the same solver, and gives these solves no step size.
+"""
+function forward_algorithm(::Ordinary, alg, sensealg, control)
+    solves_again(sensealg) || return interpolates(sensealg) ? eager(alg) : alg
+    if has_fixed_steps(control, alg)
+        throw(
+            UnsupportedError(
+                "$(nameof(typeof(sensealg))) with checkpointing solves again between the saved times, which needs a " *
+                    "solver with adaptive steps; leave checkpointing out or choose BacksolveAdjoint."
+            )
+        )
+    end
+    starts_wrongly(alg) && throw(
+        UnsupportedError(
+            "$(nameof(typeof(sensealg))) with checkpointing solves again between the saved times, with a first step " *
+                "that may be too long, and from such a one $(nameof(typeof(alg))) goes wrong; leave checkpointing out."
+        )
+    )
+    return eager(alg)
+end
+
+"""Forward modes solve in the backward pass."""
+function forward_algorithm(equation::Ordinary, alg, sensealg::ForwardMode, control)
+    plain = equation.f.mass_matrix === I && equation.f.jac_prototype === nothing
+    plain || throw(
+        UnsupportedError(
+            "$(nameof(typeof(sensealg))) takes neither mass_matrix nor jac_sparsity; choose InterpolatingAdjoint."
+        )
+    )
+    return alg
+end
+
+function forward_algorithm(equation::Ordinary, alg, ::DiscreteAdjoint, control)
+    equation.f.mass_matrix === I || throw(
+        UnsupportedError("DiscreteAdjoint takes no mass_matrix; choose InterpolatingAdjoint.")
+    )
+    tableau(alg)
+    return alg
+end
+
+"""An equation in parts is pulled back through as an ordinary one, from its values at the saved times."""
+function forward_algorithm(::Equation, alg, sensealg, control)
+    needs_dense(sensealg) || return alg
+    throw(
+        UnsupportedError(
+            "$(nameof(typeof(sensealg))) interpolates the forward solution, which $(nameof(typeof(alg))) leaves at " *
+                "the times of t alone; choose `$PARTS_SENSEALG` or `BacksolveAdjoint`."
+        )
+    )
+end
+
+"""The adjoint runs the same paths backwards in steps of their own, which is Stratonovich's calculus."""
+function forward_algorithm(::Stochastic, alg, sensealg, control)
+    sensealg === nothing && return alg
+    sensealg isa BacksolveAdjoint || throw(
+        UnsupportedError("BacksolveAdjoint differentiates stochastic equations, not $(nameof(typeof(sensealg))).")
+    )
+    stratonovich = SciMLBase.alg_interpretation(alg) == SciMLBase.AlgorithmInterpretation.Stratonovich
+    stratonovich && has_fixed_steps(control, alg) && return alg
+    throw(
+        UnsupportedError(
+            "$(nameof(typeof(alg))) cannot be differentiated: gradients need a method in Stratonovich's sense with " *
+                "fixed steps, such as method=\"EulerHeun\" with dt in the options. Or call it under torch.no_grad()."
+        )
+    )
+end
+
+function forward_algorithm(::Steady, alg, sensealg, control)
+    has_fixed_steps(control, alg) && control.dt === nothing && throw(
+        UnsupportedError(
+            "$(nameof(typeof(alg))) takes fixed steps, and the way to a steady state has no length to divide: give " *
+                "options={'dt': ...}."
+        )
+    )
+    return alg
+end
+
+eager(alg) = hasproperty(alg, :lazy) ? SciMLBase.remake(alg; lazy = Val(false)) : alg
+
+function eager(alg::OrdinaryDiffEqCore.CompositeAlgorithm)
+    return OrdinaryDiffEqCore.CompositeAlgorithm(map(eager, alg.algs), alg.choice_function)
+end

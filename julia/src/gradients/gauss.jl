@@ -1,0 +1,74 @@
+# Adjoints whose state is the adjoint variable alone; the parameters' gradient is integrated beside it, by `Quadrature`.
+
+"""
+`backward!` by an adjoint whose state is the adjoint variable alone: SciMLSensitivity's equation, with the parameters'
+gradient by `Quadrature` in place of its own.
+"""
+function backward!(
+        dy0::Vector{T}, dp::Vector{T}, sol, grads::Matrix{T}, t::Vector{Float64}, alg, sensealg::Gauss;
+        abstol, reltol, control::StepControl
+    ) where {T}
+    mass_matrix = sol.prob.f.mass_matrix
+    integrand = SciMLSensitivity.GaussIntegrand(sol, sensealg, sol.t)
+    quadrature = Quadrature(integrand, sol.t, length(dy0), length(dp), T(abstol), T(reltol))
+    summing = isempty(dp) ? () : (integrating(quadrature),)
+    back, jumps = quietly() do
+        made, at_times, jumps = ODEAdjointProblem(
+            sol, sensealg, alg, integrand, nothing, t[2:end], LossGradients(grads), nothing, nothing, nothing, nothing,
+            Val(true); abstol, reltol
+        )
+        f = ODEFunction{true, SciMLBase.FullSpecialize}(
+            made.f.f; mass_matrix = made.f.mass_matrix, jac_prototype = made.f.jac_prototype,
+            jac = something(made.f.jac, adjoint_jacobian(sol, alg, sensealg), Some(nothing))
+        )
+        SciMLBase.solve(
+            ODEProblem(f, made.u0, made.tspan, made.p), CheckedAlgorithm(alg);
+            callback = CallbackSet(summing..., at_times), # at a time of the loss, the step that ends there comes first
+            save_everystep = false, save_start = false, saveat = Float64[], abstol, reltol,
+            tstops = solves_again(sensealg) ? sol.t : Float64[],
+            initialization(mass_matrix)..., backward_options(control, alg, t)...
+        ), jumps
+    end
+    dy0 .= by_state(mass_matrix, back.u[end]) .+ view(grads, :, 1)
+    isempty(dp) && return nothing
+    dp .= quadrature.total
+    add_algebraic!(dp, jumps, integrand, sol)
+    return nothing
+end
+
+"""What the parameters' gradient has from algebraic components, whose adjoint variables jump at the times of the loss."""
+function add_algebraic!(dp, jumps, integrand, sol)
+    (jumps === nothing || isempty(jumps.Δλas)) && return nothing
+    λ, y, product = zero(jumps.λ), zero(sol.u[1]), zero(dp)
+    for (jump, t) in jumps.Δλas
+        fill!(λ, 0)
+        λ[jumps.diffcache.algevar_idxs] .= jump
+        sol(y, t)
+        sol.prob.f.vjp_p(product, λ, y, integrand.p, t)
+        dp .+= product
+    end
+    return nothing
+end
+
+"""The Jacobian of the adjoint variable's equation, `-∂f/∂uᵀ`; for solvers that ask for it."""
+struct AdjointJacobian{F, S, T}
+    jac::F
+    sol::S
+    y::Vector{T}
+    J::Matrix{T}
+end
+
+function (adjoint::AdjointJacobian)(J, λ, p, t)
+    adjoint.sol(adjoint.y, t; continuity = :right)
+    adjoint.jac(adjoint.J, adjoint.y, p, t)
+    J .= .-transpose(adjoint.J)
+    return nothing
+end
+
+"""Nothing where the solver asks for none, or where the forward solution is not known between its times."""
+function adjoint_jacobian(sol, alg, sensealg)
+    takes_matrix = is_implicit(alg) && !keeps_no_matrix(alg) && sol.prob.f.jac_prototype === nothing
+    takes_matrix && !solves_again(sensealg) || return nothing
+    u = sol.u[1]
+    return AdjointJacobian(sol.prob.f.jac, sol, zero(u), zeros(eltype(u), length(u), length(u)))
+end

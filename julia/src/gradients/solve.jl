@@ -1,0 +1,31 @@
+# Solves that keep what their gradient will need.
+
+"""
+Solve and write the values at the times into the memory at `ys`; see `forward`. `sensealg` is the adjoint that will
+follow, or nothing; `np` is how many parameters it finds; `dense` keeps the solution between the times.
+"""
+function solve_equation(equation, type, y0, n, np, times, nt, ys, alg, abstol, reltol, control, sensealg, dense)
+    T = float_type(type)
+    t = copy(array(Float64, times, nt))
+    u0 = copy(array(T, y0, n))
+    # The callback reads the module's own parameters: the adjoint needs to know how many there are, not their values.
+    p = zeros(T, np)
+    form = solver_form(equation, alg)
+    sol, t_reached = forward(
+        form, u0, p, t, forward_algorithm(form, alg, sensealg, control);
+        abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control,
+        dense = dense || keeps_steps(sensealg, control, alg, n), ys = array(T, ys, n, nt),
+        ends_at_times = sensealg isa DiscreteAdjoint && !has_fixed_steps(control, alg)
+    )
+    return Solved(form, sol, p, t, string(sol.retcode), t_reached, counts(sol.stats)...)
+end
+
+"""Whether a solve keeps all of its steps for the adjoint: not where the adjoint would solve again all the same."""
+keeps_steps(sensealg, control, alg, n) = needs_dense(sensealg) &&
+    (sensealg isa DiscreteAdjoint || has_fixed_steps(control, alg) || interpolating_algorithm(alg, n) === alg)
+
+"""A solved problem and its report: for Python, two calls take longer. Nothing is solved where the problem is found stiff."""
+function solve_and_report(arguments...)
+    solved = or_stiff(() -> solve_equation(arguments...))
+    return (solved, report(solved)...)
+end
