@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -68,22 +69,25 @@ class Captured:
             )
 
 
+class _Here(threading.local):
+    evaluations = 0  # one within another
+
+
+_here = _Here()
+
+
 def within_dynamics() -> bool:
     """Whether the caller is part of dynamics whose tensors are exchanged."""
-    return _depth > 0
-
-
-_depth = 0
+    return _here.evaluations > 0
 
 
 @contextlib.contextmanager
 def _evaluating() -> Iterator[None]:
-    global _depth
-    _depth += 1
+    _here.evaluations += 1
     try:
         yield
     finally:
-        _depth -= 1
+        _here.evaluations -= 1
 
 
 class _Host(nn.Module):
