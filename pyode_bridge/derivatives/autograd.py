@@ -30,15 +30,13 @@ class OdeSolve(torch.autograd.Function):
         ctx: Any,
         engine: Engine,
         problem: Problem,
-        trajectories: list[Trajectory],
         y0: Tensor,
         t: Tensor,
         *parameters: Tensor,
-    ) -> Tensor:
-        """Solve ``problem`` and append the trajectory to ``trajectories``; returns values of shape ``(T, n)``."""
+    ) -> tuple[Tensor, Trajectory]:
+        """Solve ``problem``; returns values of shape ``(T, n)``, and all that the engine returned."""
         with progress.shown(problem), hooks.apart(parameters):
             trajectory = engine.solve(problem)
-        trajectories.append(trajectory)
         ctx.engine, ctx.problem, ctx.trajectory = engine, problem, trajectory
         # Another tensor of the same memory: the pullback holds trajectory.ys, and a node that holds its own output is
         # a cycle that Python's garbage collector does not see.
@@ -47,10 +45,10 @@ class OdeSolve(torch.autograd.Function):
         met = len(problem.dynamics.parameters)
         ctx.save_for_backward(ys, t, *parameters[:met])
         ctx.unmet, ctx.late = [(tensor, tensor._version) for tensor in parameters[met:]], []
-        return ys
+        return ys, trajectory
 
     @staticmethod
-    def backward(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_ys: Tensor, _: None) -> tuple[Tensor | None, ...]:
         """Gradients with respect to ``y0``, ``t`` and each parameter; with ``create_graph``, differentiable.
 
         None for those that the dynamics depend on nowhere.
@@ -63,7 +61,7 @@ class OdeSolve(torch.autograd.Function):
         except UnmetError:
             _widen(ctx)
             gradients = _pulled_back(ctx, grad_ys.contiguous())
-        return None, None, None, *gradients, *[None] * len(ctx.unmet)
+        return None, None, *gradients, *[None] * len(ctx.unmet)
 
 
 def _pulled_back(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
@@ -77,7 +75,7 @@ def _pulled_back(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
         ctx.engine,
         ctx.problem,
         ctx.trajectory.pullback,
-        ctx.needs_input_grad[4],
+        ctx.needs_input_grad[3],
         grad_ys,
         *ctx.saved_tensors,
         *(tensor for tensor, _ in ctx.late),
@@ -167,7 +165,7 @@ def _solved_back(engine: Engine, problem: Problem, grad_ys: Tensor, ys: Tensor, 
     for i in range(len(t) - 1, 0, -1):
         start = (ys[i], adjoint, parameters) if parameters.numel() else (ys[i], adjoint)
         made, structure = adjoint_system.segment(problem, start, t[[i, i - 1]])
-        flat = OdeSolve.apply(engine, made, [], structure.pack(start), t[[i, i - 1]], *problem.dynamics.parameters)  # type: ignore[no-untyped-call]
+        flat, _ = OdeSolve.apply(engine, made, structure.pack(start), t[[i, i - 1]], *problem.dynamics.parameters)  # type: ignore[no-untyped-call]
         y, adjoint, *rest = structure.unpack(flat[-1])
         mismatches.append(Mismatch.between(t[i - 1].item(), y.detach(), ys[i - 1].detach()))
         adjoint, parameters = adjoint + grad_ys[i - 1], rest[0] if rest else parameters

@@ -45,7 +45,8 @@ def solved(
     captured = Captured(func, structure, times[0], flat_y0)
     made = Flow(captured, _flat(settings, structure), prepare, captured)
     ys = Solve.apply(made, flat_y0, times, *captured.tensors)  # type: ignore[no-untyped-call]
-    return times, structure.unpack_copy(ys), made.trajectories[-1], structure
+    assert made.trajectory is not None
+    return times, structure.unpack_copy(ys), made.trajectory, structure
 
 
 class Solve(torch.autograd.Function):
@@ -106,6 +107,7 @@ class Solve(torch.autograd.Function):
         joint = flow.batch(made, size, of_tensors, info.randomness)
         start = _batched(y0, of_y0, size)
         ys = Solve.apply(joint, start.reshape(-1), t, *tensors)  # type: ignore[no-untyped-call]
+        made.trajectory = joint.trajectory
         return ys.view(len(t), size, -1), 1
 
 
