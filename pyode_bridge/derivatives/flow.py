@@ -13,7 +13,7 @@ from pyode_bridge.derivatives.captures import Captured
 from pyode_bridge.derivatives.prepared import Prepare
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import checks, progress
-from pyode_bridge.problem.dynamics import shaped_like
+from pyode_bridge.problem.backsolve import augmented
 from pyode_bridge.problem.problem import Trajectory
 from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import flat_real, real_size
@@ -131,18 +131,15 @@ def adjoint(flow: Flow, wanted: Sequence[bool]) -> Flow:
     _refuse_mass_matrix(flow)
     moving = [position for position, wants in enumerate(wanted) if wants]
 
-    def augmented(t: Tensor, z: Tensor, *tensors: Tensor) -> Tensor:
+    def joint(t: Tensor, z: Tensor, *tensors: Tensor) -> Tensor:
+        def products(y: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+            grads, value = _pulled(flow.field, t, y, tensors, moving, v)
+            return value, *(flat_real(grad).to(z.dtype) for grad in grads)
+
         n = (len(z) - sum(real_size(tensors[i]) for i in moving)) // 2
-        grads, value = _pulled(flow.field, t, z[:n], tensors, moving, z[n : 2 * n])
-        return torch.cat([value, *(-flat_real(grad).to(z.dtype) for grad in grads)])
+        return augmented(z, n, products)
 
-    return Flow(augmented, _adjoint_settings(flow.settings), flow.prepare, flow.captured)
-
-
-def split(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    """Cut a flat real vector into tensors of the shapes and dtypes of others."""
-    pieces = torch.split(flat, [real_size(tensor) for tensor in like])
-    return [shaped_like(tensor, piece) for tensor, piece in zip(like, pieces, strict=True)]
+    return Flow(joint, _adjoint_settings(flow.settings), flow.prepare, flow.captured)
 
 
 def inner(first: Iterable[Tensor], second: Iterable[Tensor]) -> Tensor:
