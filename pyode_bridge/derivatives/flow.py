@@ -39,7 +39,7 @@ class Flow:
         self.prepare = prepare
         self.captured = captured
         self.trajectory: Trajectory | None = None
-        self._pulled: _Pulled | None = None
+        self._at_hand: _Pulled | None = None
 
     def solved(self, y0: Tensor, t: Tensor, tensors: Sequence[Tensor]) -> Tensor:
         """Values at ``t``, shape ``(T, n)``, of plain tensors; without autograd."""
@@ -54,9 +54,9 @@ class Flow:
     ) -> tuple[Tensor, ...]:
         """Gradients with respect to ``y0`` and the wanted tensors, of plain tensors, by the engine's adjoint."""
         inputs = (ys, t, *tensors)
-        pulled = self._pulled
+        pulled = self._at_hand
         if pulled is None or not pulled.is_of(inputs):
-            self._pulled = pulled = _Pulled(inputs, *self._solved_again(wanted, ys, t, tensors))
+            self._at_hand = pulled = _Pulled(inputs, *self._solved_again(wanted, ys, t, tensors))
         with progress.shown(pulled.problem, backward=True):
             gradients = pulled.trajectory.pullback(grad_ys.contiguous())
         return gradients.y0, *pulled.problem.dynamics.split_parameters(gradients.parameters)
@@ -102,7 +102,7 @@ def sensitivities(flow: Flow, moving: Sequence[int]) -> Flow:
         y, d = z.chunk(2)
 
         def pulled(u: Tensor) -> tuple[Tensor, Tensor]:
-            grads, value = _pulled(flow.field, t, y, tensors, moving, u)
+            grads, value = _products(flow.field, t, y, tensors, moving, u)
             return inner(grads, (d, *tangents)), value
 
         # A vector-Jacobian product is linear in the vector, with the product with the Jacobian itself as its gradient.
@@ -133,7 +133,7 @@ def adjoint(flow: Flow, wanted: Sequence[bool]) -> Flow:
 
     def joint(t: Tensor, z: Tensor, *tensors: Tensor) -> Tensor:
         def products(y: Tensor, v: Tensor) -> tuple[Tensor, ...]:
-            grads, value = _pulled(flow.field, t, y, tensors, moving, v)
+            grads, value = _products(flow.field, t, y, tensors, moving, v)
             return value, *(flat_real(grad).to(z.dtype) for grad in grads)
 
         n = (len(z) - sum(real_size(tensors[i]) for i in moving)) // 2
@@ -148,7 +148,7 @@ def inner(first: Iterable[Tensor], second: Iterable[Tensor]) -> Tensor:
     return torch.stack(products).sum()
 
 
-def _pulled(
+def _products(
     field: Field, t: Tensor, y: Tensor, tensors: Sequence[Tensor], moving: Sequence[int], v: Tensor
 ) -> tuple[tuple[Tensor, ...], Tensor]:
     """``vᵀ ∂f/∂y`` and ``vᵀ ∂f/∂θ`` for each moving tensor ``θ``; and ``f``."""
