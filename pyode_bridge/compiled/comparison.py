@@ -86,7 +86,7 @@ def _by_torch(name: str, start: Start) -> Tensor:
 
     if name == "rhs":
         with torch.no_grad():
-            return start.dynamics.trial(start.s, start.y)
+            return start.dynamics.evaluate(start.s, start.y)
     own = _derivative(name, start)
     with Decomposing():  # type: ignore[no-untyped-call]
         finer = _derivative(name, start)

@@ -12,7 +12,7 @@ from pyode_bridge.derivatives import adjoint_system, hooks
 from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import progress
-from pyode_bridge.problem.mismatch import Mismatch, warn_of_worst
+from pyode_bridge.problem.backsolve import swept_back
 from pyode_bridge.problem.problem import Gradients, Problem, Pullback, Trajectory
 from pyode_bridge.problem.wanted import UnmetError
 
@@ -30,15 +30,13 @@ class OdeSolve(torch.autograd.Function):
         ctx: Any,
         engine: Engine,
         problem: Problem,
-        trajectories: list[Trajectory],
         y0: Tensor,
         t: Tensor,
         *parameters: Tensor,
-    ) -> Tensor:
-        """Solve ``problem`` and append the trajectory to ``trajectories``; returns values of shape ``(T, n)``."""
+    ) -> tuple[Tensor, Trajectory]:
+        """Solve ``problem``; returns values of shape ``(T, n)``, and all that the engine returned."""
         with progress.shown(problem), hooks.apart(parameters):
             trajectory = engine.solve(problem)
-        trajectories.append(trajectory)
         ctx.engine, ctx.problem, ctx.trajectory = engine, problem, trajectory
         # Another tensor of the same memory: the pullback holds trajectory.ys, and a node that holds its own output is
         # a cycle that Python's garbage collector does not see.
@@ -47,10 +45,10 @@ class OdeSolve(torch.autograd.Function):
         met = len(problem.dynamics.parameters)
         ctx.save_for_backward(ys, t, *parameters[:met])
         ctx.unmet, ctx.late = [(tensor, tensor._version) for tensor in parameters[met:]], []
-        return ys
+        return ys, trajectory
 
     @staticmethod
-    def backward(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_ys: Tensor, _: None) -> tuple[Tensor | None, ...]:
         """Gradients with respect to ``y0``, ``t`` and each parameter; with ``create_graph``, differentiable.
 
         None for those that the dynamics depend on nowhere.
@@ -63,7 +61,7 @@ class OdeSolve(torch.autograd.Function):
         except UnmetError:
             _widen(ctx)
             gradients = _pulled_back(ctx, grad_ys.contiguous())
-        return None, None, None, *gradients, *[None] * len(ctx.unmet)
+        return None, None, *gradients, *[None] * len(ctx.unmet)
 
 
 def _pulled_back(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
@@ -77,7 +75,7 @@ def _pulled_back(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
         ctx.engine,
         ctx.problem,
         ctx.trajectory.pullback,
-        ctx.needs_input_grad[4],
+        ctx.needs_input_grad[3],
         grad_ys,
         *ctx.saved_tensors,
         *(tensor for tensor, _ in ctx.late),
@@ -122,7 +120,7 @@ class OdeAdjoint(torch.autograd.Function):
         *inputs, t = (tensor.detach().requires_grad_() for tensor in ctx.saved_tensors[:3])
         grad_ys, ys = inputs
         with torch.enable_grad():
-            gradients = _solved_back(ctx.engine, ctx.problem, grad_ys, ys, t)
+            gradients = _swept_back(ctx.engine, ctx.problem, grad_ys, ys, t)
             outputs = _outputs(ctx.problem, ctx.wants_t, ys, t, grad_ys, gradients)
         pairs = [(out, v) for out, v in zip(outputs, vs, strict=True) if out is not None and v is not None]
         differentiated, cotangents = zip(*pairs, strict=True)
@@ -160,16 +158,23 @@ def _outputs(
     return gradients.y0, grad_t, *problem.dynamics.split_parameters(gradients.parameters)
 
 
-def _solved_back(engine: Engine, problem: Problem, grad_ys: Tensor, ys: Tensor, t: Tensor) -> Gradients:
+def _swept_back(engine: Engine, problem: Problem, grad_ys: Tensor, ys: Tensor, t: Tensor) -> Gradients:
     """The gradients as solves of the adjoint system from each time back to the one before, with autograd."""
-    adjoint, parameters = grad_ys[-1], grad_ys.new_zeros(problem.dynamics.parameter_size)
-    mismatches = []
-    for i in range(len(t) - 1, 0, -1):
-        start = (ys[i], adjoint, parameters) if parameters.numel() else (ys[i], adjoint)
-        made, structure = adjoint_system.segment(problem, start, t[[i, i - 1]])
-        flat = OdeSolve.apply(engine, made, [], structure.pack(start), t[[i, i - 1]], *problem.dynamics.parameters)  # type: ignore[no-untyped-call]
-        y, adjoint, *rest = structure.unpack(flat[-1])
-        mismatches.append(Mismatch.between(t[i - 1].item(), y.detach(), ys[i - 1].detach()))
-        adjoint, parameters = adjoint + grad_ys[i - 1], rest[0] if rest else parameters
-    warn_of_worst(mismatches, adjoint_system.sensitivity(problem), "The second derivative")
-    return Gradients(adjoint, parameters)
+    adjoint_system.check(problem)
+
+    def solved_to(i: int, z: Tensor) -> Tensor:
+        times = t[[i + 1, i]]
+        made = adjoint_system.segment(problem, z, times)
+        values, _ = OdeSolve.apply(engine, made, z, times, *made.dynamics.parameters)  # type: ignore[no-untyped-call]
+        reached: Tensor = values[-1]
+        return reached
+
+    return swept_back(
+        ys,
+        grad_ys,
+        t.tolist(),
+        problem.dynamics.parameter_size,
+        solved_to,
+        adjoint_system.sensitivity(problem),
+        "The second derivative",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ class Captured:
         self._names = tuple(named)
         self._loose = tuple(loose)
         self.tensors = (*named.values(), *loose)
-        self.missed: set[int] = set()
+        self._missed: set[int] = set()
 
     def __call__(self, t: Tensor, y: Tensor, *tensors: Tensor) -> Tensor:
         """The derivative at ``t`` and flat ``y``, with ``tensors`` in place of those that were found."""
@@ -50,7 +51,7 @@ class Captured:
             value = torch.func.functional_call(
                 self._host, swapped, (t.to(structure.device, structure.dtype), state), tie_weights=False
             )
-        self.missed -= exchange.used
+        self._missed -= exchange.used
         problem = structure.mismatch(value)
         if problem is not None:
             raise InputError(f"func(t, y) at t = {plain(t).item():.6g} returned {problem}.")
@@ -58,9 +59,9 @@ class Captured:
 
     def check_that_all_are_used(self, evaluate: Callable[[], Any]) -> None:
         """Raise UnsupportedError where ``evaluate``, at the solve's start, meets other tensors than the solve did."""
-        self.missed = set(map(id, self._loose))
+        self._missed = set(map(id, self._loose))
         evaluate()
-        if self.missed:
+        if self._missed:
             raise UnsupportedError(
                 "func uses other tensors now, in the backward pass, than it did in the solve: it reaches a module "
                 "that was under torch.func.functional_call, and is no longer. Pass that module, or a function that "
@@ -68,22 +69,25 @@ class Captured:
             )
 
 
+class _Here(threading.local):
+    evaluations = 0  # one within another
+
+
+_here = _Here()
+
+
 def within_dynamics() -> bool:
     """Whether the caller is part of dynamics whose tensors are exchanged."""
-    return _depth > 0
-
-
-_depth = 0
+    return _here.evaluations > 0
 
 
 @contextlib.contextmanager
 def _evaluating() -> Iterator[None]:
-    global _depth
-    _depth += 1
+    _here.evaluations += 1
     try:
         yield
     finally:
-        _depth -= 1
+        _here.evaluations -= 1
 
 
 class _Host(nn.Module):

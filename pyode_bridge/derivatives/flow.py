@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from pyode_bridge.derivatives.captures import Captured
 from pyode_bridge.derivatives.prepared import Prepare
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import checks, progress
-from pyode_bridge.problem.dynamics import shaped_like
+from pyode_bridge.problem.backsolve import augmented
 from pyode_bridge.problem.problem import Trajectory
 from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import flat_real, real_size
@@ -22,7 +21,6 @@ from pyode_bridge.problem.state import flat_real, real_size
 Field = Callable[..., Tensor]
 
 
-@dataclass(frozen=True, eq=False)
 class Flow:
     """The solution of one equation as a function of the initial state, the times and the tensors that it uses.
 
@@ -32,22 +30,23 @@ class Flow:
         settings: of the solve, for a state that is flat.
         prepare: makes a problem of a function, for an engine.
         captured: the user's dynamics, on which ``field`` rests.
-        trajectories: what engines returned.
+        trajectory: what the engine returned, for the whole batch where there was one; None before a solve.
     """
 
-    field: Field
-    settings: Settings
-    prepare: Prepare
-    captured: Captured
-    trajectories: list[Trajectory] = dataclasses.field(default_factory=list)
-    _pulled: list[_Pulled] = dataclasses.field(default_factory=list)
+    def __init__(self, field: Field, settings: Settings, prepare: Prepare, captured: Captured) -> None:
+        self.field = field
+        self.settings = settings
+        self.prepare = prepare
+        self.captured = captured
+        self.trajectory: Trajectory | None = None
+        self._at_hand: _Pulled | None = None
 
     def solved(self, y0: Tensor, t: Tensor, tensors: Sequence[Tensor]) -> Tensor:
         """Values at ``t``, shape ``(T, n)``, of plain tensors; without autograd."""
         prepared = self.prepare(lambda time, y: self.field(time, y, *tensors), y0, t, self.settings)
         with progress.shown(prepared.problem):
             trajectory = prepared.engine.solve(prepared.problem)
-        self.trajectories.append(trajectory)
+        self.trajectory = trajectory
         return trajectory.ys.detach()
 
     def pulled_back(
@@ -55,9 +54,9 @@ class Flow:
     ) -> tuple[Tensor, ...]:
         """Gradients with respect to ``y0`` and the wanted tensors, of plain tensors, by the engine's adjoint."""
         inputs = (ys, t, *tensors)
-        if not (self._pulled and self._pulled[0].is_of(inputs)):
-            self._pulled[:] = [_Pulled(inputs, *self._solved_again(wanted, ys, t, tensors))]
-        pulled = self._pulled[0]
+        pulled = self._at_hand
+        if pulled is None or not pulled.is_of(inputs):
+            self._at_hand = pulled = _Pulled(inputs, *self._solved_again(wanted, ys, t, tensors))
         with progress.shown(pulled.problem, backward=True):
             gradients = pulled.trajectory.pullback(grad_ys.contiguous())
         return gradients.y0, *pulled.problem.dynamics.split_parameters(gradients.parameters)
@@ -103,7 +102,7 @@ def sensitivities(flow: Flow, moving: Sequence[int]) -> Flow:
         y, d = z.chunk(2)
 
         def pulled(u: Tensor) -> tuple[Tensor, Tensor]:
-            grads, value = _pulled(flow.field, t, y, tensors, moving, u)
+            grads, value = _products(flow.field, t, y, tensors, moving, u)
             return inner(grads, (d, *tangents)), value
 
         # A vector-Jacobian product is linear in the vector, with the product with the Jacobian itself as its gradient.
@@ -124,7 +123,7 @@ def batch(flow: Flow, size: int, in_dims: Sequence[int | None], randomness: str)
         return value.reshape(-1)
 
     settings = _joint_settings(flow.settings, size, lambda z: z.view(size, -1))
-    return Flow(joint, settings, flow.prepare, flow.captured, flow.trajectories)
+    return Flow(joint, settings, flow.prepare, flow.captured)
 
 
 def adjoint(flow: Flow, wanted: Sequence[bool]) -> Flow:
@@ -132,18 +131,15 @@ def adjoint(flow: Flow, wanted: Sequence[bool]) -> Flow:
     _refuse_mass_matrix(flow)
     moving = [position for position, wants in enumerate(wanted) if wants]
 
-    def augmented(t: Tensor, z: Tensor, *tensors: Tensor) -> Tensor:
+    def joint(t: Tensor, z: Tensor, *tensors: Tensor) -> Tensor:
+        def products(y: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+            grads, value = _products(flow.field, t, y, tensors, moving, v)
+            return value, *(flat_real(grad).to(z.dtype) for grad in grads)
+
         n = (len(z) - sum(real_size(tensors[i]) for i in moving)) // 2
-        grads, value = _pulled(flow.field, t, z[:n], tensors, moving, z[n : 2 * n])
-        return torch.cat([value, *(-flat_real(grad).to(z.dtype) for grad in grads)])
+        return augmented(z, n, products)
 
-    return Flow(augmented, _adjoint_settings(flow.settings), flow.prepare, flow.captured)
-
-
-def split(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    """Cut a flat real vector into tensors of the shapes and dtypes of others."""
-    pieces = torch.split(flat, [real_size(tensor) for tensor in like])
-    return [shaped_like(tensor, piece) for tensor, piece in zip(like, pieces, strict=True)]
+    return Flow(joint, _adjoint_settings(flow.settings), flow.prepare, flow.captured)
 
 
 def inner(first: Iterable[Tensor], second: Iterable[Tensor]) -> Tensor:
@@ -152,7 +148,7 @@ def inner(first: Iterable[Tensor], second: Iterable[Tensor]) -> Tensor:
     return torch.stack(products).sum()
 
 
-def _pulled(
+def _products(
     field: Field, t: Tensor, y: Tensor, tensors: Sequence[Tensor], moving: Sequence[int], v: Tensor
 ) -> tuple[tuple[Tensor, ...], Tensor]:
     """``vᵀ ∂f/∂y`` and ``vᵀ ∂f/∂θ`` for each moving tensor ``θ``; and ``f``."""

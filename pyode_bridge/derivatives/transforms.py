@@ -24,13 +24,13 @@ from pyode_bridge.derivatives.prepared import Prepare
 from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import checks, levels
+from pyode_bridge.problem.backsolve import swept_back
 from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.methods import as_method
-from pyode_bridge.problem.mismatch import Mismatch, warn_of_worst
 from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.problem import Sensitivity, Tolerances, Trajectory
 from pyode_bridge.problem.settings import Settings
-from pyode_bridge.problem.state import State, Structure, real_size
+from pyode_bridge.problem.state import State, Structure, real_size, split_like
 
 
 def solved(
@@ -45,7 +45,8 @@ def solved(
     captured = Captured(func, structure, times[0], flat_y0)
     made = Flow(captured, _flat(settings, structure), prepare, captured)
     ys = Solve.apply(made, flat_y0, times, *captured.tensors)  # type: ignore[no-untyped-call]
-    return times, structure.unpack_copy(ys), made.trajectories[-1], structure
+    assert made.trajectory is not None
+    return times, structure.unpack_copy(ys), made.trajectory, structure
 
 
 class Solve(torch.autograd.Function):
@@ -106,6 +107,7 @@ class Solve(torch.autograd.Function):
         joint = flow.batch(made, size, of_tensors, info.randomness)
         start = _batched(y0, of_y0, size)
         ys = Solve.apply(joint, start.reshape(-1), t, *tensors)  # type: ignore[no-untyped-call]
+        made.trajectory = joint.trajectory
         return ys.view(len(t), size, -1), 1
 
 
@@ -137,7 +139,7 @@ class Adjoint(torch.autograd.Function):
         moving = [position for position, need in enumerate(needs) if need]
 
         def weighted(*moved: Tensor) -> Tensor:
-            return flow.inner(_solved_back(made, ctx.wanted, *flow.put(inputs, moving, moved)), vs)
+            return flow.inner(_swept_back(made, ctx.wanted, *flow.put(inputs, moving, moved)), vs)
 
         products = torch.func.grad(weighted, argnums=tuple(range(len(moving))))
         found = iter(products(*(inputs[position] for position in moving)))
@@ -151,7 +153,7 @@ class Adjoint(torch.autograd.Function):
                 _primal(tensor) if tangent is None else _dual(_primal(tensor), tangent)
                 for tensor, tangent in zip(ctx.saved_tensors, tangents[2:], strict=True)
             ]
-            outputs = map(forward_ad.unpack_dual, _solved_back(ctx.flow, ctx.wanted, *duals))
+            outputs = map(forward_ad.unpack_dual, _swept_back(ctx.flow, ctx.wanted, *duals))
             return tuple(
                 torch.zeros_like(output.primal) if output.tangent is None else output.tangent for output in outputs
             )
@@ -182,27 +184,21 @@ class Adjoint(torch.autograd.Function):
         return outputs, (0,) * len(outputs)
 
 
-def _solved_back(
+def _swept_back(
     made: Flow, wanted: Sequence[bool], grad_ys: Tensor, ys: Tensor, t: Tensor, *tensors: Tensor
 ) -> tuple[Tensor, ...]:
     """What `Adjoint` computes, as solves of the adjoint's equations from each time back to the one before."""
-    augmented = flow.adjoint(made, wanted)
+    back = flow.adjoint(made, wanted)
     of = [tensor for tensor, wants in zip(tensors, wanted, strict=True) if wants]
-    n = ys.shape[1]
-    a, g = grad_ys[-1], ys.new_zeros(sum(map(real_size, of)))
-    mismatches = []
-    for i in range(len(t) - 1, 0, -1):
-        start, times = torch.cat([ys[i], a, g]), torch.stack([t[i], t[i - 1]])
-        y, a, g = Solve.apply(augmented, start, times, *tensors)[-1].tensor_split([n, 2 * n])  # type: ignore[no-untyped-call]
-        mismatches.append(_mismatch(t[i - 1], y, ys[i - 1]))
-        a = a + grad_ys[i - 1]
-    warn_of_worst(mismatches, _sensitivity(augmented.settings), "The derivative of a gradient")
-    return a, *flow.split(g, of)
 
+    def solved_to(i: int, z: Tensor) -> Tensor:
+        reached: Tensor = Solve.apply(back, z, torch.stack([t[i + 1], t[i]]), *tensors)[-1]  # type: ignore[no-untyped-call]
+        return reached
 
-def _mismatch(t: Tensor, found: Tensor, true: Tensor) -> Mismatch:
-    error, size = (levels.plain(values.abs().max()).max().item() for values in (found - true, true))
-    return Mismatch(levels.plain(t).item(), error, size)
+    times, size = levels.plain(t).tolist(), sum(map(real_size, of))
+    sensitivity = _sensitivity(back.settings)
+    gradients = swept_back(ys, grad_ys, times, size, solved_to, sensitivity, "The derivative of a gradient")
+    return gradients.y0, *split_like(of, gradients.parameters)
 
 
 def _sensitivity(settings: Settings) -> Sensitivity:

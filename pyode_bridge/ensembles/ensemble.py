@@ -27,11 +27,11 @@ from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
-from pyode_bridge.problem.dynamics import Dynamics, shaped_like
+from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.problem import Problem, SolverStats
 from pyode_bridge.problem.settings import Settings, check_passed_on
-from pyode_bridge.problem.state import State, flat_real, real_size
+from pyode_bridge.problem.state import State, flat_real, real_size, shaped_like
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def _check_that_gradients_arrive(work: Work, shipped: Shipped, start: float) -> 
     structure = Structure.of(state)
     dynamics = Dynamics(lambda t, y: work.func(t, y, *more), structure, Wanted(), 1.0)
     flat = structure.pack(state)
-    lost = lost_leaves(dynamics.trial(start, flat), shipped.tensors, lambda: dynamics.trial(start, flat))
+    lost = lost_leaves(dynamics.evaluate(start, flat), shipped.tensors, lambda: dynamics.evaluate(start, flat))
     if lost:
         raise InputError(
             f"func uses a tensor of shape {tuple(lost[0].shape)} that requires a gradient and is no part of it, such "

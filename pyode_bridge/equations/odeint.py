@@ -209,12 +209,11 @@ def run(prepared: Prepared) -> tuple[Tensor, Trajectory]:
         with progress_bar.shown(problem), hooks.apart():
             trajectory = engine.solve(problem)
         return trajectory.ys, trajectory
-    trajectories: list[Trajectory] = []
     wanted = problem.dynamics.wanted
-    ys = OdeSolve.apply(  # type: ignore[no-untyped-call]
-        engine, problem, trajectories, prepared.y0, prepared.t, *wanted.parameters, *wanted.unmet
+    solved: tuple[Tensor, Trajectory] = OdeSolve.apply(  # type: ignore[no-untyped-call]
+        engine, problem, prepared.y0, prepared.t, *wanted.parameters, *wanted.unmet
     )
-    return ys, trajectories[0]
+    return solved
 
 
 def run_forward(prepared: Prepared, form: Form, function: str, advice: str = "call it under torch.no_grad()") -> State:

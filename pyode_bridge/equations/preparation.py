@@ -193,4 +193,4 @@ def _dynamics(
             return made(Wanted(), start=start)
         if adjoint_params is not None:
             return made(Wanted(listed_parameters(adjoint_params), None), start=start)
-        return made(wanted(func, found, value, lambda: alone.trial(s0, y0)), start=start)
+        return made(wanted(func, found, value, lambda: alone.evaluate(s0, y0)), start=start)

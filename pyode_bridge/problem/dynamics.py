@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pyode_bridge.errors import InputError, UnsupportedError
-from pyode_bridge.problem import checks
+from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.problem import checks, jacobians
 from pyode_bridge.problem.graph import depends_on_all, lost_leaves
 from pyode_bridge.problem.sparsity import Sparsity
-from pyode_bridge.problem.state import Structure, as_complex, flat_gradients, real_size
+from pyode_bridge.problem.state import Structure, flat_gradients, real_size, split_like
 from pyode_bridge.problem.wanted import UnmetError, Wanted
 
 Dynamic = Callable[[Tensor, Any], Any]  # a user's function
-
-# Above this many rows one batched backward pass beats a loop over rows.
-BATCHED_JACOBIAN_ROWS = 16
 
 
 class Dynamics:
@@ -27,8 +23,23 @@ class Dynamics:
 
     Engines see increasing time only; for decreasing ``t`` the sign is -1 (the usual change of variable).
 
+    ============================= ============================================ ============== ======= ===========
+    evaluation                    for                                          autograd       counts  lost leaves
+    ============================= ============================================ ============== ======= ===========
+    `__call__`                    a solver's stages                            off            `nfe`   no matter
+    `evaluate`                    a look at the start (`tried`), slopes at     as the caller  nothing no matter
+                                  saved times
+    `recorded`                    a discrete adjoint's stages; products        as the caller  nothing are refused
+    `value_and_vjp`, `vjp`        an adjoint's stages                          on within      `nvjp`  are refused
+    `jacobian`, `sparse_jacobian` implicit solvers                             on within      `njac`  no matter
+    ============================= ============================================ ============== ======= ===========
+
+    All are at a time ``s``; `evaluate` takes the user's ``t`` beside, where it is to be differentiated. A leaf is lost
+    that requires a gradient and is not `wanted`. What is ``on within`` leaves no graph, unless asked to.
+
     Attributes:
-        nfe, nvjp, njac: evaluations so far of the dynamics, of vector-Jacobian products and of Jacobians.
+        nfe: evaluations by solvers so far; others are part of a product or a Jacobian.
+        nvjp, njac: vector-Jacobian products and Jacobians so far.
         on_time: told each time ``s`` at which the dynamics are evaluated; None for nobody.
         func: the user's function.
         start: the right-hand side at the solve's start, shape ``(n,)``, detached; None where nobody looked.
@@ -74,15 +85,19 @@ class Dynamics:
         """The right-hand side at time ``s`` and flat state ``y``, without autograd."""
         self.nfe += 1
         with torch.no_grad():
-            return self._evaluate(s, y).detach()  # it has a graph where func switches autograd on
+            return self.evaluate(s, y).detach()  # it has a graph where func switches autograd on
 
-    def trial(self, s: float, y: Tensor) -> Tensor:
-        """One evaluation under the caller's grad mode, before any solver runs; ``y`` itself needs no gradient."""
-        return self._evaluate(s, y)
+    def evaluate(self, s: float, y: Tensor, t: Tensor | None = None) -> Tensor:
+        """The right-hand side under the caller's grad mode; ``t`` is the user's time, where it is differentiated."""
+        self.visit(s)
+        structure = self.structure
+        time = self.time(s) if t is None else t.to(structure.device, structure.dtype, copy=True)
+        flat = self._flat(s, self.func(time, structure.unpack_copy(y)))
+        return flat if self.sign > 0 else -flat
 
     def tried(self, s: float, y: Tensor) -> Tensor:
-        """The `trial` at the start of a solve; raises InputError where it is not finite."""
-        value = self.trial(s, y)
+        """`evaluate` at the start of a solve; raises InputError where it is not finite."""
+        value = self.evaluate(s, y)
         checks.finite(value, f"func(t, y) at t = {self.sign * s:.6g}, y = y0,")
         return value
 
@@ -98,7 +113,7 @@ class Dynamics:
         if {id(tensor) for tensor in used} <= {id(parameter) for parameter in own}:
             return
         with torch.enable_grad():
-            value = self.trial(s, y)
+            value = self.evaluate(s, y)
         if not depends_on_all(value, used):
             raise UnsupportedError(
                 "func uses other tensors now, in the backward pass, than it did in the solve: its module was under "
@@ -107,52 +122,54 @@ class Dynamics:
             )
 
     def recorded(self, s: float, y: Tensor) -> Tensor:
-        """The right-hand side as `__call__` gives it, under the caller's grad mode."""
-        self.nfe += 1
-        return self._followed(s, y)
-
-    def differentiable(self, t: Tensor, y: Tensor) -> Tensor:
-        """``func`` at the user's time, a scalar tensor, and flat state ``y``, under the caller's grad mode."""
-        self.nfe += 1
-        structure = self.structure
-        value = self.func(t.to(structure.device, structure.dtype, copy=True), structure.unpack_copy(y))
-        return structure.pack_returned(value, self._name, t.item())
+        """`evaluate`, for a gradient; raises UnsupportedError where that of a tensor would be lost."""
+        value = self.evaluate(s, y)
+        if self.wanted.complete or not value.requires_grad:
+            return value
+        known = (*self.parameters, *self.wanted.unmet, y)
+        for leaf in lost_leaves(value, known, lambda: self.evaluate(s, y)):
+            raise UnsupportedError(self._lost(leaf))
+        return value
 
     def vjp(self, s: float, y: Tensor, v: Tensor, *, state: bool, parameters: bool) -> tuple[Tensor, Tensor]:
         """``(vᵀ ∂f/∂y, vᵀ ∂f/∂θ)`` by one backward pass; a part not asked for comes back empty."""
-        return self._value_and_vjp(s, y, v, state=state, parameters=parameters)[1:]
+        return self.value_and_vjp(s, y, v, state=state, parameters=parameters)[1:]
 
-    def value_and_vjp(self, s: float, y: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``(f, vᵀ ∂f/∂y, vᵀ ∂f/∂θ)`` by one evaluation and one backward pass through it."""
-        self.nfe += 1
-        return self._value_and_vjp(s, y, v, state=True, parameters=True)
-
-    def _value_and_vjp(
-        self, s: float, y: Tensor, v: Tensor, *, state: bool, parameters: bool
+    def value_and_vjp(
+        self,
+        s: float,
+        y: Tensor,
+        v: Tensor,
+        *,
+        state: bool = True,
+        parameters: bool = True,
+        create_graph: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """``(f, vᵀ ∂f/∂y, vᵀ ∂f/∂θ)`` by one evaluation and one backward pass; differentiable with ``create_graph``."""
         self.nvjp += 1
         wanted = self.parameters if parameters else ()
         with torch.enable_grad():
-            y = y.detach().requires_grad_(state)
-            value = self._followed(s, y)
+            y = y if create_graph and y.requires_grad else y.detach().requires_grad_(state)
+            value = self.recorded(s, y)
             inputs = ((y,) if state else ()) + wanted
-            if not value.requires_grad:
-                grads: Sequence[Tensor | None] = [None] * len(inputs)
-            elif inputs:
-                grads = self.pulled_back(value, inputs, v)
-            else:
-                grads = ()
+            grads: Sequence[Tensor | None] = [None] * len(inputs)
+            if inputs and value.requires_grad:
+                grads = self.pulled_back(value, inputs, v, create_graph=create_graph)
         filled = flat_gradients(grads, inputs, y)
         empty = y.new_empty(0)
         state_part = filled[0] if state else empty
         parameter_part = torch.cat(filled[int(state) :]) if wanted else empty
-        return value.detach(), state_part, parameter_part
+        return value if create_graph else value.detach(), state_part, parameter_part
 
-    def pulled_back(self, value: Tensor, inputs: tuple[Tensor, ...], v: Tensor) -> Sequence[Tensor | None]:
+    def pulled_back(
+        self, value: Tensor, inputs: tuple[Tensor, ...], v: Tensor, *, create_graph: bool = False
+    ) -> Sequence[Tensor | None]:
         """The gradients of what was evaluated; raises UnmetError where it depends on more than was met at the start."""
         unmet = self.wanted.unmet
         # The graph is kept: it may reach into one that belongs to the caller (that of a captured tensor).
-        grads = torch.autograd.grad(value, (*inputs, *unmet), v, allow_unused=True, retain_graph=True)
+        grads = torch.autograd.grad(
+            value, (*inputs, *unmet), v, allow_unused=True, retain_graph=True, create_graph=create_graph
+        )
         for tensor, grad in zip(unmet, grads[len(inputs) :], strict=True):
             if grad is not None:
                 raise UnmetError(self._lost(tensor))
@@ -160,9 +177,7 @@ class Dynamics:
 
     def widened(self) -> Dynamics:
         """The same, for which what was not met at the start is among the parameters."""
-        wanted = self.wanted
-        everything = replace(wanted, parameters=[*wanted.parameters, *wanted.unmet], unmet=())
-        return Dynamics(self.func, self.structure, everything, self.sign, self._name, self.start)
+        return Dynamics(self.func, self.structure, self.wanted.widened(), self.sign, self._name, self.start)
 
     def jacobian(self, s: float, y: Tensor) -> Tensor:
         """``∂f/∂y``, shape ``(n, n)``, rows are components of the right-hand side."""
@@ -173,51 +188,15 @@ class Dynamics:
         return sparsity.entries(self._products(s, y, sparsity.seeds(y)))
 
     def _products(self, s: float, y: Tensor, vs: Tensor) -> Tensor:
-        """``vᵀ ∂f/∂y`` for each row ``v``; counts as one Jacobian."""
         self.njac += 1
         with torch.enable_grad():
             y = y.detach().requires_grad_()
-            value = self._evaluate(s, y)
-        if not value.requires_grad:
-            return torch.zeros_like(vs)
-        if len(vs) > BATCHED_JACOBIAN_ROWS:
-            try:
-                return _row(value, y, vs, batched=True)
-            except RuntimeError:
-                pass  # an operation without a batching rule: row by row, and a real error shows itself there
-        return torch.stack([_row(value, y, v, batched=False) for v in vs])
-
-    def holds(self, predicate: Callable[[Tensor, Any], Any], s: float, y: Tensor) -> bool:
-        """Whether a user's ``predicate(t, y)`` is true at time ``s`` and flat state ``y``."""
-        with torch.no_grad():
-            value = predicate(self.time(s), self.structure.unpack_copy(y))
-        try:
-            return bool(value)
-        except (TypeError, ValueError, RuntimeError):  # the last is torch's for a tensor of several
-            what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r}"
-            raise InputError(
-                f"isoutofdomain or unstable_check at t = {self.sign * s:.6g} returned {what}; expected True or False."
-            ) from None
+            value = self.evaluate(s, y)
+        return jacobians.products(value, y, vs)
 
     def split_parameters(self, flat: Tensor) -> list[Tensor]:
         """Cut a flat vector over all parameters into pieces with the parameters' shapes and dtypes."""
-        pieces = torch.split(flat, [real_size(parameter) for parameter in self.parameters])
-        return [shaped_like(parameter, piece) for piece, parameter in zip(pieces, self.parameters, strict=True)]
-
-    def _evaluate(self, s: float, y: Tensor) -> Tensor:
-        self.visit(s)
-        flat = self._flat(s, self.func(self.time(s), self.structure.unpack_copy(y)))
-        return flat if self.sign > 0 else -flat
-
-    def _followed(self, s: float, y: Tensor) -> Tensor:
-        """An evaluation under autograd; raises UnsupportedError where the gradient of a tensor would be lost."""
-        value = self._evaluate(s, y)
-        if self.wanted.complete or not value.requires_grad:
-            return value
-        known = (*self.parameters, *self.wanted.unmet, y)
-        for leaf in lost_leaves(value, known, lambda: self._evaluate(s, y)):
-            raise UnsupportedError(self._lost(leaf))
-        return value
+        return split_like(self.parameters, flat)
 
     def _lost(self, tensor: Tensor) -> str:
         return (
@@ -239,15 +218,3 @@ class Dynamics:
         """The user's time at ``s``, a scalar tensor."""
         # torch.tensor takes twice as long.
         return torch.full((), self.sign * s, dtype=self.structure.dtype, device=self.structure.device)
-
-
-def shaped_like(parameter: Tensor, flat: Tensor) -> Tensor:
-    """A flat real vector as a tensor of the shape and dtype of ``parameter``."""
-    if parameter.is_complex():
-        flat = as_complex(flat)
-    return flat.view(parameter.shape).to(parameter.dtype)
-
-
-def _row(value: Tensor, y: Tensor, v: Tensor, *, batched: bool) -> Tensor:
-    (grad,) = torch.autograd.grad(value, y, v, retain_graph=True, allow_unused=True, is_grads_batched=batched)
-    return torch.zeros_like(v) if grad is None else grad

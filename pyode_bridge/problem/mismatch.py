@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pyode_bridge.errors import GradientWarning
+from pyode_bridge.problem import levels
 from pyode_bridge.problem.problem import Sensitivity
 from pyode_bridge.problem.retcodes import UNSTABLE_BACKWARDS
 
@@ -28,8 +29,9 @@ class Mismatch:
 
     @classmethod
     def between(cls, t: float, found: Tensor, true: Tensor) -> Mismatch:
-        """Between two flat states."""
-        return cls(t, (found - true).abs().max().item(), true.abs().max().item())
+        """Between two flat states; of a batch, that one where each is largest."""
+        error, size = (levels.plain(values.abs().max()).max().item() for values in (found - true, true))
+        return cls(t, error, size)
 
     def excess(self, sensitivity: Sensitivity) -> float:
         """The error as a multiple of what is tolerable in this backward solve."""

@@ -186,6 +186,19 @@ def real_size(tensor: Tensor) -> int:
     return tensor.numel() * (2 if tensor.is_complex() else 1)
 
 
+def shaped_like(tensor: Tensor, flat: Tensor) -> Tensor:
+    """A flat real vector as a tensor of the shape and dtype of another."""
+    if tensor.is_complex():
+        flat = as_complex(flat)
+    return flat.view(tensor.shape).to(tensor.dtype)
+
+
+def split_like(tensors: Sequence[Tensor], flat: Tensor) -> list[Tensor]:
+    """Cut a flat real vector into tensors of the shapes and dtypes of others."""
+    pieces = torch.split(flat, [real_size(tensor) for tensor in tensors])
+    return [shaped_like(tensor, piece) for tensor, piece in zip(tensors, pieces, strict=True)]
+
+
 def _leaves(state: Any, name: str) -> tuple[tuple[Hashable, ...] | None, list[Tensor]]:
     keys: tuple[Hashable, ...] | None
     if isinstance(state, Tensor):

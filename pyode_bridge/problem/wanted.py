@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -26,6 +26,10 @@ class Wanted:
     used: Sequence[Tensor] | None = ()
     unmet: Sequence[Tensor] = ()
     complete: bool = True
+
+    def widened(self) -> Wanted:
+        """The same, with what is unmet among the parameters."""
+        return replace(self, parameters=[*self.parameters, *self.unmet], unmet=())
 
 
 class UnmetError(UnsupportedError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -308,3 +310,17 @@ def test_wrong_input_is_refused_as_ever() -> None:
         vmap(lambda y: pb.odeint(lambda t, y: y[:1], y, T, engine="embedded"))(torch.rand(2, 2).double())
     with pytest.raises(pb.InputError, match="NaN"):
         vmap(lambda y: pb.odeint(lambda t, y: -y, y, T, engine="embedded"))(torch.full((2, 2), torch.nan).double())
+
+
+def test_a_solve_in_another_thread_is_not_taken_for_one_within_the_dynamics() -> None:
+    evaluations, ends = itertools.count(), []
+
+    def dynamics(t: Tensor, y: Tensor) -> Tensor:
+        if next(evaluations) == 9:
+            other = threading.Thread(target=lambda: ends.append(pb.odeint(Linear(SPIRAL), Y0, T, engine="embedded")))
+            other.start()
+            other.join()
+        return -y
+
+    jvp(lambda y: pb.odeint(dynamics, y, T, engine="embedded"), (Y0,), (Y0,))
+    assert len(ends) == 1

@@ -1,4 +1,4 @@
-"""The adjoint of the paper: one augmented system solved backwards (Chen et al. 2018, section 2 and appendix C)."""
+"""The adjoint of the paper (see ``problem.backsolve``) in this engine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration
-from pyode_bridge.problem.dynamics import Dynamics
-from pyode_bridge.problem.mismatch import Mismatch, warn_of_worst
+from pyode_bridge.problem.backsolve import augmented, swept_back
 from pyode_bridge.problem.problem import AS_ASKED, AdjointStats, Gradients, Problem, Sensitivity
 from pyode_bridge.problem.retcodes import raise_for_retcode
 
@@ -17,12 +16,7 @@ Solve = Callable[[InitialValueProblem, Sensitivity], Integration]
 
 
 class PaperAdjoint:
-    """Pullback of a solve: integrates ``[y, a, g]`` from each saved time back to the one before.
-
-    With ``a = dL/dy`` and ``g = dL/dθ``: ``dy/dt = f``, ``da/dt = -aᵀ ∂f/∂y`` (eq. 4), ``dg/dt = -aᵀ ∂f/∂θ`` (eq. 5).
-    At each saved time ``y`` is set to the value found in the forward solve and that time's loss gradient is added to
-    ``a``; memory does not grow with the number of steps.
-    """
+    """Pullback of a solve, by solvers from PyPI and without a graph: it is differentiated no further."""
 
     sensealg = "BacksolveAdjoint(checkpointing=true)"
 
@@ -36,26 +30,20 @@ class PaperAdjoint:
 
     def __call__(self, grad_ys: Tensor) -> Gradients:
         """Gradients for loss gradients ``grad_ys`` of shape ``(T, n)``."""
-        dynamics, t = self._problem.dynamics, self._problem.t
-        nfe, nvjp = dynamics.nfe, dynamics.nvjp
-        n = dynamics.size
-        adjoint = grad_ys[-1]
-        parameter_grad = grad_ys.new_zeros(dynamics.parameter_size)
-        mismatches = []
-        for i in range(len(t) - 1, 0, -1):
-            start = torch.cat([self._ys[i], adjoint, parameter_grad])
-            end = self._solved_back(start, t[i - 1].item(), t[i].item())
-            mismatches.append(Mismatch.between(dynamics.sign * t[i - 1].item(), end[:n], self._ys[i - 1]))
-            adjoint = end[n : 2 * n] + grad_ys[i - 1]
-            parameter_grad = end[2 * n :]
-        warn_of_worst(mismatches, self._sensitivity, self.sensealg)
-        self.stats = AdjointStats(dynamics.nfe - nfe, dynamics.nvjp - nvjp)
-        return Gradients(adjoint, parameter_grad)
+        dynamics, times = self._problem.dynamics, (self._problem.dynamics.sign * self._problem.t).tolist()
+        before = dynamics.nvjp
+        gradients = swept_back(
+            self._ys, grad_ys, times, dynamics.parameter_size, self._solved_to, self._sensitivity, self.sensealg
+        )
+        evaluations = dynamics.nvjp - before  # each gives the value and the products
+        self.stats = AdjointStats(evaluations, evaluations)
+        return gradients
 
-    def _solved_back(self, start: Tensor, t_from: float, t_to: float) -> Tensor:
-        """The augmented state at ``t_from`` from that at ``t_to``; raises SolverError."""
+    def _solved_to(self, i: int, z: Tensor) -> Tensor:
+        """The augmented state at the time of index ``i`` from that at the next one; raises SolverError."""
         sign = self._problem.dynamics.sign
-        integration = self._solve(self._segment(start, t_from, t_to), self._sensitivity)
+        t_from, t_to = self._problem.t[i].item(), self._problem.t[i + 1].item()
+        integration = self._solve(self._segment(z, t_from, t_to), self._sensitivity)
         raise_for_retcode(
             integration.retcode,
             t=sign * (t_to - integration.t_reached),
@@ -63,29 +51,26 @@ class PaperAdjoint:
             algorithm=str(self._sensitivity.method),
             sensealg=self.sensealg,
             rtol=self._sensitivity.tolerances.rtol,
-            dtype=start.dtype,
+            dtype=z.dtype,
         )
         assert integration.ys is not None  # a retcode of success carries the values
         return integration.ys[-1]
 
-    def _segment(self, start: Tensor, t_from: float, t_to: float) -> InitialValueProblem:
+    def _segment(self, z: Tensor, t_from: float, t_to: float) -> InitialValueProblem:
         """The augmented problem over ``r = t_to - t``, which increases as time runs back from ``t_to``."""
         dynamics, sensitivity = self._problem.dynamics, self._sensitivity
+        n = dynamics.size
+
+        def back(r: float, z: Tensor) -> Tensor:
+            return -augmented(z, n, lambda y, v: dynamics.value_and_vjp(t_to - r, y, v))
+
         return InitialValueProblem(
-            f=lambda r, z: _augmented(dynamics, t_to - r, z),
+            f=back,
             jacobian=None,
-            y0=start,
+            y0=z,
             t=torch.tensor([0.0, t_to - t_from], dtype=torch.float64),
             tolerances=sensitivity.tolerances,
             options=sensitivity.options,
             fixed_step=sensitivity.options.adaptive_by(sensitivity.method) is False,
-            blocks=(dynamics.size, dynamics.size, dynamics.parameter_size),
+            blocks=(n, n, dynamics.parameter_size),
         )
-
-
-def _augmented(dynamics: Dynamics, s: float, z: Tensor) -> Tensor:
-    """``d[y, a, g]/dr`` with ``r = -s``: the signs of the paper's equations are reversed."""
-    n = dynamics.size
-    y, a = z[:n], z[n : 2 * n]
-    value, to_state, to_parameters = dynamics.value_and_vjp(s, y, a)
-    return torch.cat([-value, to_state, to_parameters])

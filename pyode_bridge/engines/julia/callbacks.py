@@ -18,6 +18,7 @@ from pyode_bridge.engines.julia import forks
 from pyode_bridge.errors import WorkerError
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import OneInput, TwoInputs
+from pyode_bridge.problem.predicates import holds
 from pyode_bridge.problem.sparsity import Sparsity
 
 _POINTER = ctypes.c_void_p
@@ -169,7 +170,7 @@ class Callbacks:
 
     def predicate(self, function: Callable[[Tensor, Any], Any] | None) -> int:
         """Address of a C function that says whether ``function(t, y)`` is true; 0 for None."""
-        return 0 if function is None else self.question(lambda s, y: self._dynamics.holds(function, s, y))
+        return 0 if function is None else self.question(lambda s, y: holds(function, self._dynamics, s, y))
 
     def question(self, function: Callable[[float, Tensor], bool]) -> int:
         """Address of a C function that says whether a function of time and flat state is true (1) or false (0)."""
