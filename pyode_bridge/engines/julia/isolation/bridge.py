@@ -14,7 +14,8 @@ from pyode_bridge.compiled.environment import Environment
 from pyode_bridge.compiled.lane import Lane
 from pyode_bridge.engines.julia.callbacks import Callbacks, Raised
 from pyode_bridge.engines.julia.isolation.messages import JULIA, SERVICE
-from pyode_bridge.engines.julia.isolation.worker import Reads, Remote, Worker, Writes
+from pyode_bridge.engines.julia.isolation.transfer import Reads, Remote, Writes
+from pyode_bridge.engines.julia.isolation.worker import Worker
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.dynamics import Dynamics
 
