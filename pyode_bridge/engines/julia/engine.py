@@ -270,7 +270,7 @@ class JuliaEngine:
         """What writes the gradients for given loss gradients into two tensors."""
         control = self._named.step_control(sensitivity.options, sensitivity.method)
         name = str(sensitivity.sensealg)
-        callbacks.joint_products = self._named.joint_products(name, sensealg)
+        callbacks.compute_jointly(self._named.joint_products(name, sensealg))
 
         def call(grads: Tensor, dy0: Tensor, dp: Tensor) -> None:
             with callbacks.raised(), julia_errors(name):

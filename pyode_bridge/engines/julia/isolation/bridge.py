@@ -12,7 +12,8 @@ from torch import Tensor
 from pyode_bridge.compiled.cache import Translations
 from pyode_bridge.compiled.environment import Environment
 from pyode_bridge.compiled.lane import Lane
-from pyode_bridge.engines.julia.callbacks import Callbacks, Raised
+from pyode_bridge.engines.julia.callbacks import Callbacks
+from pyode_bridge.engines.julia.guard import Raised
 from pyode_bridge.engines.julia.isolation.messages import JULIA, SERVICE
 from pyode_bridge.engines.julia.isolation.transfer import Reads, Remote, Writes
 from pyode_bridge.engines.julia.isolation.worker import Worker
@@ -125,7 +126,7 @@ class CompiledAlone(Callbacks):
 
     def told(self, function: Callable[[int], None]) -> int:
         """Address of a C function that passes a number on."""
-        heard = _Heard(self._guarded(function))
+        heard = _Heard(self._guard.act(function))
         remote, address = self._worker.call(SERVICE, "listener", self._worker.listen(heard))
         self._heard.append((heard, remote))
         return int(address)
@@ -136,7 +137,7 @@ class CompiledAlone(Callbacks):
 
     def raised(self) -> Raised:
         """Ask the worker: an exception that was kept meanwhile comes after it."""
-        return Raised(self)
+        return Raised(self._guard, self.lane)
 
     def _pointer(self, thunk: Any) -> int:
         raise UnsupportedError(
