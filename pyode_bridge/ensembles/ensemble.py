@@ -15,10 +15,11 @@ from tqdm import tqdm
 
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.derivatives import hooks
-from pyode_bridge.engines.julia.engine import JuliaEngine, why_compiled
+from pyode_bridge.engines.julia.engine import JuliaEngine
 from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
 from pyode_bridge.engines.julia.isolation.places import at
 from pyode_bridge.engines.julia.isolation.pool import Pool, PooledEnsemble, pool_of
+from pyode_bridge.engines.julia.lanes import why_compiled
 from pyode_bridge.engines.julia.unnamed import by_suitable_method
 from pyode_bridge.ensembles.executors import Work, solve_in_chunks
 from pyode_bridge.ensembles.stack import Stack

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pyode_bridge.engines.julia.callbacks import Callbacks
-from pyode_bridge.engines.julia.translation import julia_tolerance
+from pyode_bridge.engines.julia.translation import julia_tolerance, type_name
 from pyode_bridge.problem.forms import Delays, Halves, Noise, OneInput, Operator, Residual, Steady, Terms, TwoInputs
 from pyode_bridge.problem.problem import Problem
-
-TYPE_NAMES = {torch.float32: "float32", torch.float64: "float64"}
 
 
 def julia_equation(bridge: Any, problem: Problem, callbacks: Callbacks) -> Any:
@@ -34,11 +31,6 @@ def julia_equation(bridge: Any, problem: Problem, callbacks: Callbacks) -> Any:
     if isinstance(form, Residual):
         return builder.residual(form)
     return builder.steady(form)
-
-
-def type_name(tensor: Tensor) -> str:
-    """The name of a tensor's dtype, as Julia's side knows it."""
-    return TYPE_NAMES[tensor.dtype]
 
 
 class Builder:
