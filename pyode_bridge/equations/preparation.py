@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled import familiar
-from pyode_bridge.compiled.cache import Translations
 from pyode_bridge.derivatives import captures, hooks
 from pyode_bridge.derivatives.parameters import listed_parameters, reached, wanted
 from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.engines import select_engine
+from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.equations.parts import check_parts, flat_parts
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks, levels
@@ -46,8 +45,8 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     checks.finite(flat_y0, "y0")
     start = flat_y0.detach()
     lane = checks.lane(settings.lane)
-    translations = engine.translations if lane != "callback" and settings.adjoint_params is None else None
-    dynamics = _dynamics(func, structure, s0, start, sign, settings.adjoint_params, translations)
+    compiler = engine if engine.compiles and lane != "callback" and settings.adjoint_params is None else None
+    dynamics = _dynamics(func, structure, s0, start, sign, settings.adjoint_params, compiler)
     differentiable = (flat_y0, times, *dynamics.parameters, *dynamics.wanted.unmet)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
     increasing = levels.plain(times).to("cpu", torch.float64, copy=True)
@@ -163,7 +162,7 @@ def _dynamics(
     y0: Tensor,
     sign: float,
     adjoint_params: Iterable[Tensor] | None,
-    translations: Translations | None,
+    compiler: Engine | None,
 ) -> Dynamics:
     """The dynamics after one trial evaluation, which checks the output and finds tensors in use.
 
@@ -174,14 +173,14 @@ def _dynamics(
         return Dynamics(func, structure, found, sign, **known)
 
     recorded = torch.is_grad_enabled()
-    found = reached(func) if translations is not None or (recorded and adjoint_params is None) else None
+    found = reached(func) if compiler is not None or (recorded and adjoint_params is None) else None
     known = None
-    if found is not None and translations is not None:
-        known = familiar.look(found, structure, sign, translations)
+    if found is not None and compiler is not None:
+        known = compiler.recall(found, structure, sign)
     if known is not None:
         return made(known.wanted, familiar=known)
     checks.device(structure, func)
-    if translations is not None and is_written(func):
+    if compiler is not None and is_written(func):
         # What a trial would find, Julia finds, in the process where it runs.
         tensors = [tensor for tensor in func.tensors() if tensor.requires_grad] if recorded else ()
         return made(Wanted(tensors, tensors))

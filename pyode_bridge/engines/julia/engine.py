@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.cache import Translations
+from pyode_bridge.compiled import familiar
+from pyode_bridge.compiled.familiar import Familiar
 from pyode_bridge.compiled.lane import Lane, enter
+from pyode_bridge.compiled.reach import Reach
 from pyode_bridge.engines.julia import forward, location, unnamed
-from pyode_bridge.engines.julia.ensemble import Ensemble
+from pyode_bridge.engines.julia.ensemble import Ensemble, SharedOut
 from pyode_bridge.engines.julia.equation import julia_equation
 from pyode_bridge.engines.julia.interpolant import JuliaInterpolant
-from pyode_bridge.engines.julia.lanes import Lanes
+from pyode_bridge.engines.julia.lanes import Lanes, why_compiled
 from pyode_bridge.engines.julia.limits import LIMITED, warn_of_wrong_values
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.plan import Plan
@@ -27,16 +30,18 @@ from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.problem import Happened, Problem, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.problem.retcodes import SUCCESS, raise_for_retcode
+from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
 
 
 class JuliaEngine:
     """Every solver of OrdinaryDiffEq, adjoints by SciMLSensitivity; computes on the CPU."""
 
     name = "julia"
+    compiles = True
 
     def __init__(self, bridge: Any) -> None:
         self._bridge = bridge
-        self.translations: Translations | None = bridge.translations
         self._named = Named(bridge)
         self._lanes = Lanes(bridge, self._named)
 
@@ -47,6 +52,10 @@ class JuliaEngine:
             self._named.solver(sensitivity.method)
             if sensitivity.sensealg is not None:
                 self._named.sensealg(sensitivity)
+
+    def recall(self, found: Reach, structure: Structure, sign: float) -> Familiar | None:
+        """What is known of dynamics that were compiled before; None where they have to be looked at."""
+        return familiar.look(found, structure, sign, self._bridge.translations)
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
@@ -93,8 +102,28 @@ class JuliaEngine:
             ended = location.locate(self._bridge, plan, happened)
             _check_end(problem, ended.s, ended.retcode, str(problem.method))
 
-    def ensemble(self, problem: Problem, notify: Callable[[int], None]) -> Ensemble:
-        """Many solves like ``problem`` on Julia's threads; raises UntranslatableError where they would call Python."""
+    def ensemble(self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify) -> Trajectories:
+        """Many solves like ``problem``; raises UntranslatableError where they would call Python."""
+
+        def solve(chosen: Problem) -> Trajectories:
+            ensemble = self._shared_out(chosen, notify)
+            solved = ensemble.solve(y0s, moving)
+            return Trajectories(
+                ys=solved.ys,
+                stats=solved.stats,
+                algorithm=str(chosen.method.algorithm),
+                lane_reason=why_compiled(chosen.dynamics.func),
+                pullbacks=None if chosen.sensitivity is None else functools.partial(ensemble.pull_back, solved),
+            )
+
+        return unnamed.by_suitable_method(solve, problem)
+
+    def _shared_out(self, problem: Problem, notify: Notify) -> SharedOut:
+        """Who solves an ensemble: the threads of this Julia."""
+        return self.on_threads(problem, notify)
+
+    def on_threads(self, problem: Problem, notify: Notify) -> Ensemble:
+        """Solves like ``problem`` on Julia's threads; raises UntranslatableError where they would call Python."""
         _check_on_cpu(problem)
         warn_of_wrong_values(problem.method, problem.options)
         problem, solvers = self._named.with_solvers(problem)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -15,14 +15,7 @@ from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance, type_name
 from pyode_bridge.problem.problem import Sensitivity, SolverStats
 from pyode_bridge.problem.retcodes import SUCCESS, raise_for_retcode
-
-
-@dataclass(frozen=True)
-class Moving:
-    """A tensor that differs between trajectories: that of the first, which the dynamics use, and all, ``(B, ...)``."""
-
-    first: Tensor
-    all: Tensor
+from pyode_bridge.problem.trajectories import Moving, Notify
 
 
 class EnsembleRequest(NamedTuple):
@@ -70,6 +63,16 @@ class EnsemblePullbackRequest(NamedTuple):
     notify: int
 
 
+class SharedOut(Protocol):
+    """Who solves an ensemble."""
+
+    def solve(self, y0s: Tensor, moving: Sequence[Moving]) -> Solved:
+        """Solve from each row of ``y0s``, shape ``(B, n)``."""
+
+    def pull_back(self, solved: Solved, grads: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients with respect to each state, ``(B, n)``, and to all parameters, ``(B, p)``, for ``(B, T, n)``."""
+
+
 class Ensemble:
     """Solves like one problem, but for the states at the start and the tensors that move.
 
@@ -80,7 +83,7 @@ class Ensemble:
         notify: told now and then how many solves are done; what it raises ends them all.
     """
 
-    def __init__(self, bridge: Any, plan: Plan, lane: Lane, notify: Callable[[int], None]) -> None:
+    def __init__(self, bridge: Any, plan: Plan, lane: Lane, notify: Notify) -> None:
         self._bridge, self._plan, self._lane = bridge, plan, lane
         self._told = plan.callbacks.told(notify)
 
