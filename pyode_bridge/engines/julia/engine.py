@@ -17,7 +17,7 @@ from pyode_bridge.compiled.lane import Lane, enter
 from pyode_bridge.compiled.reach import Reach
 from pyode_bridge.engines.julia import forward, location, unnamed
 from pyode_bridge.engines.julia.ensemble import Ensemble, SharedOut
-from pyode_bridge.engines.julia.equation import julia_equation
+from pyode_bridge.engines.julia.equations import Equations
 from pyode_bridge.engines.julia.interpolant import JuliaInterpolant
 from pyode_bridge.engines.julia.lanes import Lanes, why_compiled
 from pyode_bridge.engines.julia.limits import LIMITED, warn_of_wrong_values
@@ -44,6 +44,7 @@ class JuliaEngine:
         self._bridge = bridge
         self._named = Named(bridge)
         self._lanes = Lanes(bridge, self._named)
+        self._equations = Equations(bridge)
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise UnknownSolverError, UnknownSensealgError or UnsupportedError for a name that Julia does not serve."""
@@ -139,7 +140,7 @@ class JuliaEngine:
         if lane is not None:
             held.callback(lane.free)
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
-        equation = julia_equation(self._bridge, problem, callbacks)
+        equation = self._equations.of(problem, callbacks)
         backward = self._named.backward(problem, equation, solvers)
         return Plan(problem, callbacks, equation, solvers.forward, self._named.control(problem, callbacks), backward)
 

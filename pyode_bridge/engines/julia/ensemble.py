@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyode_bridge.compiled.lane import Lane
 from pyode_bridge.engines.julia import unnamed
-from pyode_bridge.engines.julia.equation import columns
+from pyode_bridge.engines.julia.equations import columns
 from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance, type_name
 from pyode_bridge.problem.problem import Sensitivity, SolverStats

@@ -82,7 +82,7 @@ class RemoteEnvironment(Environment):
 
     def __init__(self, worker: Worker, tensors: int, work_size: int, memory_size: int) -> None:
         self._worker = worker
-        self.equations, self.work_size, self.memory_size = {}, work_size, memory_size
+        self.work_size, self.memory_size = work_size, memory_size
         self._remote, found = worker.call(SERVICE, "environment", worker.listen(self), tensors, work_size, memory_size)
         self.address, self.size, self.nothing = found["address"], found["size"], found["nothing"]
         self._jacobian_address: int = found["jacobian"]
