@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyode_bridge.compiled.familiar import Familiar
 from pyode_bridge.compiled.reach import Reach
+from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.problem import Happened, Problem, Sensitivity, SolverInfo, Trajectory
@@ -30,7 +31,7 @@ class Engine(Protocol):
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise if the solver or the sensitivity algorithm is unknown or unsupported here."""
 
-    def recall(self, found: Reach, structure: Structure, sign: float) -> Familiar | None:
+    def recall(self, found: Reach, structure: Structure, direction: Direction) -> Familiar | None:
         """What is known of dynamics that were compiled before; None where they have to be looked at."""
 
     def solve(self, problem: Problem) -> Trajectory:

@@ -18,6 +18,7 @@ from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.equations.parts import check_parts, flat_parts
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks, levels
+from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import as_method
@@ -34,8 +35,8 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     _check_no_transform()
     structure = Structure.of(y0)
     times, values = checks.times(t, structure)
-    sign = 1.0 if values[1] > values[0] else -1.0
-    s0 = sign * values[0]
+    direction = Direction.of(values)
+    s0 = direction.solver_time(values[0])
     forward, sensitivity = _solvers(settings, structure)
     method, tolerances, options = forward.method, forward.tolerances, forward.options
     engine = select_engine(settings.engine, settings.isolation)
@@ -46,14 +47,13 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     start = flat_y0.detach()
     lane = checks.lane(settings.lane)
     compiler = engine if engine.compiles and lane != "callback" and settings.adjoint_params is None else None
-    dynamics = _dynamics(func, structure, s0, start, sign, settings.adjoint_params, compiler)
+    dynamics = _dynamics(func, structure, s0, start, direction, settings.adjoint_params, compiler)
     differentiable = (flat_y0, times, *dynamics.parameters, *dynamics.wanted.unmet)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
-    increasing = levels.plain(times).to("cpu", torch.float64, copy=True)
     problem = Problem(
         dynamics=dynamics,
         y0=start,
-        t=increasing if sign > 0 else increasing.neg_(),
+        t=direction.solver_time(levels.plain(times).to("cpu", torch.float64)),
         method=method,
         tolerances=tolerances,
         options=options,
@@ -160,7 +160,7 @@ def _dynamics(
     structure: Structure,
     s0: float,
     y0: Tensor,
-    sign: float,
+    direction: Direction,
     adjoint_params: Iterable[Tensor] | None,
     compiler: Engine | None,
 ) -> Dynamics:
@@ -170,13 +170,13 @@ def _dynamics(
     """
 
     def made(found: Wanted, **known: Any) -> Dynamics:
-        return Dynamics(func, structure, found, sign, **known)
+        return Dynamics(func, structure, found, direction.sign, **known)
 
     recorded = torch.is_grad_enabled()
     found = reached(func) if compiler is not None or (recorded and adjoint_params is None) else None
     known = None
     if found is not None and compiler is not None:
-        known = compiler.recall(found, structure, sign)
+        known = compiler.recall(found, structure, direction)
     if known is not None:
         return made(known.wanted, familiar=known)
     checks.device(structure, func)

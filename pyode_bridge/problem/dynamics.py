@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.graph import depends_on_all, lost_leaves
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import Structure, as_complex, flat_gradients, real_size
@@ -23,11 +24,10 @@ BATCHED_JACOBIAN_ROWS = 16
 
 
 class Dynamics:
-    """``dy/ds = sign * func(sign * s, y)`` over a flat state, where ``s = sign * t`` always increases.
-
-    Engines see increasing time only; for decreasing ``t`` the sign is -1 (the usual change of variable).
+    """``dy/ds = sign * func(sign * s, y)`` over a flat state; engines see ``s`` alone, which increases.
 
     Attributes:
+        direction: of the user's time.
         nfe, nvjp, njac: evaluations so far of the dynamics, of vector-Jacobian products and of Jacobians.
         on_time: told each time ``s`` at which the dynamics are evaluated; None for nobody.
         func: the user's function.
@@ -54,11 +54,16 @@ class Dynamics:
         self.structure = structure
         self.wanted = wanted
         self.parameters = tuple(wanted.parameters)
-        self.sign = sign
+        self.direction = Direction(sign)
         self.nfe = 0
         self.nvjp = 0
         self.njac = 0
         self.on_time: Callable[[float], None] | None = None
+
+    @property
+    def sign(self) -> float:
+        """Of the direction."""
+        return self.direction.sign
 
     @property
     def size(self) -> int:
@@ -83,7 +88,7 @@ class Dynamics:
     def tried(self, s: float, y: Tensor) -> Tensor:
         """The `trial` at the start of a solve; raises InputError where it is not finite."""
         value = self.trial(s, y)
-        checks.finite(value, f"func(t, y) at t = {self.sign * s:.6g}, y = y0,")
+        checks.finite(value, f"func(t, y) at t = {self.direction.user_time(s):.6g}, y = y0,")
         return value
 
     def check_start(self, s: float, y: Tensor) -> None:
@@ -195,8 +200,9 @@ class Dynamics:
             return bool(value)
         except (TypeError, ValueError, RuntimeError):  # the last is torch's for a tensor of several
             what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r}"
+            t = self.direction.user_time(s)
             raise InputError(
-                f"isoutofdomain or unstable_check at t = {self.sign * s:.6g} returned {what}; expected True or False."
+                f"isoutofdomain or unstable_check at t = {t:.6g} returned {what}; expected True or False."
             ) from None
 
     def split_parameters(self, flat: Tensor) -> list[Tensor]:
@@ -206,8 +212,7 @@ class Dynamics:
 
     def _evaluate(self, s: float, y: Tensor) -> Tensor:
         self.visit(s)
-        flat = self._flat(s, self.func(self.time(s), self.structure.unpack_copy(y)))
-        return flat if self.sign > 0 else -flat
+        return self.direction.turned(self._flat(s, self.func(self.time(s), self.structure.unpack_copy(y))))
 
     def _followed(self, s: float, y: Tensor) -> Tensor:
         """An evaluation under autograd; raises UnsupportedError where the gradient of a tensor would be lost."""
@@ -228,7 +233,7 @@ class Dynamics:
 
     def _flat(self, s: float, value: Any) -> Tensor:
         """What the user's function returned at time ``s``, checked, as a vector."""
-        return self.structure.pack_returned(value, self._name, self.sign * s)
+        return self.structure.pack_returned(value, self._name, self.direction.user_time(s))
 
     def visit(self, s: float) -> None:
         """Tell whoever listens that the dynamics, or a part of them, are evaluated at time ``s``."""
@@ -238,7 +243,7 @@ class Dynamics:
     def time(self, s: float) -> Tensor:
         """The user's time at ``s``, a scalar tensor."""
         # torch.tensor takes twice as long.
-        return torch.full((), self.sign * s, dtype=self.structure.dtype, device=self.structure.device)
+        return torch.full((), self.direction.user_time(s), dtype=self.structure.dtype, device=self.structure.device)
 
 
 def shaped_like(parameter: Tensor, flat: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ class PaperAdjoint:
 
     def __init__(self, problem: Problem, sensitivity: Sensitivity, ys: Tensor, solve: Solve) -> None:
         self._problem = problem
-        self._sensitivity = sensitivity
+        self._sensitivity = replace(sensitivity, sensealg=self.sensealg)
         self._ys = ys
         self._solve = solve
         self.reason = "the embedded engine's default" if sensitivity.sensealg is None else AS_ASKED
@@ -45,7 +46,8 @@ class PaperAdjoint:
         for i in range(len(t) - 1, 0, -1):
             start = torch.cat([self._ys[i], adjoint, parameter_grad])
             end = self._solved_back(start, t[i - 1].item(), t[i].item())
-            mismatches.append(Mismatch.between(dynamics.sign * t[i - 1].item(), end[:n], self._ys[i - 1]))
+            arrival = dynamics.direction.user_time(t[i - 1].item())
+            mismatches.append(Mismatch.between(arrival, end[:n], self._ys[i - 1]))
             adjoint = end[n : 2 * n] + grad_ys[i - 1]
             parameter_grad = end[2 * n :]
         warn_of_worst(mismatches, self._sensitivity, self.sensealg)
@@ -54,17 +56,10 @@ class PaperAdjoint:
 
     def _solved_back(self, start: Tensor, t_from: float, t_to: float) -> Tensor:
         """The augmented state at ``t_from`` from that at ``t_to``; raises SolverError."""
-        sign = self._problem.dynamics.sign
-        integration = self._solve(self._segment(start, t_from, t_to), self._sensitivity)
-        raise_for_retcode(
-            integration.retcode,
-            t=sign * (t_to - integration.t_reached),
-            t_end=sign * self._problem.t[0].item(),
-            algorithm=str(self._sensitivity.method),
-            sensealg=self.sensealg,
-            rtol=self._sensitivity.tolerances.rtol,
-            dtype=start.dtype,
-        )
+        sensitivity = self._sensitivity
+        integration = self._solve(self._segment(start, t_from, t_to), sensitivity)
+        s = t_to - integration.t_reached
+        raise_for_retcode(integration.retcode, s, self._problem, str(sensitivity.method), sensitivity)
         assert integration.ys is not None  # a retcode of success carries the values
         return integration.ys[-1]
 

@@ -15,6 +15,7 @@ from pyode_bridge.engines.embedded.algorithms import ALGORITHMS, Algorithm
 from pyode_bridge.engines.embedded.discrete import TorchAdjoint, recorded
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration, Integrator
 from pyode_bridge.errors import UnsupportedError, near_names
+from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.methods import TORCHDIFFEQ_ALIASES, Method
 from pyode_bridge.problem.options import StepOptions
@@ -76,14 +77,7 @@ class EmbeddedEngine:
             ivp = recorded(ivp, dynamics)
         with torch.set_grad_enabled(discrete):
             integration = _integrate(ivp, problem.method)
-        raise_for_retcode(
-            integration.retcode,
-            t=dynamics.sign * integration.t_reached,
-            t_end=dynamics.sign * ivp.t[-1].item(),
-            algorithm=name,
-            rtol=problem.tolerances.rtol,
-            dtype=problem.y0.dtype,
-        )
+        raise_for_retcode(integration.retcode, integration.t_reached, problem, name)
         ys, stats = integration.ys, integration.stats
         assert ys is not None  # a retcode of success carries the values
         pullback: Pullback | None = None
@@ -102,15 +96,15 @@ class EmbeddedEngine:
     def locate(self, problem: Problem, happened: Happened) -> None:
         """Solve until something has happened, or to the end of the problem's span."""
         _check(problem)
-        name, ivp, sign = _name(problem.method), _forward(problem), problem.dynamics.sign
+        name, ivp = _name(problem.method), _forward(problem)
         locator = ALGORITHMS[name].events
         if locator is None or ivp.fixed_step:
             able = ", ".join(name for name, algorithm in ALGORITHMS.items() if algorithm.events)
             raise UnsupportedError(f"The embedded engine finds events with {able}, not with {name}. {GET_JULIA}")
         ended = locator(ivp, happened)
-        raise_for_retcode(ended.retcode, t=sign * ended.t_reached, t_end=sign * ivp.t[-1].item(), algorithm=name)
+        raise_for_retcode(ended.retcode, ended.t_reached, problem, name)
 
-    def recall(self, found: Reach, structure: Structure, sign: float) -> None:
+    def recall(self, found: Reach, structure: Structure, direction: Direction) -> None:
         """Nothing is known: nothing is compiled."""
 
     def ensemble(self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify) -> NoReturn:

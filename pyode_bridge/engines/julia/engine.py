@@ -16,6 +16,7 @@ from pyode_bridge.compiled.familiar import Familiar
 from pyode_bridge.compiled.lane import Lane, enter
 from pyode_bridge.compiled.reach import Reach
 from pyode_bridge.engines.julia import forward, location, unnamed
+from pyode_bridge.engines.julia.ends import check_end
 from pyode_bridge.engines.julia.ensemble import Ensemble, SharedOut
 from pyode_bridge.engines.julia.equations import Equations
 from pyode_bridge.engines.julia.interpolant import JuliaInterpolant
@@ -26,10 +27,10 @@ from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.pullback import JuliaPullback
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.problem import Happened, Problem, Sensitivity, SolverInfo, Trajectory
-from pyode_bridge.problem.retcodes import SUCCESS, raise_for_retcode
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
 
@@ -54,9 +55,9 @@ class JuliaEngine:
             if sensitivity.sensealg is not None:
                 self._named.sensealg(sensitivity)
 
-    def recall(self, found: Reach, structure: Structure, sign: float) -> Familiar | None:
+    def recall(self, found: Reach, structure: Structure, direction: Direction) -> Familiar | None:
         """What is known of dynamics that were compiled before; None where they have to be looked at."""
-        return familiar.look(found, structure, sign, self._bridge.translations)
+        return familiar.look(found, structure, direction.sign, self._bridge.translations)
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
@@ -72,7 +73,7 @@ class JuliaEngine:
             evaluated = problem.dynamics.nfe
             solved = forward.solve(self._bridge, plan)
             report, name = solved.report, self._named.name_of(problem.method, solved.julia)
-            _check_end(problem, report.s, report.retcode, name)
+            check_end(report.retcode, report.s, problem, name)
             pullback = None if plan.backward is None else JuliaPullback(self._bridge, plan, plan.backward, solved.julia)
             interpolant = JuliaInterpolant(self._bridge, plan, solved.julia) if problem.dense else None
             if lane is not None and (pullback is not None or interpolant is not None):
@@ -101,7 +102,7 @@ class JuliaEngine:
             lane, _ = self._lanes.chosen(problem, solvers)
             plan = self._planned(problem, solvers, lane, held)
             ended = location.locate(self._bridge, plan, happened)
-            _check_end(problem, ended.s, ended.retcode, str(problem.method))
+            check_end(ended.retcode, ended.s, problem, str(problem.method))
 
     def ensemble(self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify) -> Trajectories:
         """Many solves like ``problem``; raises UntranslatableError where they would call Python."""
@@ -170,21 +171,3 @@ def _check_on_cpu(problem: Problem) -> None:
         raise UnsupportedError(
             f"y0 is on {problem.y0.device}, but the Julia engine computes on the CPU; move y0 and the module there."
         )
-
-
-def _check_end(problem: Problem, s: float, retcode: str, algorithm: str) -> None:
-    """Raise SolverError, or StiffError, for a solve that ended at ``s``, before its time."""
-    if retcode in SUCCESS:
-        return
-    if retcode == unnamed.STIFF:
-        raise unnamed.StiffError(s)
-    problem.dynamics.check_start(problem.t[0].item(), problem.y0)
-    sign = problem.dynamics.sign
-    raise_for_retcode(
-        retcode,
-        t=sign * s,
-        t_end=sign * problem.t[-1].item(),
-        algorithm=algorithm,
-        rtol=problem.tolerances.rtol,
-        dtype=problem.y0.dtype,
-    )

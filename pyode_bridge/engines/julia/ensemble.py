@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, Protocol
 from torch import Tensor
 
 from pyode_bridge.compiled.lane import Lane
-from pyode_bridge.engines.julia import unnamed
+from pyode_bridge.engines.julia.ends import check_end
 from pyode_bridge.engines.julia.equations import columns
 from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance, type_name
 from pyode_bridge.problem.problem import Sensitivity, SolverStats
-from pyode_bridge.problem.retcodes import SUCCESS, raise_for_retcode
+from pyode_bridge.problem.retcodes import SUCCESS
 from pyode_bridge.problem.trajectories import Moving, Notify
 
 
@@ -121,7 +121,7 @@ class Ensemble:
         with bridge.one_ensemble, plan.callbacks.raised(), julia_errors(problem.method):
             solved = bridge.solve_ensemble(*request)
         numbers = first, len(y0s) if count is None else count
-        self._raise_for_early_end(solved, t[-1].item(), f"Trajectory {{}} of {{}}: {problem.method}", numbers)
+        self._raise_for_early_end(solved, f"Trajectory {{}} of {{}}: {problem.method}", numbers)
         nfe, njac, accepted, rejected = bridge.totals(solved)
         return Solved(ys, SolverStats(nfe, njac, accepted, rejected, self._lane.seconds), solved, kept, numbers)
 
@@ -158,37 +158,18 @@ class Ensemble:
         with bridge.one_ensemble, plan.callbacks.raised(), julia_errors(str(sensitivity.sensealg)):
             ended = bridge.pull_back_ensemble(*request)
         algorithm = f"trajectory {{}} of {{}}: {sensitivity.method}"
-        self._raise_for_early_end(ended, plan.problem.t[0].item(), algorithm, solved.numbers, sensitivity)
+        self._raise_for_early_end(ended, algorithm, solved.numbers, sensitivity)
         return dy0s, dps
 
     def _raise_for_early_end(
-        self,
-        ended: Any,
-        t_end: float,
-        algorithm: str,
-        numbers: tuple[int, int],
-        sensitivity: Sensitivity | None = None,
+        self, ended: Any, algorithm: str, numbers: tuple[int, int], backward: Sensitivity | None = None
     ) -> None:
         """Raise for the first trajectory that ended early; its number among all takes two places in ``algorithm``."""
         found = self._bridge.early_end(ended, tuple(SUCCESS))
         if found is None:
             return
-        if sensitivity is None:
-            self._plan.problem.dynamics.check_start(self._plan.problem.t[0].item(), self._plan.problem.y0)
-        place, retcode, reached = found
-        if retcode == unnamed.STIFF:
-            raise unnamed.StiffError(reached)
-        sign = self._plan.problem.dynamics.sign
-        asked = self._plan.problem if sensitivity is None else sensitivity
-        raise_for_retcode(
-            retcode,
-            t=sign * reached,
-            t_end=sign * t_end,
-            algorithm=algorithm.format(numbers[0] + place, numbers[1]),
-            sensealg=None if sensitivity is None else str(sensitivity.sensealg),
-            rtol=asked.tolerances.rtol,
-            dtype=self._plan.problem.y0.dtype,
-        )
+        place, retcode, s = found
+        check_end(retcode, s, self._plan.problem, algorithm.format(numbers[0] + place, numbers[1]), backward)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class Named:
         return self._step_control(
             options,
             problem.method,
-            tstops=sorted(problem.dynamics.sign * time for time in options.tstops),
+            tstops=sorted(map(problem.dynamics.direction.solver_time, options.tstops)),
             isoutofdomain=callbacks.predicate(options.isoutofdomain),
             unstable_check=callbacks.predicate(options.unstable_check),
         )

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from pyode_bridge.engines.julia.ends import check_end
 from pyode_bridge.engines.julia.plan import Backward, Plan
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.problem.mismatch import Mismatch, warn_of_mismatch
 from pyode_bridge.problem.problem import AdjointStats, Gradients
-from pyode_bridge.problem.retcodes import raise_for_retcode
 
 
 class PullbackRequest(NamedTuple):
@@ -72,14 +72,6 @@ class JuliaPullback:
         )
         with self._plan.callbacks.raised(), julia_errors(self.sensealg):
             retcode, s, error, size = bridge.pull_back(*request)
-        sign = problem.dynamics.sign
-        raise_for_retcode(
-            retcode,
-            t=sign * s,
-            t_end=sign * problem.t[0].item(),
-            algorithm=str(sensitivity.method),
-            sensealg=self.sensealg,
-            rtol=sensitivity.tolerances.rtol,
-            dtype=problem.y0.dtype,
-        )
-        warn_of_mismatch(Mismatch(sign * s, error, size), sensitivity, self.sensealg)
+        check_end(retcode, s, problem, str(sensitivity.method), sensitivity)
+        t = problem.dynamics.direction.user_time(s)
+        warn_of_mismatch(Mismatch(t, error, size), sensitivity, self.sensealg)
