@@ -61,13 +61,11 @@ class Environment:
         work_size, memory_size: of the memory that it points to, in bytes.
         on_tick: told the time now and then while the functions run; what is not 0 ends the solve.
         on_jacobian: writes the Jacobian as an `ONE_INPUT` does, for solvers that ask for one that was not compiled.
-        equations: of Julia, which hold these addresses, by whether they have vector-Jacobian products.
         nothing: the address of a product with no parameters.
     """
 
     def __init__(self, tensors: int, work_size: int, memory_size: int) -> None:
         self.size, self.work_size, self.memory_size = TENSORS - 1 + tensors, work_size, memory_size
-        self.equations: dict[bool, Any] = {}
         self.nothing = address_of(NOTHING)
         whole = 8 * self.size + ALIGNMENT + work_size + ALIGNMENT + memory_size
         self._values = (ctypes.c_int64 * (-(-whole // 8)))()

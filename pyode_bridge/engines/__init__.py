@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pyode_bridge.engines.julia import forks
 from pyode_bridge.engines.protocol import Engine
@@ -68,6 +69,19 @@ def isolated_engine() -> Engine:
     from pyode_bridge.engines.julia.isolation.places import engine_here
 
     return engine_here()
+
+
+@contextlib.contextmanager
+def shared_by(workers: int | None) -> Iterator[None]:
+    """Have so many workers share ensembles of the block whose ``isolation`` is "process"; None leaves them to one."""
+    if workers is None:
+        yield
+        return
+    from pyode_bridge.engines.julia.isolation.places import at
+    from pyode_bridge.engines.julia.isolation.pooled import pool_of
+
+    with at(pool_of(workers).places[0]):
+        yield
 
 
 @functools.cache

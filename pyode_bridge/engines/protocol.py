@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from pyode_bridge.compiled.cache import Translations
+from torch import Tensor
+
+from pyode_bridge.compiled.familiar import Familiar
+from pyode_bridge.compiled.reach import Reach
+from pyode_bridge.problem.direction import Direction
+from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.problem import Happened, Problem, Sensitivity, SolverInfo, Trajectory
+from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
 
 
 class Engine(Protocol):
@@ -15,14 +22,17 @@ class Engine(Protocol):
 
     Attributes:
         name: what users call it.
-        translations: the dynamics that it has compiled so far; None for an engine that compiles none.
+        compiles: whether it has a compiled lane.
     """
 
     name: str
-    translations: Translations | None
+    compiles: bool
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise if the solver or the sensitivity algorithm is unknown or unsupported here."""
+
+    def recall(self, found: Reach, structure: Structure, direction: Direction) -> Familiar | None:
+        """What is known of dynamics that were compiled before; None where they have to be looked at."""
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
@@ -34,6 +44,15 @@ class Engine(Protocol):
         is true, it is asked between the last two times, by bisection to the resolution of the numbers. A time that is
         not later than one at which it was false tells it that the solve has begun anew.
         """
+
+    def ensemble(self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify) -> Trajectories:
+        """Solve like ``problem``, the first, from each row of ``y0s``, shape ``(B, n)``, with no Python in between.
+
+        Raises UntranslatableError where the dynamics would call Python, and as `solve` does.
+        """
+
+    def call(self, name: str, dynamics: Dynamics, out: Tensor, vectors: Sequence[Tensor], s: float) -> None:
+        """Call a function of dynamics that are written in Julia, outside of a solve; it writes ``out``."""
 
     def solvers(self) -> Sequence[SolverInfo]:
         """The solvers on offer."""

@@ -15,11 +15,8 @@ from tqdm import tqdm
 
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.derivatives import hooks
-from pyode_bridge.engines.julia.engine import JuliaEngine, why_compiled
-from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
-from pyode_bridge.engines.julia.isolation.places import at
-from pyode_bridge.engines.julia.isolation.pool import Pool, PooledEnsemble, pool_of
-from pyode_bridge.engines.julia.unnamed import by_suitable_method
+from pyode_bridge.engines import shared_by
+from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.ensembles.executors import Work, solve_in_chunks
 from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.equations.julia_dynamics import JuliaDynamics
@@ -27,11 +24,11 @@ from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
-from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.problem import Problem, SolverStats
 from pyode_bridge.problem.settings import Settings, check_passed_on
 from pyode_bridge.problem.state import State, flat_real, real_size, shaped_like
+from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
 
 
 @dataclass(frozen=True)
@@ -116,18 +113,18 @@ def solve_ensemble(
         raise InputError(f"params has {parameters.count} sets, but y0 has {count} states; expected as many of both.")
     lane = checks.lane(lane)
     settings = {**solver, "lane": lane, "isolation": checks.isolation(isolation) if executor is not None else isolation}
-    pool = _pool(workers, isolation, executor)
+    _check_workers(workers, isolation, executor)
     if executor is not None:
         bar = functools.partial(_bar, shown=progress)
         work = Work(solve_ensemble, func, states, t, parameters, settings)
         t, y, chunks = solve_in_chunks(work, executor, chunk_size, bar)
         first: EnsembleSolution = chunks[0]
         return replace(first, t=t, y=y, stats=_summed([chunk.stats for chunk in chunks]))
-    with _bar(count, progress) as notify, contextlib.nullcontext() if pool is None else at(pool.places[0]):
+    with _bar(count, progress) as notify, shared_by(workers):
         if lane == "callback":
             return _one_by_one(func, states, t, parameters, settings, notify)
         try:
-            return _on_threads(func, states, t, parameters, settings, notify, pool)
+            return _at_once(func, states, t, parameters, settings, notify)
         except UntranslatableError as refusal:
             if lane == "compiled":
                 raise UnsupportedError(f"lane='compiled' cannot serve this ensemble, because {refusal}.") from refusal
@@ -176,61 +173,46 @@ def _summed(stats: Sequence[SolverStats]) -> SolverStats:
     return SolverStats(*map(total, ("nfe", "njac", "accepted", "rejected", "compile_seconds")))
 
 
-def _pool(workers: Any, isolation: str | None, executor: Any) -> Pool | None:
-    """The workers asked for, if several may be."""
+def _check_workers(workers: Any, isolation: str | None, executor: Any) -> None:
     if workers is None:
-        return None
+        return
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise InputError(f"workers is {workers!r}; expected a number of processes, 1 or more.")
     if executor is not None:
         raise InputError("workers and executor are both given; an executor has workers of its own.")
     if checks.isolation(isolation) != "process":
         raise InputError(f"workers={workers} is for isolation='process'; without it, Julia's threads solve.")
-    return pool_of(workers)
 
 
-def _on_threads(
-    func: Callable[..., Any],
-    states: Stack,
-    t: Tensor,
-    parameters: Stack | None,
-    settings: Any,
-    notify: Any,
-    pool: Pool | None,
+def _at_once(
+    func: Callable[..., Any], states: Stack, t: Tensor, parameters: Stack | None, settings: Any, notify: Notify
 ) -> EnsembleSolution:
+    """All by the engine, with no Python in between; raises UntranslatableError where the dynamics would call it."""
     moving: list[Moving] = []
     one = func
     if parameters is not None:
         moving = [Moving(_own(tensor), tensor) for tensor in parameters.tensors]
         one = _with(func, parameters.rebuild([item.first for item in moving]))
     prepared = prepare(one, states.row(0), t, Settings(**settings))
-    engine = prepared.engine
-    if not isinstance(engine, JuliaEngine):
-        raise UntranslatableError("the embedded engine has no compiled lane")
     if prepared.t.requires_grad and torch.is_grad_enabled():
         raise UntranslatableError("t requires a gradient, which is found with torch")
     y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)
-
-    def solved(problem: Problem) -> EnsembleSolution:
-        with hooks.apart(problem.dynamics.parameters):
-            ensemble = engine.ensemble(problem, notify) if pool is None else PooledEnsemble(pool, problem, notify)
-        run = _Run(ensemble, problem.dynamics, moving)
-        if problem.sensitivity is None:
-            ys = run.forward(y0s.detach())
-        else:
-            ys = _Solve.apply(run, y0s, *(item.all for item in moving), *run.shared)  # type: ignore[no-untyped-call]
-        assert run.solved is not None
-        return EnsembleSolution(
-            prepared.t,
-            prepared.structure.unpack(ys.movedim(0, 1)),
-            run.solved.stats,
-            engine.name,
-            str(problem.method.algorithm),
-            "compiled",
-            why_compiled(one),
-        )
-
-    return by_suitable_method(solved, prepared.problem)
+    run = _Run(prepared.engine, prepared.problem, moving, notify)
+    if prepared.problem.sensitivity is None:
+        ys = run.forward(y0s.detach())
+    else:
+        ys = _Solve.apply(run, y0s, *(item.all for item in moving), *run.shared)  # type: ignore[no-untyped-call]
+    found = run.found
+    assert found is not None
+    return EnsembleSolution(
+        prepared.t,
+        prepared.structure.unpack(ys.movedim(0, 1)),
+        found.stats,
+        prepared.engine.name,
+        found.algorithm,
+        "compiled",
+        found.lane_reason,
+    )
 
 
 class _Run:
@@ -238,25 +220,27 @@ class _Run:
 
     Attributes:
         shared: the parameters that all trajectories have in common.
-        solved: what came of the solve.
+        found: what came of the solve.
     """
 
-    def __init__(self, ensemble: Ensemble | PooledEnsemble, dynamics: Dynamics, moving: Sequence[Moving]) -> None:
-        self._ensemble, self._dynamics, self._moving = ensemble, dynamics, moving
+    def __init__(self, engine: Engine, problem: Problem, moving: Sequence[Moving], notify: Notify) -> None:
+        self._engine, self._problem, self._moving, self._notify = engine, problem, moving, notify
         own = {id(item.first) for item in moving}
-        self.shared = [parameter for parameter in self._dynamics.parameters if id(parameter) not in own]
-        self.solved: Solved | None = None
+        self.shared = [parameter for parameter in problem.dynamics.parameters if id(parameter) not in own]
+        self.found: Trajectories | None = None
 
     def forward(self, y0s: Tensor) -> Tensor:
         """Values, shape ``(B, T, n)``, from states of shape ``(B, n)``."""
-        self.solved = self._ensemble.solve(y0s, self._moving)
-        return self.solved.ys
+        with hooks.apart(self._problem.dynamics.parameters):
+            self.found = self._engine.ensemble(self._problem, y0s, self._moving, self._notify)
+        return self.found.ys
 
     def backward(self, grads: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients with respect to the states, to each tensor that moves, and to each that is shared."""
-        assert self.solved is not None
-        dy0s, dps = self._ensemble.pull_back(self.solved, grads)
-        parameters = self._dynamics.parameters
+        assert self.found is not None
+        assert self.found.pullbacks is not None
+        dy0s, dps = self.found.pullbacks(grads)
+        parameters = self._problem.dynamics.parameters
         columns = torch.split(dps, [real_size(parameter) for parameter in parameters], dim=1)
         found = {id(parameter): column for parameter, column in zip(parameters, columns, strict=True)}
         moving = [
@@ -274,7 +258,7 @@ class _Solve(torch.autograd.Function):
     def forward(ctx: Any, run: _Run, y0s: Tensor, *tensors: Tensor) -> Tensor:
         ctx.run = run
         ctx.save_for_backward(*tensors)  # so that torch refuses a backward pass after they were changed in place
-        # Another tensor of the same memory: a node that holds its own output, here by run.solved, lives until Python's
+        # Another tensor of the same memory: a node that holds its own output, here by run.found, lives until Python's
         # garbage collector looks for cycles, and with it all that Julia keeps for the backward solves.
         return run.forward(y0s.detach()).detach()
 

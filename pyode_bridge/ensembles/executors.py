@@ -118,7 +118,7 @@ def _as_executor(given: Any, engine: str) -> Executor:
     if isinstance(given, Executor):
         return given
     if hasattr(given, "get_executor") and hasattr(given, "register_plugin"):
-        from pyode_bridge.dask import StartEngine
+        from pyode_bridge.ensembles.dask import StartEngine
 
         given.register_plugin(StartEngine(engine))
         executor: Executor = given.get_executor(pure=False)

@@ -136,7 +136,7 @@ class _Watch:
         index, y = None, before
         if self._crossed is not None:
             s, y, index = self._crossed
-        return Located(self._dynamics.sign * s, index, y, before)
+        return Located(self._dynamics.direction.user_time(s), index, y, before)
 
     def _values(self, s: float, y: Tensor) -> list[float]:
         t, unpack = self._dynamics.time(s), self._dynamics.structure.unpack_copy

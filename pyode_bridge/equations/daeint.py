@@ -100,7 +100,7 @@ def daeint(
     function = _Residual(residual, dynamics)
     return run_forward(
         prepared,
-        Residual(function, function.jacobian, dynamics.sign * slope, flags.tolist()),
+        Residual(function, function.jacobian, dynamics.direction.turned(slope), flags.tolist()),
         "daeint with a solver for the residual itself",
         "name one that takes a mass matrix, such as method='Rodas5P'",
     )
@@ -138,7 +138,7 @@ def _with_derivatives(
 
 
 class _Residual:
-    """The residual over flat vectors, in a time that increases: there ``dy/dt = sign * dy/ds``."""
+    """The residual over flat vectors, in a solver's time, with derivatives by that."""
 
     def __init__(self, residual: ResidualFunction, dynamics: Dynamics) -> None:
         self._residual = residual
@@ -158,7 +158,8 @@ class _Residual:
 
     def _evaluate(self, s: float, slope: Tensor, y: Tensor) -> Tensor:
         dynamics = self._dynamics
-        return flat_residual(self._residual, dynamics.structure, dynamics.time(s), y, dynamics.sign * slope)
+        velocity = dynamics.direction.turned(slope)
+        return flat_residual(self._residual, dynamics.structure, dynamics.time(s), y, velocity)
 
 
 def _like_state(given: Any, structure: Structure, name: str) -> Tensor:

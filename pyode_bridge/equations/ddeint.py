@@ -82,7 +82,7 @@ def ddeint(
     )
     prepared = prepare(at_start, y0, t, settings)
     problem = prepared.problem
-    if problem.dynamics.sign < 0:
+    if problem.dynamics.direction.decreases:
         raise InputError("ddeint takes increasing times.")
     return run_forward(prepared, Delays(_rhs(func, problem.dynamics, len(delays)), delays, past), "ddeint")
 

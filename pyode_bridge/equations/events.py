@@ -22,6 +22,7 @@ from pyode_bridge.equations.odeint import run
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.settings import Settings, check_passed_on
 from pyode_bridge.problem.state import State, Structure
 
@@ -94,7 +95,7 @@ def solve_events(
         raise InputError("events is empty; expected at least one Event. Without events, use odeint.")
     structure = Structure.of(y0)
     times, _ = checks.times(t, structure)
-    sign = 1.0 if times[1] > times[0] else -1.0
+    direction = Direction.of(times)
     start, state, left = times[0], y0, times[1:]
     records: list[EventRecord] = []
     rows, last = [structure.pack(y0)], None
@@ -105,8 +106,8 @@ def solve_events(
             return _finished(structure, times, rows, records, terminated=False)
         if len(records) == max_events:
             raise _too_many(found.t, times[-1].item(), max_events)
-        at = _not_before(found.t, start, sign)
-        before = left[sign * left < sign * at]
+        at = _not_before(found.t, start, direction)
+        before = left[direction.solver_time(left) < direction.solver_time(at)]
         *values, y = _reach(func, state, start, torch.cat([before, at[None]]), found, solver)
         rows += values
         record = _record(func, structure, events, found, at, y, solver)
@@ -159,12 +160,12 @@ def odeint_event(
     structure = Structure.of(y0)
     t0 = checks.finite_time(t0, "t0", structure)
     events = _elements(event_fn, y0, t0)
-    sign = -1.0 if reverse_time else 1.0
-    state, start, length = y0, t0, sign
+    direction = Direction(-1.0 if reverse_time else 1.0)
+    state, start, length = y0, t0, direction.sign
     for _ in range(LONGEST_SEARCH):
         end = start.detach() + length
         found = locate(func, state, start.item(), end.item(), events, None, solver)
-        at = _not_before(found.t, start, sign)
+        at = _not_before(found.t, start, direction)
         (y,) = _reach(func, state, start, at[None], found, solver)
         if found.index is not None:
             record = _record(func, structure, events, found, at, y, solver)
@@ -198,10 +199,12 @@ def _values(func: Any, state: State, start: Tensor, times: Tensor, solver: dict[
     return list(ys[1:])
 
 
-def _not_before(t: float, like: Tensor, sign: float) -> Tensor:
+def _not_before(t: float, like: Tensor, direction: Direction) -> Tensor:
     """A time as a scalar tensor, rounded the way that time goes: before an event, its condition has yet to cross."""
     rounded = like.new_tensor(t)
-    return rounded if sign * rounded.item() >= sign * t else rounded.nextafter(like.new_tensor(sign * math.inf))
+    if direction.solver_time(rounded.item()) >= direction.solver_time(t):
+        return rounded
+    return rounded.nextafter(like.new_tensor(direction.user_time(math.inf)))
 
 
 def _reach(

@@ -94,6 +94,5 @@ class _Called(torch.autograd.Function):
 
 
 def _call(name: str, dynamics: Dynamics, out: Tensor, vectors: list[Tensor], t: float) -> Tensor:
-    engine: Any = select_engine("julia")
-    engine.call(name, dynamics, out, vectors, t)
+    select_engine("julia").call(name, dynamics, out, vectors, t)
     return out

@@ -167,7 +167,7 @@ def _same(_t: Tensor, _q: Tensor, v: Tensor) -> Tensor:
 
 
 def _halves(func: Partitioned, dynamics: Dynamics) -> Halves:
-    is_velocity = isinstance(func, SecondOrder) and dynamics.sign > 0
+    is_velocity = isinstance(func, SecondOrder) and not dynamics.direction.decreases
     velocity = None if is_velocity else _flat_half(func.velocity, dynamics)
     return Halves(_flat_half(func.force, dynamics), velocity)
 
@@ -179,7 +179,7 @@ def _flat_half(part: Callable[..., Tensor], dynamics: Dynamics) -> TwoInputs:
         dynamics.visit(s)
         with torch.no_grad():
             value = part(dynamics.time(s), half.unpack_copy(q), half.unpack_copy(p))
-        return dynamics.sign * flat_real(value)
+        return dynamics.direction.turned(flat_real(value))
 
     return flat
 
@@ -189,7 +189,7 @@ def _columns(func: Quasilinear, dynamics: Dynamics) -> OneInput:
         dynamics.visit(s)
         with torch.no_grad():
             matrix = func.matrix(dynamics.time(s), y.clone().view(dynamics.structure.shapes[0]))
-        return dynamics.sign * matrix.mT.reshape(-1)
+        return dynamics.direction.turned(matrix.mT.reshape(-1))
 
     return columns
 
@@ -199,5 +199,5 @@ def _terms(func: Split, dynamics: Dynamics) -> Terms:
     explicit = Dynamics(func.explicit, structure, Wanted(), dynamics.sign)
     explicit.on_time = dynamics.visit
     if isinstance(func.implicit, Tensor):
-        return Terms(dynamics.sign * func.implicit.detach().to("cpu", structure.dtype), explicit)
+        return Terms(dynamics.direction.turned(func.implicit.detach().to("cpu", structure.dtype)), explicit)
     return Terms(Dynamics(func.implicit, structure, Wanted(), dynamics.sign), explicit)

@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled import familiar
-from pyode_bridge.compiled.cache import Translations
 from pyode_bridge.derivatives import captures, hooks
 from pyode_bridge.derivatives.parameters import listed_parameters, reached, wanted
 from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.engines import select_engine
+from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.equations.parts import check_parts, flat_parts
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks, levels
+from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import as_method
@@ -35,8 +35,8 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     _check_no_transform()
     structure = Structure.of(y0)
     times, values = checks.times(t, structure)
-    sign = 1.0 if values[1] > values[0] else -1.0
-    s0 = sign * values[0]
+    direction = Direction.of(values)
+    s0 = direction.solver_time(values[0])
     forward, sensitivity = _solvers(settings, structure)
     method, tolerances, options = forward.method, forward.tolerances, forward.options
     engine = select_engine(settings.engine, settings.isolation)
@@ -46,15 +46,14 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     checks.finite(flat_y0, "y0")
     start = flat_y0.detach()
     lane = checks.lane(settings.lane)
-    translations = engine.translations if lane != "callback" and settings.adjoint_params is None else None
-    dynamics = _dynamics(func, structure, s0, start, sign, settings.adjoint_params, translations)
+    compiler = engine if engine.compiles and lane != "callback" and settings.adjoint_params is None else None
+    dynamics = _dynamics(func, structure, s0, start, direction, settings.adjoint_params, compiler)
     differentiable = (flat_y0, times, *dynamics.parameters, *dynamics.wanted.unmet)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
-    increasing = levels.plain(times).to("cpu", torch.float64, copy=True)
     problem = Problem(
         dynamics=dynamics,
         y0=start,
-        t=increasing if sign > 0 else increasing.neg_(),
+        t=direction.solver_time(levels.plain(times).to("cpu", torch.float64)),
         method=method,
         tolerances=tolerances,
         options=options,
@@ -161,9 +160,9 @@ def _dynamics(
     structure: Structure,
     s0: float,
     y0: Tensor,
-    sign: float,
+    direction: Direction,
     adjoint_params: Iterable[Tensor] | None,
-    translations: Translations | None,
+    compiler: Engine | None,
 ) -> Dynamics:
     """The dynamics after one trial evaluation, which checks the output and finds tensors in use.
 
@@ -171,17 +170,17 @@ def _dynamics(
     """
 
     def made(found: Wanted, **known: Any) -> Dynamics:
-        return Dynamics(func, structure, found, sign, **known)
+        return Dynamics(func, structure, found, direction.sign, **known)
 
     recorded = torch.is_grad_enabled()
-    found = reached(func) if translations is not None or (recorded and adjoint_params is None) else None
+    found = reached(func) if compiler is not None or (recorded and adjoint_params is None) else None
     known = None
-    if found is not None and translations is not None:
-        known = familiar.look(found, structure, sign, translations)
+    if found is not None and compiler is not None:
+        known = compiler.recall(found, structure, direction)
     if known is not None:
         return made(known.wanted, familiar=known)
     checks.device(structure, func)
-    if translations is not None and is_written(func):
+    if compiler is not None and is_written(func):
         # What a trial would find, Julia finds, in the process where it runs.
         tensors = [tensor for tensor in func.tensors() if tensor.requires_grad] if recorded else ()
         return made(Wanted(tensors, tensors))

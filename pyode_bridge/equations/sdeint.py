@@ -91,7 +91,7 @@ def sdeint(
     prepared = prepare(_Both(drift, diffusion), y0, t, settings)
     structure, both = prepared.structure, prepared.problem.dynamics
     wanted = both.wanted.widened()  # that of the drift and the diffusion
-    if structure.is_complex or both.sign < 0 or prepared.t.requires_grad:
+    if structure.is_complex or both.direction.decreases or prepared.t.requires_grad:
         raise InputError("sdeint takes a real state, and increasing times that require no gradient.")
     diffusion_dynamics = (_Matrix if noise == "general" else Dynamics)(
         diffusion, structure, wanted, 1.0, "diffusion(t, y)"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.problem import AdjointStats, Interpolant, SolverStats, Trajectory
 from pyode_bridge.problem.state import State, Structure
 
@@ -57,15 +58,14 @@ class Solution:
         outside = row[~((row >= low) & (row <= high))]
         if outside.numel():
             raise InputError(f"t = {outside[0].item():g} is outside of the span that was solved, [{low:g}, {high:g}].")
-        sign = 1.0 if last > first else -1.0
-        flat = interpolant(sign * row, derivative) * sign**derivative
+        direction = Direction.of(self.t)
+        flat = direction.turned(interpolant(direction.solver_time(row), derivative), derivative)
         return self.structure.unpack(flat if times.ndim else flat[0])
 
     @property
     def steps(self) -> Tensor:
         """Times at which the solver's steps began and ended, shape ``(N,)``, float64; needs ``dense=True``."""
-        sign = 1.0 if self.t[-1] > self.t[0] else -1.0
-        return sign * self._interpolant().steps
+        return Direction.of(self.t).user_time(self._interpolant().steps)
 
     def __getstate__(self) -> dict[str, Any]:
         trajectory = self.trajectory

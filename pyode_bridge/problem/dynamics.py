@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import checks, jacobians
+from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.graph import depends_on_all, lost_leaves
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import Structure, flat_gradients, real_size, split_like
@@ -19,9 +20,7 @@ Dynamic = Callable[[Tensor, Any], Any]  # a user's function
 
 
 class Dynamics:
-    """``dy/ds = sign * func(sign * s, y)`` over a flat state, where ``s = sign * t`` always increases.
-
-    Engines see increasing time only; for decreasing ``t`` the sign is -1 (the usual change of variable).
+    """``dy/ds = sign * func(sign * s, y)`` over a flat state; engines see ``s`` alone, which increases.
 
     ============================= ============================================ ============== ======= ===========
     evaluation                    for                                          autograd       counts  lost leaves
@@ -38,6 +37,7 @@ class Dynamics:
     that requires a gradient and is not `wanted`. What is ``on within`` leaves no graph, unless asked to.
 
     Attributes:
+        direction: of the user's time.
         nfe: evaluations by solvers so far; others are part of a product or a Jacobian.
         nvjp, njac: vector-Jacobian products and Jacobians so far.
         on_time: told each time ``s`` at which the dynamics are evaluated; None for nobody.
@@ -65,11 +65,16 @@ class Dynamics:
         self.structure = structure
         self.wanted = wanted
         self.parameters = tuple(wanted.parameters)
-        self.sign = sign
+        self.direction = Direction(sign)
         self.nfe = 0
         self.nvjp = 0
         self.njac = 0
         self.on_time: Callable[[float], None] | None = None
+
+    @property
+    def sign(self) -> float:
+        """Of the direction."""
+        return self.direction.sign
 
     @property
     def size(self) -> int:
@@ -93,12 +98,12 @@ class Dynamics:
         structure = self.structure
         time = self.time(s) if t is None else t.to(structure.device, structure.dtype, copy=True)
         flat = self._flat(s, self.func(time, structure.unpack_copy(y)))
-        return flat if self.sign > 0 else -flat
+        return self.direction.turned(flat)
 
     def tried(self, s: float, y: Tensor) -> Tensor:
         """`evaluate` at the start of a solve; raises InputError where it is not finite."""
         value = self.evaluate(s, y)
-        checks.finite(value, f"func(t, y) at t = {self.sign * s:.6g}, y = y0,")
+        checks.finite(value, f"func(t, y) at t = {self.direction.user_time(s):.6g}, y = y0,")
         return value
 
     def check_start(self, s: float, y: Tensor) -> None:
@@ -207,7 +212,7 @@ class Dynamics:
 
     def _flat(self, s: float, value: Any) -> Tensor:
         """What the user's function returned at time ``s``, checked, as a vector."""
-        return self.structure.pack_returned(value, self._name, self.sign * s)
+        return self.structure.pack_returned(value, self._name, self.direction.user_time(s))
 
     def visit(self, s: float) -> None:
         """Tell whoever listens that the dynamics, or a part of them, are evaluated at time ``s``."""
@@ -217,4 +222,4 @@ class Dynamics:
     def time(self, s: float) -> Tensor:
         """The user's time at ``s``, a scalar tensor."""
         # torch.tensor takes twice as long.
-        return torch.full((), self.sign * s, dtype=self.structure.dtype, device=self.structure.device)
+        return torch.full((), self.direction.user_time(s), dtype=self.structure.dtype, device=self.structure.device)

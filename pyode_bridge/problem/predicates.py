@@ -18,6 +18,7 @@ def holds(predicate: Predicate, dynamics: Dynamics, s: float, y: Tensor) -> bool
         return bool(value)
     except (TypeError, ValueError, RuntimeError):  # the last is torch's for a tensor of several
         what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r}"
+        t = dynamics.direction.user_time(s)
         raise InputError(
-            f"isoutofdomain or unstable_check at t = {dynamics.sign * s:.6g} returned {what}; expected True or False."
+            f"isoutofdomain or unstable_check at t = {t:.6g} returned {what}; expected True or False."
         ) from None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from pyode_bridge.errors import SolverError
+from pyode_bridge.problem.problem import Problem, Sensitivity
 
 # The codes are those of SciMLBase.ReturnCode; both engines speak them.
 ADVICE = {
@@ -33,30 +33,31 @@ ROUNDINGS = 10  # of the relative size of rounding errors: no solver does much b
 
 
 def raise_for_retcode(
-    retcode: str,
-    *,
-    t: float,
-    t_end: float,
-    algorithm: str,
-    sensealg: str | None = None,
-    rtol: float | Tensor | None = None,
-    dtype: torch.dtype | None = None,
+    retcode: str, s: float, problem: Problem, algorithm: str, backward: Sensitivity | None = None
 ) -> None:
-    """Raise `SolverError` unless ``retcode`` stands for a complete solve, or backward solve of a ``sensealg``.
+    """Raise `SolverError`, in the user's time, unless ``retcode`` stands for a complete solve.
 
-    ``rtol`` and ``dtype`` are those of the solve, where it may have been asked for more than the dtype can hold.
+    Args:
+        retcode: how the solve ended.
+        s: the time that it reached.
+        problem: what was solved.
+        algorithm: by what.
+        backward: of a backward solve, how it computed gradients; its sensitivity algorithm is named.
     """
     if retcode in SUCCESS:
         return
+    direction = problem.dynamics.direction
+    t, t_end = map(direction.user_time, (s, problem.t[-1 if backward is None else 0].item()))
     advice = ADVICE.get(retcode, "See SciMLBase.ReturnCode for its meaning.")
     what = algorithm
-    if sensealg is not None:
-        what = f"The backward solve of {sensealg} by {algorithm}"
+    if backward is not None:
+        what = f"The backward solve of {backward.sensealg} by {algorithm}"
         advice = advice.replace("options=", "adjoint_options=")
-        if sensealg.startswith("BacksolveAdjoint"):
+        if str(backward.sensealg).startswith("BacksolveAdjoint"):
             advice += f" {UNSTABLE_BACKWARDS}"
-    if retcode in FRUITLESS and rtol is not None and dtype is not None:
-        advice += _too_tight(float(torch.as_tensor(rtol).min()), dtype, "rtol" if sensealg is None else "adjoint_rtol")
+    if retcode in FRUITLESS:
+        bounds, name = (problem.tolerances, "rtol") if backward is None else (backward.tolerances, "adjoint_rtol")
+        advice += _too_tight(float(torch.as_tensor(bounds.rtol).min()), problem.y0.dtype, name)
     message = f"{what} stopped at t = {t:.6g}, before t = {t_end:.6g}, with retcode {retcode}. {advice}"
     raise SolverError(message, retcode=retcode, t=t, algorithm=algorithm)
 

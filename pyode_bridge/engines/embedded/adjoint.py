@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ class PaperAdjoint:
 
     def __init__(self, problem: Problem, sensitivity: Sensitivity, ys: Tensor, solve: Solve) -> None:
         self._problem = problem
-        self._sensitivity = sensitivity
+        self._sensitivity = replace(sensitivity, sensealg=self.sensealg)
         self._ys = ys
         self._solve = solve
         self.reason = "the embedded engine's default" if sensitivity.sensealg is None else AS_ASKED
@@ -30,7 +31,8 @@ class PaperAdjoint:
 
     def __call__(self, grad_ys: Tensor) -> Gradients:
         """Gradients for loss gradients ``grad_ys`` of shape ``(T, n)``."""
-        dynamics, times = self._problem.dynamics, (self._problem.dynamics.sign * self._problem.t).tolist()
+        dynamics = self._problem.dynamics
+        times = [dynamics.direction.user_time(s) for s in self._problem.t.tolist()]
         before = dynamics.nvjp
         gradients = swept_back(
             self._ys, grad_ys, times, dynamics.parameter_size, self._solved_to, self._sensitivity, self.sensealg
@@ -41,18 +43,11 @@ class PaperAdjoint:
 
     def _solved_to(self, i: int, z: Tensor) -> Tensor:
         """The augmented state at the time of index ``i`` from that at the next one; raises SolverError."""
-        sign = self._problem.dynamics.sign
+        sensitivity = self._sensitivity
         t_from, t_to = self._problem.t[i].item(), self._problem.t[i + 1].item()
-        integration = self._solve(self._segment(z, t_from, t_to), self._sensitivity)
-        raise_for_retcode(
-            integration.retcode,
-            t=sign * (t_to - integration.t_reached),
-            t_end=sign * self._problem.t[0].item(),
-            algorithm=str(self._sensitivity.method),
-            sensealg=self.sensealg,
-            rtol=self._sensitivity.tolerances.rtol,
-            dtype=z.dtype,
-        )
+        integration = self._solve(self._segment(z, t_from, t_to), sensitivity)
+        s = t_to - integration.t_reached
+        raise_for_retcode(integration.retcode, s, self._problem, str(sensitivity.method), sensitivity)
         assert integration.ys is not None  # a retcode of success carries the values
         return integration.ys[-1]
 

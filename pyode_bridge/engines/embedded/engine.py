@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import torch
+from torch import Tensor
 
-from pyode_bridge.compiled.cache import Translations
+from pyode_bridge.compiled.reach import Reach
+from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.engines.embedded.adjoint import PaperAdjoint
 from pyode_bridge.engines.embedded.algorithms import ALGORITHMS, Algorithm
 from pyode_bridge.engines.embedded.discrete import TorchAdjoint, recorded
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration, Integrator
 from pyode_bridge.errors import UnsupportedError, near_names
+from pyode_bridge.problem.direction import Direction
+from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.methods import TORCHDIFFEQ_ALIASES, Method
 from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.problem import AS_ASKED, Happened, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.problem.retcodes import raise_for_retcode
+from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.trajectories import Moving, Notify
 
 CONTINUOUS = ("BacksolveAdjoint", "BacksolveAdjoint()", PaperAdjoint.sensealg)
 DISCRETE = ("TorchAdjoint", "TorchAdjoint()")
@@ -29,7 +36,7 @@ class EmbeddedEngine:
     """Solvers from PyPI, on the CPU."""
 
     name = "embedded"
-    translations: Translations | None = None
+    compiles = False
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise UnsupportedError for a solver or sensitivity algorithm that this engine lacks."""
@@ -70,14 +77,7 @@ class EmbeddedEngine:
             ivp = recorded(ivp, dynamics)
         with torch.set_grad_enabled(discrete):
             integration = _integrate(ivp, problem.method)
-        raise_for_retcode(
-            integration.retcode,
-            t=dynamics.sign * integration.t_reached,
-            t_end=dynamics.sign * ivp.t[-1].item(),
-            algorithm=name,
-            rtol=problem.tolerances.rtol,
-            dtype=problem.y0.dtype,
-        )
+        raise_for_retcode(integration.retcode, integration.t_reached, problem, name)
         ys, stats = integration.ys, integration.stats
         assert ys is not None  # a retcode of success carries the values
         pullback: Pullback | None = None
@@ -96,13 +96,24 @@ class EmbeddedEngine:
     def locate(self, problem: Problem, happened: Happened) -> None:
         """Solve until something has happened, or to the end of the problem's span."""
         _check(problem)
-        name, ivp, sign = _name(problem.method), _forward(problem), problem.dynamics.sign
+        name, ivp = _name(problem.method), _forward(problem)
         locator = ALGORITHMS[name].events
         if locator is None or ivp.fixed_step:
             able = ", ".join(name for name, algorithm in ALGORITHMS.items() if algorithm.events)
             raise UnsupportedError(f"The embedded engine finds events with {able}, not with {name}. {GET_JULIA}")
         ended = locator(ivp, happened)
-        raise_for_retcode(ended.retcode, t=sign * ended.t_reached, t_end=sign * ivp.t[-1].item(), algorithm=name)
+        raise_for_retcode(ended.retcode, ended.t_reached, problem, name)
+
+    def recall(self, found: Reach, structure: Structure, direction: Direction) -> None:
+        """Nothing is known: nothing is compiled."""
+
+    def ensemble(self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify) -> NoReturn:
+        """Raise UntranslatableError."""
+        raise UntranslatableError("the embedded engine has no compiled lane")
+
+    def call(self, name: str, dynamics: Dynamics, out: Tensor, vectors: Sequence[Tensor], s: float) -> NoReturn:
+        """Raise UnsupportedError."""
+        raise UnsupportedError(f"Dynamics that are written in Julia are not served by the embedded engine. {GET_JULIA}")
 
     def solvers(self) -> Sequence[SolverInfo]:
         """The solvers whose packages are installed."""

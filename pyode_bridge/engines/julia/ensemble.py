@@ -2,39 +2,75 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
-from pyode_bridge.engines.julia import unnamed
-from pyode_bridge.engines.julia.callbacks import Callbacks
-from pyode_bridge.engines.julia.equation import columns, type_name
-from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance
-from pyode_bridge.problem.problem import Problem, Sensitivity, SolverStats
-from pyode_bridge.problem.retcodes import SUCCESS, raise_for_retcode
+from pyode_bridge.compiled.lane import Lane
+from pyode_bridge.engines.julia.ends import check_end
+from pyode_bridge.engines.julia.equations import columns
+from pyode_bridge.engines.julia.plan import Plan
+from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance, type_name
+from pyode_bridge.problem.problem import Sensitivity, SolverStats
+from pyode_bridge.problem.retcodes import SUCCESS
+from pyode_bridge.problem.trajectories import Moving, Notify
 
 
-@dataclass(frozen=True)
-class Moving:
-    """A tensor that differs between trajectories: that of the first, which the dynamics use, and all, ``(B, ...)``."""
+class EnsembleRequest(NamedTuple):
+    """What `solve_ensemble` takes, in its order; arrays and functions by their addresses."""
 
-    first: Tensor
-    all: Tensor
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What Julia is told: solvers and step control of both directions, and the sensitivity algorithm, or None."""
-
+    functions: tuple[int, ...]
+    environment: int
+    environment_size: int
+    work_size: int
+    memory_size: int
+    moving: list[tuple[int, int, int]]
+    type_name: str
+    y0s: Any
+    size: int
+    trajectories: int
+    parameter_size: int
+    mass_matrix: Any
+    t: Any
+    times: int
+    ys: Any
     algorithm: Any
+    atol: float | list[float]
+    rtol: float | list[float]
     control: Any
-    sensitivity: Sensitivity | None
     sensealg: Any
-    backward: Any
-    backward_control: Any
+    notify: int
+
+
+class EnsemblePullbackRequest(NamedTuple):
+    """What `pull_back_ensemble` takes, in its order; arrays and functions by their addresses."""
+
+    solved: Any
+    type_name: str
+    grads: Any
+    dy0s: Any
+    size: int
+    times: int
+    dps: Any
+    parameter_size: int
+    algorithm: Any
+    sensealg: Any
+    atol: Any
+    rtol: Any
+    control: Any
+    notify: int
+
+
+class SharedOut(Protocol):
+    """Who solves an ensemble."""
+
+    def solve(self, y0s: Tensor, moving: Sequence[Moving]) -> Solved:
+        """Solve from each row of ``y0s``, shape ``(B, n)``."""
+
+    def pull_back(self, solved: Solved, grads: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients with respect to each state, ``(B, n)``, and to all parameters, ``(B, p)``, for ``(B, T, n)``."""
 
 
 class Ensemble:
@@ -42,58 +78,52 @@ class Ensemble:
 
     Args:
         bridge: the Julia package.
-        problem: the first.
-        callbacks: of its dynamics, which are compiled.
+        plan: for the first.
+        lane: its compiled dynamics.
         notify: told now and then how many solves are done; what it raises ends them all.
-        settings: for Julia.
     """
 
-    def __init__(
-        self, bridge: Any, problem: Problem, callbacks: Callbacks, notify: Callable[[int], None], settings: Settings
-    ) -> None:
-        assert callbacks.lane is not None
-        self._bridge, self._problem, self._callbacks, self._settings = bridge, problem, callbacks, settings
-        self._lane = callbacks.lane
-        self._told = callbacks.told(notify)
-        weakref.finalize(self, callbacks.lane.free)
+    def __init__(self, bridge: Any, plan: Plan, lane: Lane, notify: Notify) -> None:
+        self._bridge, self._plan, self._lane = bridge, plan, lane
+        self._told = plan.callbacks.told(notify)
 
     def solve(self, y0s: Tensor, moving: Sequence[Moving], *, first: int = 0, count: int | None = None) -> Solved:
         """Solve from each row of ``y0s``, shape ``(B, n)``; the first has this number among so many."""
-        problem, lane, settings = self._problem, self._lane, self._settings
+        plan, problem, bridge = self._plan, self._plan.problem, self._bridge
         y0s, t = y0s.contiguous(), problem.t.contiguous()
         kept = [self._moving(item) for item in moving]
         ys = y0s.new_empty(len(y0s), len(t), y0s.shape[1])
         mass_matrix = None if problem.mass_matrix is None else columns(problem.mass_matrix)
-        environment = lane.environment
-        bridge = self._bridge
-        with bridge.one_ensemble, self._callbacks.raised(), julia_errors(problem.method):
-            solved = bridge.solve_ensemble(
-                self._callbacks.compiled(products=settings.sensitivity is not None),
-                environment.address,
-                environment.size,
-                environment.work_size,
-                environment.memory_size,
-                [(place, held.data_ptr(), step) for place, held, step in kept],
-                type_name(y0s),
-                bridge.reads(y0s),
-                y0s.shape[1],
-                len(y0s),
-                0 if settings.sensitivity is None else problem.dynamics.parameter_size,
-                0 if mass_matrix is None else bridge.reads(mass_matrix),
-                bridge.reads(t),
-                len(t),
-                bridge.writes(ys),
-                settings.algorithm,
-                julia_tolerance(problem.tolerances.atol),
-                julia_tolerance(problem.tolerances.rtol),
-                settings.control,
-                settings.sensealg,
-                self._told,
-            )
+        environment, backward = self._lane.environment, plan.backward
+        request = EnsembleRequest(
+            functions=plan.callbacks.compiled(products=backward is not None),
+            environment=environment.address,
+            environment_size=environment.size,
+            work_size=environment.work_size,
+            memory_size=environment.memory_size,
+            moving=[(place, held.data_ptr(), step) for place, held, step in kept],
+            type_name=type_name(y0s),
+            y0s=bridge.reads(y0s),
+            size=y0s.shape[1],
+            trajectories=len(y0s),
+            parameter_size=0 if backward is None else problem.dynamics.parameter_size,
+            mass_matrix=0 if mass_matrix is None else bridge.reads(mass_matrix),
+            t=bridge.reads(t),
+            times=len(t),
+            ys=bridge.writes(ys),
+            algorithm=plan.algorithm,
+            atol=julia_tolerance(problem.tolerances.atol),
+            rtol=julia_tolerance(problem.tolerances.rtol),
+            control=plan.control,
+            sensealg=None if backward is None else backward.sensealg,
+            notify=self._told,
+        )
+        with bridge.one_ensemble, plan.callbacks.raised(), julia_errors(problem.method):
+            solved = bridge.solve_ensemble(*request)
         numbers = first, len(y0s) if count is None else count
-        self._raise_for_early_end(solved, t[-1].item(), f"Trajectory {{}} of {{}}: {problem.method}", numbers)
+        self._raise_for_early_end(solved, f"Trajectory {{}} of {{}}: {problem.method}", numbers)
         nfe, njac, accepted, rejected = bridge.totals(solved)
-        return Solved(ys, SolverStats(nfe, njac, accepted, rejected, lane.seconds), solved, kept, numbers)
+        return Solved(ys, SolverStats(nfe, njac, accepted, rejected, self._lane.seconds), solved, kept, numbers)
 
     def _moving(self, item: Moving) -> tuple[int, Any, int]:
         """Where the tensor stands in the environment, all in Julia's memory, and the bytes from one to the next."""
@@ -103,63 +133,43 @@ class Ensemble:
 
     def pull_back(self, solved: Solved, grads: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients with respect to each state, ``(B, n)``, and to all parameters, ``(B, p)``, for ``(B, T, n)``."""
-        problem, settings = self._problem, self._settings
-        sensitivity = settings.sensitivity
-        assert sensitivity is not None
-        name = str(sensitivity.sensealg)
+        plan, bridge, backward = self._plan, self._bridge, self._plan.backward
+        assert backward is not None
+        sensitivity = backward.sensitivity
         grads = grads.contiguous()
         count, times, n = grads.shape
-        dy0s, dps = grads.new_empty(count, n), grads.new_empty(count, problem.dynamics.parameter_size)
-        bridge = self._bridge
-        with bridge.one_ensemble, self._callbacks.raised(), julia_errors(name):
-            ended = bridge.pull_back_ensemble(
-                solved.julia,
-                type_name(grads),
-                bridge.reads(grads),
-                bridge.writes(dy0s),
-                n,
-                times,
-                bridge.writes(dps),
-                dps.shape[1],
-                settings.backward,
-                settings.sensealg,
-                sensitivity.tolerances.atol,
-                sensitivity.tolerances.rtol,
-                settings.backward_control,
-                self._told,
-            )
+        dy0s, dps = grads.new_empty(count, n), grads.new_empty(count, plan.problem.dynamics.parameter_size)
+        request = EnsemblePullbackRequest(
+            solved=solved.julia,
+            type_name=type_name(grads),
+            grads=bridge.reads(grads),
+            dy0s=bridge.writes(dy0s),
+            size=n,
+            times=times,
+            dps=bridge.writes(dps),
+            parameter_size=dps.shape[1],
+            algorithm=backward.algorithm,
+            sensealg=backward.sensealg,
+            atol=sensitivity.tolerances.atol,
+            rtol=sensitivity.tolerances.rtol,
+            control=backward.control,
+            notify=self._told,
+        )
+        with bridge.one_ensemble, plan.callbacks.raised(), julia_errors(str(sensitivity.sensealg)):
+            ended = bridge.pull_back_ensemble(*request)
         algorithm = f"trajectory {{}} of {{}}: {sensitivity.method}"
-        self._raise_for_early_end(ended, problem.t[0].item(), algorithm, solved.numbers, sensitivity)
+        self._raise_for_early_end(ended, algorithm, solved.numbers, sensitivity)
         return dy0s, dps
 
     def _raise_for_early_end(
-        self,
-        ended: Any,
-        t_end: float,
-        algorithm: str,
-        numbers: tuple[int, int],
-        sensitivity: Sensitivity | None = None,
+        self, ended: Any, algorithm: str, numbers: tuple[int, int], backward: Sensitivity | None = None
     ) -> None:
         """Raise for the first trajectory that ended early; its number among all takes two places in ``algorithm``."""
         found = self._bridge.early_end(ended, tuple(SUCCESS))
         if found is None:
             return
-        if sensitivity is None:
-            self._problem.dynamics.check_start(self._problem.t[0].item(), self._problem.y0)
-        place, retcode, reached = found
-        if retcode == unnamed.STIFF:
-            raise unnamed.StiffError(reached)
-        sign = self._problem.dynamics.sign
-        asked = self._problem if sensitivity is None else sensitivity
-        raise_for_retcode(
-            retcode,
-            t=sign * reached,
-            t_end=sign * t_end,
-            algorithm=algorithm.format(numbers[0] + place, numbers[1]),
-            sensealg=None if sensitivity is None else str(sensitivity.sensealg),
-            rtol=asked.tolerances.rtol,
-            dtype=self._problem.y0.dtype,
-        )
+        place, retcode, s = found
+        check_end(retcode, s, self._plan.problem, algorithm.format(numbers[0] + place, numbers[1]), backward)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.limits import warn_of_misleading
+from pyode_bridge.engines.julia.plan import Backward
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.options import StepOptions
@@ -20,6 +22,13 @@ DISCRETE = "DiscreteAdjoint"
 FIXED_STEPS = "the steps are fixed: it is their own gradient, as that of torchdiffeq through its steps"
 
 
+class Solvers(NamedTuple):
+    """Julia's solvers of a problem; that of the backward solve is None where no gradient is wanted."""
+
+    forward: Any
+    backward: Any
+
+
 class Named:
     """The objects of one Julia, by what names them."""
 
@@ -27,39 +36,66 @@ class Named:
         self._bridge = bridge
         self._made: dict[Any, Any] = {}
 
-    def with_solvers(self, problem: Problem) -> tuple[Problem, Any, Any]:
-        """The problem with the method of its backward solve, and the solvers of both directions, or None."""
+    def with_solvers(self, problem: Problem) -> tuple[Problem, Solvers]:
+        """The problem with the method of its backward solve, and the solvers of both directions."""
         algorithm, sensitivity = self.solver(problem.method), problem.sensitivity
         if sensitivity is None:
-            return problem, algorithm, None
+            return problem, Solvers(algorithm, None)
         if "adjoint_method" not in sensitivity.asked and not sensitivity.method.fixed_step:
             chosen = self._chosen_backward(problem, sensitivity, algorithm)
             if chosen:
                 sensitivity = replace(sensitivity, method=Method(chosen))
                 problem = replace(problem, sensitivity=sensitivity)
-        return problem, algorithm, self.solver(sensitivity.method)
+        return problem, Solvers(algorithm, self.solver(sensitivity.method))
 
-    def chosen_sensitivity(
-        self, problem: Problem, equation: Any, algorithm: Any, backward: Any
-    ) -> tuple[Sensitivity | None, str]:
-        """The problem's, with the sensitivity algorithm that suits it where none is named, and why that one."""
+    def takes_jacobian(self, problem: Problem, solvers: Solvers) -> bool:
+        """Whether a full Jacobian will be asked for, in one of the directions."""
         sensitivity = problem.sensitivity
-        if sensitivity is None:
-            return None, ""
+        return problem.sparsity is None and (
+            self._is_implicit(problem.method, solvers.forward)
+            or (sensitivity is not None and self._adjoint_takes_jacobian(sensitivity, solvers.backward))
+        )
+
+    def control(self, problem: Problem, callbacks: Callbacks) -> Any:
+        """How the forward solve may step."""
+        options = problem.options
+        if options.for_adjoint() is options:  # it needs no callbacks
+            return self._step_control(options, problem.method)
+        return self._step_control(
+            options,
+            problem.method,
+            tstops=sorted(map(problem.dynamics.direction.solver_time, options.tstops)),
+            isoutofdomain=callbacks.predicate(options.isoutofdomain),
+            unstable_check=callbacks.predicate(options.unstable_check),
+        )
+
+    def backward(self, problem: Problem, equation: Any, solvers: Solvers) -> Backward | None:
+        """How gradients are computed; None where none are wanted."""
+        if problem.sensitivity is None:
+            return None
+        sensitivity, reason = self._chosen_sensitivity(problem, problem.sensitivity, equation, solvers)
+        sensealg, control = self.sensealg(sensitivity), self._step_control(sensitivity.options, sensitivity.method)
+        joint = self._joint_products(str(sensitivity.sensealg), sensealg)
+        return Backward(sensitivity, reason, sensealg, solvers.backward, control, joint)
+
+    def _chosen_sensitivity(
+        self, problem: Problem, sensitivity: Sensitivity, equation: Any, solvers: Solvers
+    ) -> tuple[Sensitivity, str]:
+        """The problem's, with the sensitivity algorithm that suits it where none is named, and why that one."""
         if sensitivity.sensealg is None and _is_plain_fixed(problem) and sensitivity.method == problem.method:
             return replace(sensitivity, sensealg=DISCRETE), FIXED_STEPS
         named = None if sensitivity.sensealg is None else self.sensealg(sensitivity)
         with julia_errors(str(sensitivity.method), argument="adjoint_method"):
-            self._bridge.backward_algorithm(equation, backward, named)  # refused now or after the solve
+            self._bridge.backward_algorithm(equation, solvers.backward, named)  # refused now or after the solve
         if named is not None:
             if problem.dynamics.parameter_size:
-                misled = str(self._bridge.may_mislead(named, backward))
+                misled = str(self._bridge.may_mislead(named, solvers.backward))
                 if misled:
                     warn_of_misleading(sensitivity, misled)
             return sensitivity, AS_ASKED + _other_solver(problem, sensitivity)
         with julia_errors(problem.method):
             chosen, reason = self._bridge.chosen_sensealg(
-                equation, algorithm, backward, len(problem.y0), problem.dynamics.parameter_size
+                equation, *solvers, len(problem.y0), problem.dynamics.parameter_size
             )
         return replace(sensitivity, sensealg=str(chosen)), str(reason) + _other_solver(problem, sensitivity)
 
@@ -84,7 +120,7 @@ class Named:
 
         return self._once(("sensealg", name, tolerances.atol, tolerances.rtol), made)
 
-    def step_control(self, options: StepOptions, method: Method, **forward_only: Any) -> Any:
+    def _step_control(self, options: StepOptions, method: Method, **forward_only: Any) -> Any:
         """How a solve by a method may step."""
 
         def made() -> Any:
@@ -103,14 +139,14 @@ class Named:
 
         return made() if forward_only else self._once(("control", options, method.fixed_step, method.until_stiff), made)
 
-    def is_implicit(self, method: Method, algorithm: Any) -> bool:
+    def _is_implicit(self, method: Method, algorithm: Any) -> bool:
         """Whether the solver of a method, or one that it may switch to, solves equations in its steps."""
         key = ("implicit", method.algorithm) if isinstance(method.algorithm, str) else algorithm
         return bool(self._once(key, lambda: self._bridge.is_implicit(algorithm)))
 
-    def adjoint_takes_jacobian(self, sensitivity: Sensitivity, backward: Any) -> bool:
+    def _adjoint_takes_jacobian(self, sensitivity: Sensitivity, backward: Any) -> bool:
         """Whether the backward solve asks for the Jacobian of the dynamics."""
-        if self.is_implicit(sensitivity.method, backward):
+        if self._is_implicit(sensitivity.method, backward):
             return True
         name = sensitivity.sensealg
         if name is None:
@@ -123,7 +159,7 @@ class Named:
         """What to call the solver that ran."""
         return method.algorithm if isinstance(method.algorithm, str) else str(self._bridge.algorithm_name(solved))
 
-    def joint_products(self, name: str, sensealg: Any) -> bool:
+    def _joint_products(self, name: str, sensealg: Any) -> bool:
         """Whether an adjoint asks for both vector-Jacobian products at the same points."""
         return bool(self._once(("joint", name), lambda: self._bridge.joint_products(sensealg)))
 

@@ -1,9 +1,10 @@
-"""What crosses between the languages, in one place: tolerances, and Julia's errors as this package's exceptions."""
+"""What crosses between the languages, in one place: numbers, types, and Julia's errors as this package's exceptions."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pyode_bridge.engines.julia.failures import (
@@ -25,6 +26,7 @@ from pyode_bridge.errors import (
 )
 from pyode_bridge.problem.methods import TORCHDIFFEQ_ALIASES
 
+TYPE_NAMES = {torch.float32: "float32", torch.float64: "float64"}
 FIRST_LINES = 3
 SOLVER_ARGUMENTS = ("method", "adjoint_method")
 UNKNOWN: dict[str, type[BridgeError]] = {"method": UnknownSolverError, "sensealg": UnknownSensealgError}
@@ -33,6 +35,11 @@ UNKNOWN: dict[str, type[BridgeError]] = {"method": UnknownSolverError, "sensealg
 def julia_tolerance(tolerance: float | Tensor) -> float | list[float]:
     """One number, or one a component as Julia takes them."""
     return tolerance.tolist() if isinstance(tolerance, Tensor) else tolerance
+
+
+def type_name(tensor: Tensor) -> str:
+    """The name of a tensor's dtype, as Julia's side knows it."""
+    return TYPE_NAMES[tensor.dtype]
 
 
 class julia_errors:  # noqa: N801 - a context, of which a generator would cost some of a short solve's time

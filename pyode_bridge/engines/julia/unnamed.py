@@ -68,7 +68,7 @@ def _check_size(problem: Problem, s: float) -> None:
     """Raise SolverError where a dense matrix would have more than a thousand rows."""
     size = len(problem.y0)
     if size > LARGEST:
-        t = problem.dynamics.sign * s
+        t = problem.dynamics.direction.user_time(s)
         raise SolverError(
             f"No method is named, and the problem is stiff, as was found at t = {t:.6g}: explicit steps are as long as "
             f"is stable, and many more would follow. Solvers for stiff problems keep a dense Jacobian, which is made "

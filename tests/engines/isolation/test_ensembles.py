@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import pyode_bridge as pb
-from pyode_bridge.engines.julia.isolation.pool import pool_of
+from pyode_bridge.engines.julia.isolation.pooled import pool_of
 from tests.problems import DOUBLE
 
 pytestmark = [

@@ -184,11 +184,11 @@ def test_the_bar_follows_the_worker() -> None:
 
 def test_the_variable_isolates_a_whole_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYODE_BRIDGE_ISOLATION", "process")
-    before = worker()._mailbox
+    before = worker()._outbox.mailbox
     engine = isolated_engine()
     assert pb.solve(decay, Y0, T, method="Tsit5").engine == "julia"
     assert engine is isolated_engine()
-    assert before is worker()._mailbox
+    assert before is worker()._outbox.mailbox
     assert len(pb.solvers(problem="ODE", family="Rosenbrock")) > 5
     with pytest.raises(pb.UnsupportedError, match="PYODE_BRIDGE_ISOLATION=none"):
         pb.daeint(lambda t, y, dy: dy + y, Y0, T, dy0=-Y0)

@@ -20,7 +20,8 @@ import torch
 import pyode_bridge as pb
 from pyode_bridge.engines.julia.isolation.mailbox import LARGEST_KEPT, SMALLEST, Mailbox
 from pyode_bridge.engines.julia.isolation.messages import SERVICE
-from pyode_bridge.engines.julia.isolation.worker import SCRIPT, Reads, Worker, Writes
+from pyode_bridge.engines.julia.isolation.transfer import Reads, Writes
+from pyode_bridge.engines.julia.isolation.worker import SCRIPT, Worker
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="isolation='process' needs Linux or macOS"),
@@ -239,7 +240,7 @@ def test_other_ends(start: Start, ends: str, words: str) -> None:
 
 
 def test_one_that_hangs_up_and_stays_is_ended(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyode_bridge.engines.julia.isolation.worker.SECONDS_TO_END", 0.5)
+    monkeypatch.setattr("pyode_bridge.engines.julia.isolation.process.SECONDS_TO_END", 0.5)
     found = start(STARTS + "answer('returned', None); connection.recv_bytes(); connection.close(); time.sleep(99)")
     with pytest.raises(pb.WorkerError, match="answered no more"):
         found.call(SERVICE, "nap", 0)

@@ -12,9 +12,11 @@ from torch import Tensor
 from pyode_bridge.compiled.cache import Translations
 from pyode_bridge.compiled.environment import Environment
 from pyode_bridge.compiled.lane import Lane
-from pyode_bridge.engines.julia.callbacks import Callbacks, Raised
+from pyode_bridge.engines.julia.callbacks import Callbacks
+from pyode_bridge.engines.julia.guard import Raised
 from pyode_bridge.engines.julia.isolation.messages import JULIA, SERVICE
-from pyode_bridge.engines.julia.isolation.worker import Reads, Remote, Worker, Writes
+from pyode_bridge.engines.julia.isolation.transfer import Reads, Remote, Writes
+from pyode_bridge.engines.julia.isolation.worker import Worker
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.dynamics import Dynamics
 
@@ -80,7 +82,7 @@ class RemoteEnvironment(Environment):
 
     def __init__(self, worker: Worker, tensors: int, work_size: int, memory_size: int) -> None:
         self._worker = worker
-        self.equations, self.work_size, self.memory_size = {}, work_size, memory_size
+        self.work_size, self.memory_size = work_size, memory_size
         self._remote, found = worker.call(SERVICE, "environment", worker.listen(self), tensors, work_size, memory_size)
         self.address, self.size, self.nothing = found["address"], found["size"], found["nothing"]
         self._jacobian_address: int = found["jacobian"]
@@ -124,7 +126,7 @@ class CompiledAlone(Callbacks):
 
     def told(self, function: Callable[[int], None]) -> int:
         """Address of a C function that passes a number on."""
-        heard = _Heard(self._guarded(function))
+        heard = _Heard(self._guard.act(function))
         remote, address = self._worker.call(SERVICE, "listener", self._worker.listen(heard))
         self._heard.append((heard, remote))
         return int(address)
@@ -135,7 +137,7 @@ class CompiledAlone(Callbacks):
 
     def raised(self) -> Raised:
         """Ask the worker: an exception that was kept meanwhile comes after it."""
-        return Raised(self)
+        return Raised(self._guard, self.lane)
 
     def _pointer(self, thunk: Any) -> int:
         raise UnsupportedError(

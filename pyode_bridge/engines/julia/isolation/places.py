@@ -9,7 +9,7 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pyode_bridge.engines.julia.engine import JuliaEngine
 from pyode_bridge.engines.julia.isolation.bridge import Isolated
@@ -22,10 +22,11 @@ class Place:
 
     Args:
         threads: how many Julia has there; None leaves it to PYTHON_JULIACALL_THREADS.
+        make: makes the engine of a bridge.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
-        self._threads = threads
+    def __init__(self, threads: int | None = None, make: Callable[[Isolated], JuliaEngine] = JuliaEngine) -> None:
+        self._threads, self._make = threads, make
         self._lock = threading.Lock()
         self._worker: Worker | None = None
         self._engine: JuliaEngine | None = None
@@ -52,7 +53,7 @@ class Place:
                     )
                 self._engine = None
                 self._worker = Worker(self._threads)
-                self._engine = JuliaEngine(Isolated(self._worker))
+                self._engine = self._make(Isolated(self._worker))
             return self._engine
 
     def close(self) -> None:

@@ -2,61 +2,67 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.environment import Environment
 from pyode_bridge.engines.julia.callbacks import Callbacks
-from pyode_bridge.engines.julia.translation import julia_tolerance
+from pyode_bridge.engines.julia.translation import julia_tolerance, type_name
 from pyode_bridge.problem.forms import Delays, Halves, Noise, OneInput, Operator, Residual, Steady, Terms, TwoInputs
 from pyode_bridge.problem.problem import Problem
 
-TYPE_NAMES = {torch.float32: "float32", torch.float64: "float64"}
 
+class Equations:
+    """Makes those of one Julia; what is compiled and has neither a mass matrix nor a pattern is kept for other solves.
 
-def julia_equation(bridge: Any, problem: Problem, callbacks: Callbacks) -> Any:
-    """The Julia equation of ``problem``; keep ``callbacks`` as long as it is in use."""
-    builder = Builder(bridge, problem, callbacks)
-    form = problem.form
-    if form is None:
-        return builder.ordinary()
-    if isinstance(form, Halves):
-        return builder.partitioned(form)
-    if isinstance(form, Terms):
-        return builder.split(form)
-    if isinstance(form, Operator):
-        return builder.quasilinear(form)
-    if isinstance(form, Noise):
-        return builder.stochastic(form)
-    if isinstance(form, Delays):
-        return builder.delayed(form)
-    if isinstance(form, Residual):
-        return builder.residual(form)
-    return builder.steady(form)
+    It is for the same environment alone, whose address it holds, and lasts as long as that.
+    """
 
+    def __init__(self, bridge: Any) -> None:
+        self._bridge = bridge
+        self._kept: weakref.WeakKeyDictionary[Environment, dict[bool, Any]] = weakref.WeakKeyDictionary()
 
-def type_name(tensor: Tensor) -> str:
-    """The name of a tensor's dtype, as Julia's side knows it."""
-    return TYPE_NAMES[tensor.dtype]
+    def of(self, problem: Problem, callbacks: Callbacks) -> Any:
+        """That of a problem; keep ``callbacks`` as long as it is in use."""
+        lane = callbacks.lane
+        known: dict[bool, Any] = {}
+        if lane is not None and problem.mass_matrix is None and problem.sparsity is None:
+            known = self._kept.setdefault(lane.environment, known)
+        builder = Builder(self._bridge, problem, callbacks, known)
+        form = problem.form
+        if form is None:
+            return builder.ordinary()
+        if isinstance(form, Halves):
+            return builder.partitioned(form)
+        if isinstance(form, Terms):
+            return builder.split(form)
+        if isinstance(form, Operator):
+            return builder.quasilinear(form)
+        if isinstance(form, Noise):
+            return builder.stochastic(form)
+        if isinstance(form, Delays):
+            return builder.delayed(form)
+        if isinstance(form, Residual):
+            return builder.residual(form)
+        return builder.steady(form)
 
 
 class Builder:
-    """Makes the equations of one problem."""
+    """Makes the equations of one problem; ``known`` are ordinary ones, by whether they have products."""
 
-    def __init__(self, bridge: Any, problem: Problem, callbacks: Callbacks) -> None:
+    def __init__(self, bridge: Any, problem: Problem, callbacks: Callbacks, known: dict[bool, Any]) -> None:
         self._bridge = bridge
         self._problem = problem
         self._callbacks = callbacks
+        self._known = known
         self._size = problem.y0.numel()
         self._type = type_name(problem.y0)
 
     def ordinary(self) -> Any:
-        """``M y' = f(t, y)``; what is compiled and has neither a mass matrix nor a pattern is kept for other solves."""
-        lane, problem = self._callbacks.lane, self._problem
-        if lane is None or problem.mass_matrix is not None or problem.sparsity is not None:
-            return self._new_ordinary()
-        known, products = lane.environment.equations, problem.sensitivity is not None
+        """``M y' = f(t, y)``."""
+        known, products = self._known, self._problem.sensitivity is not None
         if products not in known:
             known[products] = self._new_ordinary()
         return known[products]
