@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.reach import Reach, reach
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.capture.guards import Reach, reach
+from pyode_bridge.compiled.errors import UntranslatableError
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem.graph import among, are_entangled, behind, cut, lasting, leaves_of, unique, without
 from pyode_bridge.problem.wanted import Wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from pyode_bridge.compiled.cache import Translations
+from pyode_bridge.compiled.runtime.cache import Translations
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.problem import Happened, Problem, Sensitivity, SolverInfo, Trajectory
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from tqdm import tqdm
 
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.errors import UntranslatableError
 from pyode_bridge.derivatives import hooks
 from pyode_bridge.engines.julia.engine import JuliaEngine, why_compiled
 from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled import familiar
-from pyode_bridge.compiled.cache import Translations
+from pyode_bridge.compiled.runtime import cache_hits as familiar
+from pyode_bridge.compiled.runtime.cache import Translations
 from pyode_bridge.derivatives import captures, hooks
 from pyode_bridge.derivatives.parameters import listed_parameters, reached, wanted
 from pyode_bridge.derivatives.prepared import Prepared

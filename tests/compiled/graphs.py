@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from pyode_bridge.compiled.comparison import Start
-from pyode_bridge.compiled.functions import Functions
-from pyode_bridge.compiled.tracing import Graph
+from pyode_bridge.compiled.capture.start import Start
+from pyode_bridge.compiled.capture.tracing import Graph
+from pyode_bridge.compiled.codegen.traced_functions import Functions
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.cache import Translations
-from pyode_bridge.compiled.environment import Environment
-from pyode_bridge.compiled.lane import Lane, enter
+from pyode_bridge.compiled.runtime.cache import Translations
+from pyode_bridge.compiled.runtime.lane import Lane, enter
+from pyode_bridge.compiled.runtime.workspace import Environment
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted

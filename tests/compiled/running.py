@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.layout import LEFT, MEMORY, TENSORS, WORK
-from pyode_bridge.compiled.loops import ByLoops
-from pyode_bridge.compiled.numbers import ByNumber
-from pyode_bridge.compiled.source import function
-from pyode_bridge.compiled.tracing import Graph, trace
-from pyode_bridge.compiled.translation import Names, Output, written
+from pyode_bridge.compiled.capture.tracing import Graph, trace
+from pyode_bridge.compiled.codegen.entry_points import function
+from pyode_bridge.compiled.codegen.graph_lowering import Names, Output, written
+from pyode_bridge.compiled.codegen.layout import LEFT, MEMORY, TENSORS, WORK
+from pyode_bridge.compiled.codegen.loops.emitter import ByLoops
+from pyode_bridge.compiled.codegen.scalar_emitter import ByNumber
 from pyode_bridge.engines.julia import session
 
 Function = Callable[[Tensor, Tensor], Tensor]

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from pyode_bridge.compiled.comparison import Start, compare
-from pyode_bridge.compiled.refusals import RefusedHereError, UntranslatableError
+from pyode_bridge.compiled.capture.start import Start
+from pyode_bridge.compiled.errors import RefusedHereError, UntranslatableError
+from pyode_bridge.compiled.runtime.comparison import compare
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 import pyode_bridge as pb
-from pyode_bridge.compiled import lane as lanes
-from pyode_bridge.compiled.comparison import Start
-from pyode_bridge.compiled.functions import Functions
-from pyode_bridge.compiled.reach import reach
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.capture.guards import reach
+from pyode_bridge.compiled.capture.start import Start
+from pyode_bridge.compiled.codegen.traced_functions import Functions
+from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.runtime import lane as lanes
 from pyode_bridge.equations import odeint as solving
 from pyode_bridge.models import (
     CNF,

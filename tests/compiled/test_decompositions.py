@@ -5,8 +5,14 @@ import random
 import pytest
 import torch
 
-from pyode_bridge.compiled.convolutions import convolution, convolution_backward
-from pyode_bridge.compiled.decompositions import Decomposing, cumsum, gelu_backward, scatter_add, shrink_backward
+from pyode_bridge.compiled.capture.convolutions import convolution, convolution_backward
+from pyode_bridge.compiled.capture.decompositions import (
+    Decomposing,
+    cumsum,
+    gelu_backward,
+    scatter_add,
+    shrink_backward,
+)
 from tests.problems import DOUBLE
 
 aten = torch.ops.aten

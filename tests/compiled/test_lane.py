@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pyode_bridge as pb
-from pyode_bridge.compiled import cache
+from pyode_bridge.compiled.runtime import cache
 from pyode_bridge.engines import julia_engine
 from pyode_bridge.errors import InputError, SolverError, UnsupportedError
 from tests.garbage import cyclic_garbage

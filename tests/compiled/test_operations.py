@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.operations import LOWERINGS
-from pyode_bridge.compiled.operations.arithmetic import BINARY, COMPARISONS
-from pyode_bridge.compiled.operations.creation import EMPTY
-from pyode_bridge.compiled.operations.functions import ONE_ARGUMENT
-from pyode_bridge.compiled.tracing import Graph
+from pyode_bridge.compiled.capture.tracing import Graph
+from pyode_bridge.compiled.lowerings import LOWERINGS
+from pyode_bridge.compiled.lowerings.arithmetic import BINARY, COMPARISONS
+from pyode_bridge.compiled.lowerings.creation import EMPTY
+from pyode_bridge.compiled.lowerings.unary import ONE_ARGUMENT
 from tests.compiled.cases import CASES
 from tests.compiled.operands import as_function, state
 from tests.compiled.running import BUILDERS, TIME, Function, Translated, compiled, traced, translated

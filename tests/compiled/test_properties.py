@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pyode_bridge.compiled.comparison import Start
-from pyode_bridge.compiled.functions import Functions
-from pyode_bridge.compiled.layout import JOINT
-from pyode_bridge.compiled.source import memory_size, signatures
+from pyode_bridge.compiled.capture.start import Start
+from pyode_bridge.compiled.codegen.entry_points import memory_size, signatures
+from pyode_bridge.compiled.codegen.layout import JOINT
+from pyode_bridge.compiled.codegen.traced_functions import Functions
 from pyode_bridge.engines.julia import session
 from pyode_bridge.models import ConcatSquash, ConvDynamics, GatedSum
 from pyode_bridge.problem.dynamics import Dynamics

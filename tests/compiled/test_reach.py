@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import pyode_bridge as pb
-from pyode_bridge.compiled.reach import reach
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.capture.guards import reach
+from pyode_bridge.compiled.errors import UntranslatableError
 from pyode_bridge.models import ODERNNEncoder
 
 RATE = 2.0

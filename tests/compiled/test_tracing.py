@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from pyode_bridge.compiled.comparison import Start
-from pyode_bridge.compiled.functions import Functions
-from pyode_bridge.compiled.reach import reach
-from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.compiled.tracing import trace
+from pyode_bridge.compiled.capture.guards import reach
+from pyode_bridge.compiled.capture.start import Start
+from pyode_bridge.compiled.capture.tracing import trace
+from pyode_bridge.compiled.codegen.traced_functions import Functions
+from pyode_bridge.compiled.errors import UntranslatableError
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted

@@ -6,9 +6,9 @@ import threading
 import pytest
 import torch
 
-from pyode_bridge.compiled import functions
-from pyode_bridge.compiled.cache import Translation
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.codegen import traced_functions as functions
+from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.runtime.cache import Translation
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from pyode_bridge.compiled.cache import Translations
+from pyode_bridge.compiled.runtime.cache import Translations
 from pyode_bridge.engines.embedded.adjoint import PaperAdjoint
 from pyode_bridge.engines.embedded.algorithms import ALGORITHMS, Algorithm
 from pyode_bridge.engines.embedded.discrete import TorchAdjoint, recorded

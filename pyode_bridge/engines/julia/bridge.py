@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.cache import Translations
-from pyode_bridge.compiled.environment import ONE_INPUT, TWO_INPUTS, Environment
+from pyode_bridge.compiled.runtime.cache import Translations
+from pyode_bridge.compiled.runtime.workspace import ONE_INPUT, TWO_INPUTS, Environment
 from pyode_bridge.engines.julia.callbacks import Callbacks
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.environment import COUNT, NOTHING, ONE_INPUT, TWO_INPUTS, address_of
-from pyode_bridge.compiled.lane import Lane
+from pyode_bridge.compiled.runtime.lane import Lane
+from pyode_bridge.compiled.runtime.workspace import COUNT, NOTHING, ONE_INPUT, TWO_INPUTS, address_of
 from pyode_bridge.engines.julia import forks
 from pyode_bridge.errors import WorkerError
 from pyode_bridge.problem.dynamics import Dynamics

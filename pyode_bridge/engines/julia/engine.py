@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.cache import Translations
-from pyode_bridge.compiled.lane import Lane, enter
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.runtime.cache import Translations
+from pyode_bridge.compiled.runtime.lane import Lane, enter
 from pyode_bridge.engines.julia import unnamed
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.ensemble import Ensemble, Settings

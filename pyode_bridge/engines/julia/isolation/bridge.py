@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from pyode_bridge.compiled.cache import Translations
-from pyode_bridge.compiled.environment import Environment
-from pyode_bridge.compiled.lane import Lane
+from pyode_bridge.compiled.runtime.cache import Translations
+from pyode_bridge.compiled.runtime.lane import Lane
+from pyode_bridge.compiled.runtime.workspace import Environment
 from pyode_bridge.engines.julia.callbacks import Callbacks, Raised
 from pyode_bridge.engines.julia.isolation.messages import JULIA, SERVICE
 from pyode_bridge.engines.julia.isolation.worker import Reads, Remote, Worker, Writes

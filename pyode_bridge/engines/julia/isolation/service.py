@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from pyode_bridge.compiled.environment import COUNT, ONE_INPUT, TWO_INPUTS, Environment, address_of
+from pyode_bridge.compiled.runtime.workspace import COUNT, ONE_INPUT, TWO_INPUTS, Environment, address_of
 from pyode_bridge.engines.julia.failures import described
 from pyode_bridge.engines.julia.isolation.mailbox import Mailbox
 from pyode_bridge.engines.julia.isolation.messages import JULIA, OBJECT, RAISED, RETURNED, SERVICE, TOLD

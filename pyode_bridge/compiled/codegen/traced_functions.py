@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.comparison import Start
-from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.compiled.source import function, parameter_product
-from pyode_bridge.compiled.tracing import Graph, trace
-from pyode_bridge.compiled.translation import Code, Names, Output, translate
+from pyode_bridge.compiled.capture.start import Start
+from pyode_bridge.compiled.capture.tracing import Graph, trace
+from pyode_bridge.compiled.codegen.entry_points import function, parameter_product
+from pyode_bridge.compiled.codegen.graph_lowering import Code, Names, Output, translate
+from pyode_bridge.compiled.errors import UntranslatableError
 
 LARGEST_JACOBIAN = 1000  # rows; beyond, the products for all of them at once would fill the memory
 

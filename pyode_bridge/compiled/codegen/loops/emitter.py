@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.angles import quick_angles
-from pyode_bridge.compiled.expressions import Computed, Expression, Known, Memory, Move, laid_out
-from pyode_bridge.compiled.layout import aligned
-from pyode_bridge.compiled.nests import Nest, loops, nest
-from pyode_bridge.compiled.scalars import COPY, Lines, julia_type, literal
+from pyode_bridge.compiled.codegen.layout import aligned
+from pyode_bridge.compiled.codegen.loops.angles import quick_angles
+from pyode_bridge.compiled.codegen.loops.expressions import Computed, Expression, Known, Memory, Move, laid_out
+from pyode_bridge.compiled.codegen.loops.nests import Nest, loops, nest
+from pyode_bridge.compiled.codegen.scalars import Lines, julia_type, literal
+from pyode_bridge.compiled.lowerings.templates import COPY
 
 LARGEST_EXPRESSION = 60  # operations that are computed anew rather than kept
 _BUFFER = re.compile(r"\bb\d+\b")

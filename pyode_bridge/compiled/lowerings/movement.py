@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.operations.table import Call, lowers
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.lowerings.registry import Call, lowers
 
 aten, prims = torch.ops.aten, torch.ops.prims
 

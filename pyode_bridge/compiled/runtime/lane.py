@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled import familiar
-from pyode_bridge.compiled.cache import CHANGING, Home, Translation, changing
-from pyode_bridge.compiled.comparison import Start, compare
-from pyode_bridge.compiled.familiar import Familiar
-from pyode_bridge.compiled.layout import TENSORS
-from pyode_bridge.compiled.reach import Reach, reach
-from pyode_bridge.compiled.refusals import RefusedHereError, UntranslatableError
+from pyode_bridge.compiled.capture.guards import Reach, reach
+from pyode_bridge.compiled.capture.start import Start
+from pyode_bridge.compiled.codegen.layout import TENSORS
+from pyode_bridge.compiled.errors import RefusedHereError, UntranslatableError
+from pyode_bridge.compiled.runtime import cache_hits as familiar
+from pyode_bridge.compiled.runtime.cache import CHANGING, Home, Translation, changing
+from pyode_bridge.compiled.runtime.cache_hits import Familiar
+from pyode_bridge.compiled.runtime.comparison import compare
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.julia_source import is_written
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.operations.table import Call, lowers
+from pyode_bridge.compiled.lowerings.registry import Call, lowers
 
 aten = torch.ops.aten
 

@@ -7,48 +7,20 @@ the start is computed beside it too, where the terms have the same size and do n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.refusals import RefusedHereError, UntranslatableError
-from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.compiled.capture.start import Start
+from pyode_bridge.compiled.errors import RefusedHereError, UntranslatableError
 
 # How far apart a function and its translation may be, relative to the largest element, beside rounding.
 _AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-3}
 _COARSE = 1e-6  # how far off torch's own derivatives may be: some have constants in single precision
-_GOLDEN = 0.6180339887498949  # its multiples are spread evenly, modulo 1, and lie on no line
 
 _WHAT = {"rhs": "the right-hand side", "jacobian": "the Jacobian"}
 
 Evaluate = Callable[[str, Tensor, Sequence[Tensor], float], None]
-
-
-@dataclass(frozen=True)
-class Start:
-    """Dynamics at the start of a solve.
-
-    Attributes:
-        dynamics: with the value of the right-hand side there, or without.
-        y: the flat state there.
-        s, end: the times of start and end, in the solver's direction.
-    """
-
-    dynamics: Dynamics
-    y: Tensor
-    s: float
-    end: float
-
-    def beside(self) -> Start:
-        """A point close by, where what exists at the start most likely exists, and is another.
-
-        Each number is off by a part of its own size, and has the sign that it has at the start, if any.
-        """
-        y, places = self.y, torch.arange(1, len(self.y) + 1, dtype=self.y.dtype)
-        size = y.abs()
-        size = torch.where(size > 0, size, size.max() if size.any() else 1.0)
-        return Start(self.dynamics, y + size * (1 + places * _GOLDEN % 1) / 32, (self.s + self.end) / 2, self.end)
 
 
 def compare(name: str, evaluate: Evaluate, start: Start) -> None:
@@ -82,7 +54,7 @@ def compare(name: str, evaluate: Evaluate, start: Start) -> None:
 
 
 def _by_torch(name: str, start: Start) -> Tensor:
-    from pyode_bridge.compiled.decompositions import Decomposing  # torch's tracing takes a while to load
+    from pyode_bridge.compiled.capture.decompositions import Decomposing  # torch's tracing takes a while to load
 
     if name == "rhs":
         with torch.no_grad():

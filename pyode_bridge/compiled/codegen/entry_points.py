@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pyode_bridge.compiled.layout import JACOBIAN_CALLS, JOINT, MEMORY, RHS_CALLS, TENSORS, VJP_CALLS, WORK
-from pyode_bridge.compiled.scalars import julia_type
+from pyode_bridge.compiled.codegen.layout import JACOBIAN_CALLS, JOINT, MEMORY, RHS_CALLS, TENSORS, VJP_CALLS, WORK
+from pyode_bridge.compiled.codegen.scalars import julia_type
 
 if TYPE_CHECKING:
-    from pyode_bridge.compiled.translation import Code, Names
+    from pyode_bridge.compiled.codegen.graph_lowering import Code, Names
 
 COUNTED = {"rhs": RHS_CALLS, "vjp": VJP_CALLS, "jacobian": JACOBIAN_CALLS}
 # What each function takes before the time: where its results go, the vector of a product, the state. ``joint`` writes

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.compiled.scalars import ADD, COPY, MULTIPLY, Lines, Scalar, literal
+from pyode_bridge.compiled.codegen.scalars import Lines, Scalar, literal
+from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.lowerings.templates import ADD, COPY, MULTIPLY
 
 MOST_LINES = 600  # beyond, loops are shorter to compile and faster to run
 

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from pyode_bridge.compiled.loops import ByLoops
-from pyode_bridge.compiled.numbers import ByNumber, TooLargeError
-from pyode_bridge.compiled.operations import LOWERINGS, Call
-from pyode_bridge.compiled.operations.creation import EMPTY
-from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.compiled.tracing import Graph
+from pyode_bridge.compiled.capture.tracing import Graph
+from pyode_bridge.compiled.codegen.loops.emitter import ByLoops
+from pyode_bridge.compiled.codegen.scalar_emitter import ByNumber, TooLargeError
+from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.lowerings import LOWERINGS, Call
+from pyode_bridge.compiled.lowerings.creation import EMPTY
 
 LONGEST_PRODUCT = 8  # terms of a dot product that are still written one by one
 

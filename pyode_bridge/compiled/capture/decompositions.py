@@ -11,8 +11,8 @@ from torch import Tensor
 from torch._decomp import core_aten_decompositions, decomposition_table
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pyode_bridge.compiled.convolutions import convolution, convolution_backward
-from pyode_bridge.compiled.operations import LOWERINGS
+from pyode_bridge.compiled.capture.convolutions import convolution, convolution_backward
+from pyode_bridge.compiled.lowerings import LOWERINGS
 
 aten = torch.ops.aten
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pyode_bridge.compiled.operations.table import Call, lowers
+from pyode_bridge.compiled.lowerings.registry import Call, lowers
 
 aten, prims = torch.ops.aten, torch.ops.prims
 

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pyode_bridge.compiled.names import looks_elsewhere, names_of
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.capture.bytecode import looks_elsewhere, names_of
+from pyode_bridge.compiled.errors import UntranslatableError
 from pyode_bridge.problem.state import is_dense
 
 # Their code is taken as given: what it does may depend on arguments, attributes and closures, which may hold a user's

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from pyode_bridge.compiled.operations.table import Call, lowers
-from pyode_bridge.compiled.scalars import ADD, MULTIPLY
+from pyode_bridge.compiled.lowerings.registry import Call, lowers
+from pyode_bridge.compiled.lowerings.templates import ADD, MULTIPLY
 
 aten = torch.ops.aten
 

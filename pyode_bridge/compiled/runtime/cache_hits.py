@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.cache import Translation, Translations
-from pyode_bridge.compiled.reach import Reach
+from pyode_bridge.compiled.capture.guards import Reach
+from pyode_bridge.compiled.runtime.cache import Translation, Translations
 from pyode_bridge.problem import levels
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.graph import are_entangled

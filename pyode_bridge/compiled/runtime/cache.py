@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor
 
-from pyode_bridge.compiled.comparison import Start
-from pyode_bridge.compiled.environment import Environment
-from pyode_bridge.compiled.layout import TENSORS
-from pyode_bridge.compiled.refusals import UntranslatableError
-from pyode_bridge.compiled.source import memory_size, signatures
-from pyode_bridge.compiled.written import WrittenFunctions
+from pyode_bridge.compiled.capture.start import Start
+from pyode_bridge.compiled.codegen.entry_points import memory_size, signatures
+from pyode_bridge.compiled.codegen.layout import TENSORS
+from pyode_bridge.compiled.codegen.written_functions import WrittenFunctions
+from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.runtime.workspace import Environment
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.julia_source import is_written
 
 if TYPE_CHECKING:
-    from pyode_bridge.compiled.functions import Functions
+    from pyode_bridge.compiled.codegen.traced_functions import Functions
 
 MOST_TRANSLATIONS = 256  # Julia keeps what it compiled, so no session collects without bound
 MOST_OF_ONE_CODE = 16  # translations of one code for the same shapes: by then a Python value changes at each solve
@@ -99,7 +99,7 @@ class Translation:
     def _functions(self, start: Start, tensors: Sequence[Tensor]) -> Functions | WrittenFunctions:
         if is_written(start.dynamics.func):
             return WrittenFunctions(start.dynamics, tensors)
-        from pyode_bridge.compiled.functions import Functions  # torch's tracing takes a while to load
+        from pyode_bridge.compiled.codegen.traced_functions import Functions  # torch's tracing takes a while to load
 
         return Functions(start, tensors, self.constants)
 

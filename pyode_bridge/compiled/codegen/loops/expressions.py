@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.scalars import Lines, Scalar
+from pyode_bridge.compiled.codegen.scalars import Lines, Scalar
 
 Move = Callable[..., Tensor]
 

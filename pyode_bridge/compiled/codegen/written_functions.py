@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from pyode_bridge.compiled.source import function, parameter_product
-from pyode_bridge.compiled.translation import Code, Names
+from pyode_bridge.compiled.codegen.entry_points import function, parameter_product
+from pyode_bridge.compiled.codegen.graph_lowering import Code, Names
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.state import Structure

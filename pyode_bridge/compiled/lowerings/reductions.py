@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from pyode_bridge.compiled.operations.table import Call, lowers
-from pyode_bridge.compiled.scalars import ADD, MULTIPLY, SUBTRACT
+from pyode_bridge.compiled.lowerings.registry import Call, lowers
+from pyode_bridge.compiled.lowerings.templates import ADD, MULTIPLY, SUBTRACT
 
 aten, prims = torch.ops.aten, torch.ops.prims
 

@@ -14,8 +14,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pyode_bridge.compiled.decompositions import table
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.capture.decompositions import table
+from pyode_bridge.compiled.errors import UntranslatableError
 
 DEPENDS_ON_DATA = "it takes a Python value out of a tensor, as in a condition, so its operations depend on the data"
 

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from pyode_bridge.compiled.layout import (
+from pyode_bridge.compiled.codegen.layout import (
     ALIGNMENT,
     JACOBIAN_CALLS,
     JOINT,

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.lowerings.templates import ADD, CHOOSE, COPY, MULTIPLY, SUBTRACT
 
 Scalar = str | float | int | bool
 
@@ -24,10 +25,6 @@ JULIA_TYPES = {
     torch.int32: "Int32",
     torch.bool: "Bool",
 }
-
-ADD, SUBTRACT, MULTIPLY = "{0} + {1}", "{0} - {1}", "{0} * {1}"
-CHOOSE = "ifelse({0}, {1}, {2})"
-COPY = "{0}"
 
 
 def julia_type(dtype: torch.dtype) -> str:
