@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.capture.guards import Reach, reach
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem.graph import among, are_entangled, behind, cut, lasting, leaves_of, unique, without
 from pyode_bridge.problem.wanted import Wanted
@@ -45,7 +45,7 @@ def reached(func: Callable[..., Any]) -> Reach | None:
     """
     try:
         return reach(func)
-    except UntranslatableError:
+    except UnsupportedDynamicsError:
         return None
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from tqdm import tqdm
 
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.derivatives import hooks
 from pyode_bridge.engines.julia.engine import JuliaEngine, why_compiled
 from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
@@ -128,7 +128,7 @@ def solve_ensemble(
             return _one_by_one(func, states, t, parameters, settings, notify)
         try:
             return _on_threads(func, states, t, parameters, settings, notify, pool)
-        except UntranslatableError as refusal:
+        except UnsupportedDynamicsError as refusal:
             if lane == "compiled":
                 raise UnsupportedError(f"lane='compiled' cannot serve this ensemble, because {refusal}.") from refusal
             found = _one_by_one(func, states, t, parameters, {**settings, "lane": "auto"}, notify)
@@ -206,9 +206,9 @@ def _on_threads(
     prepared = prepare(one, states.row(0), t, Settings(**settings))
     engine = prepared.engine
     if not isinstance(engine, JuliaEngine):
-        raise UntranslatableError("the embedded engine has no compiled lane")
+        raise UnsupportedDynamicsError("the embedded engine has no compiled lane")
     if prepared.t.requires_grad and torch.is_grad_enabled():
-        raise UntranslatableError("t requires a gradient, which is found with torch")
+        raise UnsupportedDynamicsError("t requires a gradient, which is found with torch")
     y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)
 
     def solved(problem: Problem) -> EnsembleSolution:

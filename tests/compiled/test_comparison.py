@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pyode_bridge.compiled.capture.start import Start
-from pyode_bridge.compiled.errors import RefusedHereError, UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError, UnsupportedStartError
 from pyode_bridge.compiled.runtime.comparison import compare
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
@@ -52,7 +52,7 @@ def test_another_function_is_refused_for_good(laplacian, y0):
     func = lambda t, y: -(laplacian @ y)  # noqa: E731
     home = TorchHome(rhs=lambda y: -(laplacian @ y) * (1 + 1e-7) + 1e-12)
     for start in (y0, SLOPE):
-        with pytest.raises(UntranslatableError, match="changes from call to call"):
+        with pytest.raises(UnsupportedDynamicsError, match="changes from call to call"):
             entered(func, start, home)
     (translation,) = home.translations.known.values()
     assert translation.refusal is not None
@@ -61,10 +61,10 @@ def test_another_function_is_refused_for_good(laplacian, y0):
 def test_what_differs_at_one_start_alone_is_refused_there_alone(laplacian):
     func = lambda t, y: (laplacian @ y).sign()  # noqa: E731
     home = TorchHome(rhs=lambda y: backwards(laplacian, y).sign(), vjp=lambda v, y: torch.zeros_like(y))
-    with pytest.raises(RefusedHereError, match="not beside it"):
+    with pytest.raises(UnsupportedStartError, match="not beside it"):
         entered(func, LEVEL, home)
     assert entered(func, SLOPE, home).address("rhs") is not None
-    with pytest.raises(RefusedHereError):
+    with pytest.raises(UnsupportedStartError):
         entered(func, LEVEL, home)
 
 
@@ -77,7 +77,7 @@ def test_derivatives_that_were_refused_at_one_start_are_compared_at_the_next():
 
     home = TorchHome(rhs=torch.relu, vjp=vjp)
     func = lambda t, y: torch.relu(y)  # noqa: E731
-    with pytest.raises(RefusedHereError, match="product"):
+    with pytest.raises(UnsupportedStartError, match="product"):
         entered(func, 0 * SLOPE, home)
     seen = len(calls)
     for _ in range(2):
@@ -93,7 +93,7 @@ def test_dynamics_that_cannot_be_evaluated_beside_the_start_are_refused_there():
 
     dynamics = Dynamics(func, Structure.of(SLOPE), Wanted(), 1.0)
     dynamics.start = -SLOPE
-    with pytest.raises(RefusedHereError, match="off by"):
+    with pytest.raises(UnsupportedStartError, match="off by"):
         compare("rhs", lambda name, out, vectors, s: out.fill_(1.0), Start(dynamics, SLOPE, 0.0, 1.0))
 
 
@@ -115,7 +115,7 @@ def test_products_of_many_at_once_are_compared_by_decompositions_too():
     func = lambda t, y: torch.nn.functional.hardsigmoid(y)  # noqa: E731
     y0 = torch.linspace(-2, 2, 30, dtype=DOUBLE)
     home = TorchHome(rhs=torch.nn.functional.hardsigmoid, jacobian=lambda y: (torch.eye(30) / 6.0).double().ravel())
-    with pytest.raises(UntranslatableError, match="Jacobian"):  # 1/6 in single precision is not good enough
+    with pytest.raises(UnsupportedDynamicsError, match="Jacobian"):  # 1/6 in single precision is not good enough
         entered(func, y0, home)
     exact = TorchHome(rhs=torch.nn.functional.hardsigmoid, jacobian=lambda y: (torch.eye(30, dtype=DOUBLE) / 6).ravel())
     entered(func, y0, exact)

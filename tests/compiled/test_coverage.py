@@ -12,7 +12,7 @@ import pyode_bridge as pb
 from pyode_bridge.compiled.capture.guards import reach
 from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.codegen.traced_functions import Functions
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime import lane as lanes
 from pyode_bridge.equations import odeint as solving
 from pyode_bridge.models import (
@@ -41,7 +41,7 @@ QUICK = {"engine": "embedded", "method": "euler"}
 
 
 def translate(problem: Problem, names: Sequence[str] = FUNCTIONS) -> None:
-    """Translate functions; raises UntranslatableError as a solve would."""
+    """Translate functions; raises UnsupportedDynamicsError as a solve would."""
     dynamics = problem.dynamics
     found = reach(dynamics.func)
     lanes._places(dynamics.parameters, found)
@@ -259,7 +259,7 @@ def test_the_examples_of_torchdiffeq_translate(example, solved):
 def test_a_state_made_to_require_a_gradient_translates_but_for_its_jacobian(solved):
     problem = of_solve(TorchdiffeqCNF(), (torch.ones(5, 2), torch.zeros(5, 1)), solved)
     translate(problem, [name for name in FUNCTIONS if name != "jacobian"])
-    with pytest.raises(UntranslatableError, match="requires_grad_"):
+    with pytest.raises(UnsupportedDynamicsError, match="requires_grad_"):
         translate(problem, ["jacobian"])
 
 
@@ -296,5 +296,5 @@ REFUSED = {
 def test_what_does_not_translate_says_why(case, solved):
     func, reason = REFUSED[case]
     problem = of_solve(func, torch.tensor([0.5, 1.0, 2.0, 3.0]), solved)
-    with pytest.raises(UntranslatableError, match=reason):
+    with pytest.raises(UnsupportedDynamicsError, match=reason):
         translate(problem)

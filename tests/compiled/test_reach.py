@@ -11,7 +11,7 @@ import torch
 
 import pyode_bridge as pb
 from pyode_bridge.compiled.capture.guards import reach
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.models import ODERNNEncoder
 
 RATE = 2.0
@@ -156,7 +156,7 @@ def test_whole_numbers_are_in_the_key_by_value():
 
 def test_a_large_array_is_refused():
     large = np.zeros(10_000)
-    with pytest.raises(UntranslatableError, match="NumPy array of 10000 elements"):
+    with pytest.raises(UnsupportedDynamicsError, match="NumPy array of 10000 elements"):
         reach(lambda t, y: y * torch.as_tensor(large).sum())
 
 
@@ -275,7 +275,7 @@ def test_places_of_tensors_that_were_computed():
 )
 def test_what_cannot_be_told_is_refused(make, reason):
     held = make()
-    with pytest.raises(UntranslatableError, match=reason):
+    with pytest.raises(UnsupportedDynamicsError, match=reason):
         reach(lambda t, y: (held, y)[1])
 
 
@@ -317,7 +317,7 @@ def test_torchscript_is_refused_since_nobody_sees_what_it_reads():
     function = torch.jit.trace(torch.sin, given)
     for made in (scripted, followed, function, scripted.forward):
         for func in (made, lambda t, y, made=made: made(y)):
-            with pytest.raises(UntranslatableError, match="TorchScript"):
+            with pytest.raises(UnsupportedDynamicsError, match="TorchScript"):
                 reach(func)
 
 
@@ -381,7 +381,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("kind", UNREADABLE)
 def test_tensors_whose_numbers_cannot_be_read_are_refused(kind):
     tensor = UNREADABLE[kind]()
-    with pytest.raises(UntranslatableError, match="whose numbers cannot be read"):
+    with pytest.raises(UnsupportedDynamicsError, match="whose numbers cannot be read"):
         reach(lambda t, y: tensor * y)
 
 

@@ -10,7 +10,7 @@ from pyode_bridge.compiled.capture.guards import reach
 from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.capture.tracing import trace
 from pyode_bridge.compiled.codegen.traced_functions import Functions
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted
@@ -104,7 +104,7 @@ def test_dynamics_that_write_to_their_argument_are_functions_of_a_copy(func):
 
 def test_writing_to_a_captured_tensor_is_refused():
     b = torch.ones(3, dtype=DOUBLE)
-    with pytest.raises(UntranslatableError, match="it writes to a tensor that it captures"):
+    with pytest.raises(UnsupportedDynamicsError, match="it writes to a tensor that it captures"):
         trace(lambda y: b.add_(1) * y, [Y])
 
 
@@ -127,7 +127,7 @@ def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
         return of_matrix(torch.diag(y**2) + 0.1 * torch.outer(y, y)) * torch.eye(3, dtype=DOUBLE) @ y
 
     functions = Functions(Start(Dynamics(func, Structure.of(Y), Wanted(), 1.0), Y, 0.3, 1.0), (), [])
-    with pytest.raises(UntranslatableError, match="no translation"):  # traced, but for these operations themselves
+    with pytest.raises(UnsupportedDynamicsError, match="no translation"):  # traced, but for these operations themselves
         functions.text("rhs")
 
 
@@ -157,7 +157,7 @@ READING = {
 @pytest.mark.parametrize("way", READING)
 def test_a_number_out_of_a_captured_tensor_is_refused(way):
     c = torch.tensor(0.7, dtype=DOUBLE)
-    with pytest.raises(UntranslatableError, match="takes a Python value out of a tensor"):
+    with pytest.raises(UnsupportedDynamicsError, match="takes a Python value out of a tensor"):
         trace(lambda t, y: READING[way](c, y), (T, Y))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pyode_bridge.compiled.codegen import traced_functions as functions
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime.cache import Translation
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
@@ -101,5 +101,5 @@ def test_what_goes_wrong_in_a_translation_leaves_it_to_the_callbacks(monkeypatch
     monkeypatch.setattr(functions, "translate", broken)
     home = TorchHome(rhs=lambda y: -y)
     for _ in range(2):
-        with pytest.raises(UntranslatableError, match=r"its translation failed .*a lowering is wrong"):
+        with pytest.raises(UnsupportedDynamicsError, match=r"its translation failed .*a lowering is wrong"):
             entered(lambda t, y: -y, Y0, home)

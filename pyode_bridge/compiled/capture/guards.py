@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from pyode_bridge.compiled.capture.bytecode import looks_elsewhere, names_of
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.problem.state import is_dense
 
 # Their code is taken as given: what it does may depend on arguments, attributes and closures, which may hold a user's
@@ -98,12 +98,12 @@ class Reach:
 
 
 def reach(func: Callable[..., Any]) -> Reach:
-    """Walk ``func``; raises UntranslatableError where it reaches something that no key can hold."""
+    """Walk ``func``; raises UnsupportedDynamicsError where it reaches something that no key can hold."""
     walk = _Walk()
     try:
         walk.visit(func)
     except RecursionError as error:
-        raise UntranslatableError("func reaches objects within objects, too many levels of them") from error
+        raise UnsupportedDynamicsError("func reaches objects within objects, too many levels of them") from error
     return Reach(tuple(walk.key), tuple(walk.tensors), walk.whole, tuple(walk.complexes))
 
 
@@ -111,7 +111,7 @@ def _bytes(tensor: Tensor) -> bytes:
     try:
         return tensor.detach().cpu().resolve_conj().resolve_neg().numpy().tobytes()
     except (RuntimeError, TypeError) as error:
-        raise UntranslatableError(f"func uses a tensor of {tensor.dtype} whose numbers cannot be read") from error
+        raise UnsupportedDynamicsError(f"func uses a tensor of {tensor.dtype} whose numbers cannot be read") from error
 
 
 class _Identity:
@@ -156,7 +156,7 @@ class _Walk:
         self._seen[id(value)] = len(self._seen)
         self._kept.append(value)
         if len(key) > LARGEST_REACH:
-            raise UntranslatableError(f"func reaches more than {LARGEST_REACH} objects")
+            raise UnsupportedDynamicsError(f"func reaches more than {LARGEST_REACH} objects")
         if isinstance(value, Tensor):
             self._tensor(value)
         else:
@@ -164,14 +164,14 @@ class _Walk:
 
     def _tensor(self, tensor: Tensor) -> None:
         if type(tensor) not in (Tensor, nn.Parameter, nn.Buffer):
-            raise UntranslatableError(f"func uses a {type(tensor).__name__}, a tensor of a kind of its own")
+            raise UnsupportedDynamicsError(f"func uses a {type(tensor).__name__}, a tensor of a kind of its own")
         if not _is_readable(tensor):
-            raise UntranslatableError(f"func uses a tensor of {tensor.dtype} whose numbers cannot be read")
+            raise UnsupportedDynamicsError(f"func uses a tensor of {tensor.dtype} whose numbers cannot be read")
         self.key += (Tensor, tensor.shape, tensor.stride(), tensor.dtype, tensor.device.type)
         if tensor.is_floating_point():
             self.tensors.append(tensor)
         elif tensor.numel() > LARGEST_ARRAY:
-            raise UntranslatableError(f"func uses a tensor of {tensor.numel()} whole or complex numbers")
+            raise UnsupportedDynamicsError(f"func uses a tensor of {tensor.numel()} whole or complex numbers")
         else:  # an index or a mask: which operations follow may depend on it
             if tensor.requires_grad:
                 self.complexes.append(tensor)
@@ -184,7 +184,7 @@ class _Walk:
         _way(kind)(self, value)
 
     def _script(self, script: Any) -> None:
-        raise UntranslatableError("func uses TorchScript, of which Python does not see what it reads")
+        raise UnsupportedDynamicsError("func uses TorchScript, of which Python does not see what it reads")
 
     def _method(self, method: types.MethodType) -> None:
         self.visit(method.__self__)
@@ -198,7 +198,7 @@ class _Walk:
     def _count(self, items: int) -> None:
         self.key.append(items)
         if len(self.key) + items > LARGEST_REACH:
-            raise UntranslatableError(f"func reaches more than {LARGEST_REACH} objects")
+            raise UnsupportedDynamicsError(f"func reaches more than {LARGEST_REACH} objects")
 
     def _sequence(self, sequence: Sequence[Any]) -> None:
         self._count(len(sequence))
@@ -212,7 +212,7 @@ class _Walk:
 
     def _array(self, array: np.ndarray[Any, Any]) -> None:
         if array.size > LARGEST_ARRAY:
-            raise UntranslatableError(f"func uses a NumPy array of {array.size} elements; make it a tensor")
+            raise UnsupportedDynamicsError(f"func uses a NumPy array of {array.size} elements; make it a tensor")
         self.key += (array.shape, array.dtype.str, array.tobytes())
 
     def _scalar(self, scalar: np.generic) -> None:

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pyode_bridge.compiled.capture.decompositions import table
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 
 DEPENDS_ON_DATA = "it takes a Python value out of a tensor, as in a condition, so its operations depend on the data"
 
@@ -34,7 +34,7 @@ class Graph:
 
 
 def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
-    """Trace ``function``; raises UntranslatableError where its operations cannot be known beforehand.
+    """Trace ``function``; raises UnsupportedDynamicsError where its operations cannot be known beforehand.
 
     Writing in place is turned into operations that make new tensors.
     """
@@ -48,10 +48,10 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
             module = make_fx(called, decomposition_table=table())(*inputs)
             if _writes(module):  # which decompositions must not come before
                 module = _without_writing(make_fx(called)(*inputs), inputs)
-    except UntranslatableError:
+    except UnsupportedDynamicsError:
         raise
     except Exception as error:
-        raise UntranslatableError(f"it could not be traced ({_first_line(error)})") from error
+        raise UnsupportedDynamicsError(f"it could not be traced ({_first_line(error)})") from error
     graph = module.graph
     graph.eliminate_dead_code()
     _eliminate_common_subexpressions(graph)
@@ -67,7 +67,7 @@ class _Numbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         value = func(*args, **(kwargs or {}))
         if isinstance(value, (bool, int, float, complex)) and any(map(_is_inexact, args)):
-            raise UntranslatableError(DEPENDS_ON_DATA)
+            raise UnsupportedDynamicsError(DEPENDS_ON_DATA)
         return value
 
 
@@ -76,7 +76,7 @@ class _Arrays(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in (Tensor.tolist, Tensor.numpy, Tensor.__array__) and _is_inexact(args[0]):
-            raise UntranslatableError(DEPENDS_ON_DATA)
+            raise UnsupportedDynamicsError(DEPENDS_ON_DATA)
         return func(*args, **(kwargs or {}))
 
 
@@ -112,7 +112,7 @@ def _without_writing(module: fx.GraphModule, inputs: Sequence[Tensor]) -> fx.Gra
     module = make_fx(torch.func.functionalize(module))(*given)
     module = make_fx(module, decomposition_table=table())(*given)
     if _writes(module):
-        raise UntranslatableError("it writes to a tensor that it captures")
+        raise UnsupportedDynamicsError("it writes to a tensor that it captures")
     _put_back(module, len(inputs), list(outside.values()))
     return module
 

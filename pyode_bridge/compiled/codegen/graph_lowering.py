@@ -12,7 +12,7 @@ from torch import Tensor, fx
 from pyode_bridge.compiled.capture.tracing import Graph
 from pyode_bridge.compiled.codegen.loops.emitter import ByLoops
 from pyode_bridge.compiled.codegen.scalar_emitter import ByNumber, TooLargeError
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedOperatorError
 from pyode_bridge.compiled.lowerings import LOWERINGS, Call
 from pyode_bridge.compiled.lowerings.creation import EMPTY
 
@@ -167,14 +167,14 @@ def _called(builder: Any, node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
     if not arrays and target not in EMPTY:
         return target(*args, **kwargs)
     if target not in LOWERINGS:
-        raise UntranslatableError(f"the operation {_name(target)} has no translation")
+        raise UnsupportedOperatorError(f"the operation {_name(target)} has no translation")
     result = LOWERINGS[target](Call(builder, node), *args, **kwargs)
     return builder.kept(result) if len(node.users) > 1 and not _is_known(result) else result
 
 
 def _check(target: Any) -> None:
     if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
-        raise UntranslatableError(f"it is random ({_name(target)})")
+        raise UnsupportedOperatorError(f"it is random ({_name(target)})")
 
 
 def _name(target: Any) -> str:

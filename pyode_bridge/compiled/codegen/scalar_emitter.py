@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.codegen.scalars import Lines, Scalar, literal
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.lowerings.templates import ADD, COPY, MULTIPLY
 
 MOST_LINES = 600  # beyond, loops are shorter to compile and faster to run
 
 
-class TooLargeError(UntranslatableError):
+class TooLargeError(UnsupportedDynamicsError):
     """The graph has too many numbers."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.lowerings.templates import ADD, CHOOSE, COPY, MULTIPLY, SUBTRACT
 
 Scalar = str | float | int | bool
@@ -28,9 +28,9 @@ JULIA_TYPES = {
 
 
 def julia_type(dtype: torch.dtype) -> str:
-    """The name of a dtype in Julia; raises UntranslatableError where there is none."""
+    """The name of a dtype in Julia; raises UnsupportedDynamicsError where there is none."""
     if dtype not in JULIA_TYPES:
-        raise UntranslatableError(f"it computes with {str(dtype).removeprefix('torch.')}")
+        raise UnsupportedDynamicsError(f"it computes with {str(dtype).removeprefix('torch.')}")
     return JULIA_TYPES[dtype]
 
 

@@ -11,7 +11,7 @@ from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.capture.tracing import Graph, trace
 from pyode_bridge.compiled.codegen.entry_points import function, parameter_product
 from pyode_bridge.compiled.codegen.graph_lowering import Code, Names, Output, translate
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 
 LARGEST_JACOBIAN = 1000  # rows; beyond, the products for all of them at once would fill the memory
 
@@ -55,7 +55,7 @@ class Functions:
     def _jacobian(self) -> str:
         size = self._dynamics.size
         if size > LARGEST_JACOBIAN:
-            raise UntranslatableError(f"its Jacobian has more than {LARGEST_JACOBIAN} rows")
+            raise UnsupportedDynamicsError(f"its Jacobian has more than {LARGEST_JACOBIAN} rows")
 
         def columns(t: Tensor, y: Tensor) -> Tensor:
             with torch.no_grad():

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.lowerings.registry import Call, lowers
 
 aten, prims = torch.ops.aten, torch.ops.prims
@@ -57,7 +57,7 @@ def _known(args: tuple[Any, ...]) -> tuple[Any, ...]:
     for arg in args:
         for part in arg if isinstance(arg, (list, tuple)) else (arg,):
             if not isinstance(part, (Tensor, int, float, bool, str, type(None))):
-                raise UntranslatableError("it looks elements up by an index that is computed")
+                raise UnsupportedDynamicsError("it looks elements up by an index that is computed")
     return args
 
 
@@ -94,7 +94,7 @@ def _further(call: Call, offset: int | None) -> int:
     value = call.node.args[0].meta["val"]  # type: ignore[union-attr]
     further = 0 if offset is None else offset - value.storage_offset()
     if further < 0 or not value.is_contiguous():
-        raise UntranslatableError("it uses as_strided on a tensor that does not lie row by row from there on")
+        raise UnsupportedDynamicsError("it uses as_strided on a tensor that does not lie row by row from there on")
     return int(further)
 
 

@@ -13,7 +13,7 @@ from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.codegen.entry_points import memory_size, signatures
 from pyode_bridge.compiled.codegen.layout import TENSORS
 from pyode_bridge.compiled.codegen.written_functions import WrittenFunctions
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime.workspace import Environment
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.julia_source import is_written
@@ -136,16 +136,18 @@ class Translations:
         self._of_one_code: collections.Counter[Any] = collections.Counter()
 
     def of(self, key: Any, code: Any, shapes: Any) -> Translation:
-        """The one for a key, or a new one; raises UntranslatableError where there are too many."""
+        """The one for a key, or a new one; raises UnsupportedDynamicsError where there are too many."""
         found = self.known.get(key)
         if found is not None:
             return found
         if code in changing:
-            raise UntranslatableError(CHANGING)
+            raise UnsupportedDynamicsError(CHANGING)
         if len(self.known) >= MOST_TRANSLATIONS:
-            raise UntranslatableError(f"{MOST_TRANSLATIONS} dynamics were compiled in this session, and no more are")
+            raise UnsupportedDynamicsError(
+                f"{MOST_TRANSLATIONS} dynamics were compiled in this session, and no more are"
+            )
         if self._of_one_code[code, shapes] >= MOST_OF_ONE_CODE:
-            raise UntranslatableError(
+            raise UnsupportedDynamicsError(
                 f"func was compiled {MOST_OF_ONE_CODE} times for different Python values; make tensors of values that "
                 "change"
             )
@@ -158,7 +160,7 @@ def _text(functions: Functions | WrittenFunctions, name: str) -> str:
     """The text of a function; whatever goes wrong with it, the callbacks can serve."""
     try:
         return functions.text(name)
-    except UntranslatableError:
+    except UnsupportedDynamicsError:
         raise
     except Exception as error:
-        raise UntranslatableError(f"its translation failed ({type(error).__name__}: {error})") from error
+        raise UnsupportedDynamicsError(f"its translation failed ({type(error).__name__}: {error})") from error

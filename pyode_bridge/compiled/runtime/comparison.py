@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.capture.start import Start
-from pyode_bridge.compiled.errors import RefusedHereError, UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError, UnsupportedStartError
 
 # How far apart a function and its translation may be, relative to the largest element, beside rounding.
 _AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-3}
@@ -32,8 +32,8 @@ def compare(name: str, evaluate: Evaluate, start: Start) -> None:
         start: where.
 
     Raises:
-        UntranslatableError: they differ.
-        RefusedHereError: they differ, which may be due to this start.
+        UnsupportedDynamicsError: they differ.
+        UnsupportedStartError: they differ, which may be due to this start.
     """
     known = start.dynamics.start
     true = known if name == "rhs" and known is not None else _by_torch(name, start)
@@ -46,11 +46,11 @@ def compare(name: str, evaluate: Evaluate, start: Start) -> None:
     try:
         other = _by_torch(name, beside)
     except Exception as refused:  # func is the solver's to call, along the solution, and nobody else's
-        raise RefusedHereError(error) from refused
+        raise UnsupportedStartError(error) from refused
     if not _agree(_found(name, evaluate, other, beside), other, _size(other)):
-        raise UntranslatableError(f"{error}: func may depend on something that changes from call to call")
+        raise UnsupportedDynamicsError(f"{error}: func may depend on something that changes from call to call")
     if not _agree(found, true, max(size, _size(other))):
-        raise RefusedHereError(f"{error}, though not beside it: func may bend or jump there")
+        raise UnsupportedStartError(f"{error}, though not beside it: func may bend or jump there")
 
 
 def _by_torch(name: str, start: Start) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from pyode_bridge.compiled.capture.guards import Reach, reach
 from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.codegen.layout import TENSORS
-from pyode_bridge.compiled.errors import RefusedHereError, UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError, UnsupportedStartError
 from pyode_bridge.compiled.runtime import cache_hits as familiar
 from pyode_bridge.compiled.runtime.cache import CHANGING, Home, Translation, changing
 from pyode_bridge.compiled.runtime.cache_hits import Familiar
@@ -33,7 +33,7 @@ def enter(dynamics: Dynamics, y0: Tensor, t: Tensor, *, products: bool, jacobian
         home: the Julia that compiles them.
 
     Raises:
-        UntranslatableError: the dynamics must stay with the callbacks; says why.
+        UnsupportedDynamicsError: the dynamics must stay with the callbacks; says why.
     """
     began = time.perf_counter()
     known = dynamics.familiar if isinstance(dynamics.familiar, Familiar) else None
@@ -44,7 +44,7 @@ def enter(dynamics: Dynamics, y0: Tensor, t: Tensor, *, products: bool, jacobian
             dynamics.start = dynamics.tried(t[0].item(), y0).detach()
         translation = _translation(dynamics, found, home)
     if translation.refusal is not None:
-        raise UntranslatableError(translation.refusal)
+        raise UnsupportedDynamicsError(translation.refusal)
     names = ["rhs"]
     if products:
         names += ["joint", "vjp", "vjp_p"] if dynamics.parameters else ["vjp"]
@@ -56,15 +56,15 @@ def enter(dynamics: Dynamics, y0: Tensor, t: Tensor, *, products: bool, jacobian
         translation.add(names, start, found.tensors, home)
         if len(translation.addresses) > before and reach(dynamics.func).key != found.key:
             changing.add(_code(dynamics.func))
-            raise UntranslatableError(CHANGING)
+            raise UnsupportedDynamicsError(CHANGING)
         if jacobian:
             _add_jacobian(translation, start, found.tensors, home)
         seconds = time.perf_counter() - began if len(translation.addresses) > before else 0.0
         lane = Lane(translation, dynamics, found.tensors, seconds, home)
         lane.check(start)
-    except RefusedHereError:
+    except UnsupportedStartError:
         raise  # another start may do
-    except UntranslatableError as refusal:
+    except UnsupportedDynamicsError as refusal:
         translation.refusal = str(refusal)
         familiar.forget(dynamics, found, home.translations)
         raise
@@ -88,20 +88,20 @@ def _translation(dynamics: Dynamics, found: Reach, home: Home) -> Translation:
 def _check(dynamics: Dynamics) -> None:
     structure = dynamics.structure
     if structure.is_complex:
-        raise UntranslatableError("its state is complex")
+        raise UnsupportedDynamicsError("its state is complex")
     if dynamics.start is None and not is_written(dynamics.func):
-        raise UntranslatableError("it was not evaluated at the start")
+        raise UnsupportedDynamicsError("it was not evaluated at the start")
 
 
 def _places(parameters: Sequence[Tensor], found: Reach) -> tuple[int, ...]:
     """Where each parameter is among the tensors that ``func`` reaches."""
     places = found.places(parameters)
     if places is None:
-        raise UntranslatableError(
+        raise UnsupportedDynamicsError(
             "a parameter is not among what func reaches by its attributes, its closure or global variables"
         )
     if places and not found.computed.issubset(places):
-        raise UntranslatableError(
+        raise UnsupportedDynamicsError(
             "func reaches a tensor that was computed from others that require a gradient, and is no parameter itself"
         )
     return places
@@ -113,7 +113,7 @@ def _add_jacobian(translation: Translation, start: Start, tensors: Sequence[Tens
         return
     try:
         translation.add(["jacobian"], start, tensors, home)
-    except UntranslatableError:
+    except UnsupportedDynamicsError:
         translation.checked.add("jacobian")
 
 
@@ -149,12 +149,12 @@ class Lane:
     def place(self, first: Tensor) -> int:
         """Where in the environment the address of a tensor stands, counted from 1.
 
-        Raises UntranslatableError where the dynamics do not use it.
+        Raises UnsupportedDynamicsError where the dynamics do not use it.
         """
         for place, tensor in enumerate(self._outside, TENSORS):
             if tensor is first:
                 return place
-        raise UntranslatableError("func does not use a tensor of params")
+        raise UnsupportedDynamicsError("func does not use a tensor of params")
 
     def compute_jointly(self, joint: bool) -> None:
         """Whether both vector-Jacobian products are to be computed at once, if there is a function for it."""
@@ -171,7 +171,7 @@ class Lane:
     def check(self, start: Start) -> None:
         """Compare with torch: the right-hand side wherever it is not known to be the same, the rest once.
 
-        Raises UntranslatableError where they differ.
+        Raises UnsupportedDynamicsError where they differ.
         """
         checked = self._translation.checked
         unchecked = self._addresses.keys() - checked

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.errors import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime.cache import Translations
 from pyode_bridge.compiled.runtime.lane import Lane, enter
 from pyode_bridge.engines.julia import unnamed
@@ -161,7 +161,7 @@ class JuliaEngine:
             lane.free()
 
     def ensemble(self, problem: Problem, notify: Callable[[int], None]) -> Ensemble:
-        """Many solves like ``problem`` on Julia's threads; raises UntranslatableError where they would call Python."""
+        """Solves like ``problem`` on Julia's threads; raises UnsupportedDynamicsError where they would call Python."""
         _on_cpu(problem)
         warn_of_wrong_values(problem.method, problem.options)
         for name, given in (
@@ -170,12 +170,12 @@ class JuliaEngine:
             ("unstable_check", problem.options.unstable_check),
         ):
             if given is not None:
-                raise UntranslatableError(f"{name} is evaluated in Python")
+                raise UnsupportedDynamicsError(f"{name} is evaluated in Python")
         problem, algorithm, backward = self._named.with_solvers(problem)
         lane = self._compiled(problem, algorithm, backward)
         if lane.address("jacobian") is None and self._takes_jacobian(problem, algorithm, backward):
             lane.free()
-            raise UntranslatableError("its Jacobian is not translated, as a large one is not")
+            raise UnsupportedDynamicsError("its Jacobian is not translated, as a large one is not")
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = julia_equation(self._bridge, problem, callbacks)
         chosen, _ = self._named.chosen_sensitivity(problem, equation, algorithm, backward)
@@ -221,7 +221,7 @@ class JuliaEngine:
             return None, "as asked for"
         try:
             return self._compiled(problem, algorithm, backward), why_compiled(problem.dynamics.func)
-        except UntranslatableError as refusal:
+        except UnsupportedDynamicsError as refusal:
             if problem.lane == "compiled":
                 raise UnsupportedError(
                     f"lane='compiled' cannot serve these dynamics, because {refusal}. lane='auto' would call Python."
@@ -231,7 +231,7 @@ class JuliaEngine:
 
     def _compiled(self, problem: Problem, algorithm: Any, backward: Any) -> Lane:
         if not isinstance(problem.form, Steady | None):
-            raise UntranslatableError("the equation has parts of its own")
+            raise UnsupportedDynamicsError("the equation has parts of its own")
         products, jacobian = problem.sensitivity is not None, self._takes_jacobian(problem, algorithm, backward)
         with julia_errors(problem.method):
             return enter(
