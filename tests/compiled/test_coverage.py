@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import pyode_bridge as pb
-from pyode_bridge.compiled.capture.guards import reach
+from pyode_bridge.compiled.capture.guards import guards_of
 from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.codegen.traced_functions import Functions
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
@@ -43,7 +43,7 @@ QUICK = {"engine": "embedded", "method": "euler"}
 def translate(problem: Problem, names: Sequence[str] = FUNCTIONS) -> None:
     """Translate functions; raises UnsupportedDynamicsError as a solve would."""
     dynamics = problem.dynamics
-    found = reach(dynamics.func)
+    found = guards_of(dynamics.func)
     lanes._places(dynamics.parameters, found)
     functions = Functions(Start(dynamics, problem.y0, *problem.t[[0, -1]].tolist()), found.tensors, [])
     for name in names:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import pyode_bridge as pb
-from pyode_bridge.compiled.capture.guards import reach
+from pyode_bridge.compiled.capture.guards import guards_of
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.models import ODERNNEncoder
 
@@ -62,108 +62,112 @@ class Plain:
 
 def test_the_same_function_has_the_same_key_and_tensors():
     module = Scaled()
-    first, second = reach(module), reach(module)
+    first, second = guards_of(module), guards_of(module)
     assert first.key == second.key
     assert hash(first.key) == hash(second.key)
     assert {id(tensor) for tensor in first.tensors} == {id(parameter) for parameter in module.parameters()}
 
 
 def test_another_module_of_the_same_shape_has_the_same_key():
-    assert reach(Scaled()).key == reach(Scaled()).key
+    assert guards_of(Scaled()).key == guards_of(Scaled()).key
 
 
 def test_new_values_of_tensors_leave_the_key():
     module = Scaled()
-    before = reach(module).key
+    before = guards_of(module).key
     with torch.no_grad():
         for parameter in module.parameters():
             parameter += 1
-    assert reach(module).key == before
+    assert guards_of(module).key == before
 
 
 @pytest.mark.parametrize("function", [by_global, by_helper])
 def test_a_global_number_is_in_the_key(monkeypatch, function):
-    before = reach(function).key
+    before = guards_of(function).key
     monkeypatch.setitem(globals(), "RATE", 3.0)
-    assert reach(function).key != before
+    assert guards_of(function).key != before
 
 
 def test_attributes_of_classes_are_in_the_key(monkeypatch):
-    before = reach(by_class).key
+    before = guards_of(by_class).key
     monkeypatch.setattr(Settings, "rate", 3.0)
-    assert reach(by_class).key != before
+    assert guards_of(by_class).key != before
 
 
 def test_attributes_of_modules_and_what_their_methods_use_are_in_the_key(monkeypatch):
     module = Scaled()
-    before = reach(module).key
+    before = guards_of(module).key
     module.scale = 2.0
-    changed = reach(module).key
+    changed = guards_of(module).key
     assert changed != before
     monkeypatch.setitem(globals(), "RATE", 3.0)
-    assert reach(module).key != changed
+    assert guards_of(module).key != changed
 
 
 def test_modes_and_hooks_of_modules_are_in_the_key():
     module = Scaled()
-    before = reach(module).key
+    before = guards_of(module).key
     module.net.eval()
-    evaluating = reach(module).key
+    evaluating = guards_of(module).key
     assert evaluating != before
     module.net[1].register_forward_hook(lambda module, inputs, output: 2 * output)
-    assert reach(module).key != evaluating
+    assert guards_of(module).key != evaluating
 
 
 def test_closures_defaults_and_partials():
     def make(rate):
         return lambda t, y, shift=0.0: rate * y + shift
 
-    assert reach(make(1.0)).key == reach(make(1.0)).key
-    assert reach(make(1.0)).key != reach(make(1)).key
-    assert reach(functools.partial(make(1.0), shift=1.0)).key != reach(functools.partial(make(1.0), shift=2.0)).key
+    assert guards_of(make(1.0)).key == guards_of(make(1.0)).key
+    assert guards_of(make(1.0)).key != guards_of(make(1)).key
+    assert (
+        guards_of(functools.partial(make(1.0), shift=1.0)).key != guards_of(functools.partial(make(1.0), shift=2.0)).key
+    )
 
 
 def test_attributes_of_plain_objects_and_bound_methods():
     first, second = Plain(1.0), Plain(2.0)
-    assert reach(first).key != reach(second).key
-    assert reach(first.__call__).key != reach(second.__call__).key
-    assert reach(first).tensors[0] is first.matrix
+    assert guards_of(first).key != guards_of(second).key
+    assert guards_of(first.__call__).key != guards_of(second.__call__).key
+    assert guards_of(first).tensors[0] is first.matrix
 
 
 def test_global_tensors_are_found():
-    assert reach(by_tensor).tensors == (WEIGHT,)
+    assert guards_of(by_tensor).tensors == (WEIGHT,)
 
 
 def test_shapes_are_in_the_key_and_tied_tensors_are_told_from_equal_ones():
     a, b = torch.ones(2), torch.ones(2)
-    assert reach(lambda t, y: a + a).key != reach(lambda t, y: a + b).key
+    assert guards_of(lambda t, y: a + a).key != guards_of(lambda t, y: a + b).key
 
     def closed(x, z):
         return lambda t, y: x + z
 
-    assert reach(closed(a, a)).key != reach(closed(a, b)).key
-    assert reach(closed(a, b)).key != reach(closed(torch.ones(3), b)).key
+    assert guards_of(closed(a, a)).key != guards_of(closed(a, b)).key
+    assert guards_of(closed(a, b)).key != guards_of(closed(torch.ones(3), b)).key
 
 
 def test_whole_numbers_are_in_the_key_by_value():
     def closed(index):
         return lambda t, y: y[index]
 
-    assert reach(closed(torch.tensor([0, 1]))).key == reach(closed(torch.tensor([0, 1]))).key
-    assert reach(closed(torch.tensor([0, 1]))).key != reach(closed(torch.tensor([1, 0]))).key
-    assert reach(closed(np.array([0, 1]))).key != reach(closed(np.array([1, 0]))).key
+    assert guards_of(closed(torch.tensor([0, 1]))).key == guards_of(closed(torch.tensor([0, 1]))).key
+    assert guards_of(closed(torch.tensor([0, 1]))).key != guards_of(closed(torch.tensor([1, 0]))).key
+    assert guards_of(closed(np.array([0, 1]))).key != guards_of(closed(np.array([1, 0]))).key
 
 
 def test_a_large_array_is_refused():
     large = np.zeros(10_000)
     with pytest.raises(UnsupportedDynamicsError, match="NumPy array of 10000 elements"):
-        reach(lambda t, y: y * torch.as_tensor(large).sum())
+        guards_of(lambda t, y: y * torch.as_tensor(large).sum())
 
 
 def test_functions_of_the_package_are_followed_into_their_closures_alone():
     encoder = ODERNNEncoder(2, engine="embedded")
-    assert len(reach(pb.odeint).key) < 100  # and not all that the package holds
-    assert {id(tensor) for tensor in reach(encoder).tensors} == {id(parameter) for parameter in encoder.parameters()}
+    assert len(guards_of(pb.odeint).key) < 100  # and not all that the package holds
+    assert {id(tensor) for tensor in guards_of(encoder).tensors} == {
+        id(parameter) for parameter in encoder.parameters()
+    }
 
 
 def test_variables_and_methods_of_a_class_are_in_the_key(monkeypatch):
@@ -174,12 +178,12 @@ def test_variables_and_methods_of_a_class_are_in_the_key(monkeypatch):
             return self.factor * y
 
     module = Own()
-    before = reach(module).key
+    before = guards_of(module).key
     monkeypatch.setattr(Own, "factor", 3.0)
-    changed = reach(module).key
+    changed = guards_of(module).key
     assert changed != before
     monkeypatch.setattr(Own, "forward", lambda self, t, y: y)
-    assert reach(module).key != changed
+    assert guards_of(module).key != changed
 
 
 SOURCE = random.Random(0)
@@ -233,19 +237,19 @@ def of_class_in_a_closure(kind):
     ],
 )
 def test_what_may_change_unseen_is_not_whole(func):
-    assert not reach(func).whole
+    assert not guards_of(func).exhaustive
 
 
 @pytest.mark.parametrize(
     "func", [Scaled(), Plain(1.0), by_helper, by_tensor, torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.GELU())]
 )
 def test_what_is_seen_entirely_is_whole(func):
-    assert reach(func).whole
+    assert guards_of(func).exhaustive
 
 
 def test_a_tensor_of_which_a_method_is_taken_is_found():
     weight = torch.ones(2)
-    assert reach(functools.partial(lambda scaled, t, y: scaled(y), weight.mul)).tensors == (weight,)
+    assert guards_of(functools.partial(lambda scaled, t, y: scaled(y), weight.mul)).tensors == (weight,)
 
 
 def test_complex_tensors_that_require_a_gradient_are_told_and_have_their_values_in_the_key():
@@ -253,16 +257,16 @@ def test_complex_tensors_that_require_a_gradient_are_told_and_have_their_values_
         return lambda t, y: weight * y
 
     weight = torch.tensor([1 + 2j, 3j], requires_grad=True)
-    found = reach(closed(weight))
+    found = guards_of(closed(weight))
     assert (found.tensors, found.complexes) == ((), (weight,))
-    assert found.key == reach(closed(weight.detach().clone())).key
-    assert found.key != reach(closed(weight.detach().conj())).key
+    assert found.key == guards_of(closed(weight.detach().clone())).key
+    assert found.key != guards_of(closed(weight.detach().conj())).key
 
 
 def test_places_of_tensors_that_were_computed():
     leaf = torch.ones(2, requires_grad=True)
     computed = 2 * leaf
-    assert reach(functools.partial(lambda a, b, t, y: a + b, leaf, computed)).computed == {1}
+    assert guards_of(functools.partial(lambda a, b, t, y: a + b, leaf, computed)).computed == {1}
 
 
 @pytest.mark.parametrize(
@@ -276,7 +280,7 @@ def test_places_of_tensors_that_were_computed():
 def test_what_cannot_be_told_is_refused(make, reason):
     held = make()
     with pytest.raises(UnsupportedDynamicsError, match=reason):
-        reach(lambda t, y: (held, y)[1])
+        guards_of(lambda t, y: (held, y)[1])
 
 
 def of_torch_compile(module):
@@ -296,18 +300,18 @@ def function_of_torch_compile(module):
 def test_what_torch_compile_makes_reaches_what_it_was_made_of(make):
     module = Scaled()
     func = make(module)
-    before = reach(func)
+    before = guards_of(func)
     assert {id(tensor) for tensor in before.tensors} == {id(parameter) for parameter in module.parameters()}
-    assert before.whole
+    assert before.exhaustive
     module.scale = 2.0
-    assert reach(func).key != before.key
+    assert guards_of(func).key != before.key
 
 
 def test_hooks_of_a_compiled_module_are_in_the_key():
     func = of_torch_compile(Scaled())
-    before = reach(func).key
+    before = guards_of(func).key
     func.register_forward_hook(lambda module, inputs, value: 2 * value)
-    assert reach(func).key != before
+    assert guards_of(func).key != before
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -318,15 +322,15 @@ def test_torchscript_is_refused_since_nobody_sees_what_it_reads():
     for made in (scripted, followed, function, scripted.forward):
         for func in (made, lambda t, y, made=made: made(y)):
             with pytest.raises(UnsupportedDynamicsError, match="TorchScript"):
-                reach(func)
+                guards_of(func)
 
 
 def test_what_a_function_decorated_by_a_library_uses_is_in_the_key(monkeypatch):
     func = torch.enable_grad()(by_global)
-    before = reach(func)
+    before = guards_of(func)
     monkeypatch.setitem(globals(), "RATE", 3.0)
-    assert reach(func).key != before.key
-    assert reach(torch.func.vmap(by_tensor)).tensors == (WEIGHT,)
+    assert guards_of(func).key != before.key
+    assert guards_of(torch.func.vmap(by_tensor)).tensors == (WEIGHT,)
 
 
 class WithoutTraining(torch.nn.Module):
@@ -344,10 +348,10 @@ class WithoutTraining(torch.nn.Module):
 
 def test_a_module_may_lack_attributes_of_others():
     module = WithoutTraining(torch.nn.Linear(2, 2))
-    before = reach(module)
+    before = guards_of(module)
     assert len(before.tensors) == 2
     module.inner.eval()
-    assert reach(module).key != before.key
+    assert guards_of(module).key != before.key
 
 
 UNUSUAL = {
@@ -363,7 +367,7 @@ UNUSUAL = {
 @pytest.mark.parametrize("kind", UNUSUAL)
 def test_modules_of_unusual_kinds_are_reached(kind):
     module = UNUSUAL[kind]()
-    found = {id(tensor) for tensor in reach(module).tensors}
+    found = {id(tensor) for tensor in guards_of(module).tensors}
     assert found >= {id(parameter) for parameter in module.parameters()}
 
 
@@ -382,10 +386,10 @@ UNREADABLE = {
 def test_tensors_whose_numbers_cannot_be_read_are_refused(kind):
     tensor = UNREADABLE[kind]()
     with pytest.raises(UnsupportedDynamicsError, match="whose numbers cannot be read"):
-        reach(lambda t, y: tensor * y)
+        guards_of(lambda t, y: tensor * y)
 
 
 def test_the_values_of_a_conjugate_are_in_the_key():
     weight = torch.tensor([1 + 2j])
-    first, second = (reach(functools.partial(torch.mul, given)).key for given in (weight, weight.conj()))
+    first, second = (guards_of(functools.partial(torch.mul, given)).key for given in (weight, weight.conj()))
     assert first != second

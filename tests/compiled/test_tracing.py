@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyode_bridge.compiled.capture.guards import reach
+from pyode_bridge.compiled.capture.guards import guards_of
 from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.capture.tracing import trace
 from pyode_bridge.compiled.codegen.traced_functions import Functions
@@ -135,7 +135,9 @@ def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
 @pytest.mark.parametrize("operation", [torch.sgn, torch.sign, torch.round, torch.zeros_like])
 def test_derivatives_that_are_zero_everywhere_are_translated(name, operation):
     func = lambda t, y: operation(y)  # noqa: E731
-    functions = Functions(Start(Dynamics(func, Structure.of(Y), Wanted(), 1.0), Y, 0.3, 1.0), reach(func).tensors, [])
+    functions = Functions(
+        Start(Dynamics(func, Structure.of(Y), Wanted(), 1.0), Y, 0.3, 1.0), guards_of(func).tensors, []
+    )
     assert f"function {name}(" in functions.text(name)
 
 

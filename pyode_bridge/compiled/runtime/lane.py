@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.capture.guards import Reach, reach
+from pyode_bridge.compiled.capture.guards import Guards, guards_of
 from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.codegen.layout import TENSORS
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError, UnsupportedStartError
@@ -37,7 +37,7 @@ def enter(dynamics: Dynamics, y0: Tensor, t: Tensor, *, products: bool, jacobian
     """
     began = time.perf_counter()
     known = dynamics.familiar if isinstance(dynamics.familiar, Familiar) else None
-    found = known.reach if known is not None else reach(dynamics.func)
+    found = known.reach if known is not None else guards_of(dynamics.func)
     translation = known.translation_of(home.translations) if known is not None else None
     if translation is None:
         if known is not None and dynamics.start is None:  # it is to another Julia that they are familiar
@@ -54,7 +54,7 @@ def enter(dynamics: Dynamics, y0: Tensor, t: Tensor, *, products: bool, jacobian
     start = Start(dynamics, y0, t[0].item(), t[-1].item())
     try:
         translation.add(names, start, found.tensors, home)
-        if len(translation.addresses) > before and reach(dynamics.func).key != found.key:
+        if len(translation.addresses) > before and guards_of(dynamics.func).key != found.key:
             changing.add(_code(dynamics.func))
             raise UnsupportedDynamicsError(CHANGING)
         if jacobian:
@@ -76,7 +76,7 @@ def _code(func: Any) -> Any:
     return func.source if is_written(func) else getattr(func, "__code__", type(func))
 
 
-def _translation(dynamics: Dynamics, found: Reach, home: Home) -> Translation:
+def _translation(dynamics: Dynamics, found: Guards, home: Home) -> Translation:
     """That of all dynamics that would be traced to the same graphs."""
     _check(dynamics)
     places = _places(dynamics.parameters, found)
@@ -93,9 +93,9 @@ def _check(dynamics: Dynamics) -> None:
         raise UnsupportedDynamicsError("it was not evaluated at the start")
 
 
-def _places(parameters: Sequence[Tensor], found: Reach) -> tuple[int, ...]:
+def _places(parameters: Sequence[Tensor], found: Guards) -> tuple[int, ...]:
     """Where each parameter is among the tensors that ``func`` reaches."""
-    places = found.places(parameters)
+    places = found.indices(parameters)
     if places is None:
         raise UnsupportedDynamicsError(
             "a parameter is not among what func reaches by its attributes, its closure or global variables"
