@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from pyode_bridge.compiled.capture.functions import graph_of
 from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.capture.tracing import Graph
-from pyode_bridge.compiled.codegen.traced_functions import Functions
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted
@@ -18,17 +18,12 @@ from pyode_bridge.problem.wanted import Wanted
 NAMES = ["rhs", "vjp", "joint", "jacobian"]
 
 
-class _Traced(Functions):
-    def _made(self, name: str, graph: Graph, *_: object) -> Any:
-        return graph
-
-
 def graphs(
     func: Callable[..., Any], y: Tensor, parameters: Sequence[Tensor] = (), names: Sequence[str] = NAMES, s: float = 0.3
 ) -> dict[str, Any]:
     """The graphs of the functions of dynamics, by name, of a solve from ``y`` at ``s``."""
-    functions = _Traced(Start(Dynamics(func, Structure.of(y), Wanted(parameters), 1.0), y, s, 1.0), (), [])
-    return {name: functions.text(name) for name in names}
+    start = Start(Dynamics(func, Structure.of(y), Wanted(parameters), 1.0), y, s, 1.0)
+    return {name: graph_of(name, start) for name in names}
 
 
 def run(graph: Graph, *inputs: Tensor) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import pyode_bridge as pb
 from pyode_bridge.compiled.capture.guards import guards_of
 from pyode_bridge.compiled.capture.start import Start
-from pyode_bridge.compiled.codegen.traced_functions import Functions
+from pyode_bridge.compiled.codegen.traced_functions import TracedFunctions
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime import lane as lanes
 from pyode_bridge.equations import odeint as solving
@@ -45,7 +45,7 @@ def translate(problem: Problem, names: Sequence[str] = FUNCTIONS) -> None:
     dynamics = problem.dynamics
     found = guards_of(dynamics.func)
     lanes._places(dynamics.parameters, found)
-    functions = Functions(Start(dynamics, problem.y0, *problem.t[[0, -1]].tolist()), found.tensors, [])
+    functions = TracedFunctions(Start(dynamics, problem.y0, *problem.t[[0, -1]].tolist()), found.tensors, [])
     for name in names:
         assert f"function {name}(" in functions.text(name)
 

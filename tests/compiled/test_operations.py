@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.capture.tracing import Graph
-from pyode_bridge.compiled.lowerings import LOWERINGS
+from pyode_bridge.compiled.lowerings import REGISTRY
 from pyode_bridge.compiled.lowerings.arithmetic import BINARY, COMPARISONS
 from pyode_bridge.compiled.lowerings.creation import EMPTY
 from pyode_bridge.compiled.lowerings.unary import ONE_ARGUMENT
 from tests.compiled.cases import CASES
 from tests.compiled.operands import as_function, state
-from tests.compiled.running import BUILDERS, TIME, Function, Translated, compiled, traced, translated
+from tests.compiled.running import EMITTERS, TIME, Function, Translated, compiled, traced, translated
 
 aten = torch.ops.aten
 
@@ -35,24 +35,24 @@ def traced_operation(operation: Any, dtype: torch.dtype) -> Graph:
 
 
 @functools.cache
-def everything(builder: str, dtype: torch.dtype) -> tuple[dict[Any, Translated | Exception], dict[str, int]]:
+def everything(emitter: str, dtype: torch.dtype) -> tuple[dict[Any, Translated | Exception], dict[str, int]]:
     """All operations translated, or why not, and the addresses of all functions, which are compiled at once."""
     found: dict[Any, Translated | Exception] = {}
     for place, operation in enumerate(OPERATIONS):
         try:
             graph = traced_operation(operation, dtype)
-            found[operation] = translated(f"f{place}", graph, of_operation(operation, dtype)[1], builder)
+            found[operation] = translated(f"f{place}", graph, of_operation(operation, dtype)[1], emitter)
         except Exception as error:
             found[operation] = error
     return found, compiled([piece for piece in found.values() if isinstance(piece, Translated)])
 
 
 def test_every_operation_of_the_table_has_a_case():
-    assert set(CASES) == set(LOWERINGS) - set(EMPTY)
+    assert set(CASES) == set(REGISTRY) - set(EMPTY)
 
 
 def test_no_operation_of_the_table_is_taken_apart_before():
-    composite = [operation for operation in LOWERINGS if is_composite(operation.name())]
+    composite = [operation for operation in REGISTRY if is_composite(operation.name())]
     assert composite == []
 
 
@@ -60,22 +60,22 @@ def is_composite(name: str) -> bool:
     return torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
 
 
-@pytest.mark.parametrize("builder", BUILDERS)
+@pytest.mark.parametrize("emitter", EMITTERS)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_an_operation_can_be_written(operation, builder):
+def test_an_operation_can_be_written(operation, emitter):
     graph, (_, y) = traced_operation(operation, torch.float64), of_operation(operation, torch.float64)
-    assert "function f(" in translated("f", graph, y, builder).text
+    assert "function f(" in translated("f", graph, y, emitter).text
 
 
 @pytest.mark.julia
 @pytest.mark.parametrize(
-    ("builder", "dtype"),
-    [("by number", torch.float64), ("by loops", torch.float64), ("by loops", torch.float32)],
+    ("emitter", "dtype"),
+    [("scalars", torch.float64), ("loops", torch.float64), ("loops", torch.float32)],
     ids=str,
 )
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_an_operation_gives_what_torch_gives(operation, builder, dtype):
-    pieces, addresses = everything(builder, dtype)
+def test_an_operation_gives_what_torch_gives(operation, emitter, dtype):
+    pieces, addresses = everything(emitter, dtype)
     piece = pieces[operation]
     if isinstance(piece, Exception):
         raise piece
@@ -104,7 +104,7 @@ def of_special(operation: Any) -> Function:
 def special() -> tuple[dict[Any, Translated], dict[str, int]]:
     y = torch.tensor(SPECIAL, dtype=torch.float64)
     found = {
-        operation: translated(f"f{place}", traced(of_special(operation), y), y, "by loops")
+        operation: translated(f"f{place}", traced(of_special(operation), y), y, "loops")
         for place, operation in enumerate(ALONE + PAIRED)
     }
     return found, compiled(list(found.values()))
@@ -121,8 +121,8 @@ def test_outside_of_its_domain_and_at_infinity_an_operation_is_what_torch_says(o
 
 
 @pytest.mark.julia
-@pytest.mark.parametrize("builder", BUILDERS)
-def test_empty_tensors_that_are_written_to(builder):
+@pytest.mark.parametrize("emitter", EMITTERS)
+def test_empty_tensors_that_are_written_to(emitter):
     def function(t, y):
         like, new, plain = torch.empty_like(y), y.new_empty(3), torch.empty(3, dtype=y.dtype)
         strided = y.new_empty_strided((3,), (1,))
@@ -132,6 +132,6 @@ def test_empty_tensors_that_are_written_to(builder):
         return torch.cat([like, new, plain, strided])
 
     y = torch.randn(3, dtype=torch.float64)
-    piece = translated("f", traced(function, y), y, builder)
+    piece = translated("f", traced(function, y), y, emitter)
     expected = function(torch.tensor(TIME, dtype=y.dtype), y)
     torch.testing.assert_close(piece.run(compiled([piece])["f"]), expected)

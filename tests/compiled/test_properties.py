@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.codegen.entry_points import memory_size, signatures
 from pyode_bridge.compiled.codegen.layout import JOINT
-from pyode_bridge.compiled.codegen.traced_functions import Functions
+from pyode_bridge.compiled.codegen.traced_functions import TracedFunctions
 from pyode_bridge.engines.julia import session
 from pyode_bridge.models import ConcatSquash, ConvDynamics, GatedSum
 from pyode_bridge.problem.dynamics import Dynamics
@@ -28,7 +28,7 @@ S = 0.75
 def run_all(dynamics: Dynamics, y: Tensor, v: Tensor) -> dict[str, Tensor]:
     """The results of all compiled functions of dynamics, by name."""
     constants: list[Tensor] = []
-    functions = Functions(Start(dynamics, y, S, 1.0), dynamics.parameters, constants)
+    functions = TracedFunctions(Start(dynamics, y, S, 1.0), dynamics.parameters, constants)
     text = "\n".join(functions.text(name) for name in NAMES)
     dtype = str(y.dtype).removeprefix("torch.")
     called_from_c = signatures(NAMES)

@@ -33,7 +33,7 @@ CASES = [(name, dtype) for name in FUNCTIONS for dtype in POINTS]
 
 def piece(name: str, dtype: torch.dtype) -> Translated:
     y = torch.tensor([x for x in POINTS[dtype] if x > -9 or name != "erfcx"], dtype=dtype)
-    return translated("f", traced(FUNCTIONS[name][0], y), y, "by loops")
+    return translated("f", traced(FUNCTIONS[name][0], y), y, "loops")
 
 
 @pytest.mark.parametrize(("name", "dtype"), CASES, ids=str)

@@ -9,7 +9,7 @@ import torch
 from pyode_bridge.compiled.capture.guards import guards_of
 from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.capture.tracing import trace
-from pyode_bridge.compiled.codegen.traced_functions import Functions
+from pyode_bridge.compiled.codegen.traced_functions import TracedFunctions
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
@@ -126,7 +126,7 @@ def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
     def func(t, y):
         return of_matrix(torch.diag(y**2) + 0.1 * torch.outer(y, y)) * torch.eye(3, dtype=DOUBLE) @ y
 
-    functions = Functions(Start(Dynamics(func, Structure.of(Y), Wanted(), 1.0), Y, 0.3, 1.0), (), [])
+    functions = TracedFunctions(Start(Dynamics(func, Structure.of(Y), Wanted(), 1.0), Y, 0.3, 1.0), (), [])
     with pytest.raises(UnsupportedDynamicsError, match="no translation"):  # traced, but for these operations themselves
         functions.text("rhs")
 
@@ -135,7 +135,7 @@ def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
 @pytest.mark.parametrize("operation", [torch.sgn, torch.sign, torch.round, torch.zeros_like])
 def test_derivatives_that_are_zero_everywhere_are_translated(name, operation):
     func = lambda t, y: operation(y)  # noqa: E731
-    functions = Functions(
+    functions = TracedFunctions(
         Start(Dynamics(func, Structure.of(Y), Wanted(), 1.0), Y, 0.3, 1.0), guards_of(func).tensors, []
     )
     assert f"function {name}(" in functions.text(name)

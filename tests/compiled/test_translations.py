@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from pyode_bridge.compiled.codegen import traced_functions as functions
+from pyode_bridge.compiled.codegen import traced_functions
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime.cache import Translation
 from pyode_bridge.problem.dynamics import Dynamics
@@ -98,7 +98,7 @@ def broken(*_):
 
 
 def test_what_goes_wrong_in_a_translation_leaves_it_to_the_callbacks(monkeypatch):
-    monkeypatch.setattr(functions, "translate", broken)
+    monkeypatch.setattr(traced_functions, "lower", broken)
     home = TorchHome(rhs=lambda y: -y)
     for _ in range(2):
         with pytest.raises(UnsupportedDynamicsError, match=r"its translation failed .*a lowering is wrong"):

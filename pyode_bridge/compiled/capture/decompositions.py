@@ -12,7 +12,7 @@ from torch._decomp import core_aten_decompositions, decomposition_table
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pyode_bridge.compiled.capture.convolutions import convolution, convolution_backward
-from pyode_bridge.compiled.lowerings import LOWERINGS
+from pyode_bridge.compiled.lowerings import REGISTRY
 
 aten = torch.ops.aten
 
@@ -70,7 +70,7 @@ def table() -> dict[Any, Any]:
         aten.softshrink_backward.default: shrink_backward,
         aten.scatter_add.default: scatter_add,
     }
-    for operation in LOWERINGS:
+    for operation in REGISTRY:
         found.pop(operation, None)
     return found
 

@@ -1,4 +1,4 @@
-"""The Julia functions of one translation."""
+"""The entry points of a translation: Julia functions that C calls, with the workspace as their last argument."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pyode_bridge.compiled.codegen.layout import JACOBIAN_CALLS, JOINT, MEMORY, 
 from pyode_bridge.compiled.codegen.scalars import julia_type
 
 if TYPE_CHECKING:
-    from pyode_bridge.compiled.codegen.graph_lowering import Code, Names
+    from pyode_bridge.compiled.codegen.graph_lowering import Code
+    from pyode_bridge.compiled.codegen.pointers import Pointers
 
 COUNTED = {"rhs": RHS_CALLS, "vjp": VJP_CALLS, "jacobian": JACOBIAN_CALLS}
 # What each function takes before the time: where its results go, the vector of a product, the state. ``joint`` writes
@@ -25,15 +26,17 @@ VECTORS = {
 }
 
 
-def function(name: str, code: Code, dtype: torch.dtype, sign: float, names: Names, size: int, parameters: int) -> str:
+def function_text(
+    name: str, code: Code, dtype: torch.dtype, sign: float, pointers: Pointers, size: int, parameters: int
+) -> str:
     """The text of one function: ``name`` is that of the C function, or ``"joint"`` for both products at once."""
     kind = julia_type(dtype)
     body = [*_beginning(name, size, parameters, kind), f"t = {kind}({'' if sign > 0 else '-'}s)"]
     if code.work_size:
         body.append(f"work = unsafe_load(env, {WORK})")
     body += [
-        f"p{place} = Ptr{{{julia_type(own)}}}(unsafe_load(env, {TENSORS + place - 1}))"
-        for place, own in sorted(names.used.items())
+        f"p{slot} = Ptr{{{julia_type(own)}}}(unsafe_load(env, {TENSORS + slot - 1}))"
+        for slot, own in sorted(pointers.used.items())
     ]
     return _defined(name, kind, [*body, *code.lines])
 

@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from pyode_bridge.compiled.codegen.entry_points import function, parameter_product
-from pyode_bridge.compiled.codegen.graph_lowering import Code, Names
+from pyode_bridge.compiled.codegen.entry_points import function_text, parameter_product
+from pyode_bridge.compiled.codegen.graph_lowering import Code
+from pyode_bridge.compiled.codegen.pointers import Pointers
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.state import Structure
 
 
 class WrittenFunctions:
-    """As `Functions`, of dynamics whose ``func`` is a `JuliaDynamics`; see Julia's half, ``written.jl``.
+    """As `TracedFunctions`, of dynamics whose ``func`` is a `JuliaDynamics`; see Julia's half, ``written.jl``.
 
     Args:
         dynamics: which they are of.
@@ -58,20 +59,20 @@ class WrittenFunctions:
 
     def _made(self, name: str, call: str) -> str:
         """A function that makes a call, of which the last arguments are the same in all."""
-        dynamics, names = self._dynamics, Names(self._tensors, [])
-        p = _laid_out(self._func.values(), lambda tensor: _value(names.of(tensor), tensor))
+        dynamics, pointers = self._dynamics, Pointers(self._tensors, [])
+        p = _laid_out(self._func.values(), lambda tensor: _value(pointers.of(tensor), tensor))
         sign = 1 if dynamics.sign > 0 else -1
         lines = (f"{call}dynamics, {_array('y', self._size)}, {p}, t, {sign})",)
         dtype, size, parameters = dynamics.structure.dtype, dynamics.size, dynamics.parameter_size
-        text = function(name, Code(lines, 0), dtype, dynamics.sign, names, size, parameters)
+        text = function_text(name, Code(lines, 0), dtype, dynamics.sign, pointers, size, parameters)
         return f"const dynamics = written({_literal(self._func.source)})\n{text}"
 
     def _targets(self) -> str:
         """Where the products go, in the shape of ``p``, without what is not wanted."""
-        dynamics, begins, place = self._dynamics, {}, 0
+        dynamics, begins, end = self._dynamics, {}, 0  # in bytes
         for parameter in dynamics.parameters:
-            begins[id(parameter)] = place
-            place += parameter.numel() * dynamics.structure.dtype.itemsize
+            begins[id(parameter)] = end
+            end += parameter.numel() * dynamics.structure.dtype.itemsize
         p = self._func.values()
         if isinstance(p, Mapping):
             p = {name: tensor for name, tensor in p.items() if id(tensor) in begins}

@@ -1,4 +1,4 @@
-"""What each ATen operation becomes: one file a group, all entered into `table.LOWERINGS`."""
+"""What each ATen operator becomes: a file for each family, of which all are entered into the registry."""
 
 from pyode_bridge.compiled.lowerings import (  # noqa: F401
     arithmetic,
@@ -8,6 +8,7 @@ from pyode_bridge.compiled.lowerings import (  # noqa: F401
     reductions,
     unary,
 )
-from pyode_bridge.compiled.lowerings.registry import LOWERINGS, Call
+from pyode_bridge.compiled.lowerings.context import LoweringContext
+from pyode_bridge.compiled.lowerings.registry import REGISTRY
 
-__all__ = ["LOWERINGS", "Call"]
+__all__ = ["REGISTRY", "LoweringContext"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from pyode_bridge.compiled.lowerings.registry import Call, lowers
+from pyode_bridge.compiled.lowerings.context import LoweringContext
+from pyode_bridge.compiled.lowerings.registry import register_lowering
 from pyode_bridge.compiled.lowerings.templates import ADD, MULTIPLY, SUBTRACT
 
 aten, prims = torch.ops.aten, torch.ops.prims
@@ -14,54 +15,54 @@ aten, prims = torch.ops.aten, torch.ops.prims
 LARGEST_WHOLE_POWER = 32  # beyond, multiplying is no more exact than a logarithm
 
 
-@lowers(aten.add.Tensor, aten.add.Scalar, prims.add.default)
-def add(call: Call, a: Any, b: Any, alpha: float = 1) -> Any:
-    return call.pointwise(ADD, a, b if alpha == 1 else call.within(MULTIPLY, b, alpha))
+@register_lowering(aten.add.Tensor, aten.add.Scalar, prims.add.default)
+def add(ctx: LoweringContext, a: Any, b: Any, alpha: float = 1) -> Any:
+    return ctx.pointwise(ADD, a, b if alpha == 1 else ctx.within(MULTIPLY, b, alpha))
 
 
-@lowers(aten.sub.Tensor, aten.sub.Scalar, prims.sub.default)
-def sub(call: Call, a: Any, b: Any, alpha: float = 1) -> Any:
-    return call.pointwise(SUBTRACT, a, b if alpha == 1 else call.within(MULTIPLY, b, alpha))
+@register_lowering(aten.sub.Tensor, aten.sub.Scalar, prims.sub.default)
+def sub(ctx: LoweringContext, a: Any, b: Any, alpha: float = 1) -> Any:
+    return ctx.pointwise(SUBTRACT, a, b if alpha == 1 else ctx.within(MULTIPLY, b, alpha))
 
 
-@lowers(aten.rsub.Tensor, aten.rsub.Scalar)
-def rsub(call: Call, a: Any, b: Any, alpha: float = 1) -> Any:
-    return sub(call, b, a, alpha)
+@register_lowering(aten.rsub.Tensor, aten.rsub.Scalar)
+def rsub(ctx: LoweringContext, a: Any, b: Any, alpha: float = 1) -> Any:
+    return sub(ctx, b, a, alpha)
 
 
-@lowers(aten.mul.Tensor, aten.mul.Scalar, prims.mul.default)
-def mul(call: Call, a: Any, b: Any) -> Any:
-    return call.pointwise(MULTIPLY, a, b)
+@register_lowering(aten.mul.Tensor, aten.mul.Scalar, prims.mul.default)
+def mul(ctx: LoweringContext, a: Any, b: Any) -> Any:
+    return ctx.pointwise(MULTIPLY, a, b)
 
 
 ROUNDED = {None: "{0} / {1}", "floor": "floor_divide({0}, {1})", "trunc": "truncate_divide({0}, {1})"}
 
 
-@lowers(aten.div.Tensor, aten.div.Scalar, aten.div.Tensor_mode, aten.div.Scalar_mode, prims.div.default)
-def div(call: Call, a: Any, b: Any, rounding_mode: str | None = None) -> Any:
-    return call.pointwise(ROUNDED[rounding_mode], a, b)
+@register_lowering(aten.div.Tensor, aten.div.Scalar, aten.div.Tensor_mode, aten.div.Scalar_mode, prims.div.default)
+def div(ctx: LoweringContext, a: Any, b: Any, rounding_mode: str | None = None) -> Any:
+    return ctx.pointwise(ROUNDED[rounding_mode], a, b)
 
 
-@lowers(aten.floor_divide.default)
-def floor_divide(call: Call, a: Any, b: Any) -> Any:
-    return div(call, a, b, "floor")
+@register_lowering(aten.floor_divide.default)
+def floor_divide(ctx: LoweringContext, a: Any, b: Any) -> Any:
+    return div(ctx, a, b, "floor")
 
 
-@lowers(aten.pow.Tensor_Scalar)
-def pow_number(call: Call, a: Any, exponent: float) -> Any:
+@register_lowering(aten.pow.Tensor_Scalar)
+def pow_number(ctx: LoweringContext, a: Any, exponent: float) -> Any:
     whole = isinstance(exponent, int) or float(exponent).is_integer()
     if exponent == 0.5:
-        return call.pointwise("sqrt({0})", a)
+        return ctx.pointwise("sqrt({0})", a)
     if exponent == 2:
-        return call.pointwise("{0} * {0}", a)
-    if whole and abs(exponent) <= LARGEST_WHOLE_POWER and (exponent >= 0 or call.dtype.is_floating_point):
-        return call.pointwise(f"whole_power({{0}}, Val({int(exponent)}))", a)
-    return call.pointwise("pow({0}, {1})", a, exponent)
+        return ctx.pointwise("{0} * {0}", a)
+    if whole and abs(exponent) <= LARGEST_WHOLE_POWER and (exponent >= 0 or ctx.dtype.is_floating_point):
+        return ctx.pointwise(f"whole_power({{0}}, Val({int(exponent)}))", a)
+    return ctx.pointwise("pow({0}, {1})", a, exponent)
 
 
-@lowers(aten.pow.Tensor_Tensor, aten.pow.Scalar)
-def pow_tensor(call: Call, a: Any, exponent: Any) -> Any:
-    return call.pointwise("pow({0}, {1})", a, exponent)
+@register_lowering(aten.pow.Tensor_Tensor, aten.pow.Scalar)
+def pow_tensor(ctx: LoweringContext, a: Any, exponent: Any) -> Any:
+    return ctx.pointwise("pow({0}, {1})", a, exponent)
 
 
 BINARY = {
@@ -96,45 +97,45 @@ BITWISE = {
 }
 
 
-def _enter(template: str, operations: tuple[Any, ...], compute: str) -> None:
-    @lowers(*operations)
-    def lowering(call: Call, *operands: Any) -> Any:
-        dtype = {"result": call.dtype, "promoted": call.promoted(), "bool": torch.bool}[compute]
-        return call.pointwise(template, *operands, compute=dtype)
+def _register(template: str, operators: tuple[Any, ...], compute: str) -> None:
+    @register_lowering(*operators)
+    def lowering(ctx: LoweringContext, *operands: Any) -> Any:
+        dtype = {"result": ctx.dtype, "promoted": ctx.promoted(), "bool": torch.bool}[compute]
+        return ctx.pointwise(template, *operands, compute=dtype)
 
 
 for table, compute in ((BINARY, "result"), (COMPARISONS, "promoted"), (LOGICAL, "bool"), (BITWISE, "result")):
-    for template, operations in table.items():
-        _enter(template, operations, compute)
+    for template, operators in table.items():
+        _register(template, operators, compute)
 
 
-@lowers(aten.where.self, prims.where.default)
-def where(call: Call, condition: Any, yes: Any, no: Any) -> Any:
-    parts = (call.array(part) for part in (condition, yes, no))
-    return call.builder.choose(*parts, call.dtype, call.shape)
+@register_lowering(aten.where.self, prims.where.default)
+def where(ctx: LoweringContext, condition: Any, yes: Any, no: Any) -> Any:
+    condition, yes, no = (ctx.array(part) for part in (condition, yes, no))
+    return ctx.emitter.choose(condition, yes, no, ctx.dtype, ctx.shape)
 
 
-@lowers(aten.masked_fill.Scalar, aten.masked_fill.Tensor)
-def masked_fill(call: Call, a: Any, mask: Any, value: Any) -> Any:
-    return where(call, mask, value, a)
+@register_lowering(aten.masked_fill.Scalar, aten.masked_fill.Tensor)
+def masked_fill(ctx: LoweringContext, a: Any, mask: Any, value: Any) -> Any:
+    return where(ctx, mask, value, a)
 
 
-@lowers(aten.clamp.default, aten.clamp.Tensor, aten.hardtanh.default)
-def clamp(call: Call, a: Any, min: Any = None, max: Any = None) -> Any:
-    if call.operation is aten.hardtanh.default:
+@register_lowering(aten.clamp.default, aten.clamp.Tensor, aten.hardtanh.default)
+def clamp(ctx: LoweringContext, a: Any, min: Any = None, max: Any = None) -> Any:
+    if ctx.operator is aten.hardtanh.default:
         min, max = (-1 if min is None else min), (1 if max is None else max)
     if max is None:
-        return call.pointwise("maximum({0}, {1})", a, min)
+        return ctx.pointwise("maximum({0}, {1})", a, min)
     if min is None:
-        return call.pointwise("minimum({0}, {1})", a, max)
-    return call.pointwise("minimum(maximum({0}, {1}), {2})", a, min, max)
+        return ctx.pointwise("minimum({0}, {1})", a, max)
+    return ctx.pointwise("minimum(maximum({0}, {1}), {2})", a, min, max)
 
 
-@lowers(aten.clamp_min.default, aten.clamp_min.Tensor)
-def clamp_min(call: Call, a: Any, min: Any) -> Any:
-    return clamp(call, a, min)
+@register_lowering(aten.clamp_min.default, aten.clamp_min.Tensor)
+def clamp_min(ctx: LoweringContext, a: Any, min: Any) -> Any:
+    return clamp(ctx, a, min)
 
 
-@lowers(aten.clamp_max.default, aten.clamp_max.Tensor)
-def clamp_max(call: Call, a: Any, max: Any) -> Any:
-    return clamp(call, a, None, max)
+@register_lowering(aten.clamp_max.default, aten.clamp_max.Tensor)
+def clamp_max(ctx: LoweringContext, a: Any, max: Any) -> Any:
+    return clamp(ctx, a, None, max)

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.lowerings.registry import Call, lowers
+from pyode_bridge.compiled.lowerings.context import LoweringContext
+from pyode_bridge.compiled.lowerings.registry import register_lowering
 
 aten = torch.ops.aten
 
@@ -29,13 +30,13 @@ EMPTY = (
 )
 
 
-@lowers(*OF_A_SHAPE)
-def of_a_shape(call: Call, a: Any, *args: Any, **kwargs: Any) -> Tensor:
+@register_lowering(*OF_A_SHAPE)
+def of_a_shape(ctx: LoweringContext, a: Any, *args: Any, **kwargs: Any) -> Tensor:
     like = a if isinstance(a, Tensor) else torch.empty(a.shape, dtype=a.dtype)
-    made: Tensor = call.operation(like, *args, **kwargs)
+    made: Tensor = ctx.operator(like, *args, **kwargs)
     return made
 
 
-@lowers(*EMPTY)
-def empty(call: Call, *args: Any, **kwargs: Any) -> Tensor:
-    return torch.zeros(call.shape, dtype=call.dtype)
+@register_lowering(*EMPTY)
+def empty(ctx: LoweringContext, *args: Any, **kwargs: Any) -> Tensor:
+    return torch.zeros(ctx.shape, dtype=ctx.dtype)

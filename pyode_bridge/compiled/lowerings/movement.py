@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
-from pyode_bridge.compiled.lowerings.registry import Call, lowers
+from pyode_bridge.compiled.lowerings.context import LoweringContext
+from pyode_bridge.compiled.lowerings.registry import register_lowering
 
 aten, prims = torch.ops.aten, torch.ops.prims
 
@@ -46,10 +47,10 @@ SAME = (
 )
 
 
-@lowers(*OF_ONE)
-def of_one(call: Call, a: Any, *args: Any, **kwargs: Any) -> Any:
-    operation, known = call.operation, _known(args)
-    return call.moved(lambda places: operation(places, *known, **kwargs), a)
+@register_lowering(*OF_ONE)
+def of_one(ctx: LoweringContext, a: Any, *args: Any, **kwargs: Any) -> Any:
+    operator, known = ctx.operator, _known(args)
+    return ctx.moved(lambda elements: operator(elements, *known, **kwargs), a)
 
 
 def _known(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -61,93 +62,95 @@ def _known(args: tuple[Any, ...]) -> tuple[Any, ...]:
     return args
 
 
-@lowers(aten._unsafe_view.default)
-def unsafe_view(call: Call, a: Any, shape: Any) -> Any:
-    return call.reshaped(a, shape)
+@register_lowering(aten._unsafe_view.default)
+def unsafe_view(ctx: LoweringContext, a: Any, shape: Any) -> Any:
+    return ctx.reshaped(a, shape)
 
 
-@lowers(*SAME)
-def same(call: Call, a: Any, *args: Any, **kwargs: Any) -> Any:
+@register_lowering(*SAME)
+def same(ctx: LoweringContext, a: Any, *args: Any, **kwargs: Any) -> Any:
     return a
 
 
-@lowers(aten.as_strided.default)
-def as_strided(call: Call, a: Any, size: Any, stride: Any, offset: int | None = None) -> Any:
-    further = _further(call, offset)
+@register_lowering(aten.as_strided.default)
+def as_strided(ctx: LoweringContext, a: Any, size: Any, stride: Any, offset: int | None = None) -> Any:
+    further = _further(ctx, offset)
 
-    def move(places: Tensor) -> Tensor:
-        if not places.is_contiguous():
+    def move(elements: Tensor) -> Tensor:
+        if not elements.is_contiguous():
             raise RuntimeError("not row by row")
-        return places.as_strided(size, stride, places.storage_offset() + further)
+        return elements.as_strided(size, stride, elements.storage_offset() + further)
 
-    return call.moved(move, a)
-
-
-@lowers(aten.as_strided_scatter.default)
-def as_strided_scatter(call: Call, a: Any, part: Any, size: Any, stride: Any, offset: int | None = None) -> Any:
-    further = _further(call, offset)
-    return call.moved(lambda places, others: aten.as_strided_scatter(places, others, size, stride, further), a, part)
+    return ctx.moved(move, a)
 
 
-def _further(call: Call, offset: int | None) -> int:
+@register_lowering(aten.as_strided_scatter.default)
+def as_strided_scatter(
+    ctx: LoweringContext, a: Any, part: Any, size: Any, stride: Any, offset: int | None = None
+) -> Any:
+    further = _further(ctx, offset)
+    return ctx.moved(lambda elements, others: aten.as_strided_scatter(elements, others, size, stride, further), a, part)
+
+
+def _further(ctx: LoweringContext, offset: int | None) -> int:
     """How far behind the first element of the operand as_strided begins; torch counts from where its storage begins."""
-    value = call.node.args[0].meta["val"]  # type: ignore[union-attr]
+    value = ctx.node.args[0].meta["val"]  # type: ignore[union-attr]
     further = 0 if offset is None else offset - value.storage_offset()
     if further < 0 or not value.is_contiguous():
         raise UnsupportedDynamicsError("it uses as_strided on a tensor that does not lie row by row from there on")
     return int(further)
 
 
-@lowers(aten.select_scatter.default, aten.slice_scatter.default, aten.diagonal_scatter.default)
-def scatter(call: Call, a: Any, part: Any, *args: Any, **kwargs: Any) -> Any:
-    operation = call.operation
-    return call.moved(lambda places, others: operation(places, others, *args, **kwargs), a, part)
+@register_lowering(aten.select_scatter.default, aten.slice_scatter.default, aten.diagonal_scatter.default)
+def scatter(ctx: LoweringContext, a: Any, part: Any, *args: Any, **kwargs: Any) -> Any:
+    operator = ctx.operator
+    return ctx.moved(lambda elements, others: operator(elements, others, *args, **kwargs), a, part)
 
 
-@lowers(aten.cat.default, aten.stack.default)
-def join(call: Call, parts: Any, dim: int = 0) -> Any:
-    operation = call.operation
-    return call.moved(lambda *places: operation(list(places), dim), *parts)
+@register_lowering(aten.cat.default, aten.stack.default)
+def join(ctx: LoweringContext, parts: Any, dim: int = 0) -> Any:
+    operator = ctx.operator
+    return ctx.moved(lambda *elements: operator(list(elements), dim), *parts)
 
 
-@lowers(aten.constant_pad_nd.default)
-def pad(call: Call, a: Any, pad: Any, value: float = 0) -> Any:
-    padded = call.moved(lambda places: aten.constant_pad_nd(places, pad, 0), a)
+@register_lowering(aten.constant_pad_nd.default)
+def pad(ctx: LoweringContext, a: Any, pad: Any, value: float = 0) -> Any:
+    padded = ctx.moved(lambda elements: aten.constant_pad_nd(elements, pad, 0), a)
     if value == 0:
         return padded
-    inside = aten.constant_pad_nd(torch.ones(call.array(a).shape, dtype=torch.bool), pad, False)
-    return call.builder.choose(call.array(inside), padded, call.array(value), call.dtype, call.shape)
+    inside = aten.constant_pad_nd(torch.ones(ctx.array(a).shape, dtype=torch.bool), pad, False)
+    return ctx.emitter.choose(ctx.array(inside), padded, ctx.array(value), ctx.dtype, ctx.shape)
 
 
-@lowers(aten.split.Tensor, aten.split_with_sizes.default, aten.unbind.int)
-def split(call: Call, a: Any, *args: Any) -> Any:
-    operation = call.operation
-    count = len(call.node.meta["val"])
-    array = call.array(a)
+@register_lowering(aten.split.Tensor, aten.split_with_sizes.default, aten.unbind.int)
+def split(ctx: LoweringContext, a: Any, *args: Any) -> Any:
+    operator = ctx.operator
+    count = len(ctx.node.meta["val"])
+    array = ctx.array(a)
 
-    def piece(place: int) -> Any:
-        return call.builder.moved(lambda places: operation(places, *args)[place], [array], array.dtype)
+    def piece(which: int) -> Any:
+        return ctx.emitter.moved(lambda elements: operator(elements, *args)[which], [array], array.dtype)
 
-    return tuple(piece(place) for place in range(count))
-
-
-@lowers(aten.copy.default)
-def copy(call: Call, a: Any, source: Any, non_blocking: bool = False) -> Any:
-    spread = call.moved(lambda places: places.expand(call.shape), source, dtype=call.array(source).dtype)
-    return call.builder.cast(spread, call.dtype)
+    return tuple(piece(which) for which in range(count))
 
 
-@lowers(aten._to_copy.default, prims.convert_element_type.default)
-def cast(call: Call, a: Any, *args: Any, **kwargs: Any) -> Any:
-    return call.builder.cast(call.array(a), call.dtype)
+@register_lowering(aten.copy.default)
+def copy(ctx: LoweringContext, a: Any, source: Any, non_blocking: bool = False) -> Any:
+    spread = ctx.moved(lambda elements: elements.expand(ctx.shape), source, dtype=ctx.array(source).dtype)
+    return ctx.emitter.cast(spread, ctx.dtype)
 
 
-@lowers(aten.index_put.default)
-def index_put(call: Call, a: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
+@register_lowering(aten._to_copy.default, prims.convert_element_type.default)
+def cast(ctx: LoweringContext, a: Any, *args: Any, **kwargs: Any) -> Any:
+    return ctx.emitter.cast(ctx.array(a), ctx.dtype)
+
+
+@register_lowering(aten.index_put.default)
+def index_put(ctx: LoweringContext, a: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
     _known((indices,))
     if not accumulate:
-        return call.moved(lambda places, others: aten.index_put(places, indices, others), a, values)
-    numbered = torch.arange(max(1, torch.Size(call.shape).numel())).reshape(call.shape)
-    places = aten.index(numbered, indices)
-    spread = call.moved(lambda others: others.expand(places.shape), values)
-    return call.builder.added_at(call.array(a), spread, places.ravel(), call.dtype)
+        return ctx.moved(lambda elements, others: aten.index_put(elements, indices, others), a, values)
+    numbered = torch.arange(max(1, torch.Size(ctx.shape).numel())).reshape(ctx.shape)
+    targets = aten.index(numbered, indices)
+    spread = ctx.moved(lambda others: others.expand(targets.shape), values)
+    return ctx.emitter.added_at(ctx.array(a), spread, targets.ravel(), ctx.dtype)

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from pyode_bridge.compiled.lowerings.registry import Call, lowers
+from pyode_bridge.compiled.lowerings.context import LoweringContext
+from pyode_bridge.compiled.lowerings.registry import register_lowering
 
 aten, prims = torch.ops.aten, torch.ops.prims
 
@@ -59,41 +60,41 @@ TESTS = {
 }
 
 
-def _enter(template: str, operations: tuple[Any, ...], of_operand: bool) -> None:
-    @lowers(*operations)
-    def lowering(call: Call, a: Any) -> Any:
-        return call.pointwise(template, a, compute=call.promoted() if of_operand else None)
+def _register(template: str, operators: tuple[Any, ...], of_operand: bool) -> None:
+    @register_lowering(*operators)
+    def lowering(ctx: LoweringContext, a: Any) -> Any:
+        return ctx.pointwise(template, a, compute=ctx.promoted() if of_operand else None)
 
 
 for table, of_operand in ((ONE_ARGUMENT, False), (TESTS, True)):
-    for template, operations in table.items():
-        _enter(template, operations, of_operand)
+    for template, operators in table.items():
+        _register(template, operators, of_operand)
 
 
-@lowers(aten.softplus.default)
-def softplus(call: Call, a: Any, beta: float = 1, threshold: float = 20) -> Any:
-    bent = call.within("softplus({0} * {1}) / {1}", a, beta)
-    beyond = call.builder.pointwise(
-        "{0} * {1} > {2}", call.dtype, torch.bool, call.shape, [call.array(x) for x in (a, beta, threshold)]
+@register_lowering(aten.softplus.default)
+def softplus(ctx: LoweringContext, a: Any, beta: float = 1, threshold: float = 20) -> Any:
+    bent = ctx.within("softplus({0} * {1}) / {1}", a, beta)
+    beyond = ctx.emitter.pointwise(
+        "{0} * {1} > {2}", ctx.dtype, torch.bool, ctx.shape, [ctx.array(x) for x in (a, beta, threshold)]
     )
-    return call.builder.choose(beyond, call.array(a), bent, call.dtype, call.shape)
+    return ctx.emitter.choose(beyond, ctx.array(a), bent, ctx.dtype, ctx.shape)
 
 
 # With the sigmoid of twice the argument for (1 + tanh) / 2, which cancels.
 GELU_TANH = f"{{0}} * sigmoid({{T}}({math.sqrt(8 / math.pi)!r}) * ({{0}} + {{T}}(0.044715) * {{0}} * {{0}} * {{0}}))"
 
 
-@lowers(aten.gelu.default)
-def gelu(call: Call, a: Any, approximate: str = "none") -> Any:
-    return call.pointwise(GELU_TANH if approximate == "tanh" else "{0} * ndtr({0})", a)
+@register_lowering(aten.gelu.default)
+def gelu(ctx: LoweringContext, a: Any, approximate: str = "none") -> Any:
+    return ctx.pointwise(GELU_TANH if approximate == "tanh" else "{0} * ndtr({0})", a)
 
 
-@lowers(aten.leaky_relu.default)
-def leaky_relu(call: Call, a: Any, negative_slope: float = 0.01) -> Any:
-    return call.pointwise("ifelse({0} > {T}(0), {0}, {1} * {0})", a, negative_slope)
+@register_lowering(aten.leaky_relu.default)
+def leaky_relu(ctx: LoweringContext, a: Any, negative_slope: float = 0.01) -> Any:
+    return ctx.pointwise("ifelse({0} > {T}(0), {0}, {1} * {0})", a, negative_slope)
 
 
-@lowers(aten.elu.default)
-def elu(call: Call, a: Any, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> Any:
+@register_lowering(aten.elu.default)
+def elu(ctx: LoweringContext, a: Any, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> Any:
     template = "ifelse({0} > {T}(0), {2} * {0}, {2} * {1} * expm1({3} * {0}))"
-    return call.pointwise(template, a, alpha, scale, input_scale)
+    return ctx.pointwise(template, a, alpha, scale, input_scale)

@@ -19,7 +19,7 @@ from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.julia_source import is_written
 
 if TYPE_CHECKING:
-    from pyode_bridge.compiled.codegen.traced_functions import Functions
+    from pyode_bridge.compiled.codegen.traced_functions import TracedFunctions
 
 MOST_TRANSLATIONS = 256  # Julia keeps what it compiled, so no session collects without bound
 MOST_OF_ONE_CODE = 16  # translations of one code for the same shapes: by then a Python value changes at each solve
@@ -96,12 +96,14 @@ class Translation:
         addresses = {name: int(address) for (name, _), address in zip(called, found, strict=True)}
         self.addresses.update({name: addresses.get(name, 0) for name in missing})
 
-    def _functions(self, start: Start, tensors: Sequence[Tensor]) -> Functions | WrittenFunctions:
+    def _functions(self, start: Start, tensors: Sequence[Tensor]) -> TracedFunctions | WrittenFunctions:
         if is_written(start.dynamics.func):
             return WrittenFunctions(start.dynamics, tensors)
-        from pyode_bridge.compiled.codegen.traced_functions import Functions  # torch's tracing takes a while to load
+        from pyode_bridge.compiled.codegen.traced_functions import (
+            TracedFunctions,  # torch's tracing takes a while to load
+        )
 
-        return Functions(start, tensors, self.constants)
+        return TracedFunctions(start, tensors, self.constants)
 
     def environment(self, dynamics: Dynamics, read: Sequence[Tensor], home: Home) -> Environment:
         """One that no other solve has, for functions that read these tensors; `give_back` it."""
@@ -156,7 +158,7 @@ class Translations:
         return self.known[key]
 
 
-def _text(functions: Functions | WrittenFunctions, name: str) -> str:
+def _text(functions: TracedFunctions | WrittenFunctions, name: str) -> str:
     """The text of a function; whatever goes wrong with it, the callbacks can serve."""
     try:
         return functions.text(name)

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.codegen.scalars import Lines, Scalar
-
-Move = Callable[..., Tensor]
+from pyode_bridge.compiled.lowerings.emitter import Move
 
 
 def laid_out(shape: Sequence[int], dtype: torch.dtype, strides: Sequence[int] | None = None, offset: int = 0) -> Tensor:
