@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.runtime import cache_hits as familiar
+from pyode_bridge.compiled.runtime import cache_hits
 from pyode_bridge.compiled.runtime.cache import Translations
 from pyode_bridge.derivatives import captures, hooks
 from pyode_bridge.derivatives.parameters import listed_parameters, reached, wanted
@@ -177,9 +177,9 @@ def _dynamics(
     found = reached(func) if translations is not None or (recorded and adjoint_params is None) else None
     known = None
     if found is not None and translations is not None:
-        known = familiar.look(found, structure, sign, translations)
+        known = cache_hits.look_up(found, structure, sign, translations)
     if known is not None:
-        return made(known.wanted, familiar=known)
+        return made(known.wanted, cache_hit=known)
     checks.device(structure, func)
     if translations is not None and is_written(func):
         # What a trial would find, Julia finds, in the process where it runs.

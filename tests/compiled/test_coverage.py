@@ -13,7 +13,7 @@ from pyode_bridge.compiled.capture.guards import guards_of
 from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.codegen.traced_functions import TracedFunctions
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
-from pyode_bridge.compiled.runtime import lane as lanes
+from pyode_bridge.compiled.runtime.checks import parameter_indices
 from pyode_bridge.equations import odeint as solving
 from pyode_bridge.models import (
     CNF,
@@ -44,7 +44,7 @@ def translate(problem: Problem, names: Sequence[str] = FUNCTIONS) -> None:
     """Translate functions; raises UnsupportedDynamicsError as a solve would."""
     dynamics = problem.dynamics
     found = guards_of(dynamics.func)
-    lanes._places(dynamics.parameters, found)
+    parameter_indices(dynamics.parameters, found)
     functions = TracedFunctions(Start(dynamics, problem.y0, *problem.t[[0, -1]].tolist()), found.tensors, [])
     for name in names:
         assert f"function {name}(" in functions.text(name)

@@ -282,7 +282,8 @@ def test_one_solve_after_another_has_the_same_memory_and_two_at_once_have_not():
     del first, second
 
     def idle():
-        return [list(translation.idle.values()) for translation in julia_engine()._bridge.translations.known.values()]
+        known = julia_engine()._bridge.translations.known.values()
+        return [list(translation.workspaces.idle.values()) for translation in known]
 
     known = [list(map(len, of_one)) for of_one in idle()]
     again = pb.odeint(func, 2 * y0, T, lane="compiled", method="Tsit5", **TIGHT)

@@ -17,22 +17,24 @@ class Start:
     """Dynamics at the start of a solve.
 
     Attributes:
-        dynamics: with the value of the right-hand side there, or without.
+        dynamics: what is solved.
         y: the flat state there.
         s, end: the times of start and end, in the solver's direction.
+        value: the right-hand side there, by torch; None where nobody looked.
     """
 
     dynamics: Dynamics
     y: Tensor
     s: float
     end: float
+    value: Tensor | None = None
 
     def beside(self) -> Start:
         """A point close by, where what exists at the start most likely exists, and is another.
 
         Each number is off by a part of its own size, and has the sign that it has at the start, if any.
         """
-        y, places = self.y, torch.arange(1, len(self.y) + 1, dtype=self.y.dtype)
+        y, numbers = self.y, torch.arange(1, len(self.y) + 1, dtype=self.y.dtype)
         size = y.abs()
         size = torch.where(size > 0, size, size.max() if size.any() else 1.0)
-        return Start(self.dynamics, y + size * (1 + places * _GOLDEN % 1) / 32, (self.s + self.end) / 2, self.end)
+        return Start(self.dynamics, y + size * (1 + numbers * _GOLDEN % 1) / 32, (self.s + self.end) / 2, self.end)

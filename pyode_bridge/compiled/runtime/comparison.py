@@ -35,8 +35,7 @@ def compare(name: str, evaluate: Evaluate, start: Start) -> None:
         UnsupportedDynamicsError: they differ.
         UnsupportedStartError: they differ, which may be due to this start.
     """
-    known = start.dynamics.start
-    true = known if name == "rhs" and known is not None else _by_torch(name, start)
+    true = start.value if name == "rhs" and start.value is not None else _by_torch(name, start)
     found = _found(name, evaluate, true, start)
     if _agree(found, true, size := _size(true)):
         return

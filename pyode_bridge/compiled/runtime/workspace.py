@@ -1,4 +1,7 @@
-"""The memory that compiled functions find by their last argument: counts, addresses, and space to work in."""
+"""The memory that compiled functions find by their last argument: counts, addresses, and space to work in.
+
+Without torch, which worker processes do without.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import functools
 import math
 import struct
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -24,16 +26,11 @@ from pyode_bridge.compiled.codegen.layout import (
     WORK,
     aligned,
 )
+from pyode_bridge.compiled.runtime.c_functions import EMPTY_PRODUCT, ONE_INPUT, TIME, address_of, weakly
 
 TICK_SECONDS = 0.02  # about how often Python is told the time, and sees an interrupt
 FIRST_TICK = 2000  # calls before the first
 
-_POINTER = ctypes.c_void_p
-# What Julia calls: where to write, one or two vectors, the time, and an environment, which callbacks leave alone.
-ONE_INPUT = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_double, _POINTER)
-TWO_INPUTS = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, _POINTER, ctypes.c_double, _POINTER)
-COUNT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_ssize_t)  # is told how many solves are done
-_TICK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_double)
 (_NAN,) = struct.unpack("q", struct.pack("d", math.nan))
 
 
@@ -43,16 +40,7 @@ class Located(Protocol):
     def data_ptr(self) -> int: ...
 
 
-# The product with no parameters. It lasts, as equations of compiled dynamics do, which are kept from solve to solve.
-NOTHING = TWO_INPUTS(lambda *_: 0)
-
-
-def address_of(function: Any) -> int:
-    """Where a C function lies."""
-    return int(ctypes.cast(function, _POINTER).value or 0)
-
-
-class Environment:
+class Workspace:
     """What the functions of a translation read and write at one solve; the next one may have it once that is over.
 
     Attributes:
@@ -61,19 +49,17 @@ class Environment:
         work_size, memory_size: of the memory that it points to, in bytes.
         on_tick: told the time now and then while the functions run; what is not 0 ends the solve.
         on_jacobian: writes the Jacobian as an `ONE_INPUT` does, for solvers that ask for one that was not compiled.
-        equations: of Julia, which hold these addresses, by whether they have vector-Jacobian products.
-        nothing: the address of a product with no parameters.
+        empty_product: the address of a product with no parameters.
     """
 
     def __init__(self, tensors: int, work_size: int, memory_size: int) -> None:
         self.size, self.work_size, self.memory_size = TENSORS - 1 + tensors, work_size, memory_size
-        self.equations: dict[bool, Any] = {}
-        self.nothing = address_of(NOTHING)
+        self.empty_product = address_of(EMPTY_PRODUCT)
         whole = 8 * self.size + ALIGNMENT + work_size + ALIGNMENT + memory_size
         self._values = (ctypes.c_int64 * (-(-whole // 8)))()
         self.address = ctypes.addressof(self._values)
         self.rest()
-        self._tick = _TICK(_weakly(self._ticked, otherwise=0))
+        self._tick = TIME(weakly(self._ticked, otherwise=0))
         self._values[TICK - 1] = address_of(self._tick)
         work = aligned(self.address + 8 * self.size)
         self._values[WORK - 1] = work
@@ -84,8 +70,8 @@ class Environment:
         values = self._values
         values[JOINT - 1] = 0
         values[(values[MEMORY - 1] - self.address) // 8] = _NAN  # no time is equal to this one
-        for place, tensor in enumerate(tensors, TENSORS - 1):
-            values[place] = tensor.data_ptr()
+        for slot, tensor in enumerate(tensors, TENSORS - 1):
+            values[slot] = tensor.data_ptr()
         self._calls = values[LEFT - 1] = FIRST_TICK
         self.forget_counts()
         self._when = time.perf_counter()
@@ -97,7 +83,7 @@ class Environment:
 
     @functools.cached_property
     def _jacobian(self) -> Any:
-        return ONE_INPUT(_weakly(self._asked_for_jacobian, otherwise=-1))
+        return ONE_INPUT(weakly(self._asked_for_jacobian, otherwise=-1))
 
     @property
     def jacobian(self) -> int:
@@ -132,17 +118,6 @@ class Environment:
         self._when = now
         self._values[LEFT - 1] = self._calls
         return 0
-
-
-def _weakly(method: Callable[..., int], *, otherwise: int) -> Callable[..., int]:
-    """A C function keeps what it calls alive, so it must not hold the environment, which holds it."""
-    reference = weakref.WeakMethod(method)
-
-    def call(*args: Any) -> int:
-        found = reference()
-        return otherwise if found is None else found(*args)
-
-    return call
 
 
 def _go_on(s: float) -> int:

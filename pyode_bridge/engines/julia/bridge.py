@@ -8,12 +8,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.runtime.c_functions import ONE_INPUT, TWO_INPUTS
 from pyode_bridge.compiled.runtime.cache import Translations
-from pyode_bridge.compiled.runtime.workspace import ONE_INPUT, TWO_INPUTS, Environment
+from pyode_bridge.compiled.runtime.workspace import Workspace
 from pyode_bridge.engines.julia.callbacks import Callbacks
 
 
@@ -28,6 +30,7 @@ class InProcess:
         callbacks: makes the C functions of a problem.
         reads, writes: the address of a contiguous tensor whose values Julia reads, or writes, in the call that it is
             passed to.
+        equations: of compiled dynamics, which hold addresses of the workspace, by whether they have products.
         one_ensemble: a lock; each takes all of Julia's threads, and what ends one would end another.
     """
 
@@ -37,7 +40,8 @@ class InProcess:
         self.translations = Translations()
         self.callbacks = Callbacks
         self.reads = self.writes = torch.Tensor.data_ptr
-        self.environment = Environment
+        self.workspace = Workspace
+        self.equations: WeakKeyDictionary[Workspace, dict[bool, Any]] = WeakKeyDictionary()
         self.one_ensemble = threading.RLock()
 
     def __getattr__(self, name: str) -> Any:
@@ -45,12 +49,12 @@ class InProcess:
         setattr(self, name, found)
         return found
 
-    def evaluate(self, address: int, out: Tensor, vectors: Sequence[Tensor], s: float, env: Environment) -> None:
+    def evaluate(self, address: int, out: Tensor, vectors: Sequence[Tensor], s: float, workspace: Workspace) -> None:
         """Call a compiled function, which writes ``out``."""
         function = self._evaluated.get(address)
         if function is None:
             function = self._evaluated[address] = (ONE_INPUT if len(vectors) == 1 else TWO_INPUTS)(address)
-        function(out.data_ptr(), *(vector.data_ptr() for vector in vectors), s, env.address)
+        function(out.data_ptr(), *(vector.data_ptr() for vector in vectors), s, workspace.address)
 
     def keep(self, tensor: Tensor) -> Tensor:
         """What has the values of a tensor in Julia's memory for as long as it lives, at ``data_ptr()``."""

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.runtime.c_functions import COUNT, EMPTY_PRODUCT, ONE_INPUT, TWO_INPUTS, address_of
 from pyode_bridge.compiled.runtime.lane import Lane
-from pyode_bridge.compiled.runtime.workspace import COUNT, NOTHING, ONE_INPUT, TWO_INPUTS, address_of
 from pyode_bridge.engines.julia import forks
 from pyode_bridge.errors import WorkerError
 from pyode_bridge.problem.dynamics import Dynamics
@@ -66,8 +66,8 @@ class Callbacks:
         dtype = dynamics.structure.dtype
         self.lane = lane
         if lane is not None:
-            lane.environment.on_tick = self._guarded(dynamics.visit)
-            lane.environment.on_jacobian = self._guarded(self._jacobian)
+            lane.workspace.on_tick = self._guarded(dynamics.visit)
+            lane.workspace.on_jacobian = self._guarded(self._jacobian)
         self._dynamics = dynamics
         self._dtype = dtype
         self._remembered: _Product | None = None
@@ -100,7 +100,7 @@ class Callbacks:
             self.lane.compute_jointly(joint)
 
     def functions(self, sparsity: Sparsity | None = None, *, products: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Addresses and environments of the dynamics, both their vector-Jacobian products and their Jacobian.
+        """Addresses and workspaces of the dynamics, both their vector-Jacobian products and their Jacobian.
 
         Zeros stand for the products if there are to be no ``products``. The Jacobian is always there: beside implicit
         solvers, exponential ones and forward sensitivities ask for it. ``sparsity`` thins it; then it is not compiled.
@@ -129,21 +129,21 @@ class Callbacks:
 
     def _parameter_product_pointer(self) -> int:
         if not self._dynamics.parameter_size:
-            return address_of(NOTHING) if self.lane is None else self.lane.environment.nothing
+            return address_of(EMPTY_PRODUCT) if self.lane is None else self.lane.workspace.empty_product
         return self._pointer(TWO_INPUTS(self._guarded(self._vjp_p)))
 
     def _jacobian_pointer(self, sparsity: Sparsity | None) -> int:
         if sparsity is not None:
             return self.one_input(lambda s, y: self._dynamics.sparse_jacobian(s, y, sparsity), len(sparsity.rows))
         if self.lane is not None:
-            return self.lane.environment.jacobian
+            return self.lane.workspace.jacobian
         return self._pointer(ONE_INPUT(self._guarded(self._jacobian)))
 
     def _compiled(self, name: str, sparsity: Sparsity | None) -> tuple[int, int] | None:
         if self.lane is None or (name == "jacobian" and sparsity is not None):
             return None
         address = self.lane.address(name)
-        return None if address is None else (address, self.lane.environment.address)
+        return None if address is None else (address, self.lane.workspace.address)
 
     def one_input(self, function: OneInput, size: int, dtype: torch.dtype | None = None) -> int:
         """Address of a C function that writes ``function(s, y)``, ``size`` values of the state's dtype or another."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime.cache import Translations
-from pyode_bridge.compiled.runtime.lane import Lane, enter
+from pyode_bridge.compiled.runtime.compilation import lane_for
+from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia import unnamed
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.ensemble import Ensemble, Settings
@@ -72,6 +73,12 @@ class JuliaEngine:
         warn_of_wrong_values(problem.method, problem.options)
         problem, algorithm, backward = self._named.with_solvers(problem)
         lane, lane_reason = self._lane(problem, algorithm, backward)
+        with lane or contextlib.nullcontext():
+            return self._solve_in(lane, lane_reason, problem, algorithm, backward)
+
+    def _solve_in(
+        self, lane: Lane | None, lane_reason: str, problem: Problem, algorithm: Any, backward: Any
+    ) -> Trajectory:
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = julia_equation(self._bridge, problem, callbacks)
         sensitivity, reason = self._named.chosen_sensitivity(problem, equation, algorithm, backward)
@@ -115,13 +122,11 @@ class JuliaEngine:
         if sensitivity is not None:
             call = self._call(problem, sensitivity, sensealg, backward, callbacks, solved)
             pullback = JuliaPullback(str(sensitivity.sensealg), reason, problem, call)
-            if lane is not None and not problem.dense:
-                weakref.finalize(pullback, lane.free)
         stats = _stats(counts, problem.dynamics.nfe - evaluated, lane)
         interpolant = JuliaInterpolant(self._bridge, problem, callbacks, solved) if problem.dense else None
         kind = "callback" if lane is None else "compiled"
-        if lane is not None and pullback is None and interpolant is None:
-            lane.free()
+        if lane is not None and (pullback is not None or interpolant is not None):
+            lane.keep_for(solved)
         return Trajectory(ys, stats, retcode, self.name, name, kind, pullback, interpolant, lane_reason)
 
     def locate(self, problem: Problem, happened: Happened) -> None:
@@ -133,6 +138,10 @@ class JuliaEngine:
         self._bridge.check_callable("conditions of events are Python functions")
         algorithm = self._named.solver(problem.method)
         lane, _ = self._lane(problem, algorithm, None)
+        with lane or contextlib.nullcontext():
+            self._locate_in(lane, problem, happened, algorithm)
+
+    def _locate_in(self, lane: Lane | None, problem: Problem, happened: Happened, algorithm: Any) -> None:
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         y0 = problem.y0.contiguous()
         start, end = problem.t[0].item(), problem.t[-1].item()
@@ -157,8 +166,6 @@ class JuliaEngine:
         if retcode not in SUCCESS:
             problem.dynamics.check_start(start, y0)
         raise_for_retcode(retcode, t=sign * s, t_end=sign * end, algorithm=str(problem.method))
-        if lane is not None:
-            lane.free()
 
     def ensemble(self, problem: Problem, notify: Callable[[int], None]) -> Ensemble:
         """Solves like ``problem`` on Julia's threads; raises UnsupportedDynamicsError where they would call Python."""
@@ -172,37 +179,35 @@ class JuliaEngine:
             if given is not None:
                 raise UnsupportedDynamicsError(f"{name} is evaluated in Python")
         problem, algorithm, backward = self._named.with_solvers(problem)
-        lane = self._compiled(problem, algorithm, backward)
-        if lane.address("jacobian") is None and self._takes_jacobian(problem, algorithm, backward):
-            lane.free()
-            raise UnsupportedDynamicsError("its Jacobian is not translated, as a large one is not")
-        callbacks = self._bridge.callbacks(problem.dynamics, lane)
-        equation = julia_equation(self._bridge, problem, callbacks)
-        chosen, _ = self._named.chosen_sensitivity(problem, equation, algorithm, backward)
-        return Ensemble(
-            self._bridge,
-            problem,
-            callbacks,
-            notify,
-            Settings(
-                algorithm,
-                self._control(problem, callbacks),
-                chosen,
-                None if chosen is None else self._named.sensealg(chosen),
-                backward,
-                None if chosen is None else self._named.step_control(chosen.options, chosen.method),
-            ),
-        )
+        with self._compiled(problem, algorithm, backward) as lane:
+            if lane.address("jacobian") is None and self._takes_jacobian(problem, algorithm, backward):
+                raise UnsupportedDynamicsError("its Jacobian is not translated, as a large one is not")
+            callbacks = self._bridge.callbacks(problem.dynamics, lane)
+            equation = julia_equation(self._bridge, problem, callbacks)
+            chosen, _ = self._named.chosen_sensitivity(problem, equation, algorithm, backward)
+            return Ensemble(
+                self._bridge,
+                problem,
+                callbacks,
+                notify,
+                Settings(
+                    algorithm,
+                    self._control(problem, callbacks),
+                    chosen,
+                    None if chosen is None else self._named.sensealg(chosen),
+                    backward,
+                    None if chosen is None else self._named.step_control(chosen.options, chosen.method),
+                ),
+            )
 
     def call(self, name: str, dynamics: Dynamics, out: Tensor, vectors: Sequence[Tensor], s: float) -> None:
         """Call a function of dynamics that are written in Julia, outside of a solve; it writes ``out``."""
         bridge = self._bridge
         with julia_errors("JuliaDynamics"):
             times = torch.tensor([s], dtype=torch.float64)
-            lane = enter(dynamics, vectors[-1], times, products=name != "rhs", jacobian=False, home=bridge)
             inputs = list(map(bridge.reads, vectors))
-            bridge.call_translation(lane.address(name), bridge.writes(out), inputs, s, lane.environment.address)
-        lane.free()
+            with lane_for(dynamics, vectors[-1], times, products=name != "rhs", jacobian=False, backend=bridge) as lane:
+                bridge.call_translation(lane.address(name), bridge.writes(out), inputs, s, lane.workspace.address)
 
     def solvers(self) -> Sequence[SolverInfo]:
         """Every solver that the solver packages of the running Julia export."""
@@ -234,8 +239,8 @@ class JuliaEngine:
             raise UnsupportedDynamicsError("the equation has parts of its own")
         products, jacobian = problem.sensitivity is not None, self._takes_jacobian(problem, algorithm, backward)
         with julia_errors(problem.method):
-            return enter(
-                problem.dynamics, problem.y0, problem.t, products=products, jacobian=jacobian, home=self._bridge
+            return lane_for(
+                problem.dynamics, problem.y0, problem.t, products=products, jacobian=jacobian, backend=self._bridge
             )
 
     def _takes_jacobian(self, problem: Problem, algorithm: Any, backward: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +54,7 @@ class Ensemble:
         self._bridge, self._problem, self._callbacks, self._settings = bridge, problem, callbacks, settings
         self._lane = callbacks.lane
         self._told = callbacks.told(notify)
-        weakref.finalize(self, callbacks.lane.free)
+        callbacks.lane.keep_for(self)
 
     def solve(self, y0s: Tensor, moving: Sequence[Moving], *, first: int = 0, count: int | None = None) -> Solved:
         """Solve from each row of ``y0s``, shape ``(B, n)``; the first has this number among so many."""
@@ -64,15 +63,15 @@ class Ensemble:
         kept = [self._moving(item) for item in moving]
         ys = y0s.new_empty(len(y0s), len(t), y0s.shape[1])
         mass_matrix = None if problem.mass_matrix is None else columns(problem.mass_matrix)
-        environment = lane.environment
+        workspace = lane.workspace
         bridge = self._bridge
         with bridge.one_ensemble, self._callbacks.raised(), julia_errors(problem.method):
             solved = bridge.solve_ensemble(
                 self._callbacks.compiled(products=settings.sensitivity is not None),
-                environment.address,
-                environment.size,
-                environment.work_size,
-                environment.memory_size,
+                workspace.address,
+                workspace.size,
+                workspace.work_size,
+                workspace.memory_size,
                 [(place, held.data_ptr(), step) for place, held, step in kept],
                 type_name(y0s),
                 bridge.reads(y0s),
@@ -96,10 +95,10 @@ class Ensemble:
         return Solved(ys, SolverStats(nfe, njac, accepted, rejected, lane.seconds), solved, kept, numbers)
 
     def _moving(self, item: Moving) -> tuple[int, Any, int]:
-        """Where the tensor stands in the environment, all in Julia's memory, and the bytes from one to the next."""
+        """Where the tensor stands in the workspace, all in Julia's memory, and the bytes from one to the next."""
         everything = item.all.detach().contiguous()
         step = everything.stride(0) * everything.element_size()
-        return self._lane.place(item.first), self._bridge.keep(everything), step
+        return self._lane.slot(item.first), self._bridge.keep(everything), step
 
     def pull_back(self, solved: Solved, grads: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients with respect to each state, ``(B, n)``, and to all parameters, ``(B, p)``, for ``(B, T, n)``."""

@@ -56,7 +56,8 @@ class Builder:
         lane, problem = self._callbacks.lane, self._problem
         if lane is None or problem.mass_matrix is not None or problem.sparsity is not None:
             return self._new_ordinary()
-        known, products = lane.environment.equations, problem.sensitivity is not None
+        known = self._bridge.equations.setdefault(lane.workspace, {})
+        products = problem.sensitivity is not None
         if products not in known:
             known[products] = self._new_ordinary()
         return known[products]
