@@ -14,8 +14,8 @@ from pyode_bridge.compiled.lowerings import REGISTRY
 from pyode_bridge.compiled.lowerings.arithmetic import BINARY, COMPARISONS
 from pyode_bridge.compiled.lowerings.creation import EMPTY
 from pyode_bridge.compiled.lowerings.unary import ONE_ARGUMENT
-from tests.compiled.cases import CASES
-from tests.compiled.operands import as_function, state
+from tests.compiled.lowerings.cases import CASES
+from tests.compiled.lowerings.operands import as_function, state
 from tests.compiled.running import EMITTERS, TIME, Function, Translated, compiled, traced, translated
 
 aten = torch.ops.aten

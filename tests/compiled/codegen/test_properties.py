@@ -17,7 +17,7 @@ from pyode_bridge.models import ConcatSquash, ConvDynamics, GatedSum
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted
-from tests.compiled.modules import OfState, modules
+from tests.compiled.codegen.modules import OfState, modules
 from tests.compiled.running import Environment, called
 
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5}

@@ -9,7 +9,7 @@ from pyode_bridge.compiled.runtime.comparison import compare
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted
-from tests.compiled.backends import TorchBackend, torch_lane
+from tests.compiled.runtime.backends import TorchBackend, torch_lane
 from tests.problems import DOUBLE
 
 LEVEL = torch.full((6,), 1.7, dtype=DOUBLE)  # of which differences vanish

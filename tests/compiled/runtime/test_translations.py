@@ -12,7 +12,7 @@ from pyode_bridge.compiled.runtime.translation import Translation
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted
-from tests.compiled.backends import TorchBackend, torch_lane
+from tests.compiled.runtime.backends import TorchBackend, torch_lane
 from tests.problems import DOUBLE
 
 Y0 = torch.tensor([0.4, 1.1], dtype=DOUBLE)

@@ -14,7 +14,7 @@ from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted
-from tests.compiled.graphs import NAMES, graphs, run
+from tests.compiled.capture.graphs import NAMES, graphs, run
 from tests.problems import DOUBLE
 
 Y = torch.tensor([0.4, -1.1, 0.7], dtype=DOUBLE)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tests.compiled.operands import Given, Operand, bits, floats, given, positive, transposed, whole
+from tests.compiled.lowerings.operands import Given, Operand, bits, floats, given, positive, transposed, whole
 
 aten, prims = torch.ops.aten, torch.ops.prims
 

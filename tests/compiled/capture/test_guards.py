@@ -194,9 +194,9 @@ def by_random_numbers(t, y):
 
 
 def by_import(t, y):
-    from tests.compiled import test_reach
+    from tests.compiled.capture import test_guards
 
-    return test_reach.RATE * y
+    return test_guards.RATE * y
 
 
 def by_computed_name(t, y):

@@ -103,7 +103,7 @@ def test_dynamics_that_are_not_finite_say_so_in_later_solves_too() -> None:
         solve(func)
 
 
-def test_autocast_is_not_taken_for_familiar(evaluations: list[int]) -> None:
+def test_autocast_hits_nothing_that_was_known_without(evaluations: list[int]) -> None:
     func = Plain()
     solve(func)
     before = len(evaluations)

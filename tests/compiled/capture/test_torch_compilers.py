@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import pyode_bridge as pb
-from tests.compiled.graphs import graphs, run
+from tests.compiled.capture.graphs import graphs, run
 from tests.problems import DOUBLE
 
 Y = torch.tensor([0.4, -1.1, 0.7], dtype=DOUBLE)
