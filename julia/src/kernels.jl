@@ -89,7 +89,7 @@ end
 @inline truncated(::Type{I}, x::Floating) where {I <: Integer} = unsafe_trunc(I, x)
 @inline truncated(::Type{I}, x::Integer) where {I <: Integer} = x % I
 
-# The environment of a call: integers in memory, which the Python half writes; see its `layout.py`.
+# The environment of a call: integers in memory, which the Python half writes; see its `lane.py`.
 
 const LEFT, TICK, WORK, MEMORY, JOINT = 1, 2, 3, 4, 5
 

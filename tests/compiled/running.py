@@ -13,10 +13,10 @@ from torch import Tensor
 from pyode_bridge.compiled.capture.tracing import Graph, trace
 from pyode_bridge.compiled.codegen.entry_points import function_text
 from pyode_bridge.compiled.codegen.graph_lowering import Output, lower_with
-from pyode_bridge.compiled.codegen.layout import LEFT, MEMORY, TENSORS, WORK
 from pyode_bridge.compiled.codegen.loops.emitter import LoopEmitter
 from pyode_bridge.compiled.codegen.pointers import Pointers
 from pyode_bridge.compiled.codegen.scalar_emitter import ScalarEmitter
+from pyode_bridge.compiled.codegen.workspace_layout import LEFT, MEMORY, TENSORS, WORK
 from pyode_bridge.engines.julia import session
 
 Function = Callable[[Tensor, Tensor], Tensor]

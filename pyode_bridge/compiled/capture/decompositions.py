@@ -1,4 +1,4 @@
-"""What operations are taken apart into while they are traced."""
+"""What operators are taken apart into while they are traced."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ aten = torch.ops.aten
 
 
 def cumsum(tensor: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
-    """``aten.cumsum``: each sum is added to that which ends as many places before it as it has terms."""
+    """``aten.cumsum``: each sum is added to that which ends as many elements before it as it has terms."""
     sums = tensor.to(torch.sum(tensor, dtype=dtype).dtype)
     if not tensor.ndim:
         return sums.clone()
@@ -50,15 +50,15 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """``aten.scatter_add``: ``aten.index_put`` with an index for each dimension."""
     if not input.ndim:
         return input + src
-    places: list[Tensor | None] = list(torch.meshgrid(*map(torch.arange, index.shape), indexing="ij"))
-    places[dim] = index
+    indices: list[Tensor | None] = list(torch.meshgrid(*map(torch.arange, index.shape), indexing="ij"))
+    indices[dim] = index
     within: Tensor = src[tuple(map(slice, index.shape))]
-    return torch.index_put(input, places, within, accumulate=True)
+    return torch.index_put(input, indices, within, accumulate=True)
 
 
 @functools.cache
 def table() -> dict[Any, Any]:
-    """Functions that take operations apart; none for those that are translated as they are."""
+    """Functions that take operators apart; none for those that are translated as they are."""
     found = {
         **decomposition_table,
         **core_aten_decompositions(),
@@ -70,13 +70,13 @@ def table() -> dict[Any, Any]:
         aten.softshrink_backward.default: shrink_backward,
         aten.scatter_add.default: scatter_add,
     }
-    for operation in REGISTRY:
-        found.pop(operation, None)
+    for operator in REGISTRY:
+        found.pop(operator, None)
     return found
 
 
 class Decomposing(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Within it, torch computes with what operations are taken apart into.
+    """Within it, torch computes with what operators are taken apart into.
 
     Its own kernels are at times coarser: those of hardsigmoid's derivative have 1/6 in single precision.
     """

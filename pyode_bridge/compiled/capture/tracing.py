@@ -1,4 +1,4 @@
-"""From a function of tensors to a graph of ATen operations."""
+"""From a function of tensors to a graph of ATen operators."""
 
 from __future__ import annotations
 
@@ -135,8 +135,8 @@ def _take_in(module: fx.GraphModule, names: Sequence[str]) -> None:
 def _put_back(module: fx.GraphModule, inputs: int, tensors: Sequence[Tensor]) -> None:
     """Have these tensors from outside again, in the place of the inputs behind so many."""
     placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
-    for place, (node, tensor) in enumerate(zip(placeholders[inputs:], tensors, strict=True)):
-        node.op, node.target = "get_attr", f"outside{place}"
+    for number, (node, tensor) in enumerate(zip(placeholders[inputs:], tensors, strict=True)):
+        node.op, node.target = "get_attr", f"outside{number}"
         setattr(module, node.target, tensor)
 
 

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pyode_bridge.compiled.codegen.layout import JACOBIAN_CALLS, JOINT, MEMORY, RHS_CALLS, TENSORS, VJP_CALLS, WORK
 from pyode_bridge.compiled.codegen.scalars import julia_type
+from pyode_bridge.compiled.codegen.workspace_layout import (
+    JACOBIAN_CALLS,
+    JOINT,
+    MEMORY,
+    RHS_CALLS,
+    TENSORS,
+    VJP_CALLS,
+    WORK,
+)
 
 if TYPE_CHECKING:
     from pyode_bridge.compiled.codegen.graph_lowering import Code

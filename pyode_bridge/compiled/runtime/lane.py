@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pyode_bridge.compiled.codegen.layout import TENSORS
+from pyode_bridge.compiled.codegen.workspace_layout import TENSORS
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime.backend import Backend
 from pyode_bridge.compiled.runtime.translation import Translation

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from pyode_bridge.compiled.codegen.layout import (
+from pyode_bridge.compiled.codegen.workspace_layout import (
     ALIGNMENT,
     JACOBIAN_CALLS,
     JOINT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyode_bridge.compiled.codegen.layout import TENSORS
+from pyode_bridge.compiled.codegen.workspace_layout import TENSORS
 from pyode_bridge.compiled.runtime.workspace import Workspace
 
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.codegen.entry_points import memory_size, signatures
-from pyode_bridge.compiled.codegen.layout import JOINT
 from pyode_bridge.compiled.codegen.traced_functions import TracedFunctions
+from pyode_bridge.compiled.codegen.workspace_layout import JOINT
 from pyode_bridge.engines.julia import session
 from pyode_bridge.models import ConcatSquash, ConvDynamics, GatedSum
 from pyode_bridge.problem.dynamics import Dynamics

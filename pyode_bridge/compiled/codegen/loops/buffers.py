@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import torch
 
-from pyode_bridge.compiled.codegen.layout import aligned
 from pyode_bridge.compiled.codegen.loops.expressions import Memory, laid_out
 from pyode_bridge.compiled.codegen.scalars import julia_type
+from pyode_bridge.compiled.codegen.workspace_layout import aligned
 
 _NAME = re.compile(r"\bb\d+\b")
 
