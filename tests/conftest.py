@@ -8,7 +8,7 @@ import signal
 import pytest
 import torch
 
-from pyode_bridge.compiled import cache
+from pyode_bridge.compiled.runtime import cache
 from pyode_bridge.engines import julia_engine
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.location import locate

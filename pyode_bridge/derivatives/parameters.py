@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.reach import Reach, reach
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.capture.guards import Guards, guards_of
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem.graph import among, are_entangled, behind, cut, lasting, leaves_of, unique, without
 from pyode_bridge.problem.wanted import Wanted
@@ -38,18 +38,18 @@ def listed_parameters(adjoint_params: Iterable[Tensor]) -> list[Tensor]:
     return listed
 
 
-def reached(func: Callable[..., Any]) -> Reach | None:
+def reached(func: Callable[..., Any]) -> Guards | None:
     """What a walk through ``func`` finds; None where it meets what it cannot tell.
 
     Walk before any evaluation: a tensor that one computes and leaves behind in an attribute is none from outside.
     """
     try:
-        return reach(func)
-    except UntranslatableError:
+        return guards_of(func)
+    except UnsupportedDynamicsError:
         return None
 
 
-def wanted(func: Callable[..., Any], found: Reach | None, value: Tensor, again: Callable[[], Tensor]) -> Wanted:
+def wanted(func: Callable[..., Any], found: Guards | None, value: Tensor, again: Callable[[], Tensor]) -> Wanted:
     """What ``value``, the right-hand side at the start under autograd, depends on, and what it may come to depend on.
 
     A module's own parameters count as if it did. Others that were `reached`, by attributes, closures and global
@@ -65,5 +65,5 @@ def wanted(func: Callable[..., Any], found: Reach | None, value: Tensor, again: 
     others = lasting(without(met, known), again)
     leaves = without([tensor for tensor in known if tensor.is_leaf], leaves_of(behind(cuts)))
     parameters = among(leaves, [*own, *met]) + cuts + others
-    complete = found is not None and found.whole and not others and len(leaves) + len(cuts) == len(known)
+    complete = found is not None and found.exhaustive and not others and len(leaves) + len(cuts) == len(known)
     return Wanted(parameters, among(met, parameters) + cuts, without(leaves, parameters), complete)

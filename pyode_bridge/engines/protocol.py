@@ -7,8 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from pyode_bridge.compiled.familiar import Familiar
-from pyode_bridge.compiled.reach import Reach
+from pyode_bridge.compiled.capture.guards import Guards
+from pyode_bridge.compiled.runtime.cache_hits import CacheHit
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.methods import Method
@@ -31,7 +31,7 @@ class Engine(Protocol):
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise if the solver or the sensitivity algorithm is unknown or unsupported here."""
 
-    def recall(self, found: Reach, structure: Structure, direction: Direction) -> Familiar | None:
+    def recall(self, guards: Guards, structure: Structure, direction: Direction) -> CacheHit | None:
         """What is known of dynamics that were compiled before; None where they have to be looked at."""
 
     def solve(self, problem: Problem) -> Trajectory:
@@ -48,7 +48,7 @@ class Engine(Protocol):
     def ensemble(self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify) -> Trajectories:
         """Solve like ``problem``, the first, from each row of ``y0s``, shape ``(B, n)``, with no Python in between.
 
-        Raises UntranslatableError where the dynamics would call Python, and as `solve` does.
+        Raises UnsupportedDynamicsError where the dynamics would call Python, and as `solve` does.
         """
 
     def call(self, name: str, dynamics: Dynamics, out: Tensor, vectors: Sequence[Tensor], s: float) -> None:

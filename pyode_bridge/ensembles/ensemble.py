@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from tqdm import tqdm
 
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.derivatives import hooks
 from pyode_bridge.engines import shared_by
 from pyode_bridge.engines.protocol import Engine
@@ -125,7 +125,7 @@ def solve_ensemble(
             return _one_by_one(func, states, t, parameters, settings, notify)
         try:
             return _at_once(func, states, t, parameters, settings, notify)
-        except UntranslatableError as refusal:
+        except UnsupportedDynamicsError as refusal:
             if lane == "compiled":
                 raise UnsupportedError(f"lane='compiled' cannot serve this ensemble, because {refusal}.") from refusal
             found = _one_by_one(func, states, t, parameters, {**settings, "lane": "auto"}, notify)
@@ -187,7 +187,7 @@ def _check_workers(workers: Any, isolation: str | None, executor: Any) -> None:
 def _at_once(
     func: Callable[..., Any], states: Stack, t: Tensor, parameters: Stack | None, settings: Any, notify: Notify
 ) -> EnsembleSolution:
-    """All by the engine, with no Python in between; raises UntranslatableError where the dynamics would call it."""
+    """All by the engine, without Python; raises UnsupportedDynamicsError where the dynamics would call it."""
     moving: list[Moving] = []
     one = func
     if parameters is not None:
@@ -195,7 +195,7 @@ def _at_once(
         one = _with(func, parameters.rebuild([item.first for item in moving]))
     prepared = prepare(one, states.row(0), t, Settings(**settings))
     if prepared.t.requires_grad and torch.is_grad_enabled():
-        raise UntranslatableError("t requires a gradient, which is found with torch")
+        raise UnsupportedDynamicsError("t requires a gradient, which is found with torch")
     y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)
     run = _Run(prepared.engine, prepared.problem, moving, notify)
     if prepared.problem.sensitivity is None:

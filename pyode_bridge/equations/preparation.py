@@ -178,7 +178,7 @@ def _dynamics(
     if found is not None and compiler is not None:
         known = compiler.recall(found, structure, direction)
     if known is not None:
-        return made(known.wanted, familiar=known)
+        return made(known.wanted, cache_hit=known)
     checks.device(structure, func)
     if compiler is not None and is_written(func):
         # What a trial would find, Julia finds, in the process where it runs.

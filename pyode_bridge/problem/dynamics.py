@@ -45,7 +45,7 @@ class Dynamics:
         start: the right-hand side at the solve's start, shape ``(n,)``, detached; None where nobody looked.
         wanted: the tensors of which gradients are wanted.
         parameters: those with respect to which there are products.
-        familiar: what the compiled lane knows of ``func`` from solves before; None where it has to be looked at.
+        cache_hit: what the compiled lane knows of ``func`` from solves before; None where it has to be looked at.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Dynamics:
         sign: float,
         name: str = "func(t, y)",  # in messages
         start: Tensor | None = None,
-        familiar: object | None = None,
+        cache_hit: object | None = None,
     ) -> None:
         self.func = func
         self._name = name
         self.start = start
-        self.familiar = familiar
+        self.cache_hit = cache_hit
         self.structure = structure
         self.wanted = wanted
         self.parameters = tuple(wanted.parameters)
@@ -107,8 +107,8 @@ class Dynamics:
         return value
 
     def check_start(self, s: float, y: Tensor) -> None:
-        """Raise InputError where familiar dynamics, at whose start nobody looked, are not finite there."""
-        if self.familiar is not None and self.start is None:
+        """Raise InputError where dynamics from the cache, at whose start nobody looked, are not finite there."""
+        if self.cache_hit is not None and self.start is None:
             self.tried(s, y)
 
     def check_still_uses_leaves(self, s: float, y: Tensor) -> None:

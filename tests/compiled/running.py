@@ -10,16 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.layout import LEFT, MEMORY, TENSORS, WORK
-from pyode_bridge.compiled.loops import ByLoops
-from pyode_bridge.compiled.numbers import ByNumber
-from pyode_bridge.compiled.source import function
-from pyode_bridge.compiled.tracing import Graph, trace
-from pyode_bridge.compiled.translation import Names, Output, written
+from pyode_bridge.compiled.capture.tracing import Graph, trace
+from pyode_bridge.compiled.codegen.entry_points import function_text
+from pyode_bridge.compiled.codegen.graph_lowering import Output, lower_with
+from pyode_bridge.compiled.codegen.loops.emitter import LoopEmitter
+from pyode_bridge.compiled.codegen.pointers import Pointers
+from pyode_bridge.compiled.codegen.scalar_emitter import ScalarEmitter
+from pyode_bridge.compiled.codegen.workspace_layout import LEFT, MEMORY, TENSORS, WORK
 from pyode_bridge.engines.julia import session
 
 Function = Callable[[Tensor, Tensor], Tensor]
-BUILDERS = {"by number": lambda names: ByNumber(), "by loops": lambda names: ByLoops(names.constant)}
+EMITTERS = {"scalars": lambda pointers: ScalarEmitter(), "loops": lambda pointers: LoopEmitter(pointers.constant)}
 TIME = 0.75
 
 _POINTER = ctypes.c_void_p
@@ -78,13 +79,13 @@ def traced(function_: Function, y: Tensor) -> Graph:
     return trace(function_, (torch.tensor(TIME, dtype=y.dtype), torch.ones_like(y)))
 
 
-def translated(name: str, graph: Graph, y: Tensor, builder: str) -> Translated:
-    """The Julia function that one of `BUILDERS` makes of a graph of a function of ``(t, y)``."""
+def translated(name: str, graph: Graph, y: Tensor, emitter: str) -> Translated:
+    """The Julia function that one of `EMITTERS` makes of a graph of a function of ``(t, y)``."""
     constants: list[Tensor] = []
-    names = Names((), constants)
-    code = written(BUILDERS[builder](names), graph, [("t",), "y"], [Output("out", y.dtype)], names)
+    pointers = Pointers((), constants)
+    code = lower_with(EMITTERS[emitter](pointers), graph, [("t",), "y"], [Output("out", y.dtype)], pointers)
     (result,) = (node for node in graph.graph.nodes if node.op == "output")
-    text = function("rhs", code, y.dtype, 1.0, names, len(y), 0).replace("function rhs", f"function {name}")
+    text = function_text("rhs", code, y.dtype, 1.0, pointers, len(y), 0).replace("function rhs", f"function {name}")
     return Translated(name, text, y, constants, code.work_size, result.args[0].meta["val"].numel())
 
 

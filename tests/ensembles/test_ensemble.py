@@ -227,7 +227,7 @@ def test_what_calls_python_is_solved_one_after_another_and_says_so(monkeypatch):
 
 @pytest.mark.julia
 def test_a_jacobian_that_is_not_translated_is_each_trajectorys_own(monkeypatch):
-    monkeypatch.setattr("pyode_bridge.compiled.functions.LARGEST_JACOBIAN", 3)
+    monkeypatch.setattr("pyode_bridge.compiled.capture.functions.LARGEST_JACOBIAN", 3)
     rates = torch.tensor([[1.0], [900.0]], dtype=DOUBLE)
     y0 = torch.linspace(0.5, 1.0, 10, dtype=DOUBLE).view(2, 5)
     settings = {"method": "Rodas5P", "engine": "julia", **TIGHT}

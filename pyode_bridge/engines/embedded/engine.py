@@ -8,8 +8,8 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.reach import Reach
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.capture.guards import Guards
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.engines.embedded.adjoint import PaperAdjoint
 from pyode_bridge.engines.embedded.algorithms import ALGORITHMS, Algorithm
 from pyode_bridge.engines.embedded.discrete import TorchAdjoint, recorded
@@ -104,12 +104,12 @@ class EmbeddedEngine:
         ended = locator(ivp, happened)
         raise_for_retcode(ended.retcode, ended.t_reached, problem, name)
 
-    def recall(self, found: Reach, structure: Structure, direction: Direction) -> None:
+    def recall(self, guards: Guards, structure: Structure, direction: Direction) -> None:
         """Nothing is known: nothing is compiled."""
 
     def ensemble(self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify) -> NoReturn:
-        """Raise UntranslatableError."""
-        raise UntranslatableError("the embedded engine has no compiled lane")
+        """Raise UnsupportedDynamicsError."""
+        raise UnsupportedDynamicsError("the embedded engine has no compiled lane")
 
     def call(self, name: str, dynamics: Dynamics, out: Tensor, vectors: Sequence[Tensor], s: float) -> NoReturn:
         """Raise UnsupportedError."""

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.cache import Translations
-from pyode_bridge.compiled.environment import ONE_INPUT, TWO_INPUTS, Environment
+from pyode_bridge.compiled.runtime.c_functions import ONE_INPUT, TWO_INPUTS
+from pyode_bridge.compiled.runtime.cache import Translations
+from pyode_bridge.compiled.runtime.workspace import Workspace
 from pyode_bridge.engines.julia.callbacks import Callbacks
 
 
@@ -37,7 +38,7 @@ class InProcess:
         self.translations = Translations()
         self.callbacks = Callbacks
         self.reads = self.writes = torch.Tensor.data_ptr
-        self.environment = Environment
+        self.workspace = Workspace
         self.one_ensemble = threading.RLock()
 
     def __getattr__(self, name: str) -> Any:
@@ -45,12 +46,12 @@ class InProcess:
         setattr(self, name, found)
         return found
 
-    def evaluate(self, address: int, out: Tensor, vectors: Sequence[Tensor], s: float, env: Environment) -> None:
+    def evaluate(self, address: int, out: Tensor, vectors: Sequence[Tensor], s: float, workspace: Workspace) -> None:
         """Call a compiled function, which writes ``out``."""
         function = self._evaluated.get(address)
         if function is None:
             function = self._evaluated[address] = (ONE_INPUT if len(vectors) == 1 else TWO_INPUTS)(address)
-        function(out.data_ptr(), *(vector.data_ptr() for vector in vectors), s, env.address)
+        function(out.data_ptr(), *(vector.data_ptr() for vector in vectors), s, workspace.address)
 
     def keep(self, tensor: Tensor) -> Tensor:
         """What has the values of a tensor in Julia's memory for as long as it lives, at ``data_ptr()``."""

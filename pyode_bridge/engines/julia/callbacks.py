@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.environment import COUNT, NOTHING, ONE_INPUT, TWO_INPUTS, address_of
-from pyode_bridge.compiled.lane import Lane
+from pyode_bridge.compiled.runtime.c_functions import COUNT, EMPTY_PRODUCT, ONE_INPUT, TWO_INPUTS, address_of
+from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia.evaluations import Evaluations, Views
 from pyode_bridge.engines.julia.guard import Guard, Raised, RaisedHere
 from pyode_bridge.problem.dynamics import Dynamics
@@ -37,8 +37,8 @@ class Callbacks:
         self._guard = Guard()
         self._evaluations = Evaluations(dynamics)
         if lane is not None:
-            lane.environment.on_tick = self._guard.act(dynamics.visit)
-            lane.environment.on_jacobian = self._guard.act(self._evaluations.jacobian)
+            lane.workspace.on_tick = self._guard.act(dynamics.visit)
+            lane.workspace.on_jacobian = self._guard.act(self._evaluations.jacobian)
         self._thunks: list[Any] = []
 
     def compute_jointly(self, joint: bool) -> None:
@@ -77,7 +77,7 @@ class Callbacks:
 
     def _parameter_product_pointer(self) -> int:
         if not self._dynamics.parameter_size:
-            return address_of(NOTHING) if self.lane is None else self.lane.environment.nothing
+            return address_of(EMPTY_PRODUCT) if self.lane is None else self.lane.workspace.empty_product
         return self._pointer(TWO_INPUTS(self._guard.act(self._evaluations.vjp_p)))
 
     def _jacobian_pointer(self, sparsity: Sparsity | None) -> int:
@@ -85,14 +85,14 @@ class Callbacks:
             dynamics = self._dynamics
             return self.one_input(lambda s, y: dynamics.sparse_jacobian(s, y, sparsity), len(sparsity.rows))
         if self.lane is not None:
-            return self.lane.environment.jacobian
+            return self.lane.workspace.jacobian
         return self._pointer(ONE_INPUT(self._guard.act(self._evaluations.jacobian)))
 
     def _compiled(self, name: str, sparsity: Sparsity | None) -> tuple[int, int] | None:
         if self.lane is None or (name == "jacobian" and sparsity is not None):
             return None
         address = self.lane.address(name)
-        return None if address is None else (address, self.lane.environment.address)
+        return None if address is None else (address, self.lane.workspace.address)
 
     def one_input(self, function: OneInput, size: int, dtype: torch.dtype | None = None) -> int:
         """Address of a C function that writes ``function(s, y)``, ``size`` values of the state's dtype or another."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled import familiar
-from pyode_bridge.compiled.familiar import Familiar
-from pyode_bridge.compiled.lane import Lane, enter
-from pyode_bridge.compiled.reach import Reach
+from pyode_bridge.compiled.capture.guards import Guards
+from pyode_bridge.compiled.runtime import cache_hits
+from pyode_bridge.compiled.runtime.cache_hits import CacheHit
+from pyode_bridge.compiled.runtime.compilation import lane_for
+from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia import forward, location, unnamed
 from pyode_bridge.engines.julia.ends import check_end
 from pyode_bridge.engines.julia.ensemble import Ensemble, SharedOut
@@ -55,9 +55,9 @@ class JuliaEngine:
             if sensitivity.sensealg is not None:
                 self._named.sensealg(sensitivity)
 
-    def recall(self, found: Reach, structure: Structure, direction: Direction) -> Familiar | None:
+    def recall(self, guards: Guards, structure: Structure, direction: Direction) -> CacheHit | None:
         """What is known of dynamics that were compiled before; None where they have to be looked at."""
-        return familiar.look(found, structure, direction.sign, self._bridge.translations)
+        return cache_hits.look_up(guards, structure, direction.sign, self._bridge.translations)
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
@@ -67,9 +67,9 @@ class JuliaEngine:
         _check_on_cpu(problem)
         warn_of_wrong_values(problem.method, problem.options)
         problem, solvers = self._named.with_solvers(problem)
-        with contextlib.ExitStack() as held:
-            lane, why = self._lanes.chosen(problem, solvers)
-            plan = self._planned(problem, solvers, lane, held)
+        lane, why = self._lanes.chosen(problem, solvers)
+        with lane or contextlib.nullcontext():
+            plan = self._planned(problem, solvers, lane)
             evaluated = problem.dynamics.nfe
             solved = forward.solve(self._bridge, plan)
             report, name = solved.report, self._named.name_of(problem.method, solved.julia)
@@ -77,7 +77,7 @@ class JuliaEngine:
             pullback = None if plan.backward is None else JuliaPullback(self._bridge, plan, plan.backward, solved.julia)
             interpolant = JuliaInterpolant(self._bridge, plan, solved.julia) if problem.dense else None
             if lane is not None and (pullback is not None or interpolant is not None):
-                weakref.finalize(plan.callbacks, held.pop_all().close)  # Julia may call until both have ended
+                lane.keep_for(plan.callbacks)  # which live until both have ended
         return Trajectory(
             ys=solved.ys,
             stats=report.stats(problem.dynamics.nfe - evaluated, 0.0 if lane is None else lane.seconds),
@@ -98,14 +98,14 @@ class JuliaEngine:
         _check_on_cpu(problem)
         self._bridge.check_callable("conditions of events are Python functions")
         problem, solvers = self._named.with_solvers(problem)
-        with contextlib.ExitStack() as held:
-            lane, _ = self._lanes.chosen(problem, solvers)
-            plan = self._planned(problem, solvers, lane, held)
+        lane, _ = self._lanes.chosen(problem, solvers)
+        with lane or contextlib.nullcontext():
+            plan = self._planned(problem, solvers, lane)
             ended = location.locate(self._bridge, plan, happened)
             check_end(ended.retcode, ended.s, problem, str(problem.method))
 
     def ensemble(self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify) -> Trajectories:
-        """Many solves like ``problem``; raises UntranslatableError where they would call Python."""
+        """Many solves like ``problem``; raises UnsupportedDynamicsError where they would call Python."""
 
         def solve(chosen: Problem) -> Trajectories:
             ensemble = self._shared_out(chosen, notify)
@@ -125,21 +125,18 @@ class JuliaEngine:
         return self.on_threads(problem, notify)
 
     def on_threads(self, problem: Problem, notify: Notify) -> Ensemble:
-        """Solves like ``problem`` on Julia's threads; raises UntranslatableError where they would call Python."""
+        """Solves like ``problem`` on Julia's threads; raises UnsupportedDynamicsError where they would call Python."""
         _check_on_cpu(problem)
         warn_of_wrong_values(problem.method, problem.options)
         problem, solvers = self._named.with_solvers(problem)
-        with contextlib.ExitStack() as held:
-            lane = self._lanes.for_threads(problem, solvers)
-            plan = self._planned(problem, solvers, lane, held)
+        with self._lanes.for_threads(problem, solvers) as lane:
+            plan = self._planned(problem, solvers, lane)
             ensemble = Ensemble(self._bridge, plan, lane, notify)
-            weakref.finalize(plan.callbacks, held.pop_all().close)
+            lane.keep_for(plan.callbacks)
         return ensemble
 
-    def _planned(self, problem: Problem, solvers: Solvers, lane: Lane | None, held: contextlib.ExitStack) -> Plan:
-        """How to solve; ``held`` frees the lane in the end."""
-        if lane is not None:
-            held.callback(lane.free)
+    def _planned(self, problem: Problem, solvers: Solvers, lane: Lane | None) -> Plan:
+        """How to solve."""
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = self._equations.of(problem, callbacks)
         backward = self._named.backward(problem, equation, solvers)
@@ -149,11 +146,13 @@ class JuliaEngine:
         """Call a function of dynamics that are written in Julia, outside of a solve; it writes ``out``."""
         bridge = self._bridge
         times = torch.tensor([s], dtype=torch.float64)
-        with julia_errors("JuliaDynamics"), contextlib.ExitStack() as held:
-            lane = enter(dynamics, vectors[-1], times, products=name != "rhs", jacobian=False, home=bridge)
-            held.callback(lane.free)
+        products = name != "rhs"
+        with (
+            julia_errors("JuliaDynamics"),
+            lane_for(dynamics, vectors[-1], times, products=products, jacobian=False, backend=bridge) as lane,
+        ):
             inputs = list(map(bridge.reads, vectors))
-            bridge.call_translation(lane.address(name), bridge.writes(out), inputs, s, lane.environment.address)
+            bridge.call_translation(lane.address(name), bridge.writes(out), inputs, s, lane.workspace.address)
 
     def solvers(self) -> Sequence[SolverInfo]:
         """Every solver that the solver packages of the running Julia export."""

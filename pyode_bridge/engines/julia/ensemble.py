@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
-from pyode_bridge.compiled.lane import Lane
+from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia.ends import check_end
 from pyode_bridge.engines.julia.equations import columns
 from pyode_bridge.engines.julia.plan import Plan
@@ -22,8 +22,8 @@ class EnsembleRequest(NamedTuple):
     """What `solve_ensemble` takes, in its order; arrays and functions by their addresses."""
 
     functions: tuple[int, ...]
-    environment: int
-    environment_size: int
+    workspace: int
+    workspace_size: int
     work_size: int
     memory_size: int
     moving: list[tuple[int, int, int]]
@@ -94,13 +94,13 @@ class Ensemble:
         kept = [self._moving(item) for item in moving]
         ys = y0s.new_empty(len(y0s), len(t), y0s.shape[1])
         mass_matrix = None if problem.mass_matrix is None else columns(problem.mass_matrix)
-        environment, backward = self._lane.environment, plan.backward
+        workspace, backward = self._lane.workspace, plan.backward
         request = EnsembleRequest(
             functions=plan.callbacks.compiled(products=backward is not None),
-            environment=environment.address,
-            environment_size=environment.size,
-            work_size=environment.work_size,
-            memory_size=environment.memory_size,
+            workspace=workspace.address,
+            workspace_size=workspace.size,
+            work_size=workspace.work_size,
+            memory_size=workspace.memory_size,
             moving=[(place, held.data_ptr(), step) for place, held, step in kept],
             type_name=type_name(y0s),
             y0s=bridge.reads(y0s),
@@ -126,10 +126,10 @@ class Ensemble:
         return Solved(ys, SolverStats(nfe, njac, accepted, rejected, self._lane.seconds), solved, kept, numbers)
 
     def _moving(self, item: Moving) -> tuple[int, Any, int]:
-        """Where the tensor stands in the environment, all in Julia's memory, and the bytes from one to the next."""
+        """Where the tensor stands in the workspace, all in Julia's memory, and the bytes from one to the next."""
         everything = item.all.detach().contiguous()
         step = everything.stride(0) * everything.element_size()
-        return self._lane.place(item.first), self._bridge.keep(everything), step
+        return self._lane.slot(item.first), self._bridge.keep(everything), step
 
     def pull_back(self, solved: Solved, grads: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients with respect to each state, ``(B, n)``, and to all parameters, ``(B, p)``, for ``(B, T, n)``."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pyode_bridge.compiled.environment import Environment
+from pyode_bridge.compiled.runtime.workspace import Workspace
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.translation import julia_tolerance, type_name
 from pyode_bridge.problem.forms import Delays, Halves, Noise, OneInput, Operator, Residual, Steady, Terms, TwoInputs
@@ -17,19 +17,19 @@ from pyode_bridge.problem.problem import Problem
 class Equations:
     """Makes those of one Julia; what is compiled and has neither a mass matrix nor a pattern is kept for other solves.
 
-    It is for the same environment alone, whose address it holds, and lasts as long as that.
+    It is for the same workspace alone, whose address it holds, and lasts as long as that.
     """
 
     def __init__(self, bridge: Any) -> None:
         self._bridge = bridge
-        self._kept: weakref.WeakKeyDictionary[Environment, dict[bool, Any]] = weakref.WeakKeyDictionary()
+        self._kept: weakref.WeakKeyDictionary[Workspace, dict[bool, Any]] = weakref.WeakKeyDictionary()
 
     def of(self, problem: Problem, callbacks: Callbacks) -> Any:
         """That of a problem; keep ``callbacks`` as long as it is in use."""
         lane = callbacks.lane
         known: dict[bool, Any] = {}
         if lane is not None and problem.mass_matrix is None and problem.sparsity is None:
-            known = self._kept.setdefault(lane.environment, known)
+            known = self._kept.setdefault(lane.workspace, known)
         builder = Builder(self._bridge, problem, callbacks, known)
         form = problem.form
         if form is None:

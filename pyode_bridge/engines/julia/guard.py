@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from pyode_bridge.compiled.lane import Lane
+from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia import forks
 from pyode_bridge.errors import WorkerError
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyode_bridge.compiled.lane import Lane, enter
-from pyode_bridge.compiled.refusals import UntranslatableError
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
+from pyode_bridge.compiled.runtime.compilation import lane_for
+from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
@@ -15,7 +16,7 @@ from pyode_bridge.problem.problem import Problem
 
 
 class Lanes:
-    """Those of one Julia; a lane is to be freed."""
+    """Those of one Julia; a lane is to be released."""
 
     def __init__(self, bridge: Any, named: Named) -> None:
         self._bridge, self._named = bridge, named
@@ -27,7 +28,7 @@ class Lanes:
             return None, "as asked for"
         try:
             return self._compiled(problem, solvers), why_compiled(problem.dynamics.func)
-        except UntranslatableError as refusal:
+        except UnsupportedDynamicsError as refusal:
             if problem.lane == "compiled":
                 raise UnsupportedError(
                     f"lane='compiled' cannot serve these dynamics, because {refusal}. lane='auto' would call Python."
@@ -36,27 +37,27 @@ class Lanes:
             return None, f"not compiled, because {refusal}"
 
     def for_threads(self, problem: Problem, solvers: Solvers) -> Lane:
-        """The compiled dynamics, for solves that call no Python; raises UntranslatableError where they would."""
+        """The compiled dynamics, for solves that call no Python; raises UnsupportedDynamicsError where they would."""
         for name, given in (
             ("jac_sparsity", problem.sparsity),
             ("isoutofdomain", problem.options.isoutofdomain),
             ("unstable_check", problem.options.unstable_check),
         ):
             if given is not None:
-                raise UntranslatableError(f"{name} is evaluated in Python")
+                raise UnsupportedDynamicsError(f"{name} is evaluated in Python")
         lane = self._compiled(problem, solvers)
         if lane.address("jacobian") is None and self._named.takes_jacobian(problem, solvers):
-            lane.free()
-            raise UntranslatableError("its Jacobian is not translated, as a large one is not")
+            lane.release()
+            raise UnsupportedDynamicsError("its Jacobian is not translated, as a large one is not")
         return lane
 
     def _compiled(self, problem: Problem, solvers: Solvers) -> Lane:
         if not isinstance(problem.form, Steady | None):
-            raise UntranslatableError("the equation has parts of its own")
+            raise UnsupportedDynamicsError("the equation has parts of its own")
         products, jacobian = problem.sensitivity is not None, self._named.takes_jacobian(problem, solvers)
         with julia_errors(problem.method):
-            return enter(
-                problem.dynamics, problem.y0, problem.t, products=products, jacobian=jacobian, home=self._bridge
+            return lane_for(
+                problem.dynamics, problem.y0, problem.t, products=products, jacobian=jacobian, backend=self._bridge
             )
 
 

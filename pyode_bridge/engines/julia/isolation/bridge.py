@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from pyode_bridge.compiled.cache import Translations
-from pyode_bridge.compiled.environment import Environment
-from pyode_bridge.compiled.lane import Lane
+from pyode_bridge.compiled.runtime.cache import Translations
+from pyode_bridge.compiled.runtime.lane import Lane
+from pyode_bridge.compiled.runtime.workspace import Workspace
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.guard import Raised
 from pyode_bridge.engines.julia.isolation.messages import JULIA, SERVICE
@@ -48,13 +48,13 @@ class Isolated:
         setattr(self, name, found)
         return found
 
-    def environment(self, tensors: int, work_size: int, memory_size: int) -> RemoteEnvironment:
-        """An environment in the worker."""
-        return RemoteEnvironment(self.worker, tensors, work_size, memory_size)
+    def workspace(self, tensors: int, work_size: int, memory_size: int) -> RemoteWorkspace:
+        """A workspace in the worker."""
+        return RemoteWorkspace(self.worker, tensors, work_size, memory_size)
 
-    def evaluate(self, address: int, out: Tensor, vectors: Sequence[Tensor], s: float, env: Environment) -> None:
+    def evaluate(self, address: int, out: Tensor, vectors: Sequence[Tensor], s: float, workspace: Workspace) -> None:
         """Call a compiled function, which writes ``out``."""
-        self.worker.call(SERVICE, "evaluate", address, Writes(out), list(map(Reads, vectors)), s, env.address)
+        self.worker.call(SERVICE, "evaluate", address, Writes(out), list(map(Reads, vectors)), s, workspace.address)
 
     def keep(self, tensor: Tensor) -> Kept:
         """The values that a tensor has now, in the worker, for as long as this lives."""
@@ -77,14 +77,14 @@ class Kept:
         return self._address
 
 
-class RemoteEnvironment(Environment):
-    """An environment in a worker; this has its addresses, and asks there for the rest."""
+class RemoteWorkspace(Workspace):
+    """A workspace in a worker; this has its addresses, and asks there for the rest."""
 
     def __init__(self, worker: Worker, tensors: int, work_size: int, memory_size: int) -> None:
         self._worker = worker
         self.work_size, self.memory_size = work_size, memory_size
-        self._remote, found = worker.call(SERVICE, "environment", worker.listen(self), tensors, work_size, memory_size)
-        self.address, self.size, self.nothing = found["address"], found["size"], found["nothing"]
+        self._remote, found = worker.call(SERVICE, "workspace", worker.listen(self), tensors, work_size, memory_size)
+        self.address, self.size, self.empty_product = found["address"], found["size"], found["empty_product"]
         self._jacobian_address: int = found["jacobian"]
         self.rest()
 

@@ -7,7 +7,7 @@ import mmap
 import os
 import tempfile
 
-from pyode_bridge.compiled.layout import aligned
+from pyode_bridge.compiled.codegen.workspace_layout import aligned
 
 SMALLEST = 1 << 16  # bytes
 LARGEST_KEPT = 1 << 26  # bytes that stay reserved between calls

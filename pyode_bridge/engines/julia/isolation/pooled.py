@@ -81,7 +81,7 @@ class PooledEnsemble:
         notify: told now and then how many solves are done.
 
     Raises:
-        UntranslatableError: the dynamics do not compile.
+        UnsupportedDynamicsError: the dynamics do not compile.
     """
 
     def __init__(self, pool: Pool, problem: Problem, notify: Notify) -> None:

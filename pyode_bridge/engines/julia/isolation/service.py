@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from pyode_bridge.compiled.environment import COUNT, ONE_INPUT, TWO_INPUTS, Environment, address_of
+from pyode_bridge.compiled.runtime.c_functions import COUNT, ONE_INPUT, TWO_INPUTS, address_of
+from pyode_bridge.compiled.runtime.workspace import Workspace
 from pyode_bridge.engines.julia.failures import described
 from pyode_bridge.engines.julia.isolation.mailbox import Mailbox
 from pyode_bridge.engines.julia.isolation.messages import JULIA, OBJECT, RAISED, RETURNED, SERVICE, TOLD
@@ -40,8 +41,8 @@ class Copy:
         return self
 
 
-class OwnEnvironment(Environment):
-    """An environment of functions that read copies of the tensors, which are in the other process."""
+class OwnWorkspace(Workspace):
+    """A workspace of functions that read copies of the tensors, which are in the other process."""
 
     _copies: Sequence[Copy] = ()
 
@@ -68,7 +69,7 @@ class Service:
     def __init__(self, connection: Connection, mailbox: int) -> None:
         self._connection, self._mailbox = connection, Mailbox(mailbox)
         self._objects: dict[int, Any] = {SERVICE: self}
-        self._kept: tuple[type, ...] = (Environment, Copy, Listener)
+        self._kept: tuple[type, ...] = (Workspace, Copy, Listener)
         self._numbers = itertools.count(SERVICE + 1)
         self._parent = os.getppid()
         self._told = 0.0
@@ -88,22 +89,22 @@ class Service:
         threads = sys.modules["juliacall"].Main.seval("Threads.nthreads()")
         return {"pid": os.getpid(), "threads": threads, "torch": "torch" in sys.modules}
 
-    def environment(
+    def workspace(
         self, listener: int, tensors: int, work_size: int, memory_size: int
-    ) -> tuple[Environment, dict[str, int]]:
-        """A new environment, which tells ``listener`` the time, and its addresses and size."""
-        made = OwnEnvironment(tensors, work_size, memory_size)
+    ) -> tuple[Workspace, dict[str, int]]:
+        """A new workspace, which tells ``listener`` the time, and its addresses and size."""
+        made = OwnWorkspace(tensors, work_size, memory_size)
         made.on_tick = functools.partial(self._tell, listener)
-        return made, {name: getattr(made, name) for name in ("address", "size", "jacobian", "nothing")}
+        return made, {name: getattr(made, name) for name in ("address", "size", "jacobian", "empty_product")}
 
     def listener(self, number: int) -> tuple[Listener, int]:
         """A C function that tells a listener how many solves are done, and its address."""
         made = Listener(functools.partial(self._tell, number))
         return made, made.address
 
-    def evaluate(self, address: int, out: int, vectors: Sequence[int], s: float, env: int) -> None:
+    def evaluate(self, address: int, out: int, vectors: Sequence[int], s: float, workspace: int) -> None:
         """Call a compiled function."""
-        (ONE_INPUT if len(vectors) == 1 else TWO_INPUTS)(address)(out, *vectors, s, env)
+        (ONE_INPUT if len(vectors) == 1 else TWO_INPUTS)(address)(out, *vectors, s, workspace)
 
     def keep(self, address: int, size: int) -> tuple[Copy, int]:
         """A copy of an array, and its address."""

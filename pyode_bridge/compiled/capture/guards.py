@@ -1,0 +1,58 @@
+"""Guards: what has to be the same for what was compiled of a function to serve it again.
+
+A translation holds for as long as the function would be traced to the same graph. Everything that tracing reads is
+either in the guards' key (code, attributes, closures, global variables, shapes) or handed over anew at each solve (the
+values of tensors), so a changed attribute gives another key and changed weights do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from pyode_bridge.compiled.capture.walk import Walk
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
+
+
+@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
+class Guards:
+    """What a function depends on.
+
+    Attributes:
+        key: hashable; equal for functions that are traced to the same graph.
+        tensors: those of floating-point numbers, in the order of the walk, each once.
+        exhaustive: whether nothing can change what the function computes without changing the key, as far as can be
+            told; else it reaches an object of which the key knows the identity alone.
+        complexes: tensors of complex numbers that require a gradient; their values are in the key.
+    """
+
+    key: tuple[Any, ...]
+    tensors: tuple[Tensor, ...]
+    exhaustive: bool
+    complexes: tuple[Tensor, ...] = ()
+
+    @property
+    def computed(self) -> set[int]:
+        """Indices of the tensors that were computed from others that require a gradient."""
+        return {index for index, tensor in enumerate(self.tensors) if tensor.grad_fn is not None}
+
+    def indices(self, tensors: Sequence[Tensor]) -> tuple[int, ...] | None:
+        """Where each of them is among those that were found; None where one is not."""
+        by_identity = {id(tensor): index for index, tensor in enumerate(self.tensors)}
+        try:
+            return tuple(by_identity[id(tensor)] for tensor in tensors)
+        except KeyError:
+            return None
+
+
+def guards_of(func: Callable[..., Any]) -> Guards:
+    """Walk ``func``; raises UnsupportedDynamicsError where it reaches something that no key can hold."""
+    walk = Walk()
+    try:
+        walk.visit(func)
+    except RecursionError as error:
+        raise UnsupportedDynamicsError("func reaches objects within objects, too many levels of them") from error
+    return Guards(tuple(walk.key), tuple(walk.tensors), walk.exhaustive, tuple(walk.complexes))

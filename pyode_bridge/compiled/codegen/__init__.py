@@ -1,0 +1,1 @@
+"""The phase that writes graphs as Julia: small ones number by number, large ones as loops."""

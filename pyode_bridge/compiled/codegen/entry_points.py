@@ -1,0 +1,100 @@
+"""The entry points of a translation: Julia functions that C calls, with the workspace as their last argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from pyode_bridge.compiled.codegen.scalars import julia_type
+from pyode_bridge.compiled.codegen.workspace_layout import (
+    JACOBIAN_CALLS,
+    JOINT,
+    MEMORY,
+    RHS_CALLS,
+    TENSORS,
+    VJP_CALLS,
+    WORK,
+)
+
+if TYPE_CHECKING:
+    from pyode_bridge.compiled.codegen.graph_lowering import Code
+    from pyode_bridge.compiled.codegen.pointers import Pointers
+
+COUNTED = {"rhs": RHS_CALLS, "vjp": VJP_CALLS, "jacobian": JACOBIAN_CALLS}
+# What each function takes before the time: where its results go, the vector of a product, the state. ``joint`` writes
+# both products, or that with the parameters alone if ``out`` is null.
+VECTORS = {
+    "rhs": ("out", "y"),
+    "jacobian": ("out", "y"),
+    "vjp": ("out", "v", "y"),
+    "vjp_p": ("out", "v", "y"),
+    "joint": ("out", "dp", "v", "y"),
+}
+
+
+def function_text(
+    name: str, code: Code, dtype: torch.dtype, sign: float, pointers: Pointers, size: int, parameters: int
+) -> str:
+    """The text of one function: ``name`` is that of the C function, or ``"joint"`` for both products at once."""
+    kind = julia_type(dtype)
+    body = [*_beginning(name, size, parameters, kind), f"t = {kind}({'' if sign > 0 else '-'}s)"]
+    if code.work_size:
+        body.append(f"work = unsafe_load(env, {WORK})")
+    body += [
+        f"p{slot} = Ptr{{{julia_type(own)}}}(unsafe_load(env, {TENSORS + slot - 1}))"
+        for slot, own in sorted(pointers.used.items())
+    ]
+    return _defined(name, kind, [*body, *code.lines])
+
+
+def signatures(names: Sequence[str]) -> list[tuple[str, int]]:
+    """C functions, with how many vectors each takes; ``joint`` is none, as the others alone call it."""
+    return [(name, len(VECTORS[name])) for name in names if name != "joint"]
+
+
+def _defined(name: str, kind: str, body: Sequence[str]) -> str:
+    signature = ", ".join([*(f"{vector}::Ptr{{{kind}}}" for vector in VECTORS[name]), "s::Float64", "env::Ptr{Int}"])
+    return "\n".join([f"function {name}({signature})::Cint", *body, "return Cint(0)", "end", ""])
+
+
+def _beginning(name: str, size: int, parameters: int, kind: str) -> list[str]:
+    if name == "joint":
+        return []
+    counted = [f"begin_call(env, {COUNTED[name]}, s) || return Cint(-1)"]
+    if name == "vjp" and parameters:
+        return [
+            *counted,
+            f"if unsafe_load(env, {JOINT}) != 0",
+            f"memory = Ptr{{{kind}}}(unsafe_load(env, {MEMORY}))",
+            f"remember!(memory, v, y, s, {size})",
+            f"return joint(out, memory + {remembered_at(size, kind)}, v, y, s, env)",
+            "end",
+        ]
+    return counted
+
+
+def parameter_product(dtype: torch.dtype, size: int, parameters: int) -> str:
+    """The text of ``vjp_p``: what ``vjp`` left in memory if it had both computed at this point, or computed now."""
+    kind = julia_type(dtype)
+    lines = [
+        f"memory = Ptr{{{kind}}}(unsafe_load(env, {MEMORY}))",
+        f"if unsafe_load(env, {JOINT}) != 0 && recalled(memory, v, y, s, {size})",
+        f"unsafe_copyto!(out, memory + {remembered_at(size, kind)}, {parameters})",
+        "return Cint(0)",
+        "end",
+        f"begin_call(env, {VJP_CALLS}, s) || return Cint(-1)",
+        f"joint(Ptr{{{kind}}}(C_NULL), out, v, y, s, env)",
+    ]
+    return _defined("vjp_p", kind, lines)
+
+
+def remembered_at(size: int, kind: str) -> int:
+    """Where in the memory of products the parameters' part begins, in bytes."""
+    return 8 + 2 * size * (8 if kind == "Float64" else 4)
+
+
+def memory_size(size: int, parameters: int, dtype: torch.dtype) -> int:
+    """Bytes of the memory of products: the point, and the product with the parameters."""
+    return remembered_at(size, julia_type(dtype)) + parameters * dtype.itemsize

@@ -1,0 +1,1 @@
+"""Large graphs as loops over memory."""

@@ -1,0 +1,73 @@
+"""Memory for what a graph computes on the way: buffers that are not in use at the same time share it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import torch
+
+from pyode_bridge.compiled.codegen.loops.expressions import Memory, laid_out
+from pyode_bridge.compiled.codegen.scalars import julia_type
+from pyode_bridge.compiled.codegen.workspace_layout import aligned
+
+_NAME = re.compile(r"\bb\d+\b")
+
+Statements = Sequence[Sequence[str]]
+
+
+class Buffers:
+    """The buffers of one graph, ``b1``, ``b2``, ...: a statement uses those that it names."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, int] = {}  # in bytes
+        self._types: dict[str, str] = {}
+
+    def new(self, shape: Sequence[int], dtype: torch.dtype) -> Memory:
+        """One more, for an array that lies row by row."""
+        layout = laid_out(shape, dtype)
+        name = f"b{len(self._sizes) + 1}"
+        self._sizes[name] = aligned(layout.numel() * layout.element_size())
+        self._types[name] = julia_type(dtype)
+        return Memory(layout, name)
+
+    def pointers(self, statements: Statements) -> list[str]:
+        """Code that points to each within ``work``."""
+        offsets = sorted(self._offsets(statements).items())
+        return [f"{name} = Ptr{{{self._types[name]}}}(work + {offset})" for name, offset in offsets]
+
+    def size(self, statements: Statements) -> int:
+        """Bytes of all together."""
+        return max((offset + self._sizes[name] for name, offset in self._offsets(statements).items()), default=0)
+
+    def _offsets(self, statements: Statements) -> dict[str, int]:
+        """Such that buffers in use at the same time do not overlap."""
+        first, last = _uses(statements)
+        offsets: dict[str, int] = {}
+        for name in sorted(first, key=lambda name: first[name]):
+            beside = [
+                (offset, offset + self._sizes[other]) for other, offset in offsets.items() if last[other] >= first[name]
+            ]
+            offsets[name] = _gap(sorted(beside), self._sizes[name])
+        return offsets
+
+
+def _uses(statements: Statements) -> tuple[dict[str, int], dict[str, int]]:
+    """The first and the last statement that names each buffer."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for index, statement in enumerate(statements):
+        for name in set(_NAME.findall("\n".join(statement))):
+            first.setdefault(name, index)
+            last[name] = index
+    return first, last
+
+
+def _gap(taken: Sequence[tuple[int, int]], size: int) -> int:
+    """The first offset at which so many bytes are free between those that are taken."""
+    offset = 0
+    for begin, end in taken:
+        if begin - offset >= size:
+            break
+        offset = max(offset, end)
+    return offset
