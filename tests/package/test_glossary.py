@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PLACES = [
     place
     for line in (ROOT / "docs" / "glossary.md").read_text().splitlines()
