@@ -53,7 +53,7 @@ class Ensemble:
         assert callbacks.lane is not None
         self._bridge, self._problem, self._callbacks, self._settings = bridge, problem, callbacks, settings
         self._lane = callbacks.lane
-        self._told = callbacks.told(notify)
+        self._listener = callbacks.listener(notify)
         callbacks.lane.keep_for(self)
 
     def solve(self, y0s: Tensor, moving: Sequence[Moving], *, first: int = 0, count: int | None = None) -> Solved:
@@ -87,7 +87,7 @@ class Ensemble:
                 julia_tolerance(problem.tolerances.rtol),
                 settings.control,
                 settings.sensealg,
-                self._told,
+                self._listener,
             )
         numbers = first, len(y0s) if count is None else count
         self._raise_for_early_end(solved, t[-1].item(), f"Trajectory {{}} of {{}}: {problem.method}", numbers)
@@ -125,7 +125,7 @@ class Ensemble:
                 sensitivity.tolerances.atol,
                 sensitivity.tolerances.rtol,
                 settings.backward_control,
-                self._told,
+                self._listener,
             )
         algorithm = f"trajectory {{}} of {{}}: {sensitivity.method}"
         self._raise_for_early_end(ended, problem.t[0].item(), algorithm, solved.numbers, sensitivity)
