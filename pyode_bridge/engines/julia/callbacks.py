@@ -112,7 +112,7 @@ class Callbacks:
 
         return self._pointer(TWO_INPUTS(self._guard.act(write)))
 
-    def told(self, function: Callable[[int], None]) -> int:
+    def listener(self, function: Callable[[int], None]) -> int:
         """Address of a C function that passes a number on."""
         return self._pointer(COUNT(self._guard.act(function)))
 

@@ -85,7 +85,7 @@ class Ensemble:
 
     def __init__(self, bridge: Any, plan: Plan, lane: Lane, notify: Notify) -> None:
         self._bridge, self._plan, self._lane = bridge, plan, lane
-        self._told = plan.callbacks.told(notify)
+        self._listener = plan.callbacks.listener(notify)
 
     def solve(self, y0s: Tensor, moving: Sequence[Moving], *, first: int = 0, count: int | None = None) -> Solved:
         """Solve from each row of ``y0s``, shape ``(B, n)``; the first has this number among so many."""
@@ -116,7 +116,7 @@ class Ensemble:
             rtol=julia_tolerance(problem.tolerances.rtol),
             control=plan.control,
             sensealg=None if backward is None else backward.sensealg,
-            notify=self._told,
+            notify=self._listener,
         )
         with bridge.one_ensemble, plan.callbacks.raised(), julia_errors(problem.method):
             solved = bridge.solve_ensemble(*request)
@@ -153,7 +153,7 @@ class Ensemble:
             atol=sensitivity.tolerances.atol,
             rtol=sensitivity.tolerances.rtol,
             control=backward.control,
-            notify=self._told,
+            notify=self._listener,
         )
         with bridge.one_ensemble, plan.callbacks.raised(), julia_errors(str(sensitivity.sensealg)):
             ended = bridge.pull_back_ensemble(*request)

@@ -124,7 +124,7 @@ class CompiledAlone(Callbacks):
         self._worker = worker
         self._heard: list[Any] = []
 
-    def told(self, function: Callable[[int], None]) -> int:
+    def listener(self, function: Callable[[int], None]) -> int:
         """Address of a C function that passes a number on."""
         heard = _Heard(self._guard.act(function))
         remote, address = self._worker.call(SERVICE, "listener", self._worker.listen(heard))
