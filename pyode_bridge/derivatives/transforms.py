@@ -207,10 +207,10 @@ def _mismatch(t: Tensor, found: Tensor, true: Tensor) -> Mismatch:
 
 def _sensitivity(settings: Settings) -> Sensitivity:
     return Sensitivity(
-        settings.sensealg,
         as_method(settings.method, settings.kind),
         Tolerances(settings.rtol, settings.atol),
         StepOptions.of(settings.options),
+        settings.sensealg,
     )
 
 

@@ -23,7 +23,7 @@ from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import as_method
 from pyode_bridge.problem.options import StepOptions
-from pyode_bridge.problem.problem import Problem, Sensitivity, Tolerances
+from pyode_bridge.problem.problem import Problem, Sensitivity, SolverSpec, Tolerances
 from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import State, Structure
@@ -69,39 +69,40 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     return Prepared(engine, problem, flat_y0, times, structure)
 
 
-_PLAIN = frozenset({float, int, bool, str, type(None)})
+# What says which solvers are to solve, beside the options.
 _NAMES = ("method", "kind", "sensealg", "rtol", "atol", "adjoint_method", "adjoint_rtol", "adjoint_atol")
-_told = operator.attrgetter(*_NAMES)
+_values_of = operator.attrgetter(*_NAMES)
+_PLAIN = frozenset({float, int, bool, str, type(None)})
 _OF_ADJOINT = ("adjoint_method", "adjoint_rtol", "adjoint_atol", "adjoint_options")
 
 
-def _solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:
+def _solvers(settings: Settings, structure: Structure) -> tuple[SolverSpec, Sensitivity]:
     """How to solve, and how to compute gradients; remembered where numbers and names say it all."""
-    told, options, adjoint_options = _told(settings), settings.options or {}, settings.adjoint_options or {}
+    values, options, adjoint_options = _values_of(settings), settings.options or {}, settings.adjoint_options or {}
     if type(options) is not dict or type(adjoint_options) is not dict:
         return _checked_solvers(settings, structure)
-    kinds = tuple(map(type, (*told, *options.values(), *adjoint_options.values())))
+    kinds = tuple(map(type, (*values, *options.values(), *adjoint_options.values())))
     if not _PLAIN.issuperset(kinds):
         return _checked_solvers(settings, structure)
-    return _remembered_solvers(structure, told, tuple(options.items()), tuple(adjoint_options.items()), kinds)
+    return _remembered_solvers(structure, values, tuple(options.items()), tuple(adjoint_options.items()), kinds)
 
 
 @functools.lru_cache(maxsize=256)
 def _remembered_solvers(
-    structure: Structure, told: tuple[Any, ...], options: Any, adjoint_options: Any, kinds: tuple[type, ...]
-) -> tuple[Sensitivity, Sensitivity]:
+    structure: Structure, values: tuple[Any, ...], options: Any, adjoint_options: Any, kinds: tuple[type, ...]
+) -> tuple[SolverSpec, Sensitivity]:
     """``kinds`` are all the values' types: 1, 1.0 and True are equal."""
-    named: dict[str, Any] = dict(zip(_NAMES, told, strict=True))
+    named: dict[str, Any] = dict(zip(_NAMES, values, strict=True))
     return _checked_solvers(Settings(**named, options=dict(options), adjoint_options=dict(adjoint_options)), structure)
 
 
-def _checked_solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:
+def _checked_solvers(settings: Settings, structure: Structure) -> tuple[SolverSpec, Sensitivity]:
     method, options = as_method(settings.method, settings.kind), StepOptions.of(settings.options)
     tolerances = Tolerances(
         checks.tolerance(settings.rtol, structure, "rtol"), checks.tolerance(settings.atol, structure, "atol")
     )
     checks.reachable(tolerances.rtol, tolerances.atol, structure.dtype)
-    forward = Sensitivity(_named(settings.sensealg), method, tolerances, options)
+    forward = SolverSpec(method, tolerances, options)
     return forward, _sensitivity(settings, forward)
 
 
@@ -122,7 +123,7 @@ def _check_no_transform() -> None:
         raise UnsupportedError("A solve within the dynamics of another does not go through function transforms.")
 
 
-def _sensitivity(settings: Settings, forward: Sensitivity) -> Sensitivity:
+def _sensitivity(settings: Settings, forward: SolverSpec) -> Sensitivity:
     """How gradients are computed: as the forward solve, but for what the ``adjoint_`` arguments say."""
     method, tolerances, options = forward.method, forward.tolerances, forward.options
     if settings.adjoint_method is not None:
@@ -134,7 +135,7 @@ def _sensitivity(settings: Settings, forward: Sensitivity) -> Sensitivity:
         checks.scalar_tolerance(settings.adjoint_atol, tolerances.atol, "adjoint_atol"),
     )
     asked = tuple(name for name in _OF_ADJOINT if getattr(settings, name) not in (None, {}))
-    return Sensitivity(forward.sensealg, method, bounds, options.for_adjoint(), asked)
+    return Sensitivity(method, bounds, options.for_adjoint(), _named(settings.sensealg), asked)
 
 
 def _sparsity(given: Any, dynamics: Dynamics, s0: float, y0: Tensor) -> Sparsity | None:

@@ -24,21 +24,24 @@ class Tolerances:
 
 
 @dataclass(frozen=True)
-class Sensitivity:
-    """How gradients are to be computed.
+class SolverSpec:
+    """Which solver is to solve, to which tolerances, and how it may step."""
+
+    method: Method
+    tolerances: Tolerances
+    options: StepOptions
+
+
+@dataclass(frozen=True)
+class Sensitivity(SolverSpec):
+    """How gradients are to be computed: the solver of the backward solve, with scalar tolerances, and the algorithm.
 
     Attributes:
         sensealg: the sensitivity algorithm in SciMLSensitivity's syntax; None for the engine's default.
-        method: the solver of the backward solve.
-        tolerances: scalar tolerances of the backward solve.
-        options: step options of the backward solve.
         asked: names of the arguments that say so, beside ``sensealg``.
     """
 
     sensealg: str | None
-    method: Method
-    tolerances: Tolerances
-    options: StepOptions
     asked: tuple[str, ...] = ()
 
 
