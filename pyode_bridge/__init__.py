@@ -21,11 +21,13 @@ from pyode_bridge.errors import (
     SolverError,
     ToleranceWarning,
     UnknownSensealgError,
+    UnknownSettingError,
     UnknownSolverError,
     UnsupportedError,
     WorkerError,
 )
 from pyode_bridge.problem.problem import SolverInfo
+from pyode_bridge.problem.settings import SolverSettings
 
 __version__ = "0.1.0"
 
@@ -46,9 +48,11 @@ __all__ = [
     "Solution",
     "SolverError",
     "SolverInfo",
+    "SolverSettings",
     "Split",
     "ToleranceWarning",
     "UnknownSensealgError",
+    "UnknownSettingError",
     "UnknownSolverError",
     "UnsupportedError",
     "WorkerError",

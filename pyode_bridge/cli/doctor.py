@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pyode_bridge.engines import ENGINE_NAMES, ENGINE_VARIABLE
+from pyode_bridge.engines import ENGINE_VARIABLE
 from pyode_bridge.install.environment import JuliaEnvironment, Package, examine, required_packages, version_text
 from pyode_bridge.install.julia import can_install, resolved
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, JuliaLocation, locate
 from pyode_bridge.install.times import remembered
-from pyode_bridge.problem.checks import ISOLATION_VARIABLE, ISOLATIONS
+from pyode_bridge.problem.checks import ENGINES, ISOLATION_VARIABLE, ISOLATIONS
 
 TRIAL_TIMEOUT = 1800.0  # seconds: the first start compiles
 INSTALL_ADVICE = (
@@ -110,8 +110,8 @@ def distribution(name: str, *, needed: bool = True) -> Check:
 def engine(machine: Machine) -> Finding:
     """Which engine `odeint` would choose, and why."""
     subject = "engine"
-    if machine.engine not in ENGINE_NAMES:
-        advice = f"Set it to one of {', '.join(ENGINE_NAMES)}, or unset it."
+    if machine.engine not in ENGINES:
+        advice = f"Set it to one of {', '.join(ENGINES)}, or unset it."
         return Finding(subject, f"{ENGINE_VARIABLE}={machine.engine} is unknown", False, advice)
     if machine.engine == "embedded":
         return Finding(subject, f"embedded, chosen by {ENGINE_VARIABLE}", True)

@@ -9,11 +9,10 @@ from collections.abc import Callable
 
 from pyode_bridge.engines.julia import forks
 from pyode_bridge.engines.protocol import Engine
-from pyode_bridge.errors import EngineUnavailableError, InputError, UnsupportedError
+from pyode_bridge.errors import EngineUnavailableError, UnsupportedError
 from pyode_bridge.problem import checks
 
 ENGINE_VARIABLE = "PYODE_BRIDGE_ENGINE"
-ENGINE_NAMES = ("auto", "julia", "embedded")
 
 
 def select_engine(name: str | None = None, isolation: str | None = None) -> Engine:
@@ -25,8 +24,7 @@ def select_engine(name: str | None = None, isolation: str | None = None) -> Engi
     origin = "engine"
     if name is None:
         name, origin = os.environ.get(ENGINE_VARIABLE, "auto"), ENGINE_VARIABLE
-    if name not in ENGINE_NAMES:
-        raise InputError(f"{origin} is {name!r}; expected one of {', '.join(ENGINE_NAMES)}.")
+    checks.engine(name, origin)
     isolated = checks.isolation(isolation) == "process"
     if name == "embedded":
         if isolated and isolation is not None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from tqdm import tqdm
+from typing_extensions import Unpack
 
 from pyode_bridge.compiled.refusals import UntranslatableError
 from pyode_bridge.derivatives import hooks
@@ -30,7 +31,7 @@ from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics, shaped_like
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.problem import Problem, SolverStats
-from pyode_bridge.problem.settings import Settings, check_passed_on
+from pyode_bridge.problem.settings import SolverSettings, check_names, complete, with_settings
 from pyode_bridge.problem.state import State, flat_real, real_size
 
 
@@ -56,19 +57,17 @@ class EnsembleSolution:
     lane_reason: str
 
 
+@with_settings
 def solve_ensemble(
     func: Callable[..., Any],
     y0: State,
     t: Tensor,
     params: State | None = None,
     *,
-    progress: bool = False,
-    lane: str = "auto",
-    isolation: str | None = None,
     workers: int | None = None,
     executor: Any = None,
     chunk_size: int | None = None,
-    **solver: Any,
+    **settings: Unpack[SolverSettings],
 ) -> EnsembleSolution:
     """Solve ``dy/dt = func(t, y)`` for many initial states, each by a solve with steps of its own.
 
@@ -83,10 +82,6 @@ def solve_ensemble(
         t: times, shape ``(T,)``, the same for all.
         params: what ``func`` takes as its third argument, or a `JuliaDynamics` as its ``p``, with a leading dimension
             ``B``: a tensor, or a tuple or dict of such.
-        progress: whether to show a bar.
-        lane: ``"compiled"``, ``"callback"`` or ``"auto"``, which is what the variable PYODE_BRIDGE_LANE says; see
-            `odeint`.
-        isolation: in which process Julia runs, see `odeint`; ``"process"`` is for dynamics that compile.
         workers: with ``isolation="process"``, how many workers solve, each with its share of the cores; a chunk whose
             worker ends is solved again by a new one. By default, one worker solves, on all of Julia's threads.
         executor: who solves: a ``concurrent.futures.Executor`` of any kind, or dask's ``Client``; None for this
@@ -94,7 +89,8 @@ def solve_ensemble(
             and once more for the gradient. ``func`` has to be picklable.
         chunk_size: trajectories that a worker is given at once; by default there are 64 chunks, or one for each
             trajectory where there are fewer.
-        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``engine``, ...
+        **settings: as for `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``engine``, ...; see
+            `SolverSettings`. ``progress`` shows how many trajectories are done.
 
     Raises:
         InputError: leading dimensions differ, or what `odeint` calls unusable.
@@ -109,15 +105,16 @@ def solve_ensemble(
         >>> sol = pb.solve_ensemble(lambda t, y, p: -p * y, torch.ones(10, 1), torch.tensor([0.0, 1.0]), rates)
     """
     checks.function(func, "func")
-    check_passed_on("solve_ensemble", solver)
+    check_names("solve_ensemble", SolverSettings, settings)
     states, parameters = Stack.of(y0, "y0"), None if params is None else Stack.of(params, "params")
     count = states.count
     if parameters is not None and parameters.count != count:
         raise InputError(f"params has {parameters.count} sets, but y0 has {count} states; expected as many of both.")
-    lane = checks.lane(lane)
-    settings = {**solver, "lane": lane, "isolation": checks.isolation(isolation) if executor is not None else isolation}
+    progress, isolation = settings.pop("progress", False), settings.get("isolation")
+    settings["lane"] = lane = checks.lane(settings.get("lane"))
     pool = _pool(workers, isolation, executor)
     if executor is not None:
+        settings["isolation"] = checks.isolation(isolation)
         bar = functools.partial(_bar, shown=progress)
         work = Work(solve_ensemble, func, states, t, parameters, settings)
         t, y, chunks = solve_in_chunks(work, executor, chunk_size, bar)
@@ -136,7 +133,7 @@ def solve_ensemble(
 
 
 def _one_by_one(
-    func: Callable[..., Any], states: Stack, t: Tensor, parameters: Stack | None, settings: Any, notify: Any
+    func: Callable[..., Any], states: Stack, t: Tensor, parameters: Stack | None, settings: SolverSettings, notify: Any
 ) -> EnsembleSolution:
     solutions = []
     for place in range(states.count):
@@ -194,7 +191,7 @@ def _on_threads(
     states: Stack,
     t: Tensor,
     parameters: Stack | None,
-    settings: Any,
+    settings: SolverSettings,
     notify: Any,
     pool: Pool | None,
 ) -> EnsembleSolution:
@@ -203,7 +200,7 @@ def _on_threads(
     if parameters is not None:
         moving = [Moving(_own(tensor), tensor) for tensor in parameters.tensors]
         one = _with(func, parameters.rebuild([item.first for item in moving]))
-    prepared = prepare(one, states.row(0), t, Settings(**settings))
+    prepared = prepare(one, states.row(0), t, complete("solve_ensemble", SolverSettings, settings))
     engine = prepared.engine
     if not isinstance(engine, JuliaEngine):
         raise UntranslatableError("the embedded engine has no compiled lane")

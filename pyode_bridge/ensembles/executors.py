@@ -23,6 +23,7 @@ from pyode_bridge.errors import InputError, WorkerError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.graph import lost_leaves
+from pyode_bridge.problem.settings import SolverSettings
 from pyode_bridge.problem.state import State, Structure
 from pyode_bridge.problem.wanted import Wanted
 
@@ -38,7 +39,7 @@ class Work:
     states: Stack
     t: Any
     params: Stack | None
-    settings: dict[str, Any]
+    settings: SolverSettings
 
 
 def solve_in_chunks(
@@ -56,10 +57,12 @@ def solve_in_chunks(
         InputError: ``func`` cannot be pickled, or uses a tensor that a gradient would not reach.
         WorkerError: a worker ended early.
     """
-    settings = dict(work.settings)
-    settings["engine"] = settings.get("engine") or os.environ.get(ENGINE_VARIABLE, "auto")
-    if settings.get("adjoint_params") is not None:
-        settings["adjoint_params"] = listed_parameters(settings["adjoint_params"])
+    settings: SolverSettings = {**work.settings}
+    engine: Any = settings.get("engine") or os.environ.get(ENGINE_VARIABLE, "auto")
+    settings["engine"] = engine
+    adjoint_params = settings.get("adjoint_params")
+    if adjoint_params is not None:
+        settings["adjoint_params"] = listed_parameters(adjoint_params)
     size = _chunk_size(size, work.states.count)
     shipped = Shipped.of((work.func, settings), "func, or a setting beside it,")
     t, times = checks.times(work.t, Structure.of(work.states.row(0)))
@@ -69,7 +72,7 @@ def solve_in_chunks(
     inputs = (*work.states.tensors, *params, t, *shipped.tensors)
     recorded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     tasks = [_task(work, shipped, slice(first, first + size), recorded) for first in range(0, work.states.count, size)]
-    chunked = Chunked(_as_executor(executor, settings["engine"]), tasks, bar)
+    chunked = Chunked(_as_executor(executor, engine), tasks, bar)
     y: State = work.states.rebuild(chunked.solve(inputs))
     return t, y, chunked.solutions
 

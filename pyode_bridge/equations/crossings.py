@@ -43,11 +43,11 @@ def locate(
     end: float,
     events: Sequence[Event],
     last: int | None,
-    solver: dict[str, Any],
+    settings: Settings,
 ) -> Located:
     """The first event between ``start`` and ``end``; ``last`` is the one that happened at ``start``, or None."""
     with torch.no_grad():
-        prepared = prepare(func, state, torch.tensor([start, end], dtype=torch.float64), Settings(**solver))
+        prepared = prepare(func, state, torch.tensor([start, end], dtype=torch.float64), settings)
         watch = _Watch(prepared.problem, events, last)
         prepared.engine.locate(prepared.problem, watch)
         return watch.located()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.functional import jacobian
+from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.engines import select_engine
@@ -19,7 +20,14 @@ from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Residual
 from pyode_bridge.problem.methods import as_method
-from pyode_bridge.problem.settings import Settings
+from pyode_bridge.problem.settings import (
+    Algorithm,
+    EngineName,
+    ShownSettings,
+    check_names,
+    complete,
+    with_settings,
+)
 from pyode_bridge.problem.state import State, Structure
 
 DEFAULT_METHOD = "DFBDF"
@@ -28,6 +36,7 @@ ResidualFunction = Callable[[Tensor, Any, Any], Any]
 
 
 @between_graphs
+@with_settings
 def daeint(
     residual: ResidualFunction,
     y0: State,
@@ -35,12 +44,7 @@ def daeint(
     *,
     dy0: State | None = None,
     differential: State | None = None,
-    method: Any = None,
-    rtol: Any = 1e-7,
-    atol: Any = 1e-9,
-    options: Mapping[str, Any] | None = None,
-    engine: str | None = None,
-    progress: bool = False,
+    **settings: Unpack[ShownSettings],
 ) -> State:
     """Solve ``0 = residual(t, y, dy/dt)``, ``y(t[0]) = y0``, at the times ``t``.
 
@@ -56,10 +60,10 @@ def daeint(
         dy0: the derivative at the start, or a guess, as the state is; default: zero.
         differential: which components are differential, of the state's structure and non-zero there; default: those
             whose derivative the residual depends on at the start.
-        method: for the residual, ``"DFBDF"`` (the default), ``"DImplicitEuler"``, ``"DABDF2"``, or ``"IDA"`` of
-            Sundials (``python -m pyode_bridge install Sundials``); for gradients, one that takes a mass matrix, such as
-            ``"Rodas5P"`` or ``"FBDF"``.
-        rtol, atol, options, engine, progress: as for `odeint`; the Julia engine alone serves it.
+        **settings: ``method`` is, for the residual, ``"DFBDF"`` (the default), ``"DImplicitEuler"``, ``"DABDF2"``, or
+            ``"IDA"`` of Sundials (``python -m pyode_bridge install Sundials``); for gradients, one that takes a mass
+            matrix, such as ``"Rodas5P"`` or ``"FBDF"``. The rest is as for `odeint`, see `SolverSettings`; the Julia
+            engine alone serves it.
 
     Returns:
         Values at ``t``, as those of `odeint`.
@@ -76,6 +80,7 @@ def daeint(
         >>> y0 = torch.tensor([0.0, 1.0], dtype=torch.float64)
         >>> y = pb.daeint(circle, y0, torch.linspace(0.0, 1.0, 11))
     """
+    check_names("daeint", ShownSettings, settings)
     checks.function(residual, "residual", "t, y and dy")
     structure = Structure.of(y0)
     if structure.is_complex:
@@ -89,12 +94,10 @@ def daeint(
         flags = derivatives.ne(0).any(0)
     else:
         flags = _like_state(differential, structure, "differential").ne(0)
-    settings = {"rtol": rtol, "atol": atol, "options": options, "engine": engine, "progress": progress}
-    if method is not None and not _takes_residuals(method, engine):
-        return _with_derivatives(
-            ResidualStates(residual, structure, flags), structure, flat_y0, slope, times, method, settings
-        )
-    chosen = Settings(method=DEFAULT_METHOD if method is None else method, kind="DAE", **settings)
+    if not _takes_residuals(settings.get("method"), settings.get("engine")):
+        states = ResidualStates(residual, structure, flags)
+        return _with_derivatives(states, structure, flat_y0, slope, times, settings)
+    chosen = complete("daeint", ShownSettings, settings, {"method": DEFAULT_METHOD}, kind="DAE")
     prepared = prepare(lambda time, y: residual(time, y, structure.unpack_copy(slope)), y0, t, chosen)
     dynamics = prepared.problem.dynamics
     function = _Residual(residual, dynamics)
@@ -106,8 +109,10 @@ def daeint(
     )
 
 
-def _takes_residuals(method: Any, engine: str | None) -> bool:
+def _takes_residuals(method: str | Algorithm | None, engine: EngineName | None) -> bool:
     """Whether a solver is one for residuals; raises where it is one for nothing that `daeint` solves."""
+    if method is None:
+        return True
     chosen = select_engine(engine)
     try:
         chosen.check(as_method(method, "DAE"), None)
@@ -123,16 +128,16 @@ def _with_derivatives(
     y0: Tensor,
     dy0: Tensor,
     times: Tensor,
-    method: Any,
-    settings: Mapping[str, Any],
+    settings: ShownSettings,
 ) -> State:
     """Solve the equation that has the derivatives among its states."""
-    bounds = {}
-    for name in ("rtol", "atol"):
-        bound = checks.tolerance(settings[name], structure, name)
-        bounds[name] = states.extended(bound) if isinstance(bound, Tensor) else bound
+    bounds: ShownSettings = {
+        "rtol": states.bound(checks.tolerance(settings.get("rtol"), structure, "rtol")),
+        "atol": states.bound(checks.tolerance(settings.get("atol"), structure, "atol")),
+    }
     start = states.start(times[0], y0, dy0)
-    values = odeint(states, start, times, method=method, mass_matrix=states.mass_matrix, **{**settings, **bounds})
+    steps: ShownSettings = {**settings, **bounds}
+    values = odeint(states, start, times, mass_matrix=states.mass_matrix, **steps)
     assert isinstance(values, Tensor)
     return structure.unpack(values[:, : structure.size].contiguous())
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.odeint import run_forward
@@ -15,7 +16,7 @@ from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Delays
-from pyode_bridge.problem.settings import Settings
+from pyode_bridge.problem.settings import ShownSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure
 
 DEFAULT_METHOD = "MethodOfSteps(AutoTsit5(Rosenbrock23()))"
@@ -24,6 +25,7 @@ DelayedDynamic = Callable[[Tensor, Any, tuple[Any, ...]], Any]
 
 
 @between_graphs
+@with_settings
 def ddeint(
     func: DelayedDynamic,
     y0: State,
@@ -31,12 +33,7 @@ def ddeint(
     *,
     lags: Sequence[float],
     history: Callable[[Tensor], Any] | None = None,
-    method: Any = None,
-    rtol: Any = 1e-7,
-    atol: Any = 1e-9,
-    options: Mapping[str, Any] | None = None,
-    engine: str | None = None,
-    progress: bool = False,
+    **settings: Unpack[ShownSettings],
 ) -> State:
     """Solve ``dy/dt = func(t, y, (y(t - lags[0]), y(t - lags[1]), ...))``, ``y(t[0]) = y0``; without gradients.
 
@@ -49,9 +46,9 @@ def ddeint(
         t: times, shape ``(T,)``, strictly increasing.
         lags: the delays, positive, in the units of ``t``.
         history: maps a time before ``t[0]``, a scalar tensor, to the state; default: ``y0`` at all times.
-        method: any solver of ordinary differential equations by name, ``"Tsit5"``, ``"Rodas5P"``, or
-            ``"MethodOfSteps(Tsit5(), constrained=true)"``. Default: ``"MethodOfSteps(AutoTsit5(Rosenbrock23()))"``.
-        rtol, atol, options, engine, progress: as for `odeint`; the Julia engine alone serves it.
+        **settings: ``method`` is any solver of ordinary differential equations by name, ``"Tsit5"``, ``"Rodas5P"``, or
+            ``"MethodOfSteps(Tsit5(), constrained=true)"``; by default ``"MethodOfSteps(AutoTsit5(Rosenbrock23()))"``.
+            The rest is as for `odeint`, see `SolverSettings`; the Julia engine alone serves it.
 
     Returns:
         Values at ``t``, as those of `odeint`.
@@ -71,16 +68,8 @@ def ddeint(
     def at_start(time: Tensor, y: Any) -> Any:
         return func(time, y, tuple(structure.unpack_copy(past(time.item() - lag, time)) for lag in delays))
 
-    settings = Settings(
-        rtol=rtol,
-        atol=atol,
-        method=DEFAULT_METHOD if method is None else method,
-        options=options,
-        engine=engine,
-        progress=progress,
-        kind="DDE",
-    )
-    prepared = prepare(at_start, y0, t, settings)
+    chosen = complete("ddeint", ShownSettings, settings, {"method": DEFAULT_METHOD}, kind="DDE")
+    prepared = prepare(at_start, y0, t, chosen)
     problem = prepared.problem
     if problem.dynamics.sign < 0:
         raise InputError("ddeint takes increasing times.")

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.crossings import Located, locate, slope
@@ -22,7 +23,7 @@ from pyode_bridge.equations.odeint import run
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.problem import checks
-from pyode_bridge.problem.settings import Settings, check_passed_on
+from pyode_bridge.problem.settings import Settings, SolverSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure
 
 LONGEST_SEARCH = 30  # windows of `odeint_event`, each twice as long as the one before
@@ -61,6 +62,7 @@ class EventSolution:
 
 
 @between_graphs
+@with_settings
 def solve_events(
     func: Callable[[Tensor, Any], Any],
     y0: State,
@@ -68,7 +70,7 @@ def solve_events(
     events: Sequence[Event],
     *,
     max_events: int = 10_000,
-    **solver: Any,
+    **settings: Unpack[SolverSettings],
 ) -> EventSolution:
     """Solve ``dy/dt = func(t, y)`` with events, differentiably: through their times, their affects and conditions.
 
@@ -76,7 +78,7 @@ def solve_events(
         func, y0, t: as for `odeint`.
         events: see `Event`; where two happen at once, the first of them counts.
         max_events: how many may happen; more raise, as a ball does whose bounces pile up.
-        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``sensealg``, ...
+        **settings: as for `odeint`: ``method``, ``rtol``, ``sensealg``, ...; see `SolverSettings`.
 
     Raises:
         InputError: unusable input, or an event whose time has no gradient because its condition jumps or only touches
@@ -89,7 +91,7 @@ def solve_events(
         >>> fall = lambda t, y: torch.stack([y[1], torch.tensor(-9.81)])
         >>> bounces = pb.solve_events(fall, torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), [floor])
     """
-    check_passed_on("solve_events", solver)
+    chosen = complete("solve_events", SolverSettings, settings)
     if not events:
         raise InputError("events is empty; expected at least one Event. Without events, use odeint.")
     structure = Structure.of(y0)
@@ -99,17 +101,17 @@ def solve_events(
     records: list[EventRecord] = []
     rows, last = [structure.pack(y0)], None
     while True:
-        found = locate(func, state, start.item(), left[-1].item(), events, last, solver)
+        found = locate(func, state, start.item(), left[-1].item(), events, last, chosen)
         if found.index is None:
-            rows += _values(func, state, start, left, solver)
+            rows += _values(func, state, start, left, chosen)
             return _finished(structure, times, rows, records, terminated=False)
         if len(records) == max_events:
             raise _too_many(found.t, times[-1].item(), max_events)
         at = _not_before(found.t, start, sign)
         before = left[sign * left < sign * at]
-        *values, y = _reach(func, state, start, torch.cat([before, at[None]]), found, solver)
+        *values, y = _reach(func, state, start, torch.cat([before, at[None]]), found, chosen)
         rows += values
-        record = _record(func, structure, events, found, at, y, solver)
+        record = _record(func, structure, events, found, at, y, chosen)
         records.append(record)
         left = left[len(before) :]
         event = events[found.index]
@@ -125,6 +127,7 @@ def solve_events(
 
 
 @between_graphs
+@with_settings
 def odeint_event(
     func: Callable[[Tensor, Any], Any],
     y0: State,
@@ -133,7 +136,7 @@ def odeint_event(
     event_fn: Condition,
     reverse_time: bool = False,
     odeint_interface: Any = None,
-    **solver: Any,
+    **settings: Unpack[SolverSettings],
 ) -> tuple[Tensor, State]:
     """Solve until ``event_fn(t, y)`` crosses zero; a drop-in for ``torchdiffeq.odeint_event``.
 
@@ -143,7 +146,7 @@ def odeint_event(
         event_fn: a real tensor; the first of its elements to cross zero is the event.
         reverse_time: whether to solve towards earlier times.
         odeint_interface: taken for compatibility; every solve here is differentiated by an adjoint.
-        **solver: keyword arguments of `odeint`.
+        **settings: as for `odeint`; see `SolverSettings`.
 
     Returns:
         The time of the event, and the state at ``t0`` and at the event, shape ``(2, *y0.shape)`` or a tuple or dict of
@@ -153,7 +156,7 @@ def odeint_event(
         SolverError: there is no event within a span of some 10⁹ time units, or a solve failed on the way.
     """
     del odeint_interface
-    check_passed_on("odeint_event", solver)
+    chosen = complete("odeint_event", SolverSettings, settings)
     checks.function(func, "func")
     checks.function(event_fn, "event_fn")
     structure = Structure.of(y0)
@@ -163,11 +166,11 @@ def odeint_event(
     state, start, length = y0, t0, sign
     for _ in range(LONGEST_SEARCH):
         end = start.detach() + length
-        found = locate(func, state, start.item(), end.item(), events, None, solver)
+        found = locate(func, state, start.item(), end.item(), events, None, chosen)
         at = _not_before(found.t, start, sign)
-        (y,) = _reach(func, state, start, at[None], found, solver)
+        (y,) = _reach(func, state, start, at[None], found, chosen)
         if found.index is not None:
-            record = _record(func, structure, events, found, at, y, solver)
+            record = _record(func, structure, events, found, at, y, chosen)
             both = torch.stack([structure.pack(y0), structure.pack(record.y)])
             return record.t, structure.unpack(both)
         state, start, length = structure.unpack(y), at, 2 * length
@@ -175,7 +178,7 @@ def odeint_event(
         f"event_fn did not cross zero before t = {start.item():.6g}.",
         retcode="MaxTime",
         t=start.item(),
-        algorithm=str(solver.get("method")),
+        algorithm=str(chosen["method"]),
     )
 
 
@@ -192,9 +195,9 @@ def _elements(event_fn: Condition, y0: State, t0: Tensor) -> list[Event]:
     return [element(position) for position in range(value.numel())]
 
 
-def _values(func: Any, state: State, start: Tensor, times: Tensor, solver: dict[str, Any]) -> list[Tensor]:
+def _values(func: Any, state: State, start: Tensor, times: Tensor, settings: Settings) -> list[Tensor]:
     """The flat states at ``times``, which follow ``start``."""
-    ys, _ = run(prepare(func, state, torch.cat([start[None], times]), Settings(**solver)))
+    ys, _ = run(prepare(func, state, torch.cat([start[None], times]), settings))
     return list(ys[1:])
 
 
@@ -204,14 +207,12 @@ def _not_before(t: float, like: Tensor, sign: float) -> Tensor:
     return rounded if sign * rounded.item() >= sign * t else rounded.nextafter(like.new_tensor(sign * math.inf))
 
 
-def _reach(
-    func: Any, state: State, start: Tensor, times: Tensor, found: Located, solver: dict[str, Any]
-) -> list[Tensor]:
+def _reach(func: Any, state: State, start: Tensor, times: Tensor, found: Located, settings: Settings) -> list[Tensor]:
     """The flat states at ``times``, the last of which is that of what was found: with autograd, and the value found.
 
     Between two solves, values differ by as much as the tolerances allow, and a condition that jumps may not have.
     """
-    *values, y = _values(func, state, start, times, solver)
+    *values, y = _values(func, state, start, times, settings)
     return [*values, _valued(y, found.y)]
 
 
@@ -227,7 +228,7 @@ def _record(
     found: Located,
     t: Tensor,
     y: Tensor,
-    solver: dict[str, Any],
+    settings: Settings,
 ) -> EventRecord:
     """The event, whose time and state have their gradients.
 
@@ -238,7 +239,7 @@ def _record(
     condition, before = events[found.index].condition, _valued(y, found.before)
     value = condition(t, structure.unpack_copy(before))
     if value.requires_grad or before.requires_grad:
-        mass_matrix = checks.mass_matrix(solver.get("mass_matrix"), structure)
+        mass_matrix = checks.mass_matrix(settings["mass_matrix"], structure)
         rate, velocity = slope(func, structure, condition, t, before, mass_matrix)
         if rate == 0:
             raise InputError(

@@ -7,11 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.odeint import odeint, solve
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.early_checks import check_settings
+from pyode_bridge.problem.settings import SolverSettings, with_settings
 from pyode_bridge.problem.state import State
 
 
@@ -21,7 +24,10 @@ class NeuralODE(torch.nn.Module):
     Args:
         func: the dynamics; a module, so that its parameters are this layer's.
         t: times at which values are wanted when ``forward`` is given none; default ``(0, 1)``.
-        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``isolation``, ...
+        **settings: as for `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ...; see `SolverSettings`.
+
+    Raises:
+        InputError: a setting is unknown, or no solve could make use of its value.
 
     Examples:
         >>> import torch, pyode_bridge as pb
@@ -35,11 +41,15 @@ class NeuralODE(torch.nn.Module):
 
     t: Tensor
 
-    def __init__(self, func: Callable[[Tensor, Any], Any], t: Any = (0.0, 1.0), **solver: Any) -> None:
+    @with_settings
+    def __init__(
+        self, func: Callable[[Tensor, Any], Any], t: Any = (0.0, 1.0), **settings: Unpack[SolverSettings]
+    ) -> None:
         super().__init__()
         checks.function(func, "func")
+        check_settings("NeuralODE", SolverSettings, settings)
         self.func = func
-        self.solver = solver
+        self.solver = settings
         self.register_buffer("t", torch.as_tensor(t))
 
     @between_graphs

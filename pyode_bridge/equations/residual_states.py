@@ -47,9 +47,9 @@ class ResidualStates:
         y, v = state[: self._structure.size], state[self._structure.size :]
         return torch.cat([v, self._value(t, y, v)])[self._rows]
 
-    def extended(self, values: Tensor) -> Tensor:
-        """Values for the components of ``y``, with those of the derivatives after them."""
-        return torch.cat([values, values[self._differential]])
+    def bound(self, of_y: float | Tensor) -> float | Tensor:
+        """A tolerance for the components of ``y``, with those of the derivatives after them."""
+        return torch.cat([of_y, of_y[self._differential]]) if isinstance(of_y, Tensor) else of_y
 
     def start(self, t: Tensor, y0: Tensor, dy0: Tensor) -> Tensor:
         """``[y, v]`` at the start, by Newton's method from the guesses ``y0``, whose differential components stand, and

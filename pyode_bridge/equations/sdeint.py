@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.odeint import run, values
@@ -16,15 +17,17 @@ from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Noise
-from pyode_bridge.problem.settings import Settings
+from pyode_bridge.problem.settings import ShownSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, copied
 from pyode_bridge.problem.wanted import Wanted
 
 # Kinds of noise, each with the solver to take where none is named.
 DEFAULT_METHODS = {"diagonal": "SOSRI", "scalar": "SOSRI", "general": "LambaEM"}
+TOLERANCE = 1e-2  # of the strong error, relative and absolute, where none is given
 
 
 @between_graphs
+@with_settings
 def sdeint(
     drift: Dynamic,
     diffusion: Callable[[Tensor, Any], Any],
@@ -32,13 +35,8 @@ def sdeint(
     t: Tensor,
     *,
     noise: str = "diagonal",
-    method: Any = None,
-    rtol: float = 1e-2,
-    atol: float = 1e-2,
-    options: Mapping[str, Any] | None = None,
     seed: int | None = None,
-    engine: str | None = None,
-    progress: bool = False,
+    **settings: Unpack[ShownSettings],
 ) -> State:
     """Sample ``dy = drift(t, y) dt + diffusion(t, y) dW``, ``y(t[0]) = y0``, at the times ``t``.
 
@@ -57,12 +55,12 @@ def sdeint(
         t: times, shape ``(T,)``, strictly increasing.
         noise: ``"diagonal"``: each component its own Wiener process; ``"scalar"``: one process for all; ``"general"``:
             ``m`` processes, mixed by the diffusion.
-        method: any solver of StochasticDiffEq.jl by name: ``"SOSRI"`` (the default for diagonal and scalar noise),
-            ``"SRIW1"``, ``"EM"``, ``"LambaEM"`` (the default for general noise), ``"SKenCarp"`` (additive noise), ...
-        rtol, atol: tolerances of the strong error in a step.
-        options: as for `odeint`; solvers such as ``"EM"`` need ``dt``, or step from time to time of ``t``.
         seed: fixes the paths; default: drawn from torch's generator, so that `torch.manual_seed` fixes them.
-        engine, progress: as for `odeint`; the Julia engine alone serves it.
+        **settings: ``method`` is any solver of StochasticDiffEq.jl by name: ``"SOSRI"`` (the default for diagonal and
+            scalar noise), ``"SRIW1"``, ``"EM"``, ``"LambaEM"`` (the default for general noise), ``"SKenCarp"``
+            (additive noise), ...; ``rtol`` and ``atol`` bound the strong error in a step and are 1e-2 by default;
+            solvers such as ``"EM"`` need ``dt`` among the ``options``, or step from time to time of ``t``. The rest is
+            as for `odeint`, see `SolverSettings`; the Julia engine alone serves it.
 
     Returns:
         Values at ``t``, as those of `odeint`.
@@ -79,16 +77,9 @@ def sdeint(
     checks.function(diffusion, "diffusion")
     if noise not in DEFAULT_METHODS:
         raise InputError(f"noise is {noise!r}; expected one of {', '.join(map(repr, DEFAULT_METHODS))}.")
-    settings = Settings(
-        rtol=rtol,
-        atol=atol,
-        method=DEFAULT_METHODS[noise] if method is None else method,
-        options=options,
-        engine=engine,
-        progress=progress,
-        kind="SDE",
-    )
-    prepared = prepare(_Both(drift, diffusion), y0, t, settings)
+    rules: ShownSettings = {"method": DEFAULT_METHODS[noise], "rtol": TOLERANCE, "atol": TOLERANCE}
+    chosen = complete("sdeint", ShownSettings, settings, rules, kind="SDE")
+    prepared = prepare(_Both(drift, diffusion), y0, t, chosen)
     structure, both = prepared.structure, prepared.problem.dynamics
     wanted = both.widened().wanted  # that of the drift and the diffusion
     if structure.is_complex or both.sign < 0 or prepared.t.requires_grad:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.solution import Solution
@@ -14,7 +15,9 @@ from pyode_bridge.errors import InputError
 from pyode_bridge.models.linearization import FlowDynamics, Linearization
 from pyode_bridge.models.regularisers import Regulariser
 from pyode_bridge.models.traces import ExactTrace, Trace
+from pyode_bridge.problem.early_checks import check_settings
 from pyode_bridge.problem.problem import SolverStats
+from pyode_bridge.problem.settings import SolverSettings, with_settings
 
 
 class Transport(NamedTuple):
@@ -43,13 +46,13 @@ class CNF(torch.nn.Module):
         t: the flow's start and end time.
         trace: estimator of the trace; default `ExactTrace`. `HutchinsonTrace` is for many dimensions.
         regularisers: energies to accumulate, such as `KineticEnergy` and `JacobianFrobenius`.
-        **solver: keyword arguments of `pyode_bridge.odeint`: ``method``, ``rtol``, ``atol``, ``engine``, ...
+        **settings: as for `pyode_bridge.odeint`: ``method``, ``rtol``, ``engine``, ...; see `SolverSettings`.
 
     Attributes:
         stats: work of the last solve, a `SolverStats`; None before the first.
 
     Raises:
-        InputError: ``t`` is not two times.
+        InputError: ``t`` is not two times, or a setting is unknown or unusable.
 
     Examples:
         >>> import torch
@@ -63,6 +66,7 @@ class CNF(torch.nn.Module):
 
     t: Tensor
 
+    @with_settings
     def __init__(
         self,
         dynamics: FlowDynamics,
@@ -70,13 +74,14 @@ class CNF(torch.nn.Module):
         t: Any = (0.0, 1.0),
         trace: Trace | None = None,
         regularisers: Sequence[Regulariser] = (),
-        **solver: Any,
+        **settings: Unpack[SolverSettings],
     ) -> None:
         super().__init__()
+        check_settings("CNF", SolverSettings, settings)
         self.dynamics = dynamics
         self.trace = ExactTrace() if trace is None else trace
         self.regularisers = tuple(regularisers)
-        self.solver = solver
+        self.solver = settings
         self.stats: SolverStats | None = None
         self.register_buffer("t", torch.as_tensor(t))
         if self.t.shape != (2,):

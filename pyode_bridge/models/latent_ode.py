@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
+from typing_extensions import Unpack
 
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.solution import Solution
@@ -18,6 +18,8 @@ from pyode_bridge.models.poisson import PoissonProcess
 from pyode_bridge.models.posterior import GaussianPosterior, kl_to_prior
 from pyode_bridge.models.series import Series
 from pyode_bridge.models.union import gather_times, union_of_times
+from pyode_bridge.problem.early_checks import check_settings
+from pyode_bridge.problem.settings import SolverSettings, with_settings
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class LatentODE(nn.Module):
         latent: size ``L`` of the latent state.
         arrivals: the likelihood of the times of observation, if they tell something.
         start: the time of the initial latent state; no series begins before it.
-        **solver: keyword arguments of `pyode_bridge.odeint`: ``method``, ``rtol``, ``sensealg``, ``engine``, ...
+        **settings: as for `pyode_bridge.odeint`: ``method``, ``rtol``, ``engine``, ...; see `SolverSettings`.
 
     Examples:
         >>> import torch
@@ -81,6 +83,7 @@ class LatentODE(nn.Module):
         torch.Size([3, 7, 2])
     """
 
+    @with_settings
     def __init__(
         self,
         encoder: GRUEncoder | ODERNNEncoder,
@@ -91,9 +94,10 @@ class LatentODE(nn.Module):
         latent: int,
         arrivals: PoissonProcess | None = None,
         start: float = 0.0,
-        **solver: Any,
+        **settings: Unpack[SolverSettings],
     ) -> None:
         super().__init__()
+        check_settings("LatentODE", SolverSettings, settings)
         self.encoder = encoder
         self.posterior_head = GaussianPosterior(encoder.hidden, latent)
         self.dynamics = dynamics
@@ -101,7 +105,7 @@ class LatentODE(nn.Module):
         self.likelihood = likelihood
         self.arrivals = arrivals
         self.start = start
-        self.solver = solver
+        self.solver = settings
 
     def posterior(self, series: Series) -> Independent[Normal]:
         """``q(z0 | series)`` over ``(L,)`` for each series."""
@@ -133,8 +137,8 @@ class LatentODE(nn.Module):
         else:
             if end is None:
                 raise InputError("This model has arrivals; say with end=... until when observations were watched for.")
-            window: dict[str, Any] = {"start": self.start, "end": end, **self.solver}
-            arrivals = self.arrivals(self.dynamics, z0, targets.t, targets.observed, **window)
+            window = {"start": self.start, "end": end}
+            arrivals = self.arrivals(self.dynamics, z0, targets.t, targets.observed, **window, **self.solver)
             z, solution, of_times = arrivals.z, arrivals.solution, arrivals.log_prob
         of_values = self.likelihood.log_prob(self.decoder(z), targets.x, targets.mask)
         return Elbo(of_values + of_times, kl_to_prior(posterior), kl_weight, solution)
