@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import collections.abc
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
@@ -136,3 +137,42 @@ def test_each_setting_is_documented_once() -> None:
                 assert isinstance(following, ast.Expr), ast.unparse(field)
                 seen.append(ast.unparse(field.target))
     assert sorted(seen) == sorted(SolverSettings.__optional_keys__)
+
+
+def annotations_of(found: Any) -> dict[str, Any]:
+    """The types of what is public of a class or function, resolved."""
+    if not inspect.isclass(found):
+        return {f"{found.__name__}.{name}": hint for name, hint in get_type_hints(found).items()}
+    own = {name: member for name, member in vars(found).items() if not name.startswith("_") or name == "__call__"}
+    functions = [
+        inspect.unwrap(getattr(member, "fget", None) or getattr(member, "__func__", member)) for member in own.values()
+    ]
+    if inspect.isfunction(found.__init__):
+        functions.append(found.__init__)
+    fields = [name for name in vars(found).get("__annotations__", ()) if not name.startswith("_")]
+    hints = {f"{found.__name__}.{name}": get_type_hints(found)[name] for name in fields}
+    for function in filter(inspect.isfunction, functions):
+        more = get_type_hints(function).items()
+        hints.update({f"{found.__name__}.{function.__name__}.{name}": hint for name, hint in more})
+    return hints
+
+
+def is_open(hint: Any) -> bool:
+    """Whether a type holds ``Any``, but for what a function is given as its state, and for the keys of a dict."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is collections.abc.Callable:
+        return is_open(inner[1])
+    if origin in (dict, collections.abc.Mapping):
+        return is_open(inner[1])
+    return hint is Any or any(is_open(one) for one in inner if not isinstance(one, str))
+
+
+PUBLIC = {name: getattr(module, name) for module in (pb, models) for name in module.__all__}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name, found in PUBLIC.items() if not (inspect.isclass(found) and issubclass(found, BaseException))],
+)
+def test_a_public_signature_says_what_it_takes(name: str) -> None:
+    assert [where for where, hint in annotations_of(PUBLIC[name]).items() if is_open(hint)] == []

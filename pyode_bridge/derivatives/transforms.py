@@ -29,11 +29,11 @@ from pyode_bridge.problem.mismatch import Mismatch, warn_of_worst
 from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.problem import Sensitivity, Tolerances, Trajectory
 from pyode_bridge.problem.settings import Settings
-from pyode_bridge.problem.state import State, Structure, real_size
+from pyode_bridge.problem.state import State, Structure, Times, real_size
 
 
 def solved(
-    func: Dynamic, y0: State, t: Any, settings: Settings, prepare: Prepare
+    func: Dynamic, y0: State, t: Times, settings: Settings, prepare: Prepare
 ) -> tuple[Tensor, State, Trajectory, Structure]:
     """The times, the values there, what the engine returned and the state's structure, where a transform is at work."""
     _check(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,18 +22,18 @@ from pyode_bridge.engines.julia.ensemble import Ensemble, Moving, Solved
 from pyode_bridge.engines.julia.isolation.places import at
 from pyode_bridge.engines.julia.isolation.pool import Pool, PooledEnsemble, pool_of
 from pyode_bridge.engines.julia.unnamed import by_suitable_method
-from pyode_bridge.ensembles.executors import Work, solve_in_chunks
+from pyode_bridge.ensembles.executors import DaskClient, Work, solve_in_chunks
 from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.equations.julia_dynamics import JuliaDynamics
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
-from pyode_bridge.problem.dynamics import Dynamics, shaped_like
+from pyode_bridge.problem.dynamics import Dynamic, Dynamics, shaped_like
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.problem import Problem, SolverStats
 from pyode_bridge.problem.settings import SolverSettings, check_names, complete, with_settings
-from pyode_bridge.problem.state import State, flat_real, real_size
+from pyode_bridge.problem.state import State, Times, flat_real, real_size
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,13 @@ class EnsembleSolution:
 
 @with_settings
 def solve_ensemble(
-    func: Callable[..., Any],
+    func: Callable[..., State],
     y0: State,
-    t: Tensor,
+    t: Times,
     params: State | None = None,
     *,
     workers: int | None = None,
-    executor: Any = None,
+    executor: Executor | DaskClient | None = None,
     chunk_size: int | None = None,
     **settings: Unpack[SolverSettings],
 ) -> EnsembleSolution:
@@ -133,7 +134,7 @@ def solve_ensemble(
 
 
 def _one_by_one(
-    func: Callable[..., Any], states: Stack, t: Tensor, parameters: Stack | None, settings: SolverSettings, notify: Any
+    func: Callable[..., State], states: Stack, t: Times, parameters: Stack | None, settings: SolverSettings, notify: Any
 ) -> EnsembleSolution:
     solutions = []
     for place in range(states.count):
@@ -152,7 +153,7 @@ def _one_by_one(
     )
 
 
-def _with(func: Callable[..., Any], p: Any) -> Callable[[Tensor, Any], Any]:
+def _with(func: Callable[..., State], p: Any) -> Dynamic:
     return JuliaDynamics(func.source, p) if is_written(func) else lambda t, y: func(t, y, p)
 
 
@@ -187,9 +188,9 @@ def _pool(workers: Any, isolation: str | None, executor: Any) -> Pool | None:
 
 
 def _on_threads(
-    func: Callable[..., Any],
+    func: Callable[..., State],
     states: Stack,
-    t: Tensor,
+    t: Times,
     parameters: Stack | None,
     settings: SolverSettings,
     notify: Any,

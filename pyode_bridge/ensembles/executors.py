@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -30,6 +30,16 @@ from pyode_bridge.problem.wanted import Wanted
 MOST_CHUNKS = 64  # by default: enough to keep many workers busy to the end, and to lose little with one of them
 
 
+class DaskClient(Protocol):
+    """What is used of dask's ``distributed.Client``."""
+
+    def get_executor(self, *, pure: bool) -> Executor:
+        """Its workers, as an executor."""
+
+    def register_plugin(self, plugin: object) -> object:
+        """What each worker is to do as it starts."""
+
+
 @dataclass(frozen=True)
 class Work:
     """What `solve_ensemble` is called with: ``solve``, in each worker, and ``func``, ``y0``, ``t``, ``params``, ..."""
@@ -43,7 +53,7 @@ class Work:
 
 
 def solve_in_chunks(
-    work: Work, executor: Any, size: int | None, bar: Callable[[int], Any]
+    work: Work, executor: Executor | DaskClient, size: int | None, bar: Callable[[int], Any]
 ) -> tuple[Tensor, State, Sequence[Any]]:
     """Times, values with autograd, and the solution of each chunk without its values.
 
@@ -117,7 +127,7 @@ def _chunk_size(given: int | None, count: int) -> int:
     return given
 
 
-def _as_executor(given: Any, engine: str) -> Executor:
+def _as_executor(given: Executor | DaskClient, engine: str) -> Executor:
     if isinstance(given, Executor):
         return given
     if hasattr(given, "get_executor") and hasattr(given, "register_plugin"):

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import InputError, near_names
 from pyode_bridge.problem.problem import SolverInfo
+from pyode_bridge.problem.settings import EngineName
 
 
 def solvers(
-    engine: str | None = None,
+    engine: EngineName | None = None,
     *,
     family: str | None = None,
     implicit: bool | None = None,

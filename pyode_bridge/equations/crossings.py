@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pyode_bridge.equations.event import SIGNS, Event
+from pyode_bridge.equations.event import SIGNS, Condition, Event
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem.dynamics import Dynamic
@@ -56,7 +56,7 @@ def locate(
 def slope(
     func: Dynamic,
     structure: Structure,
-    condition: Callable[..., Any],
+    condition: Condition,
     t: Tensor,
     y: Tensor,
     mass_matrix: Tensor | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.engines import select_engine
 from pyode_bridge.equations.odeint import odeint, run_forward
 from pyode_bridge.equations.preparation import prepare
-from pyode_bridge.equations.residual_states import ResidualStates, flat_residual
+from pyode_bridge.equations.residual_states import ResidualFunction, ResidualStates, flat_residual
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
@@ -28,11 +27,9 @@ from pyode_bridge.problem.settings import (
     complete,
     with_settings,
 )
-from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.state import State, Structure, Times
 
 DEFAULT_METHOD = "DFBDF"
-
-ResidualFunction = Callable[[Tensor, Any, Any], Any]
 
 
 @between_graphs
@@ -40,7 +37,7 @@ ResidualFunction = Callable[[Tensor, Any, Any], Any]
 def daeint(
     residual: ResidualFunction,
     y0: State,
-    t: Tensor,
+    t: Times,
     *,
     dy0: State | None = None,
     differential: State | None = None,

@@ -17,11 +17,12 @@ from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Delays
 from pyode_bridge.problem.settings import ShownSettings, complete, with_settings
-from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.state import State, Structure, Times
 
 DEFAULT_METHOD = "MethodOfSteps(AutoTsit5(Rosenbrock23()))"
 
-DelayedDynamic = Callable[[Tensor, Any, tuple[Any, ...]], Any]
+DelayedDynamic = Callable[[Tensor, Any, tuple[Any, ...]], State]
+History = Callable[[Tensor], State]
 
 
 @between_graphs
@@ -29,10 +30,10 @@ DelayedDynamic = Callable[[Tensor, Any, tuple[Any, ...]], Any]
 def ddeint(
     func: DelayedDynamic,
     y0: State,
-    t: Tensor,
+    t: Times,
     *,
     lags: Sequence[float],
-    history: Callable[[Tensor], Any] | None = None,
+    history: History | None = None,
     **settings: Unpack[ShownSettings],
 ) -> State:
     """Solve ``dy/dt = func(t, y, (y(t - lags[0]), y(t - lags[1]), ...))``, ``y(t[0]) = y0``; without gradients.
@@ -89,9 +90,7 @@ def _rhs(func: DelayedDynamic, dynamics: Dynamics, count: int) -> Callable[[floa
     return rhs
 
 
-def _history(
-    history: Callable[[Tensor], Any] | None, structure: Structure, y0: Tensor
-) -> Callable[[float, Tensor], Tensor]:
+def _history(history: History | None, structure: Structure, y0: Tensor) -> Callable[[float, Tensor], Tensor]:
     def past(s: float, _: Tensor) -> Tensor:
         if history is None:
             return y0

@@ -8,9 +8,8 @@ functions"), so gradients pass through events with every solver and every sensit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,8 +22,9 @@ from pyode_bridge.equations.odeint import run
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.settings import Settings, SolverSettings, complete, with_settings
-from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.state import State, Structure, Times
 
 LONGEST_SEARCH = 30  # windows of `odeint_event`, each twice as long as the one before
 
@@ -64,9 +64,9 @@ class EventSolution:
 @between_graphs
 @with_settings
 def solve_events(
-    func: Callable[[Tensor, Any], Any],
+    func: Dynamic,
     y0: State,
-    t: Any,
+    t: Times,
     events: Sequence[Event],
     *,
     max_events: int = 10_000,
@@ -109,7 +109,7 @@ def solve_events(
             raise _too_many(found.t, times[-1].item(), max_events)
         at = _not_before(found.t, start, sign)
         before = left[sign * left < sign * at]
-        *values, y = _reach(func, state, start, torch.cat([before, at[None]]), found, chosen)
+        *values, y = _values_to(func, state, start, torch.cat([before, at[None]]), found, chosen)
         rows += values
         record = _record(func, structure, events, found, at, y, chosen)
         records.append(record)
@@ -129,13 +129,13 @@ def solve_events(
 @between_graphs
 @with_settings
 def odeint_event(
-    func: Callable[[Tensor, Any], Any],
+    func: Dynamic,
     y0: State,
     t0: Tensor,
     *,
     event_fn: Condition,
     reverse_time: bool = False,
-    odeint_interface: Any = None,
+    odeint_interface: object = None,
     **settings: Unpack[SolverSettings],
 ) -> tuple[Tensor, State]:
     """Solve until ``event_fn(t, y)`` crosses zero; a drop-in for ``torchdiffeq.odeint_event``.
@@ -168,7 +168,7 @@ def odeint_event(
         end = start.detach() + length
         found = locate(func, state, start.item(), end.item(), events, None, chosen)
         at = _not_before(found.t, start, sign)
-        (y,) = _reach(func, state, start, at[None], found, chosen)
+        (y,) = _values_to(func, state, start, at[None], found, chosen)
         if found.index is not None:
             record = _record(func, structure, events, found, at, y, chosen)
             both = torch.stack([structure.pack(y0), structure.pack(record.y)])
@@ -195,7 +195,7 @@ def _elements(event_fn: Condition, y0: State, t0: Tensor) -> list[Event]:
     return [element(position) for position in range(value.numel())]
 
 
-def _values(func: Any, state: State, start: Tensor, times: Tensor, settings: Settings) -> list[Tensor]:
+def _values(func: Dynamic, state: State, start: Tensor, times: Tensor, settings: Settings) -> list[Tensor]:
     """The flat states at ``times``, which follow ``start``."""
     ys, _ = run(prepare(func, state, torch.cat([start[None], times]), settings))
     return list(ys[1:])
@@ -207,7 +207,9 @@ def _not_before(t: float, like: Tensor, sign: float) -> Tensor:
     return rounded if sign * rounded.item() >= sign * t else rounded.nextafter(like.new_tensor(sign * math.inf))
 
 
-def _reach(func: Any, state: State, start: Tensor, times: Tensor, found: Located, settings: Settings) -> list[Tensor]:
+def _values_to(
+    func: Dynamic, state: State, start: Tensor, times: Tensor, found: Located, settings: Settings
+) -> list[Tensor]:
     """The flat states at ``times``, the last of which is that of what was found: with autograd, and the value found.
 
     Between two solves, values differ by as much as the tolerances allow, and a condition that jumps may not have.
@@ -222,7 +224,7 @@ def _valued(y: Tensor, value: Tensor) -> Tensor:
 
 
 def _record(
-    func: Any,
+    func: Dynamic,
     structure: Structure,
     events: Sequence[Event],
     found: Located,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
@@ -13,9 +10,10 @@ from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.odeint import odeint, solve
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.early_checks import check_settings
 from pyode_bridge.problem.settings import SolverSettings, with_settings
-from pyode_bridge.problem.state import State
+from pyode_bridge.problem.state import State, Times
 
 
 class NeuralODE(torch.nn.Module):
@@ -42,9 +40,7 @@ class NeuralODE(torch.nn.Module):
     t: Tensor
 
     @with_settings
-    def __init__(
-        self, func: Callable[[Tensor, Any], Any], t: Any = (0.0, 1.0), **settings: Unpack[SolverSettings]
-    ) -> None:
+    def __init__(self, func: Dynamic, t: Times = (0.0, 1.0), **settings: Unpack[SolverSettings]) -> None:
         super().__init__()
         checks.function(func, "func")
         check_settings("NeuralODE", SolverSettings, settings)
@@ -53,12 +49,12 @@ class NeuralODE(torch.nn.Module):
         self.register_buffer("t", torch.as_tensor(t))
 
     @between_graphs
-    def forward(self, y0: State, t: Tensor | None = None) -> State:
+    def forward(self, y0: State, t: Times | None = None) -> State:
         """Values at ``t``, shape ``(T, *y0.shape)`` or a tuple or dict of such; the last is ``forward(y0)[-1]``."""
         return odeint(self.func, y0, self.t if t is None else t, **self.solver)
 
     @between_graphs
-    def solve(self, y0: State, t: Tensor | None = None) -> Solution:
+    def solve(self, y0: State, t: Times | None = None) -> Solution:
         """The same with statistics, as `pyode_bridge.solve` returns it."""
         return solve(self.func, y0, self.t if t is None else t, **self.solver)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from torch import Tensor
 from typing_extensions import Unpack
@@ -13,6 +11,7 @@ from pyode_bridge.derivatives import hooks, transforms
 from pyode_bridge.derivatives.autograd import OdeSolve
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.derivatives.prepared import Prepared
+from pyode_bridge.equations.event import Condition
 from pyode_bridge.equations.parts import refuse_parts
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.solution import Solution
@@ -23,7 +22,7 @@ from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.forms import Form
 from pyode_bridge.problem.problem import Trajectory
 from pyode_bridge.problem.settings import Settings, SolverSettings, complete, with_settings
-from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.state import State, Structure, Times
 
 
 @between_graphs
@@ -31,9 +30,9 @@ from pyode_bridge.problem.state import State, Structure
 def odeint(
     func: Dynamic,
     y0: State,
-    t: Tensor,
+    t: Times,
     *,
-    event_fn: Callable[[Tensor, Any], Tensor] | None = None,
+    event_fn: Condition | None = None,
     **settings: Unpack[SolverSettings],
 ) -> State:
     """Solve ``dy/dt = func(t, y)``, ``y(t[0]) = y0``, and return the values at ``t``, with autograd.
@@ -79,9 +78,9 @@ odeint_adjoint = odeint
 def solve(
     func: Dynamic,
     y0: State,
-    t: Tensor,
+    t: Times,
     *,
-    event_fn: Callable[[Tensor, Any], Tensor] | None = None,
+    event_fn: Condition | None = None,
     dense: bool = False,
     **settings: Unpack[SolverSettings],
 ) -> Solution:
@@ -92,7 +91,7 @@ def solve(
     return _solution(func, y0, t, event_fn, complete("solve", SolverSettings, settings, dense=dense))
 
 
-def _solution(func: Dynamic, y0: State, t: Tensor, event_fn: Any, settings: Settings) -> Solution:
+def _solution(func: Dynamic, y0: State, t: Times, event_fn: Condition | None, settings: Settings) -> Solution:
     if event_fn is not None:
         raise UnsupportedError("event_fn is an argument of pyode_bridge.odeint_event; see solve_events for more.")
     checks.function(func, "func")

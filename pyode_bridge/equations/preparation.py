@@ -26,11 +26,11 @@ from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.problem import Problem, Sensitivity, SolverSpec, Tolerances
 from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.sparsity import Sparsity
-from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.state import State, Structure, Times
 from pyode_bridge.problem.wanted import Wanted
 
 
-def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
+def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
     """Check everything and evaluate the dynamics once; raises what `odeint` raises before a solve."""
     _check_no_transform()
     structure = Structure.of(y0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,10 @@ from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Noise
 from pyode_bridge.problem.settings import ShownSettings, complete, with_settings
-from pyode_bridge.problem.state import State, Structure, copied
+from pyode_bridge.problem.state import State, Structure, Times, copied
 from pyode_bridge.problem.wanted import Wanted
+
+NoiseName: TypeAlias = Literal["diagonal", "scalar", "general"]
 
 # Kinds of noise, each with the solver to take where none is named.
 DEFAULT_METHODS = {"diagonal": "SOSRI", "scalar": "SOSRI", "general": "LambaEM"}
@@ -30,11 +32,11 @@ TOLERANCE = 1e-2  # of the strong error, relative and absolute, where none is gi
 @with_settings
 def sdeint(
     drift: Dynamic,
-    diffusion: Callable[[Tensor, Any], Any],
+    diffusion: Dynamic,
     y0: State,
-    t: Tensor,
+    t: Times,
     *,
-    noise: str = "diagonal",
+    noise: NoiseName = "diagonal",
     seed: int | None = None,
     **settings: Unpack[ShownSettings],
 ) -> State:
@@ -100,12 +102,12 @@ def sdeint(
 class _Both(nn.Module):
     """The drift, as a module and a function whose parameters are those of the diffusion too."""
 
-    def __init__(self, drift: Dynamic, diffusion: Callable[[Tensor, Any], Any]) -> None:
+    def __init__(self, drift: Dynamic, diffusion: Dynamic) -> None:
         super().__init__()
         self.drift = drift
         self.diffusion = diffusion
 
-    def forward(self, t: Tensor, y: Any) -> Any:
+    def forward(self, t: Tensor, y: State) -> State:
         drift, diffusion = self.drift(t.clone(), copied(y)), self.diffusion(t, y)
         touched = 0 * sum(leaf.sum() for leaf in _tensors(diffusion))
         if isinstance(drift, Mapping):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem.problem import AdjointStats, Interpolant, SolverStats, Trajectory
-from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.state import State, Structure, Times
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Solution:
     trajectory: Trajectory
     structure: Structure
 
-    def __call__(self, t: Any, derivative: int = 0) -> State:
+    def __call__(self, t: float | Times, derivative: int = 0) -> State:
         """Values at other times, by the solver's own interpolant; needs ``dense=True``.
 
         Args:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
-from torch import Tensor
 from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
@@ -15,6 +12,7 @@ from pyode_bridge.equations.odeint import run, values
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import SolverError
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.forms import Steady
 from pyode_bridge.problem.settings import SteadySettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure
@@ -26,7 +24,7 @@ FOREVER = 1e300  # steps that grow tenfold are there after some hundreds
 @between_graphs
 @with_settings
 def steady_state(
-    func: Callable[[Tensor, Any], Any],
+    func: Dynamic,
     y0: State,
     *,
     t0: float = 0.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from pyode_bridge.models.traces import ExactTrace, Trace
 from pyode_bridge.problem.early_checks import check_settings
 from pyode_bridge.problem.problem import SolverStats
 from pyode_bridge.problem.settings import SolverSettings, with_settings
+from pyode_bridge.problem.state import Times
 
 
 class Transport(NamedTuple):
@@ -71,7 +72,7 @@ class CNF(torch.nn.Module):
         self,
         dynamics: FlowDynamics,
         *,
-        t: Any = (0.0, 1.0),
+        t: Times = (0.0, 1.0),
         trace: Trace | None = None,
         regularisers: Sequence[Regulariser] = (),
         **settings: Unpack[SolverSettings],
@@ -102,7 +103,7 @@ class CNF(torch.nn.Module):
         sign = -1.0 if reverse else 1.0  # an energy is an integral over increasing time, whichever way we go
         return Transport(value, -log_p, tuple(sign * energy for energy in energies))
 
-    def solve(self, z: Tensor, t: Tensor | None = None) -> Solution:
+    def solve(self, z: Tensor, t: Times | None = None) -> Solution:
         """The flow over time, from ``z`` of shape ``(*batch, D)`` at ``t[0]``.
 
         Args:

@@ -10,8 +10,8 @@ from typing_extensions import Unpack
 
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.solution import Solution
+from pyode_bridge.models.linearization import FlowDynamics
 from pyode_bridge.models.union import gather_times, union_of_times
-from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.settings import SolverSettings, with_settings
 
 
@@ -48,7 +48,7 @@ class PoissonProcess(nn.Module):
     @with_settings
     def forward(
         self,
-        dynamics: Dynamic,
+        dynamics: FlowDynamics,
         z0: Tensor,
         t: Tensor,
         observed: Tensor,

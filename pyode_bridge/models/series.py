@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,7 +57,7 @@ class Series:
         """A batch from times ``(N,)`` or ``(B, N)``; without a mask, the missing values are those that are NaN."""
         return cls(t.expand(x.shape[:2]), x, ~torch.isnan(x) if mask is None else mask)
 
-    def __getitem__(self, rows: Any) -> Series:
+    def __getitem__(self, rows: slice | Tensor | Sequence[int]) -> Series:
         """Some of the series: a slice, or a tensor of positions."""
         return Series(self.t[rows], self.x[rows], self.mask[rows])
 

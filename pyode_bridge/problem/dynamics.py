@@ -13,10 +13,10 @@ from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.graph import depends_on_all, lost_leaves
 from pyode_bridge.problem.sparsity import Sparsity
-from pyode_bridge.problem.state import Structure, as_complex, flat_gradients, real_size
+from pyode_bridge.problem.state import State, Structure, as_complex, flat_gradients, real_size
 from pyode_bridge.problem.wanted import UnmetError, Wanted
 
-Dynamic = Callable[[Tensor, Any], Any]  # a user's function
+Dynamic = Callable[[Tensor, Any], State]  # a user's function, whose state is of the type that the user gives it
 
 # Above this many rows one batched backward pass beats a loop over rows.
 BATCHED_JACOBIAN_ROWS = 16
