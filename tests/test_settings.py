@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 import pyode_bridge as pb
 from pyode_bridge import models
-from pyode_bridge.problem import settings
+from pyode_bridge.engines import engine_name
+from pyode_bridge.problem import checks, settings
 from pyode_bridge.problem.settings import ShownSettings, SolverSettings, SteadySettings
 from tests.problems import DOUBLE
 
@@ -176,3 +177,36 @@ PUBLIC = {name: getattr(module, name) for module in (pb, models) for name in mod
 )
 def test_a_public_signature_says_what_it_takes(name: str) -> None:
     assert [where for where, hint in annotations_of(PUBLIC[name]).items() if is_open(hint)] == []
+
+
+@pytest.mark.parametrize("left_open", [None, "auto"])
+def test_none_and_auto_leave_the_choice_alike(left_open: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYODE_BRIDGE_ENGINE", "embedded")
+    monkeypatch.setenv("PYODE_BRIDGE_LANE", "callback")
+    solution = pb.solve(decay, Y0.clone().requires_grad_(), T, engine=left_open, sensealg=left_open)
+    assert (solution.engine, solution.sensealg) == ("embedded", "BacksolveAdjoint(checkpointing=true)")
+    assert engine_name(left_open) == ("embedded", "PYODE_BRIDGE_ENGINE")
+    assert checks.lane(left_open) == "callback"
+    assert pb.solvers(left_open) == pb.solvers("embedded")
+
+
+ORDER = {
+    "odeint": ["func", "y0", "t"],
+    "solve": ["func", "y0", "t"],
+    "solve_events": ["func", "y0", "t", "events"],
+    "odeint_event": ["func", "y0", "t0"],
+    "solve_ensemble": ["func", "y0", "t", "params"],
+    "sdeint": ["drift", "diffusion", "y0", "t"],
+    "ddeint": ["func", "y0", "t"],
+    "daeint": ["residual", "y0", "t"],
+    "steady_state": ["func", "y0"],
+}
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_what_is_solved_comes_first_and_settings_last(name: str) -> None:
+    function, takes = CALLS[name][:2]
+    shown = inspect.signature(function).parameters
+    by_place = [name for name, one in shown.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+    assert by_place == ORDER[name]
+    assert set(list(shown)[-len(takes.__optional_keys__) :]) == takes.__optional_keys__

@@ -11,20 +11,18 @@ from pyode_bridge.engines.julia import forks
 from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.errors import EngineUnavailableError, UnsupportedError
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.settings import EngineName
 
 ENGINE_VARIABLE = "PYODE_BRIDGE_ENGINE"
 
 
 def select_engine(name: str | None = None, isolation: str | None = None) -> Engine:
-    """The engine called ``name``; None asks the variable PYODE_BRIDGE_ENGINE, else ``"auto"``.
+    """The engine called ``name``; for None, as for ``"auto"``, the one that the variable PYODE_BRIDGE_ENGINE names.
 
-    ``"auto"`` is Julia where it runs or can be installed, else the embedded engine with one warning that says why.
+    Without that, it is Julia where it runs or can be installed, else the embedded engine, with a warning that says why.
     ``isolation`` says in which process Julia runs; see `pyode_bridge.problem.checks.isolation`.
     """
-    origin = "engine"
-    if name is None:
-        name, origin = os.environ.get(ENGINE_VARIABLE, "auto"), ENGINE_VARIABLE
-    checks.engine(name, origin)
+    name, origin = engine_name(name)
     isolated = checks.isolation(isolation) == "process"
     if name == "embedded":
         if isolated and isolation is not None:
@@ -36,6 +34,14 @@ def select_engine(name: str | None = None, isolation: str | None = None) -> Engi
         # Who has asked for it gets no other engine than Julia; a variable for a whole program is no such demand.
         return isolated_engine() if name == "julia" or isolation is not None else _auto_isolated_engine()
     return julia_engine() if name == "julia" else _auto_engine()
+
+
+def engine_name(given: str | None) -> tuple[EngineName, str]:
+    """The name that a choice of None or another stands for, and whether the argument or the variable says it."""
+    origin, name = "engine", given
+    if given is None or given == "auto":
+        origin, name = ENGINE_VARIABLE, os.environ.get(ENGINE_VARIABLE, "auto")
+    return checks.engine(name, origin), origin
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pyode_bridge.derivatives.parameters import listed_parameters
-from pyode_bridge.engines import ENGINE_VARIABLE
+from pyode_bridge.engines import engine_name
 from pyode_bridge.ensembles.chunks import Done, Task, work
 from pyode_bridge.ensembles.shipping import Shipped
 from pyode_bridge.ensembles.stack import Stack
@@ -68,7 +67,7 @@ def solve_in_chunks(
         WorkerError: a worker ended early.
     """
     settings: SolverSettings = {**work.settings}
-    engine: Any = settings.get("engine") or os.environ.get(ENGINE_VARIABLE, "auto")
+    engine, _ = engine_name(settings.get("engine"))
     settings["engine"] = engine
     adjoint_params = settings.get("adjoint_params")
     if adjoint_params is not None:

@@ -22,7 +22,7 @@ def solvers(
     """The solvers of an engine, read from the engine itself.
 
     Args:
-        engine: ``"julia"``, ``"embedded"`` or ``"auto"``; default: the one that `odeint` would use.
+        engine: ``"julia"`` or ``"embedded"``; default: the one that `odeint` would use.
         family: only this family, such as ``"Rosenbrock"`` or ``"BDF/NDF"``.
         implicit: only solvers that are implicit, or that are not.
         adaptive: only solvers that choose their steps, or that do not.

@@ -8,7 +8,7 @@ import operator
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -200,25 +200,24 @@ def sensealg(given: Any) -> str | None:
     return None if given == "auto" else given
 
 
-def engine(given: Any, origin: str) -> None:
-    """Raise if ``origin``, an argument or a variable, names no engine."""
+def engine(given: Any, origin: str) -> EngineName:
+    """An engine by the name that ``origin``, an argument or a variable, gives."""
     if not isinstance(given, str) or given not in ENGINES:
         raise InputError(f"{origin} is {given!r}; expected one of {', '.join(ENGINES)}.")
+    return cast("EngineName", given)
 
 
 def lane(given: Any) -> LaneName:
     """A lane by name; where that is left open, what the variable LANE_VARIABLE says, else ``"auto"``."""
-    lane: LaneName = _choice(given, "lane", LANES, LANE_VARIABLE, default="auto")
-    return lane
+    return cast("LaneName", _choice(given, "lane", LANES, LANE_VARIABLE, default="auto"))
 
 
 def isolation(given: Any) -> IsolationName:
     """Where Julia runs; where that is left open, what the variable ISOLATION_VARIABLE says, else ``"none"``."""
-    isolation: IsolationName = _choice(given, "isolation", ISOLATIONS, ISOLATION_VARIABLE, default="none")
-    return isolation
+    return cast("IsolationName", _choice(given, "isolation", ISOLATIONS, ISOLATION_VARIABLE, default="none"))
 
 
-def _choice(given: Any, name: str, choices: tuple[str, ...], variable: str, *, default: str) -> Any:
+def _choice(given: Any, name: str, choices: tuple[str, ...], variable: str, *, default: str) -> str:
     """``given``, or, where it is None or ``"auto"``, what a variable says; raises for what is none of the choices."""
     if given is None or (isinstance(given, str) and given == "auto" in choices):
         name, given = variable, os.environ.get(variable, default)
