@@ -27,35 +27,36 @@ from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.equations.julia_dynamics import JuliaDynamics
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.result import LeftBehind, Result, that_travels, without_values
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics, shaped_like
 from pyode_bridge.problem.julia_source import is_written
-from pyode_bridge.problem.problem import Problem, SolverStats
+from pyode_bridge.problem.problem import Problem, Trajectory
 from pyode_bridge.problem.settings import SolverSettings, check_names, complete, with_settings
 from pyode_bridge.problem.state import State, Times, flat_real, real_size
 
 
-@dataclass(frozen=True)
-class EnsembleSolution:
-    """The solutions of an ensemble.
+@dataclass(frozen=True, eq=False, repr=False)
+class EnsembleSolution(Result):
+    """The `Result` of an ensemble. Compiled dynamics run on Julia's threads, others one trajectory after another.
 
     Attributes:
         t: the times asked for, shape ``(T,)``.
         y: the values there, shape ``(T, B, *state)``, or a tuple or dict of such, with autograd.
-        stats: work of all trajectories together.
-        engine, algorithm: what ran.
-        lane, lane_reason: how the dynamics were evaluated, and why; compiled ones run on Julia's threads, others one
-            trajectory after another.
+        trajectories: what the engine returned, without values: of all solves together where they ran together.
     """
 
-    t: Tensor
-    y: State
-    stats: SolverStats
-    engine: str
-    algorithm: str
-    lane: str
-    lane_reason: str
+    trajectories: tuple[Trajectory, ...]
+
+    def _solves(self) -> tuple[Trajectory, ...]:
+        return self.trajectories
+
+    def _extent(self) -> str:
+        return f"{Stack.of(self.y, 'y').tensors[0].shape[1]} trajectories, {super()._extent()}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "trajectories": tuple(map(that_travels, self.trajectories))}
 
 
 @with_settings
@@ -118,9 +119,7 @@ def solve_ensemble(
         settings["isolation"] = checks.isolation(isolation)
         bar = functools.partial(_bar, shown=progress)
         work = Work(solve_ensemble, func, states, t, parameters, settings)
-        t, y, chunks = solve_in_chunks(work, executor, chunk_size, bar)
-        first: EnsembleSolution = chunks[0]
-        return replace(first, t=t, y=y, stats=_summed([chunk.stats for chunk in chunks]))
+        return EnsembleSolution(*solve_in_chunks(work, executor, chunk_size, bar))
     with _bar(count, progress) as notify, contextlib.nullcontext() if pool is None else at(pool.places[0]):
         if lane == "callback":
             return _one_by_one(func, states, t, parameters, settings, notify)
@@ -130,7 +129,7 @@ def solve_ensemble(
             if lane == "compiled":
                 raise UnsupportedError(f"lane='compiled' cannot serve this ensemble, because {refusal}.") from refusal
             found = _one_by_one(func, states, t, parameters, {**settings, "lane": "auto"}, notify)
-            return replace(found, lane_reason=f"{found.lane_reason}; solved one after another, because {refusal}")
+            return _with_reason(found, f"{found.lane_reason}; solved one after another, because {refusal}")
 
 
 def _one_by_one(
@@ -141,16 +140,13 @@ def _one_by_one(
         one = func if parameters is None else _with(func, parameters.row(place))
         solutions.append(solve(one, states.row(place), t, **settings))
         notify(place + 1)
-    first = solutions[0]
-    return EnsembleSolution(
-        first.t,
-        _stacked([solution.y for solution in solutions]),
-        _summed([solution.stats for solution in solutions]),
-        first.engine,
-        first.algorithm,
-        first.lane,
-        first.lane_reason,
-    )
+    y = _stacked([solution.y for solution in solutions])
+    return EnsembleSolution(solutions[0].t, y, tuple(without_values(solution.trajectory) for solution in solutions))
+
+
+def _with_reason(solution: EnsembleSolution, reason: str) -> EnsembleSolution:
+    """With another reason for the lane."""
+    return replace(solution, trajectories=tuple(replace(one, lane_reason=reason) for one in solution.trajectories))
 
 
 def _with(func: Callable[..., State], p: Any) -> Dynamic:
@@ -164,14 +160,6 @@ def _stacked(values: Sequence[Any]) -> Any:
     if isinstance(first, dict):
         return {key: _stacked([value[key] for value in values]) for key in first}
     return tuple(_stacked(parts) for parts in zip(*values, strict=True))
-
-
-def _summed(stats: Sequence[SolverStats]) -> SolverStats:
-    def total(name: str) -> Any:
-        counts = [getattr(one, name) for one in stats]
-        return None if None in counts else sum(counts)
-
-    return SolverStats(*map(total, ("nfe", "njac", "accepted", "rejected", "compile_seconds")))
 
 
 def _pool(workers: Any, isolation: str | None, executor: Any) -> Pool | None:
@@ -218,17 +206,25 @@ def _on_threads(
         else:
             ys = _Solve.apply(run, y0s, *(item.all for item in moving), *run.shared)  # type: ignore[no-untyped-call]
         assert run.solved is not None
-        return EnsembleSolution(
-            prepared.t,
-            prepared.structure.unpack(ys.movedim(0, 1)),
-            run.solved.stats,
-            engine.name,
-            str(problem.method.algorithm),
-            "compiled",
-            why_compiled(one),
-        )
+        y = prepared.structure.unpack(ys.movedim(0, 1))
+        return EnsembleSolution(prepared.t, y, (_trajectory(run.solved, problem, engine.name, one),))
 
     return by_suitable_method(solved, prepared.problem)
+
+
+def _trajectory(solved: Solved, problem: Problem, engine: str, func: Callable[..., State]) -> Trajectory:
+    """What there is to say of all solves together, which succeeded; nobody counts the work of their adjoints."""
+    pullback: Any = None if solved.sensealg is None else LeftBehind(solved.sensealg, solved.reason)
+    return Trajectory(
+        solved.ys.new_empty(0, solved.ys.shape[2]),
+        solved.stats,
+        "Success",
+        engine,
+        str(problem.method.algorithm),
+        "compiled",
+        pullback,
+        lane_reason=why_compiled(func),
+    )
 
 
 class _Run:

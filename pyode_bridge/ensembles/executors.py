@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from pyode_bridge.errors import InputError, WorkerError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.graph import lost_leaves
+from pyode_bridge.problem.problem import Trajectory
 from pyode_bridge.problem.settings import SolverSettings
 from pyode_bridge.problem.state import State, Structure
 from pyode_bridge.problem.wanted import Wanted
@@ -53,8 +55,8 @@ class Work:
 
 def solve_in_chunks(
     work: Work, executor: Executor | DaskClient, size: int | None, bar: Callable[[int], Any]
-) -> tuple[Tensor, State, Sequence[Any]]:
-    """Times, values with autograd, and the solution of each chunk without its values.
+) -> tuple[Tensor, State, tuple[Trajectory, ...]]:
+    """Times, values with autograd, and what the engines of all workers returned, without values.
 
     Args:
         work: to be done.
@@ -83,7 +85,7 @@ def solve_in_chunks(
     tasks = [_task(work, shipped, slice(first, first + size), recorded) for first in range(0, work.states.count, size)]
     chunked = Chunked(_as_executor(executor, engine), tasks, bar)
     y: State = work.states.rebuild(chunked.solve(inputs))
-    return t, y, chunked.solutions
+    return t, y, chunked.trajectories
 
 
 def _task(work: Work, shipped: Shipped, rows: slice, recorded: bool) -> Task:
@@ -150,12 +152,12 @@ class Chunked:
         bar: shows how many of so many trajectories are done.
 
     Attributes:
-        solutions: of the tasks, without values, after the solve.
+        trajectories: what the engines returned, without values, after the solve.
     """
 
     def __init__(self, executor: Executor, tasks: Sequence[Task], bar: Callable[[int], Any]) -> None:
         self._executor, self._tasks, self._bar = executor, tasks, bar
-        self.solutions: list[Any] = []
+        self.trajectories: tuple[Trajectory, ...] = ()
 
     def solve(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Values of all, each of shape ``(T, B, ...)``, with autograd with respect to the ``inputs`` of the tasks."""
@@ -165,7 +167,7 @@ class Chunked:
     def forward(self) -> tuple[Tensor, ...]:
         """The values."""
         done = self._all_done(self._tasks)
-        self.solutions = [one.solution for one in done]
+        self.trajectories = tuple(itertools.chain.from_iterable(one.trajectories for one in done))
         return tuple(torch.cat(parts, dim=1) for parts in zip(*(_present(one) for one in done), strict=True))
 
     def backward(self, grads: Sequence[Tensor]) -> list[Tensor | None]:

@@ -10,8 +10,9 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
-from pyode_bridge.equations.odeint import run_forward
+from pyode_bridge.equations.odeint import solution_without_gradients
 from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
@@ -62,6 +63,33 @@ def ddeint(
         >>> import torch, pyode_bridge as pb
         >>> y = pb.ddeint(lambda t, y, past: -past[0], torch.ones(1), torch.linspace(0.0, 2.0, 21), lags=[1.0])
     """
+    return _solution("ddeint", func, y0, t, lags, history, settings).y
+
+
+@between_graphs
+@with_settings
+def solve_dde(
+    func: DelayedDynamic,
+    y0: State,
+    t: Times,
+    *,
+    lags: Sequence[float],
+    history: History | None = None,
+    **settings: Unpack[ShownSettings],
+) -> Solution:
+    """Solve as `ddeint` does, and return a `Solution`, which says what ran."""
+    return _solution("solve_dde", func, y0, t, lags, history, settings)
+
+
+def _solution(
+    function: str,
+    func: DelayedDynamic,
+    y0: State,
+    t: Times,
+    lags: Sequence[float],
+    history: History | None,
+    settings: ShownSettings,
+) -> Solution:
     checks.function(func, "func", "t, y and the past")
     delays, structure = _lags(lags), Structure.of(y0)
     past = _history(history, structure, structure.pack(y0).detach())
@@ -69,12 +97,13 @@ def ddeint(
     def at_start(time: Tensor, y: Any) -> Any:
         return func(time, y, tuple(structure.unpack_copy(past(time.item() - lag, time)) for lag in delays))
 
-    chosen = complete("ddeint", ShownSettings, settings, {"method": DEFAULT_METHOD}, kind="DDE")
+    chosen = complete(function, ShownSettings, settings, {"method": DEFAULT_METHOD}, kind="DDE")
     prepared = prepare(at_start, y0, t, chosen)
     problem = prepared.problem
     if problem.dynamics.sign < 0:
-        raise InputError("ddeint takes increasing times.")
-    return run_forward(prepared, Delays(_rhs(func, problem.dynamics, len(delays)), delays, past), "ddeint")
+        raise InputError(f"{function} takes increasing times.")
+    form = Delays(_rhs(func, problem.dynamics, len(delays)), delays, past)
+    return solution_without_gradients(prepared, form, function)
 
 
 def _rhs(func: DelayedDynamic, dynamics: Dynamics, count: int) -> Callable[[float, Tensor, Tensor], Tensor]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -18,47 +18,18 @@ from typing_extensions import Unpack
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.crossings import Located, locate, slope
 from pyode_bridge.equations.event import Condition, Event
+from pyode_bridge.equations.event_solution import EventRecord, EventSolution
 from pyode_bridge.equations.odeint import run
 from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.result import without_values
 from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic
+from pyode_bridge.problem.problem import Trajectory
 from pyode_bridge.problem.settings import Settings, SolverSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times
 
 LONGEST_SEARCH = 30  # windows of `odeint_event`, each twice as long as the one before
-
-
-@dataclass(frozen=True)
-class EventRecord:
-    """An event that happened.
-
-    Attributes:
-        t: when, a scalar tensor with autograd.
-        index: its position among the events.
-        y: the state there, before the event's affect, with autograd.
-    """
-
-    t: Tensor
-    index: int
-    y: State
-
-
-@dataclass(frozen=True)
-class EventSolution:
-    """A solution with events.
-
-    Attributes:
-        t: the times asked for, as far as the solve went, shape ``(T,)``.
-        y: the values there, ``(T, *y0.shape)`` or a tuple or dict of such; at an event's own time, those before it.
-        events: what happened, in order.
-        terminated: whether a terminal event ended the solve before the last time.
-    """
-
-    t: Tensor
-    y: State
-    events: tuple[EventRecord, ...]
-    terminated: bool
 
 
 @between_graphs
@@ -98,31 +69,30 @@ def solve_events(
     times, _ = checks.times(t, structure)
     sign = 1.0 if times[1] > times[0] else -1.0
     start, state, left = times[0], y0, times[1:]
-    records: list[EventRecord] = []
-    rows, last = [structure.pack(y0)], None
+    course, last = _Course(structure, times, [structure.pack(y0)]), None
     while True:
         found = locate(func, state, start.item(), left[-1].item(), events, last, chosen)
         if found.index is None:
-            rows += _values(func, state, start, left, chosen)
-            return _finished(structure, times, rows, records, terminated=False)
-        if len(records) == max_events:
+            course.rows += course.values(func, state, start, left, chosen)
+            return course.finished(terminated=False)
+        if len(course.records) == max_events:
             raise _too_many(found.t, times[-1].item(), max_events)
         at = _not_before(found.t, start, sign)
         before = left[sign * left < sign * at]
-        *values, y = _values_to(func, state, start, torch.cat([before, at[None]]), found, chosen)
-        rows += values
+        *values, y = course.values_to(func, state, start, torch.cat([before, at[None]]), found, chosen)
+        course.rows += values
         record = _record(func, structure, events, found, at, y, chosen)
-        records.append(record)
+        course.records.append(record)
         left = left[len(before) :]
         event = events[found.index]
         if event.terminal:
-            return _finished(structure, times, rows, records, terminated=True)
+            return course.finished(terminated=True)
         state = _affected(event, record, structure)
         if left[0] == at:
-            rows.append(structure.pack(record.y))
+            course.rows.append(structure.pack(record.y))
             left = left[1:]
         if not len(left):
-            return _finished(structure, times, rows, records, terminated=False)
+            return course.finished(terminated=False)
         start, last = record.t, found.index
 
 
@@ -163,12 +133,13 @@ def odeint_event(
     t0 = checks.finite_time(t0, "t0", structure)
     events = _elements(event_fn, y0, t0)
     sign = -1.0 if reverse_time else 1.0
+    course = _Course(structure, t0[None], [structure.pack(y0)])
     state, start, length = y0, t0, sign
     for _ in range(LONGEST_SEARCH):
         end = start.detach() + length
         found = locate(func, state, start.item(), end.item(), events, None, chosen)
         at = _not_before(found.t, start, sign)
-        (y,) = _values_to(func, state, start, at[None], found, chosen)
+        (y,) = course.values_to(func, state, start, at[None], found, chosen)
         if found.index is not None:
             record = _record(func, structure, events, found, at, y, chosen)
             both = torch.stack([structure.pack(y0), structure.pack(record.y)])
@@ -195,27 +166,51 @@ def _elements(event_fn: Condition, y0: State, t0: Tensor) -> list[Event]:
     return [element(position) for position in range(value.numel())]
 
 
-def _values(func: Dynamic, state: State, start: Tensor, times: Tensor, settings: Settings) -> list[Tensor]:
-    """The flat states at ``times``, which follow ``start``."""
-    ys, _ = run(prepare(func, state, torch.cat([start[None], times]), settings))
-    return list(ys[1:])
+@dataclass
+class _Course:
+    """A solve with events, as far as it has come.
+
+    Attributes:
+        structure: of the state.
+        times: all that are asked for.
+        rows: the flat states at the first of these.
+        records: the events that have happened.
+        trajectories: what the engine returned, from each event to the next.
+    """
+
+    structure: Structure
+    times: Tensor
+    rows: list[Tensor]
+    records: list[EventRecord] = field(default_factory=list)
+    trajectories: list[Trajectory] = field(default_factory=list)
+
+    def values(self, func: Dynamic, state: State, start: Tensor, times: Tensor, settings: Settings) -> list[Tensor]:
+        """The flat states at ``times``, which follow ``start``."""
+        ys, trajectory = run(prepare(func, state, torch.cat([start[None], times]), settings))
+        self.trajectories.append(without_values(trajectory))
+        return list(ys[1:])
+
+    def values_to(
+        self, func: Dynamic, state: State, start: Tensor, times: Tensor, found: Located, settings: Settings
+    ) -> list[Tensor]:
+        """The flat states at ``times``, the last of which is that of what was found, to the digit; with autograd.
+
+        Between two solves, values differ by as much as the tolerances allow, and a condition that jumps may not have.
+        """
+        *values, y = self.values(func, state, start, times, settings)
+        return [*values, _valued(y, found.y)]
+
+    def finished(self, *, terminated: bool) -> EventSolution:
+        """The solution."""
+        y = self.structure.unpack(torch.stack(self.rows))
+        times = self.times[: len(self.rows)]
+        return EventSolution(times, y, tuple(self.records), terminated, tuple(self.trajectories))
 
 
 def _not_before(t: float, like: Tensor, sign: float) -> Tensor:
     """A time as a scalar tensor, rounded the way that time goes: before an event, its condition has yet to cross."""
     rounded = like.new_tensor(t)
     return rounded if sign * rounded.item() >= sign * t else rounded.nextafter(like.new_tensor(sign * math.inf))
-
-
-def _values_to(
-    func: Dynamic, state: State, start: Tensor, times: Tensor, found: Located, settings: Settings
-) -> list[Tensor]:
-    """The flat states at ``times``, the last of which is that of what was found: with autograd, and the value found.
-
-    Between two solves, values differ by as much as the tolerances allow, and a condition that jumps may not have.
-    """
-    *values, y = _values(func, state, start, times, settings)
-    return [*values, _valued(y, found.y)]
 
 
 def _valued(y: Tensor, value: Tensor) -> Tensor:
@@ -263,13 +258,6 @@ def _affected(event: Event, record: EventRecord, structure: Structure) -> State:
     if problem is not None:
         raise InputError(f"The affect of event {record.index} returned {problem}.")
     return state
-
-
-def _finished(
-    structure: Structure, times: Tensor, rows: list[Tensor], records: list[EventRecord], *, terminated: bool
-) -> EventSolution:
-    y = structure.unpack(torch.stack(rows))
-    return EventSolution(times[: len(rows)], y, tuple(records), terminated)
 
 
 def _too_many(t: float, t_end: float, max_events: int) -> SolverError:

@@ -99,7 +99,11 @@ def _solution(func: Dynamic, y0: State, t: Times, event_fn: Condition | None, se
         refuse_parts(func)
         times, y, trajectory, structure = transforms.solved(func, y0, t, settings, prepare)
         return Solution(t=times, y=y, trajectory=trajectory, structure=structure)
-    prepared = prepare(func, y0, t, settings)
+    return solution_of(prepare(func, y0, t, settings))
+
+
+def solution_of(prepared: Prepared) -> Solution:
+    """Solve, with autograd."""
     ys, trajectory = run(prepared)
     structure = prepared.structure
     return Solution(t=prepared.t, y=values(ys, structure), trajectory=trajectory, structure=structure)
@@ -120,7 +124,9 @@ def run(prepared: Prepared) -> tuple[Tensor, Trajectory]:
     return ys, trajectories[0]
 
 
-def run_forward(prepared: Prepared, form: Form, function: str, advice: str = "call it under torch.no_grad()") -> State:
+def solution_without_gradients(
+    prepared: Prepared, form: Form, function: str, advice: str = "call it under torch.no_grad()"
+) -> Solution:
     """Solve an equation of another form, of which there is no adjoint; ``function`` is what the user called."""
     problem = prepared.problem
     wanted = (prepared.y0, prepared.t, *problem.dynamics.parameters)
@@ -128,8 +134,7 @@ def run_forward(prepared: Prepared, form: Form, function: str, advice: str = "ca
         raise UnsupportedError(
             f"{function} gives no gradients, but y0, t or a parameter of the dynamics requires one; {advice}."
         )
-    ys, _ = run(replace(prepared, problem=replace(problem, form=form, sensitivity=None)))
-    return values(ys, prepared.structure)
+    return solution_of(replace(prepared, problem=replace(problem, form=form, sensitivity=None)))
 
 
 def values(ys: Tensor, structure: Structure) -> State:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
-from pyode_bridge.equations.odeint import run, values
+from pyode_bridge.equations.odeint import solution_of
 from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
@@ -75,17 +76,46 @@ def sdeint(
         >>> import torch, pyode_bridge as pb
         >>> y = pb.sdeint(lambda t, y: -y, lambda t, y: 0.1 * y, torch.ones(8), torch.linspace(0.0, 1.0, 11), seed=1)
     """
+    return _solution("sdeint", drift, diffusion, y0, t, noise, seed, settings).y
+
+
+@between_graphs
+@with_settings
+def solve_sde(
+    drift: Dynamic,
+    diffusion: Dynamic,
+    y0: State,
+    t: Times,
+    *,
+    noise: NoiseName = "diagonal",
+    seed: int | None = None,
+    **settings: Unpack[ShownSettings],
+) -> Solution:
+    """Sample as `sdeint` does, and return a `Solution`, which says what ran."""
+    return _solution("solve_sde", drift, diffusion, y0, t, noise, seed, settings)
+
+
+def _solution(
+    function: str,
+    drift: Dynamic,
+    diffusion: Dynamic,
+    y0: State,
+    t: Times,
+    noise: NoiseName,
+    seed: int | None,
+    settings: ShownSettings,
+) -> Solution:
     checks.function(drift, "drift")
     checks.function(diffusion, "diffusion")
     if noise not in DEFAULT_METHODS:
         raise InputError(f"noise is {noise!r}; expected one of {', '.join(map(repr, DEFAULT_METHODS))}.")
     rules: ShownSettings = {"method": DEFAULT_METHODS[noise], "rtol": TOLERANCE, "atol": TOLERANCE}
-    chosen = complete("sdeint", ShownSettings, settings, rules, kind="SDE")
+    chosen = complete(function, ShownSettings, settings, rules, kind="SDE")
     prepared = prepare(_Both(drift, diffusion), y0, t, chosen)
     structure, both = prepared.structure, prepared.problem.dynamics
     wanted = both.widened().wanted  # that of the drift and the diffusion
     if structure.is_complex or both.sign < 0 or prepared.t.requires_grad:
-        raise InputError("sdeint takes a real state, and increasing times that require no gradient.")
+        raise InputError(f"{function} takes a real state, and increasing times that require no gradient.")
     diffusion_dynamics = (_Matrix if noise == "general" else Dynamics)(
         diffusion, structure, wanted, 1.0, "diffusion(t, y)"
     )
@@ -95,8 +125,7 @@ def sdeint(
         dynamics=_Drift(drift, structure, wanted, both),
         form=Noise(diffusion_dynamics, noise, len(start) // structure.size, _seed(seed)),
     )
-    ys, _ = run(replace(prepared, problem=problem))
-    return values(ys, structure)
+    return solution_of(replace(prepared, problem=problem))
 
 
 class _Both(nn.Module):

@@ -10,6 +10,7 @@ from typing_extensions import Unpack
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.odeint import run, values
 from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import SolverError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic
@@ -61,10 +62,21 @@ def steady_state(
         >>> level = pb.steady_state(lambda t, y: inflow - y**2, torch.ones(1))  # sqrt(inflow)
         >>> level.sum().backward()
     """
+    return _solution("steady_state", func, y0, t0, settings).y
+
+
+@between_graphs
+@with_settings
+def solve_steady_state(func: Dynamic, y0: State, *, t0: float = 0.0, **settings: Unpack[SteadySettings]) -> Solution:
+    """Find it as `steady_state` does, and return a `Solution`, which says what ran."""
+    return _solution("solve_steady_state", func, y0, t0, settings)
+
+
+def _solution(function: str, func: Dynamic, y0: State, t0: float, settings: SteadySettings) -> Solution:
     checks.function(func, "func")
     start = checks.finite_time(t0, "t0", Structure.of(y0)).item()
     rules: SteadySettings = {"method": DEFAULT_METHOD}
-    chosen = complete("steady_state", SteadySettings, settings, rules, sensealg="SteadyStateAdjoint", kind="steady")
+    chosen = complete(function, SteadySettings, settings, rules, sensealg="SteadyStateAdjoint", kind="steady")
     prepared = prepare(func, y0, torch.tensor([start, FOREVER], dtype=torch.float64), chosen)
     tolerances = prepared.problem.tolerances
     problem = replace(prepared.problem, form=Steady(tolerances.rtol, tolerances.atol))
@@ -77,4 +89,6 @@ def steady_state(
             t=FOREVER,
             algorithm=trajectory.algorithm,
         )
-    return values(ys[-1], prepared.structure)
+    structure = prepared.structure
+    forever = torch.tensor(torch.inf, dtype=structure.dtype)
+    return Solution(t=forever, y=values(ys[-1], structure), trajectory=trajectory, structure=structure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -98,6 +98,17 @@ class SolverStats:
     rejected: int | None = None
     compile_seconds: float = 0.0
 
+    @classmethod
+    def total(cls, parts: Sequence[SolverStats]) -> SolverStats:
+        """The work of several solves together; a count that one of them does not report is not known of all."""
+
+        def added(name: str) -> int | None:
+            counts = [getattr(one, name) for one in parts]
+            return None if None in counts else sum(counts)
+
+        nfe, seconds = sum(one.nfe for one in parts), sum(one.compile_seconds for one in parts)
+        return cls(nfe, added("njac"), added("accepted"), added("rejected"), seconds)
+
 
 @dataclass(frozen=True)
 class AdjointStats:
@@ -159,7 +170,7 @@ class Trajectory:
         interpolant: present if the problem asked for dense output.
     """
 
-    ys: Tensor
+    ys: Tensor = field(repr=False)
     stats: SolverStats
     retcode: str
     engine: str

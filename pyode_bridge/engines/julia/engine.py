@@ -178,7 +178,7 @@ class JuliaEngine:
             raise UntranslatableError("its Jacobian is not translated, as a large one is not")
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = julia_equation(self._bridge, problem, callbacks)
-        chosen, _ = self._named.chosen_sensitivity(problem, equation, algorithm, backward)
+        chosen, reason = self._named.chosen_sensitivity(problem, equation, algorithm, backward)
         return Ensemble(
             self._bridge,
             problem,
@@ -189,6 +189,7 @@ class JuliaEngine:
                 self._control(problem, callbacks),
                 chosen,
                 None if chosen is None else self._named.sensealg(chosen),
+                reason,
                 backward,
                 None if chosen is None else self._named.step_control(chosen.options, chosen.method),
             ),

@@ -27,12 +27,13 @@ class Moving:
 
 @dataclass(frozen=True)
 class Settings:
-    """What Julia is told: solvers and step control of both directions, and the sensitivity algorithm, or None."""
+    """What Julia is told: solvers and step control of both directions, the sensitivity algorithm, or None, and why."""
 
     algorithm: Any
     control: Any
     sensitivity: Sensitivity | None
     sensealg: Any
+    reason: str
     backward: Any
     backward_control: Any
 
@@ -93,7 +94,9 @@ class Ensemble:
         numbers = first, len(y0s) if count is None else count
         self._raise_for_early_end(solved, t[-1].item(), f"Trajectory {{}} of {{}}: {problem.method}", numbers)
         nfe, njac, accepted, rejected = bridge.totals(solved)
-        return Solved(ys, SolverStats(nfe, njac, accepted, rejected, lane.seconds), solved, kept, numbers)
+        stats, chosen = SolverStats(nfe, njac, accepted, rejected, lane.seconds), settings.sensitivity
+        name = None if chosen is None else str(chosen.sensealg)
+        return Solved(ys, stats, solved, kept, numbers, name, settings.reason)
 
     def _moving(self, item: Moving) -> tuple[int, Any, int]:
         """Where the tensor stands in the environment, all in Julia's memory, and the bytes from one to the next."""
@@ -171,6 +174,7 @@ class Solved:
         stats: the work of all.
         julia, kept: what the backward solves need.
         numbers: that of the first trajectory, and how many there are of which these may be a part.
+        sensealg, reason: the sensitivity algorithm, or None, and why this one.
     """
 
     ys: Tensor
@@ -178,3 +182,5 @@ class Solved:
     julia: Any
     kept: Sequence[tuple[int, Any, int]]
     numbers: tuple[int, int]
+    sensealg: str | None
+    reason: str
