@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import pyode_bridge as pb
+from pyode_bridge import models
 from tests.problems import DOUBLE
 
 T = torch.linspace(0.0, 1.0, 3, dtype=DOUBLE)
@@ -145,3 +146,42 @@ def test_what_returns_values_returns_those_of_the_solution() -> None:
     assert (solution.retcode, solution.success, solution.t.item()) == ("Terminated", True, float("inf"))
     residual = lambda t, y, dy: dy + y  # noqa: E731
     assert torch.equal(pb.daeint(residual, y0(), T, **JULIA), pb.solve_dae(residual, y0(), T, **JULIA).y)
+
+
+def flow() -> Any:
+    model = models.CNF(models.GatedSum(2, 4), **EMBEDDED, rtol=1e-3, atol=1e-3)
+    return model, lambda: model(torch.zeros(3, 2))[1]
+
+
+def net() -> Any:
+    model = models.ODENet(width=4, downsamplings=1, **EMBEDDED)
+    return model, lambda: model(torch.zeros(2, 1, 8, 8))
+
+
+def latent() -> Any:
+    parts = models.GRUEncoder(2), models.LatentDynamics(4), torch.nn.Linear(4, 2), models.GaussianLikelihood(2, std=0.1)
+    model = models.LatentODE(*parts, latent=4, **EMBEDDED, rtol=1e-3, atol=1e-3)
+    series = models.Series.of(torch.linspace(0.0, 1.0, 5), torch.randn(3, 5, 2))
+    return model, lambda: model.elbo(series).value
+
+
+@pytest.mark.parametrize("make", [flow, net, latent])
+def test_models_report_their_last_solve_alike(make: Callable[[], Any]) -> None:
+    model, run = make()
+    assert (model.stats, model.adjoint_stats, model.nfe) == (None, None, (None, None))
+    value = run()
+    assert model.nfe == (model.stats.nfe, None)
+    assert model.stats.accepted > 0
+    value.sum().backward()
+    assert model.nfe.backward == model.adjoint_stats.nvjp > 0
+    assert copy.deepcopy(model).stats is None
+
+
+def test_what_models_return_is_printed_in_a_few_words() -> None:
+    model, _ = latent()
+    series = models.Series.of(torch.linspace(0.0, 1.0, 5), torch.randn(3, 5, 2))
+    elbo = model.elbo(series)
+    assert repr(series) == "Series(3 series of 5 times and 2 features, torch.float32)"
+    assert "tensor(" not in repr(elbo)
+    assert series != series[:]
+    assert elbo != model.elbo(series)

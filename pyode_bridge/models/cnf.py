@@ -12,11 +12,11 @@ from typing_extensions import Unpack
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
+from pyode_bridge.models.last_solve import LastSolve
 from pyode_bridge.models.linearization import FlowDynamics, Linearization
 from pyode_bridge.models.regularisers import Regulariser
 from pyode_bridge.models.traces import ExactTrace, Trace
 from pyode_bridge.problem.early_checks import check_settings
-from pyode_bridge.problem.problem import SolverStats
 from pyode_bridge.problem.settings import SolverSettings, with_settings
 from pyode_bridge.problem.state import Times
 
@@ -35,7 +35,7 @@ class Transport(NamedTuple):
     energies: tuple[Tensor, ...]
 
 
-class CNF(torch.nn.Module):
+class CNF(LastSolve):
     """A continuous normalizing flow: an invertible map whose log determinant is the integral of a trace.
 
     The state of its ODE is ``(z, log p, energies...)`` with ``dz/dt = f(t, z)`` and
@@ -48,9 +48,6 @@ class CNF(torch.nn.Module):
         trace: estimator of the trace; default `ExactTrace`. `HutchinsonTrace` is for many dimensions.
         regularisers: energies to accumulate, such as `KineticEnergy` and `JacobianFrobenius`.
         **settings: as for `pyode_bridge.odeint`: ``method``, ``rtol``, ``engine``, ...; see `SolverSettings`.
-
-    Attributes:
-        stats: work of the last solve, a `SolverStats`; None before the first.
 
     Raises:
         InputError: ``t`` is not two times, or a setting is unknown or unusable.
@@ -83,7 +80,6 @@ class CNF(torch.nn.Module):
         self.trace = ExactTrace() if trace is None else trace
         self.regularisers = tuple(regularisers)
         self.solver = settings
-        self.stats: SolverStats | None = None
         self.register_buffer("t", torch.as_tensor(t))
         if self.t.shape != (2,):
             raise InputError(f"t has shape {tuple(self.t.shape)}; expected two times, the flow's start and end.")
@@ -121,9 +117,8 @@ class CNF(torch.nn.Module):
             raise InputError(f"z has shape {tuple(z.shape)} and dtype {z.dtype}; expected (*batch, D), floating-point.")
         flow = _Flow(self.dynamics, self.trace, self.regularisers, self.trace.draw(z))
         zeros = [torch.zeros_like(z[..., 0]) for _ in range(1 + len(self.regularisers))]
-        solution = solve(flow, (z, *zeros), self.t if t is None else t, **self.solver)
-        self.stats = solution.stats
-        return solution
+        self._forget()
+        return self._noted(solve(flow, (z, *zeros), self.t if t is None else t, **self.solver))
 
     def extra_repr(self) -> str:
         """The trace, the regularisers and the solver's settings."""

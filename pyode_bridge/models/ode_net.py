@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
@@ -12,15 +10,14 @@ from pyode_bridge.equations.neural_ode import NeuralODE
 from pyode_bridge.errors import InputError
 from pyode_bridge.models.blocks import Head, Stem
 from pyode_bridge.models.conv_dynamics import ConvDynamics
-from pyode_bridge.models.evaluations import Evaluations
+from pyode_bridge.models.last_solve import LastSolve
 from pyode_bridge.problem.early_checks import check_settings
-from pyode_bridge.problem.problem import Trajectory
 from pyode_bridge.problem.settings import SolverSettings, with_settings
 
 PAPERS_TOLERANCE = 1e-3  # relative and absolute
 
 
-class ODENet(torch.nn.Module):
+class ODENet(LastSolve):
     """Stem, `ConvDynamics` solved from time 0 to 1, head.
 
     With the paper's adjoint (``sensealg="BacksolveAdjoint"``, the embedded engine's default) memory does not grow with
@@ -71,20 +68,11 @@ class ODENet(torch.nn.Module):
             settings[name] = PAPERS_TOLERANCE if settings.get(name) is None else settings[name]
         self.ode = NeuralODE(ConvDynamics(width + augment), **settings)
         self.head = Head(width + augment, classes)
-        self._trajectory: Trajectory | None = None
-
-    @property
-    def nfe(self) -> Evaluations:
-        """Evaluations in the last forward pass, and vector-Jacobian products in its backward pass."""
-        if self._trajectory is None:
-            return Evaluations(None, None)
-        backward = getattr(self._trajectory.pullback, "stats", None)
-        return Evaluations(self._trajectory.stats.nfe, None if backward is None else backward.nvjp)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of ``images``."""
-        solution = self.ode.solve(self.state(images))
-        self._trajectory = solution.trajectory
+        self._forget()
+        solution = self._noted(self.ode.solve(self.state(images)))
         return self.head(solution.y[-1])  # type: ignore[no-any-return]
 
     def state(self, images: Tensor) -> Tensor:
@@ -93,10 +81,6 @@ class ODENet(torch.nn.Module):
         if not self.augment:
             return maps  # type: ignore[no-any-return]
         return torch.cat([maps, maps.new_zeros(len(maps), self.augment, *maps.shape[2:])], dim=1)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles go without the last solve, which belongs to an engine."""
-        return {**self.__dict__, "_trajectory": None}
 
     def extra_repr(self) -> str:
         """The augmentation."""

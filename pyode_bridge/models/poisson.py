@@ -15,7 +15,7 @@ from pyode_bridge.models.union import gather_times, union_of_times
 from pyode_bridge.problem.settings import SolverSettings, with_settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Arrivals:
     """What one solve yields: ``log_prob`` ``(B,)`` of the times, ``z`` ``(B, N, L)`` at them, and the solution."""
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from pyode_bridge.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Series:
     """A batch of series, each with its own times. A row is one time of one series.
 
@@ -63,6 +63,9 @@ class Series:
 
     def __len__(self) -> int:
         return len(self.t)
+
+    def __repr__(self) -> str:
+        return f"Series({len(self)} series of {self.x.shape[1]} times and {self.x.shape[2]} features, {self.x.dtype})"
 
     @property
     def observed(self) -> Tensor:
