@@ -2,17 +2,19 @@
 
 from pyode_bridge.ensembles.ensemble import EnsembleSolution, solve_ensemble
 from pyode_bridge.equations.catalogue import solvers
-from pyode_bridge.equations.daeint import daeint
-from pyode_bridge.equations.ddeint import ddeint
+from pyode_bridge.equations.daeint import DAESolution, daeint, solve_dae
+from pyode_bridge.equations.ddeint import ddeint, solve_dde
 from pyode_bridge.equations.event import Event
-from pyode_bridge.equations.events import EventRecord, EventSolution, odeint_event, solve_events
+from pyode_bridge.equations.event_solution import EventRecord, EventSolution
+from pyode_bridge.equations.events import odeint_event, solve_events
 from pyode_bridge.equations.julia_dynamics import JuliaDynamics
 from pyode_bridge.equations.neural_ode import NeuralODE
 from pyode_bridge.equations.odeint import odeint, odeint_adjoint, solve
 from pyode_bridge.equations.parts import Partitioned, Quasilinear, SecondOrder, Split
-from pyode_bridge.equations.sdeint import sdeint
+from pyode_bridge.equations.result import Result
+from pyode_bridge.equations.sdeint import sdeint, solve_sde
 from pyode_bridge.equations.solution import Solution
-from pyode_bridge.equations.steady_state import steady_state
+from pyode_bridge.equations.steady_state import solve_steady_state, steady_state
 from pyode_bridge.errors import (
     BridgeError,
     EngineUnavailableError,
@@ -21,16 +23,19 @@ from pyode_bridge.errors import (
     SolverError,
     ToleranceWarning,
     UnknownSensealgError,
+    UnknownSettingError,
     UnknownSolverError,
     UnsupportedError,
     WorkerError,
 )
 from pyode_bridge.problem.problem import SolverInfo
+from pyode_bridge.problem.settings import SolverSettings
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BridgeError",
+    "DAESolution",
     "EngineUnavailableError",
     "EnsembleSolution",
     "Event",
@@ -42,13 +47,16 @@ __all__ = [
     "NeuralODE",
     "Partitioned",
     "Quasilinear",
+    "Result",
     "SecondOrder",
     "Solution",
     "SolverError",
     "SolverInfo",
+    "SolverSettings",
     "Split",
     "ToleranceWarning",
     "UnknownSensealgError",
+    "UnknownSettingError",
     "UnknownSolverError",
     "UnsupportedError",
     "WorkerError",
@@ -59,8 +67,12 @@ __all__ = [
     "odeint_event",
     "sdeint",
     "solve",
+    "solve_dae",
+    "solve_dde",
     "solve_ensemble",
     "solve_events",
+    "solve_sde",
+    "solve_steady_state",
     "solvers",
     "steady_state",
 ]

@@ -15,6 +15,10 @@ class InputError(BridgeError, ValueError):
     """An argument is unusable; raised before any solver runs."""
 
 
+class UnknownSettingError(InputError, TypeError):
+    """A keyword argument is none that the function takes."""
+
+
 class UnknownSolverError(BridgeError, ValueError):
     """``method`` names no solver that any engine knows."""
 

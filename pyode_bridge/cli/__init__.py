@@ -14,7 +14,6 @@ import pyode_bridge
 from pyode_bridge.cli import doctor
 from pyode_bridge.cli.doctor import timing
 from pyode_bridge.cli.doctor.findings import Finding, Machine
-from pyode_bridge.engines import ENGINE_NAMES
 from pyode_bridge.engines.julia import session
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import BridgeError
@@ -22,6 +21,7 @@ from pyode_bridge.install.environment import examine, version_text
 from pyode_bridge.install.julia import install
 from pyode_bridge.install.location import configuration_file, locate, write_configuration
 from pyode_bridge.install.optional import OPTIONAL_PACKAGES
+from pyode_bridge.problem.checks import ENGINES
 from pyode_bridge.problem.problem import SolverInfo
 
 MARKS = {True: "ok", False: "WRONG", None: "note"}
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_precompile)
 
     command = commands.add_parser("solvers", help="list the solvers")
-    command.add_argument("--engine", choices=ENGINE_NAMES, help="the engine; default: the one odeint would use")
+    command.add_argument("--engine", choices=ENGINES, help="the engine; default: the one odeint would use")
     command.add_argument("filter", nargs="?", default="", metavar="FILTER", help="text to look for, in any column")
     command.set_defaults(run=_solvers)
     return parser

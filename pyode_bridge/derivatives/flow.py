@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -71,7 +70,7 @@ class Flow:
                 lambda time, y: self.field(time, y, *own),
                 ys[0].detach().requires_grad_(),
                 t.detach(),
-                replace(self.settings, adjoint_params=leaves),
+                {**self.settings, "adjoint_params": leaves},
             )
         with progress.shown(prepared.problem):
             return prepared.problem, prepared.engine.solve(prepared.problem)
@@ -181,26 +180,37 @@ def _joint_settings(settings: Settings, copies: int, states: Callable[[Tensor], 
     def lifted(value: Any) -> Any:
         return (lambda t, z: any(value(t, y) for y in states(z))) if callable(value) else value
 
-    options = {key: lifted(value) for key, value in (settings.options or {}).items()}
-    return replace(
-        settings, rtol=repeated(settings.rtol), atol=repeated(settings.atol), options=options, jac_sparsity=None
-    )
+    options = {key: lifted(value) for key, value in (settings["options"] or {}).items()}
+    return {
+        **settings,
+        "rtol": repeated(settings["rtol"]),
+        "atol": repeated(settings["atol"]),
+        "options": options,
+        "jac_sparsity": None,
+    }
 
 
 def _adjoint_settings(settings: Settings) -> Settings:
-    forward = {key: value for key, value in (settings.options or {}).items() if key != "tstops" and not callable(value)}
-    return replace(
-        settings,
-        rtol=checks.scalar_tolerance(settings.adjoint_rtol, settings.rtol, "adjoint_rtol"),
-        atol=checks.scalar_tolerance(settings.adjoint_atol, settings.atol, "adjoint_atol"),
-        method=settings.method if settings.adjoint_method is None else settings.adjoint_method,
-        options=settings.adjoint_options or forward,
-        jac_sparsity=None,
-    )
+    options = settings["options"] or {}
+    forward = {key: value for key, value in options.items() if key != "tstops" and not callable(value)}
+    rtol, atol = flat_tolerances(settings)
+    return {
+        **settings,
+        "rtol": checks.scalar_tolerance(settings["adjoint_rtol"], rtol, "adjoint_rtol"),
+        "atol": checks.scalar_tolerance(settings["adjoint_atol"], atol, "adjoint_atol"),
+        "method": settings["method"] if settings["adjoint_method"] is None else settings["adjoint_method"],
+        "options": settings["adjoint_options"] or forward,
+        "jac_sparsity": None,
+    }
+
+
+def flat_tolerances(settings: Settings) -> tuple[float | Tensor, float | Tensor]:
+    """The tolerances for the flat state: numbers, or flat tensors."""
+    return cast("float | Tensor", settings["rtol"]), cast("float | Tensor", settings["atol"])
 
 
 def _refuse_mass_matrix(flow: Flow) -> None:
-    if flow.settings.mass_matrix is not None:
+    if flow.settings["mass_matrix"] is not None:
         raise UnsupportedError(
             "Where there is a mass matrix, a solve goes through torch.func.grad and vjp once, and through no other "
             "transform: forward mode, torch.vmap and second derivatives are not available."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -12,7 +11,7 @@ from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.problem import Problem
 from pyode_bridge.problem.settings import Settings
-from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.state import State, Structure, Times
 
 
 @dataclass(slots=True)  # freezing takes longer, field by field, at each solve
@@ -27,4 +26,4 @@ class Prepared:
 
 
 # What makes one of a function, its initial state, the times and the settings.
-Prepare = Callable[[Dynamic, State, Any, Settings], Prepared]
+Prepare = Callable[[Dynamic, State, Times, Settings], Prepared]

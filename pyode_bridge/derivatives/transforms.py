@@ -9,7 +9,6 @@ from outside are made arguments first (see `captures`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -30,11 +29,11 @@ from pyode_bridge.problem.methods import as_method
 from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.problem import Sensitivity, Tolerances, Trajectory
 from pyode_bridge.problem.settings import Settings
-from pyode_bridge.problem.state import State, Structure, real_size, split_like
+from pyode_bridge.problem.state import State, Structure, Times, real_size, split_like
 
 
 def solved(
-    func: Dynamic, y0: State, t: Any, settings: Settings, prepare: Prepare
+    func: Dynamic, y0: State, t: Times, settings: Settings, prepare: Prepare
 ) -> tuple[Tensor, State, Trajectory, Structure]:
     """The times, the values there, what the engine returned and the state's structure, where a transform is at work."""
     _check(settings)
@@ -203,16 +202,16 @@ def _swept_back(
 
 def _sensitivity(settings: Settings) -> Sensitivity:
     return Sensitivity(
-        settings.sensealg,
-        as_method(settings.method, settings.kind),
-        Tolerances(settings.rtol, settings.atol),
-        StepOptions.of(settings.options),
+        as_method(settings["method"], settings["kind"]),
+        Tolerances(*flow.flat_tolerances(settings)),
+        StepOptions.of(settings["options"]),
+        settings["sensealg"],
     )
 
 
 def _slopes(made: Flow, ys: Tensor, t: Tensor, tensors: Sequence[Tensor]) -> Tensor:
     """``f(t_i, y_i)``, shape ``(T, n)``."""
-    if made.settings.mass_matrix is not None:
+    if made.settings["mass_matrix"] is not None:
         raise UnsupportedError("Gradients with respect to t are not available where there is a mass matrix.")
     return torch.stack([made.field(time, y, *tensors) for time, y in zip(t, ys, strict=True)])
 
@@ -234,21 +233,21 @@ def _batched(tensor: Tensor, dim: int | None, size: int) -> Tensor:
 
 def _check(settings: Settings) -> None:
     """Raise UnsupportedError for what does not go through transforms."""
-    if settings.adjoint_params is not None:
+    if settings["adjoint_params"] is not None:
         raise UnsupportedError(
             "Under torch's function transforms, derivatives reach every tensor that func uses; leave adjoint_params "
             "out, and detach the others within func."
         )
-    if settings.lane == "compiled":
+    if settings["lane"] == "compiled":
         raise UnsupportedError("lane='compiled' is not available under torch's function transforms; leave it out.")
-    if checks.isolation(settings.isolation) == "process":
-        engine = select_engine(settings.engine, settings.isolation)
+    if checks.isolation(settings["isolation"]) == "process":
+        engine = select_engine(settings["engine"], settings["isolation"])
         if engine.name != "embedded":
             raise UnsupportedError(
                 "isolation='process' is not available under torch's function transforms, whose equations call Python; "
                 "isolation='none' is."
             )
-    if settings.dense:
+    if settings["dense"]:
         raise UnsupportedError("dense=True is not available under torch's function transforms; put the times into t.")
 
 
@@ -275,10 +274,10 @@ def _flat(settings: Settings, structure: Structure) -> Settings:
     def flat(value: Any) -> Any:
         return (lambda t, y: value(t, structure.unpack(y))) if callable(value) else value
 
-    return replace(
-        settings,
-        lane="callback",
-        rtol=checks.tolerance(settings.rtol, structure, "rtol"),
-        atol=checks.tolerance(settings.atol, structure, "atol"),
-        options={key: flat(value) for key, value in (settings.options or {}).items()},
-    )
+    return {
+        **settings,
+        "lane": "callback",
+        "rtol": checks.tolerance(settings["rtol"], structure, "rtol"),
+        "atol": checks.tolerance(settings["atol"], structure, "atol"),
+        "options": {key: flat(value) for key, value in (settings["options"] or {}).items()},
+    }

@@ -10,24 +10,20 @@ from collections.abc import Callable, Iterator
 
 from pyode_bridge.engines.julia import forks
 from pyode_bridge.engines.protocol import Engine
-from pyode_bridge.errors import EngineUnavailableError, InputError, UnsupportedError
+from pyode_bridge.errors import EngineUnavailableError, UnsupportedError
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.settings import EngineName
 
 ENGINE_VARIABLE = "PYODE_BRIDGE_ENGINE"
-ENGINE_NAMES = ("auto", "julia", "embedded")
 
 
 def select_engine(name: str | None = None, isolation: str | None = None) -> Engine:
-    """The engine called ``name``; None asks the variable PYODE_BRIDGE_ENGINE, else ``"auto"``.
+    """The engine called ``name``; for None, as for ``"auto"``, the one that the variable PYODE_BRIDGE_ENGINE names.
 
-    ``"auto"`` is Julia where it runs or can be installed, else the embedded engine with one warning that says why.
+    Without that, it is Julia where it runs or can be installed, else the embedded engine, with a warning that says why.
     ``isolation`` says in which process Julia runs; see `pyode_bridge.problem.checks.isolation`.
     """
-    origin = "engine"
-    if name is None:
-        name, origin = os.environ.get(ENGINE_VARIABLE, "auto"), ENGINE_VARIABLE
-    if name not in ENGINE_NAMES:
-        raise InputError(f"{origin} is {name!r}; expected one of {', '.join(ENGINE_NAMES)}.")
+    name, origin = engine_name(name)
     isolated = checks.isolation(isolation) == "process"
     if name == "embedded":
         if isolated and isolation is not None:
@@ -39,6 +35,14 @@ def select_engine(name: str | None = None, isolation: str | None = None) -> Engi
         # Who has asked for it gets no other engine than Julia; a variable for a whole program is no such demand.
         return isolated_engine() if name == "julia" or isolation is not None else _auto_isolated_engine()
     return julia_engine() if name == "julia" else _auto_engine()
+
+
+def engine_name(given: str | None) -> tuple[EngineName, str]:
+    """The name that a choice of None or another stands for, and whether the argument or the variable says it."""
+    origin, name = "engine", given
+    if given is None or given == "auto":
+        origin, name = ENGINE_VARIABLE, os.environ.get(ENGINE_VARIABLE, "auto")
+    return checks.engine(name, origin), origin
 
 
 @functools.cache

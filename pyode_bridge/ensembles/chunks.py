@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,7 +18,9 @@ from torch import Tensor
 
 from pyode_bridge.ensembles.shipping import revived
 from pyode_bridge.ensembles.stack import Stack
+from pyode_bridge.equations.result import that_travels
 from pyode_bridge.errors import SolverError
+from pyode_bridge.problem.problem import Trajectory
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,12 @@ class Done:
 
     Attributes:
         tensors: the values, or the gradients with respect to states, params, times and shared tensors.
-        solution: the solution without its values.
+        trajectories: what the engine returned, without values.
         warned: category and text of each warning.
     """
 
     tensors: tuple[Tensor | None, ...]
-    solution: Any
+    trajectories: tuple[Trajectory, ...]
     warned: tuple[tuple[type[Warning], str], ...]
 
 
@@ -80,16 +82,16 @@ def work(task: bytes) -> bytes:
             revived(chunk.code, chunk.shared) as ((func, settings), shared),
         ):
             warnings.simplefilter("always")
-            tensors, solution = _solved(chunk, func, settings, shared)
+            tensors, trajectories = _solved(chunk, func, settings, shared)
     finally:
         torch.set_default_dtype(before)
     warned = tuple((one.category, str(one.message)) for one in caught)
-    return pickle.dumps(Done(tensors, solution, warned))
+    return pickle.dumps(Done(tensors, trajectories, warned))
 
 
 def _solved(
     chunk: Task, func: Callable[..., Any], settings: dict[str, Any], shared: tuple[Tensor, ...]
-) -> tuple[tuple[Tensor | None, ...], Any]:
+) -> tuple[tuple[Tensor | None, ...], tuple[Trajectory, ...]]:
     states, params, t = chunk.states, chunk.params, chunk.t
     try:
         solution = chunk.solve(
@@ -101,9 +103,9 @@ def _solved(
         )
         values = Stack.of(solution.y, "y").tensors
         if chunk.grads is None:
-            return tuple(value.detach() for value in values), replace(solution, t=None, y=None)
+            return tuple(value.detach() for value in values), tuple(map(that_travels, solution.trajectories))
         inputs = (*states.tensors, *(() if params is None else params.tensors), t, *shared)
-        return _gradients(values, inputs, chunk.grads), None
+        return _gradients(values, inputs, chunk.grads), ()
     except SolverError as error:
         last = chunk.first + chunk.count - 1
         where = f"Among trajectories {chunk.first} to {last}, in a worker, which counts from its first: {error}"

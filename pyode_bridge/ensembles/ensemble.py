@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,60 +13,61 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from tqdm import tqdm
+from typing_extensions import Unpack
 
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.derivatives import hooks
 from pyode_bridge.engines import shared_by
 from pyode_bridge.engines.protocol import Engine
-from pyode_bridge.ensembles.executors import Work, solve_in_chunks
+from pyode_bridge.ensembles.executors import DaskClient, Work, solve_in_chunks
 from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.equations.julia_dynamics import JuliaDynamics
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.result import LeftBehind, Result, that_travels, without_values
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.julia_source import is_written
-from pyode_bridge.problem.problem import Problem, SolverStats
-from pyode_bridge.problem.settings import Settings, check_passed_on
-from pyode_bridge.problem.state import State, flat_real, real_size, shaped_like
+from pyode_bridge.problem.problem import Problem, Trajectory
+from pyode_bridge.problem.settings import SolverSettings, check_names, complete, with_settings
+from pyode_bridge.problem.state import State, Times, flat_real, real_size, shaped_like
 from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
 
 
-@dataclass(frozen=True)
-class EnsembleSolution:
-    """The solutions of an ensemble.
+@dataclass(frozen=True, eq=False, repr=False)
+class EnsembleSolution(Result):
+    """The `Result` of an ensemble. Compiled dynamics run on Julia's threads, others one trajectory after another.
 
     Attributes:
         t: the times asked for, shape ``(T,)``.
         y: the values there, shape ``(T, B, *state)``, or a tuple or dict of such, with autograd.
-        stats: work of all trajectories together.
-        engine, algorithm: what ran.
-        lane, lane_reason: how the dynamics were evaluated, and why; compiled ones run on Julia's threads, others one
-            trajectory after another.
+        trajectories: what the engine returned, without values: of all solves together where they ran together.
     """
 
-    t: Tensor
-    y: State
-    stats: SolverStats
-    engine: str
-    algorithm: str
-    lane: str
-    lane_reason: str
+    trajectories: tuple[Trajectory, ...]
+
+    def _solves(self) -> tuple[Trajectory, ...]:
+        return self.trajectories
+
+    def _extent(self) -> str:
+        return f"{Stack.of(self.y, 'y').tensors[0].shape[1]} trajectories, {super()._extent()}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "trajectories": tuple(map(that_travels, self.trajectories))}
 
 
+@with_settings
 def solve_ensemble(
-    func: Callable[..., Any],
+    func: Callable[..., State],
     y0: State,
-    t: Tensor,
+    t: Times,
     params: State | None = None,
     *,
-    progress: bool = False,
-    lane: str = "auto",
-    isolation: str | None = None,
     workers: int | None = None,
-    executor: Any = None,
+    executor: Executor | DaskClient | None = None,
     chunk_size: int | None = None,
-    **solver: Any,
+    **settings: Unpack[SolverSettings],
 ) -> EnsembleSolution:
     """Solve ``dy/dt = func(t, y)`` for many initial states, each by a solve with steps of its own.
 
@@ -80,10 +82,6 @@ def solve_ensemble(
         t: times, shape ``(T,)``, the same for all.
         params: what ``func`` takes as its third argument, or a `JuliaDynamics` as its ``p``, with a leading dimension
             ``B``: a tensor, or a tuple or dict of such.
-        progress: whether to show a bar.
-        lane: ``"compiled"``, ``"callback"`` or ``"auto"``, which is what the variable PYODE_BRIDGE_LANE says; see
-            `odeint`.
-        isolation: in which process Julia runs, see `odeint`; ``"process"`` is for dynamics that compile.
         workers: with ``isolation="process"``, how many workers solve, each with its share of the cores; a chunk whose
             worker ends is solved again by a new one. By default, one worker solves, on all of Julia's threads.
         executor: who solves: a ``concurrent.futures.Executor`` of any kind, or dask's ``Client``; None for this
@@ -91,7 +89,8 @@ def solve_ensemble(
             and once more for the gradient. ``func`` has to be picklable.
         chunk_size: trajectories that a worker is given at once; by default there are 64 chunks, or one for each
             trajectory where there are fewer.
-        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``engine``, ...
+        **settings: as for `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``engine``, ...; see
+            `SolverSettings`. ``progress`` shows how many trajectories are done.
 
     Raises:
         InputError: leading dimensions differ, or what `odeint` calls unusable.
@@ -106,20 +105,19 @@ def solve_ensemble(
         >>> sol = pb.solve_ensemble(lambda t, y, p: -p * y, torch.ones(10, 1), torch.tensor([0.0, 1.0]), rates)
     """
     checks.function(func, "func")
-    check_passed_on("solve_ensemble", solver)
+    check_names("solve_ensemble", SolverSettings, settings)
     states, parameters = Stack.of(y0, "y0"), None if params is None else Stack.of(params, "params")
     count = states.count
     if parameters is not None and parameters.count != count:
         raise InputError(f"params has {parameters.count} sets, but y0 has {count} states; expected as many of both.")
-    lane = checks.lane(lane)
-    settings = {**solver, "lane": lane, "isolation": checks.isolation(isolation) if executor is not None else isolation}
+    progress, isolation = settings.pop("progress", False), settings.get("isolation")
+    settings["lane"] = lane = checks.lane(settings.get("lane"))
     _check_workers(workers, isolation, executor)
     if executor is not None:
+        settings["isolation"] = checks.isolation(isolation)
         bar = functools.partial(_bar, shown=progress)
         work = Work(solve_ensemble, func, states, t, parameters, settings)
-        t, y, chunks = solve_in_chunks(work, executor, chunk_size, bar)
-        first: EnsembleSolution = chunks[0]
-        return replace(first, t=t, y=y, stats=_summed([chunk.stats for chunk in chunks]))
+        return EnsembleSolution(*solve_in_chunks(work, executor, chunk_size, bar))
     with _bar(count, progress) as notify, shared_by(workers):
         if lane == "callback":
             return _one_by_one(func, states, t, parameters, settings, notify)
@@ -129,30 +127,27 @@ def solve_ensemble(
             if lane == "compiled":
                 raise UnsupportedError(f"lane='compiled' cannot serve this ensemble, because {refusal}.") from refusal
             found = _one_by_one(func, states, t, parameters, {**settings, "lane": "auto"}, notify)
-            return replace(found, lane_reason=f"{found.lane_reason}; solved one after another, because {refusal}")
+            return _with_reason(found, f"{found.lane_reason}; solved one after another, because {refusal}")
 
 
 def _one_by_one(
-    func: Callable[..., Any], states: Stack, t: Tensor, parameters: Stack | None, settings: Any, notify: Any
+    func: Callable[..., State], states: Stack, t: Times, parameters: Stack | None, settings: SolverSettings, notify: Any
 ) -> EnsembleSolution:
     solutions = []
     for place in range(states.count):
         one = func if parameters is None else _with(func, parameters.row(place))
         solutions.append(solve(one, states.row(place), t, **settings))
         notify(place + 1)
-    first = solutions[0]
-    return EnsembleSolution(
-        first.t,
-        _stacked([solution.y for solution in solutions]),
-        _summed([solution.stats for solution in solutions]),
-        first.engine,
-        first.algorithm,
-        first.lane,
-        first.lane_reason,
-    )
+    y = _stacked([solution.y for solution in solutions])
+    return EnsembleSolution(solutions[0].t, y, tuple(without_values(solution.trajectory) for solution in solutions))
 
 
-def _with(func: Callable[..., Any], p: Any) -> Callable[[Tensor, Any], Any]:
+def _with_reason(solution: EnsembleSolution, reason: str) -> EnsembleSolution:
+    """With another reason for the lane."""
+    return replace(solution, trajectories=tuple(replace(one, lane_reason=reason) for one in solution.trajectories))
+
+
+def _with(func: Callable[..., State], p: Any) -> Dynamic:
     return JuliaDynamics(func.source, p) if is_written(func) else lambda t, y: func(t, y, p)
 
 
@@ -163,14 +158,6 @@ def _stacked(values: Sequence[Any]) -> Any:
     if isinstance(first, dict):
         return {key: _stacked([value[key] for value in values]) for key in first}
     return tuple(_stacked(parts) for parts in zip(*values, strict=True))
-
-
-def _summed(stats: Sequence[SolverStats]) -> SolverStats:
-    def total(name: str) -> Any:
-        counts = [getattr(one, name) for one in stats]
-        return None if None in counts else sum(counts)
-
-    return SolverStats(*map(total, ("nfe", "njac", "accepted", "rejected", "compile_seconds")))
 
 
 def _check_workers(workers: Any, isolation: str | None, executor: Any) -> None:
@@ -185,7 +172,12 @@ def _check_workers(workers: Any, isolation: str | None, executor: Any) -> None:
 
 
 def _at_once(
-    func: Callable[..., Any], states: Stack, t: Tensor, parameters: Stack | None, settings: Any, notify: Notify
+    func: Callable[..., State],
+    states: Stack,
+    t: Times,
+    parameters: Stack | None,
+    settings: SolverSettings,
+    notify: Notify,
 ) -> EnsembleSolution:
     """All by the engine, without Python; raises UnsupportedDynamicsError where the dynamics would call it."""
     moving: list[Moving] = []
@@ -193,7 +185,7 @@ def _at_once(
     if parameters is not None:
         moving = [Moving(_own(tensor), tensor) for tensor in parameters.tensors]
         one = _with(func, parameters.rebuild([item.first for item in moving]))
-    prepared = prepare(one, states.row(0), t, Settings(**settings))
+    prepared = prepare(one, states.row(0), t, complete("solve_ensemble", SolverSettings, settings))
     if prepared.t.requires_grad and torch.is_grad_enabled():
         raise UnsupportedDynamicsError("t requires a gradient, which is found with torch")
     y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)
@@ -204,14 +196,22 @@ def _at_once(
         ys = _Solve.apply(run, y0s, *(item.all for item in moving), *run.shared)  # type: ignore[no-untyped-call]
     found = run.found
     assert found is not None
-    return EnsembleSolution(
-        prepared.t,
-        prepared.structure.unpack(ys.movedim(0, 1)),
+    y = prepared.structure.unpack(ys.movedim(0, 1))
+    return EnsembleSolution(prepared.t, y, (_trajectory(found, prepared.engine),))
+
+
+def _trajectory(found: Trajectories, engine: Engine) -> Trajectory:
+    """What there is to say of all solves together, which succeeded; nobody counts the work of their adjoints."""
+    pullback: Any = None if found.sensealg is None else LeftBehind(found.sensealg, found.sensealg_reason)
+    return Trajectory(
+        found.ys.new_empty(0, found.ys.shape[2]),
         found.stats,
-        prepared.engine.name,
+        "Success",
+        engine.name,
         found.algorithm,
         "compiled",
-        found.lane_reason,
+        pullback,
+        lane_reason=found.lane_reason,
     )
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import pickle
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pyode_bridge.derivatives.parameters import listed_parameters
-from pyode_bridge.engines import ENGINE_VARIABLE
+from pyode_bridge.engines import engine_name
 from pyode_bridge.ensembles.chunks import Done, Task, work
 from pyode_bridge.ensembles.shipping import Shipped
 from pyode_bridge.ensembles.stack import Stack
@@ -23,10 +23,22 @@ from pyode_bridge.errors import InputError, WorkerError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.graph import lost_leaves
+from pyode_bridge.problem.problem import Trajectory
+from pyode_bridge.problem.settings import SolverSettings
 from pyode_bridge.problem.state import State, Structure
 from pyode_bridge.problem.wanted import Wanted
 
 MOST_CHUNKS = 64  # by default: enough to keep many workers busy to the end, and to lose little with one of them
+
+
+class DaskClient(Protocol):
+    """What is used of dask's ``distributed.Client``."""
+
+    def get_executor(self, *, pure: bool) -> Executor:
+        """Its workers, as an executor."""
+
+    def register_plugin(self, plugin: object) -> object:
+        """What each worker is to do as it starts."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +50,13 @@ class Work:
     states: Stack
     t: Any
     params: Stack | None
-    settings: dict[str, Any]
+    settings: SolverSettings
 
 
 def solve_in_chunks(
-    work: Work, executor: Any, size: int | None, bar: Callable[[int], Any]
-) -> tuple[Tensor, State, Sequence[Any]]:
-    """Times, values with autograd, and the solution of each chunk without its values.
+    work: Work, executor: Executor | DaskClient, size: int | None, bar: Callable[[int], Any]
+) -> tuple[Tensor, State, tuple[Trajectory, ...]]:
+    """Times, values with autograd, and what the engines of all workers returned, without values.
 
     Args:
         work: to be done.
@@ -56,10 +68,12 @@ def solve_in_chunks(
         InputError: ``func`` cannot be pickled, or uses a tensor that a gradient would not reach.
         WorkerError: a worker ended early.
     """
-    settings = dict(work.settings)
-    settings["engine"] = settings.get("engine") or os.environ.get(ENGINE_VARIABLE, "auto")
-    if settings.get("adjoint_params") is not None:
-        settings["adjoint_params"] = listed_parameters(settings["adjoint_params"])
+    settings: SolverSettings = {**work.settings}
+    engine, _ = engine_name(settings.get("engine"))
+    settings["engine"] = engine
+    adjoint_params = settings.get("adjoint_params")
+    if adjoint_params is not None:
+        settings["adjoint_params"] = listed_parameters(adjoint_params)
     size = _chunk_size(size, work.states.count)
     shipped = Shipped.of((work.func, settings), "func, or a setting beside it,")
     t, times = checks.times(work.t, Structure.of(work.states.row(0)))
@@ -69,9 +83,9 @@ def solve_in_chunks(
     inputs = (*work.states.tensors, *params, t, *shipped.tensors)
     recorded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     tasks = [_task(work, shipped, slice(first, first + size), recorded) for first in range(0, work.states.count, size)]
-    chunked = Chunked(_as_executor(executor, settings["engine"]), tasks, bar)
+    chunked = Chunked(_as_executor(executor, engine), tasks, bar)
     y: State = work.states.rebuild(chunked.solve(inputs))
-    return t, y, chunked.solutions
+    return t, y, chunked.trajectories
 
 
 def _task(work: Work, shipped: Shipped, rows: slice, recorded: bool) -> Task:
@@ -114,7 +128,7 @@ def _chunk_size(given: int | None, count: int) -> int:
     return given
 
 
-def _as_executor(given: Any, engine: str) -> Executor:
+def _as_executor(given: Executor | DaskClient, engine: str) -> Executor:
     if isinstance(given, Executor):
         return given
     if hasattr(given, "get_executor") and hasattr(given, "register_plugin"):
@@ -138,12 +152,12 @@ class Chunked:
         bar: shows how many of so many trajectories are done.
 
     Attributes:
-        solutions: of the tasks, without values, after the solve.
+        trajectories: what the engines returned, without values, after the solve.
     """
 
     def __init__(self, executor: Executor, tasks: Sequence[Task], bar: Callable[[int], Any]) -> None:
         self._executor, self._tasks, self._bar = executor, tasks, bar
-        self.solutions: list[Any] = []
+        self.trajectories: tuple[Trajectory, ...] = ()
 
     def solve(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Values of all, each of shape ``(T, B, ...)``, with autograd with respect to the ``inputs`` of the tasks."""
@@ -153,7 +167,7 @@ class Chunked:
     def forward(self) -> tuple[Tensor, ...]:
         """The values."""
         done = self._all_done(self._tasks)
-        self.solutions = [one.solution for one in done]
+        self.trajectories = tuple(itertools.chain.from_iterable(one.trajectories for one in done))
         return tuple(torch.cat(parts, dim=1) for parts in zip(*(_present(one) for one in done), strict=True))
 
     def backward(self, grads: Sequence[Tensor]) -> list[Tensor | None]:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import InputError, near_names
 from pyode_bridge.problem.problem import SolverInfo
+from pyode_bridge.problem.settings import EngineName
 
 
 def solvers(
-    engine: str | None = None,
+    engine: EngineName | None = None,
     *,
     family: str | None = None,
     implicit: bool | None = None,
@@ -21,7 +22,7 @@ def solvers(
     """The solvers of an engine, read from the engine itself.
 
     Args:
-        engine: ``"julia"``, ``"embedded"`` or ``"auto"``; default: the one that `odeint` would use.
+        engine: ``"julia"`` or ``"embedded"``; default: the one that `odeint` would use.
         family: only this family, such as ``"Rosenbrock"`` or ``"BDF/NDF"``.
         implicit: only solvers that are implicit, or that are not.
         adaptive: only solvers that choose their steps, or that do not.

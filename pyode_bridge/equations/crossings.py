@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pyode_bridge.equations.event import SIGNS, Event
+from pyode_bridge.equations.event import SIGNS, Condition, Event
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem.dynamics import Dynamic
@@ -43,11 +43,11 @@ def locate(
     end: float,
     events: Sequence[Event],
     last: int | None,
-    solver: dict[str, Any],
+    settings: Settings,
 ) -> Located:
     """The first event between ``start`` and ``end``; ``last`` is the one that happened at ``start``, or None."""
     with torch.no_grad():
-        prepared = prepare(func, state, torch.tensor([start, end], dtype=torch.float64), Settings(**solver))
+        prepared = prepare(func, state, torch.tensor([start, end], dtype=torch.float64), settings)
         watch = _Watch(prepared.problem, events, last)
         prepared.engine.locate(prepared.problem, watch)
         return watch.located()
@@ -56,7 +56,7 @@ def locate(
 def slope(
     func: Dynamic,
     structure: Structure,
-    condition: Callable[..., Any],
+    condition: Condition,
     t: Tensor,
     y: Tensor,
     mass_matrix: Tensor | None,

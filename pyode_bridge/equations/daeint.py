@@ -2,51 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.autograd.functional import jacobian
+from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
+from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.engines import select_engine
-from pyode_bridge.equations.odeint import odeint, run_forward
+from pyode_bridge.equations.odeint import solution_without_gradients, solve
 from pyode_bridge.equations.preparation import prepare
-from pyode_bridge.equations.residual_states import ResidualStates, flat_residual
+from pyode_bridge.equations.residual_states import ResidualFunction, ResidualStates, flat_residual
+from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Residual
 from pyode_bridge.problem.methods import as_method
-from pyode_bridge.problem.settings import Settings
-from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.problem import AS_ASKED
+from pyode_bridge.problem.settings import (
+    Algorithm,
+    EngineName,
+    ShownSettings,
+    check_names,
+    complete,
+    with_settings,
+)
+from pyode_bridge.problem.state import State, Structure, Times
 
-DEFAULT_METHOD = "DFBDF"
+FormulationName: TypeAlias = Literal["residual", "mass_matrix"]
 
-ResidualFunction = Callable[[Tensor, Any, Any], Any]
+# Formulations, each with the solver to take where none is named.
+DEFAULT_METHODS: dict[FormulationName, str] = {"residual": "DFBDF", "mass_matrix": "Rodas5P"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DAESolution(Solution):
+    """A `Solution` of a differential-algebraic equation, which says in which formulation it was solved.
+
+    Attributes:
+        formulation: ``"residual"``, without gradients, or ``"mass_matrix"``, with the derivatives as states.
+        formulation_reason: why this one, in words.
+    """
+
+    formulation: FormulationName
+    formulation_reason: str
+
+    def _extent(self) -> str:
+        return f"formulation={self.formulation}, {super()._extent()}"
 
 
 @between_graphs
+@with_settings
 def daeint(
     residual: ResidualFunction,
     y0: State,
-    t: Tensor,
+    t: Times,
     *,
     dy0: State | None = None,
     differential: State | None = None,
-    method: Any = None,
-    rtol: Any = 1e-7,
-    atol: Any = 1e-9,
-    options: Mapping[str, Any] | None = None,
-    engine: str | None = None,
-    progress: bool = False,
+    formulation: FormulationName | None = None,
+    **settings: Unpack[ShownSettings],
 ) -> State:
     """Solve ``0 = residual(t, y, dy/dt)``, ``y(t[0]) = y0``, at the times ``t``.
 
-    With a solver of `odeint` for stiff equations, the derivatives become states of an equation with a mass matrix, and
-    there are gradients, with respect to the differential components of ``y0`` and all parameters in ``residual``.
-    Solvers for the residual itself have none.
+    There are two formulations, and they differ in what can be differentiated. Solvers for the residual itself have no
+    gradients. Solvers of `odeint` for stiff equations solve the equation that has the derivatives among its states, and
+    a mass matrix; it is larger, and there are gradients, with respect to the differential components of ``y0`` and all
+    parameters in ``residual``. ``formulation`` says which one; without it, it is that which ``method`` solves, and
+    `DAESolution.formulation` of `solve_dae` says which one ran, and why.
 
     Args:
         residual: maps a scalar tensor ``t``, the state and its derivative to a tensor, tuple or dict as the state is.
@@ -56,17 +83,20 @@ def daeint(
         dy0: the derivative at the start, or a guess, as the state is; default: zero.
         differential: which components are differential, of the state's structure and non-zero there; default: those
             whose derivative the residual depends on at the start.
-        method: for the residual, ``"DFBDF"`` (the default), ``"DImplicitEuler"``, ``"DABDF2"``, or ``"IDA"`` of
-            Sundials (``python -m pyode_bridge install Sundials``); for gradients, one that takes a mass matrix, such as
-            ``"Rodas5P"`` or ``"FBDF"``.
-        rtol, atol, options, engine, progress: as for `odeint`; the Julia engine alone serves it.
+        formulation: ``"residual"`` or ``"mass_matrix"``; a ``method`` that is not one for it is refused. Default: that
+            which the ``method`` is for, and the residual where none is named.
+        **settings: ``method`` is, for the residual, ``"DFBDF"`` (the default), ``"DImplicitEuler"``, ``"DABDF2"``, or
+            ``"IDA"`` of Sundials (``python -m pyode_bridge install Sundials``); for the mass matrix, ``"Rodas5P"`` (the
+            default), ``"FBDF"`` or another that takes one. The rest is as for `odeint`, see `SolverSettings`; the Julia
+            engine alone serves it.
 
     Returns:
         Values at ``t``, as those of `odeint`.
 
     Raises:
         InputError, UnknownSolverError, SolverError: as for `odeint`.
-        UnsupportedError: a gradient is required, and the solver is one for the residual itself.
+        UnsupportedError: a gradient is required, and the formulation is the residual; or the method is not one for the
+            formulation.
 
     Source: DifferentialEquations.jl, "DAE Problems".
 
@@ -76,37 +106,85 @@ def daeint(
         >>> y0 = torch.tensor([0.0, 1.0], dtype=torch.float64)
         >>> y = pb.daeint(circle, y0, torch.linspace(0.0, 1.0, 11))
     """
+    return _solution("daeint", residual, y0, t, dy0, differential, formulation, settings).y
+
+
+@between_graphs
+@with_settings
+def solve_dae(
+    residual: ResidualFunction,
+    y0: State,
+    t: Times,
+    *,
+    dy0: State | None = None,
+    differential: State | None = None,
+    formulation: FormulationName | None = None,
+    **settings: Unpack[ShownSettings],
+) -> DAESolution:
+    """Solve as `daeint` does, and return a `DAESolution`, which says what ran, and in which formulation."""
+    return _solution("solve_dae", residual, y0, t, dy0, differential, formulation, settings)
+
+
+def _solution(
+    function: str,
+    residual: ResidualFunction,
+    y0: State,
+    t: Times,
+    dy0: State | None,
+    differential: State | None,
+    formulation: FormulationName | None,
+    settings: ShownSettings,
+) -> DAESolution:
+    check_names(function, ShownSettings, settings)
     checks.function(residual, "residual", "t, y and dy")
     structure = Structure.of(y0)
     if structure.is_complex:
-        raise InputError("daeint takes a real state; give real and imaginary parts as components.")
+        raise InputError(f"{function} takes a real state; give real and imaginary parts as components.")
     times, flat_y0 = checks.times(t, structure)[0], structure.pack(y0)
     checks.finite(flat_y0, "y0")
     slope = torch.zeros_like(flat_y0).detach() if dy0 is None else _like_state(dy0, structure, "dy0")
     if differential is None:
-        start, values = times[0].detach(), flat_y0.detach()
-        derivatives = jacobian(lambda point: flat_residual(residual, structure, start, values, point), slope)  # type: ignore[no-untyped-call]
-        flags = derivatives.ne(0).any(0)
+        flags = _has_derivative(residual, structure, times[0].detach(), flat_y0.detach(), slope)
     else:
         flags = _like_state(differential, structure, "differential").ne(0)
-    settings = {"rtol": rtol, "atol": atol, "options": options, "engine": engine, "progress": progress}
-    if method is not None and not _takes_residuals(method, engine):
-        return _with_derivatives(
-            ResidualStates(residual, structure, flags), structure, flat_y0, slope, times, method, settings
+    chosen, reason = _formulation(settings.get("method"), settings.get("engine"), formulation)
+    if settings.get("method") is None:
+        settings["method"] = DEFAULT_METHODS[chosen]
+    if chosen == "mass_matrix":
+        states = ResidualStates(residual, structure, flags)
+        solution = _with_derivatives(states, structure, flat_y0, slope, times, settings)
+    else:
+        completed = complete(function, ShownSettings, settings, kind="DAE")
+        prepared = prepare(lambda time, y: residual(time, y, structure.unpack_copy(slope)), y0, t, completed)
+        solution = _of_residual(function, residual, prepared, slope, flags)
+    return DAESolution(solution.t, solution.y, solution.trajectory, solution.structure, chosen, reason)
+
+
+def _has_derivative(residual: ResidualFunction, structure: Structure, t: Tensor, y: Tensor, slope: Tensor) -> Tensor:
+    """Which components the residual takes the derivative of, shape ``(n,)``."""
+    derivatives = jacobian(lambda point: flat_residual(residual, structure, t, y, point), slope)  # type: ignore[no-untyped-call]
+    flags: Tensor = derivatives.ne(0).any(0)
+    return flags
+
+
+def _formulation(
+    method: str | Algorithm | None, engine: EngineName | None, asked: FormulationName | None
+) -> tuple[FormulationName, str]:
+    """The formulation, and why this one."""
+    if asked is not None and asked not in DEFAULT_METHODS:
+        raise InputError(f"formulation is {asked!r}; expected one of {', '.join(map(repr, DEFAULT_METHODS))}.")
+    if method is None:
+        return asked or "residual", AS_ASKED if asked else "no method is named"
+    suits: FormulationName = "residual" if _takes_residuals(method, engine) else "mass_matrix"
+    if asked is not None and asked != suits:
+        raise UnsupportedError(
+            f"formulation={asked!r} cannot be solved by {method}, which is a solver for formulation={suits!r}; name "
+            f"another, such as {DEFAULT_METHODS[asked]!r}."
         )
-    chosen = Settings(method=DEFAULT_METHOD if method is None else method, kind="DAE", **settings)
-    prepared = prepare(lambda time, y: residual(time, y, structure.unpack_copy(slope)), y0, t, chosen)
-    dynamics = prepared.problem.dynamics
-    function = _Residual(residual, dynamics)
-    return run_forward(
-        prepared,
-        Residual(function, function.jacobian, dynamics.direction.turned(slope), flags.tolist()),
-        "daeint with a solver for the residual itself",
-        "name one that takes a mass matrix, such as method='Rodas5P'",
-    )
+    return suits, AS_ASKED if asked else f"{method} is a solver for it"
 
 
-def _takes_residuals(method: Any, engine: str | None) -> bool:
+def _takes_residuals(method: str | Algorithm, engine: EngineName | None) -> bool:
     """Whether a solver is one for residuals; raises where it is one for nothing that `daeint` solves."""
     chosen = select_engine(engine)
     try:
@@ -117,24 +195,31 @@ def _takes_residuals(method: Any, engine: str | None) -> bool:
     return True
 
 
+def _of_residual(
+    function: str, residual: ResidualFunction, prepared: Prepared, slope: Tensor, flags: Tensor
+) -> Solution:
+    """Solve the residual itself."""
+    dynamics = prepared.problem.dynamics
+    made = _Residual(residual, dynamics)
+    form = Residual(made, made.jacobian, dynamics.sign * slope, flags.tolist())
+    what, advice = f"{function} with a solver for the residual itself", "or name formulation='mass_matrix'"
+    return solution_without_gradients(prepared, form, what, advice)
+
+
 def _with_derivatives(
-    states: ResidualStates,
-    structure: Structure,
-    y0: Tensor,
-    dy0: Tensor,
-    times: Tensor,
-    method: Any,
-    settings: Mapping[str, Any],
-) -> State:
+    states: ResidualStates, structure: Structure, y0: Tensor, dy0: Tensor, times: Tensor, settings: ShownSettings
+) -> Solution:
     """Solve the equation that has the derivatives among its states."""
-    bounds = {}
-    for name in ("rtol", "atol"):
-        bound = checks.tolerance(settings[name], structure, name)
-        bounds[name] = states.extended(bound) if isinstance(bound, Tensor) else bound
     start = states.start(times[0], y0, dy0)
-    values = odeint(states, start, times, method=method, mass_matrix=states.mass_matrix, **{**settings, **bounds})
-    assert isinstance(values, Tensor)
-    return structure.unpack(values[:, : structure.size].contiguous())
+    of_states: ShownSettings = {
+        **settings,
+        "rtol": states.bound(checks.tolerance(settings.get("rtol"), structure, "rtol")),
+        "atol": states.bound(checks.tolerance(settings.get("atol"), structure, "atol")),
+    }
+    solution = solve(states, start, times, mass_matrix=states.mass_matrix, **of_states)
+    assert isinstance(solution.y, Tensor)
+    y = structure.unpack(solution.y[:, : structure.size].contiguous())
+    return replace(solution, y=y, structure=structure)
 
 
 class _Residual:

@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
-from pyode_bridge.equations.odeint import run_forward
+from pyode_bridge.equations.odeint import solution_without_gradients
 from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Delays
-from pyode_bridge.problem.settings import Settings
-from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.settings import ShownSettings, complete, with_settings
+from pyode_bridge.problem.state import State, Structure, Times
 
 DEFAULT_METHOD = "MethodOfSteps(AutoTsit5(Rosenbrock23()))"
 
-DelayedDynamic = Callable[[Tensor, Any, tuple[Any, ...]], Any]
+DelayedDynamic = Callable[[Tensor, Any, tuple[Any, ...]], State]
+History = Callable[[Tensor], State]
 
 
 @between_graphs
+@with_settings
 def ddeint(
     func: DelayedDynamic,
     y0: State,
-    t: Tensor,
+    t: Times,
     *,
     lags: Sequence[float],
-    history: Callable[[Tensor], Any] | None = None,
-    method: Any = None,
-    rtol: Any = 1e-7,
-    atol: Any = 1e-9,
-    options: Mapping[str, Any] | None = None,
-    engine: str | None = None,
-    progress: bool = False,
+    history: History | None = None,
+    **settings: Unpack[ShownSettings],
 ) -> State:
     """Solve ``dy/dt = func(t, y, (y(t - lags[0]), y(t - lags[1]), ...))``, ``y(t[0]) = y0``; without gradients.
 
@@ -49,9 +48,9 @@ def ddeint(
         t: times, shape ``(T,)``, strictly increasing.
         lags: the delays, positive, in the units of ``t``.
         history: maps a time before ``t[0]``, a scalar tensor, to the state; default: ``y0`` at all times.
-        method: any solver of ordinary differential equations by name, ``"Tsit5"``, ``"Rodas5P"``, or
-            ``"MethodOfSteps(Tsit5(), constrained=true)"``. Default: ``"MethodOfSteps(AutoTsit5(Rosenbrock23()))"``.
-        rtol, atol, options, engine, progress: as for `odeint`; the Julia engine alone serves it.
+        **settings: ``method`` is any solver of ordinary differential equations by name, ``"Tsit5"``, ``"Rodas5P"``, or
+            ``"MethodOfSteps(Tsit5(), constrained=true)"``; by default ``"MethodOfSteps(AutoTsit5(Rosenbrock23()))"``.
+            The rest is as for `odeint`, see `SolverSettings`; the Julia engine alone serves it.
 
     Returns:
         Values at ``t``, as those of `odeint`.
@@ -64,6 +63,33 @@ def ddeint(
         >>> import torch, pyode_bridge as pb
         >>> y = pb.ddeint(lambda t, y, past: -past[0], torch.ones(1), torch.linspace(0.0, 2.0, 21), lags=[1.0])
     """
+    return _solution("ddeint", func, y0, t, lags, history, settings).y
+
+
+@between_graphs
+@with_settings
+def solve_dde(
+    func: DelayedDynamic,
+    y0: State,
+    t: Times,
+    *,
+    lags: Sequence[float],
+    history: History | None = None,
+    **settings: Unpack[ShownSettings],
+) -> Solution:
+    """Solve as `ddeint` does, and return a `Solution`, which says what ran."""
+    return _solution("solve_dde", func, y0, t, lags, history, settings)
+
+
+def _solution(
+    function: str,
+    func: DelayedDynamic,
+    y0: State,
+    t: Times,
+    lags: Sequence[float],
+    history: History | None,
+    settings: ShownSettings,
+) -> Solution:
     checks.function(func, "func", "t, y and the past")
     delays, structure = _lags(lags), Structure.of(y0)
     past = _history(history, structure, structure.pack(y0).detach())
@@ -71,20 +97,13 @@ def ddeint(
     def at_start(time: Tensor, y: Any) -> Any:
         return func(time, y, tuple(structure.unpack_copy(past(time.item() - lag, time)) for lag in delays))
 
-    settings = Settings(
-        rtol=rtol,
-        atol=atol,
-        method=DEFAULT_METHOD if method is None else method,
-        options=options,
-        engine=engine,
-        progress=progress,
-        kind="DDE",
-    )
-    prepared = prepare(at_start, y0, t, settings)
+    chosen = complete(function, ShownSettings, settings, {"method": DEFAULT_METHOD}, kind="DDE")
+    prepared = prepare(at_start, y0, t, chosen)
     problem = prepared.problem
     if problem.dynamics.direction.decreases:
-        raise InputError("ddeint takes increasing times.")
-    return run_forward(prepared, Delays(_rhs(func, problem.dynamics, len(delays)), delays, past), "ddeint")
+        raise InputError(f"{function} takes increasing times.")
+    form = Delays(_rhs(func, problem.dynamics, len(delays)), delays, past)
+    return solution_without_gradients(prepared, form, function)
 
 
 def _rhs(func: DelayedDynamic, dynamics: Dynamics, count: int) -> Callable[[float, Tensor, Tensor], Tensor]:
@@ -100,9 +119,7 @@ def _rhs(func: DelayedDynamic, dynamics: Dynamics, count: int) -> Callable[[floa
     return rhs
 
 
-def _history(
-    history: Callable[[Tensor], Any] | None, structure: Structure, y0: Tensor
-) -> Callable[[float, Tensor], Tensor]:
+def _history(history: History | None, structure: Structure, y0: Tensor) -> Callable[[float, Tensor], Tensor]:
     def past(s: float, _: Tensor) -> Tensor:
         if history is None:
             return y0

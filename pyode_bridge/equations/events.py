@@ -8,68 +8,41 @@ functions"), so gradients pass through events with every solver and every sensit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.crossings import Located, locate, slope
 from pyode_bridge.equations.event import Condition, Event
+from pyode_bridge.equations.event_solution import EventRecord, EventSolution
 from pyode_bridge.equations.odeint import run
 from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.result import without_values
 from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.direction import Direction
-from pyode_bridge.problem.settings import Settings, check_passed_on
-from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.dynamics import Dynamic
+from pyode_bridge.problem.problem import Trajectory
+from pyode_bridge.problem.settings import Settings, SolverSettings, complete, with_settings
+from pyode_bridge.problem.state import State, Structure, Times
 
 LONGEST_SEARCH = 30  # windows of `odeint_event`, each twice as long as the one before
 
 
-@dataclass(frozen=True)
-class EventRecord:
-    """An event that happened.
-
-    Attributes:
-        t: when, a scalar tensor with autograd.
-        index: its position among the events.
-        y: the state there, before the event's affect, with autograd.
-    """
-
-    t: Tensor
-    index: int
-    y: State
-
-
-@dataclass(frozen=True)
-class EventSolution:
-    """A solution with events.
-
-    Attributes:
-        t: the times asked for, as far as the solve went, shape ``(T,)``.
-        y: the values there, ``(T, *y0.shape)`` or a tuple or dict of such; at an event's own time, those before it.
-        events: what happened, in order.
-        terminated: whether a terminal event ended the solve before the last time.
-    """
-
-    t: Tensor
-    y: State
-    events: tuple[EventRecord, ...]
-    terminated: bool
-
-
 @between_graphs
+@with_settings
 def solve_events(
-    func: Callable[[Tensor, Any], Any],
+    func: Dynamic,
     y0: State,
-    t: Any,
+    t: Times,
     events: Sequence[Event],
     *,
     max_events: int = 10_000,
-    **solver: Any,
+    **settings: Unpack[SolverSettings],
 ) -> EventSolution:
     """Solve ``dy/dt = func(t, y)`` with events, differentiably: through their times, their affects and conditions.
 
@@ -77,7 +50,7 @@ def solve_events(
         func, y0, t: as for `odeint`.
         events: see `Event`; where two happen at once, the first of them counts.
         max_events: how many may happen; more raise, as a ball does whose bounces pile up.
-        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``sensealg``, ...
+        **settings: as for `odeint`: ``method``, ``rtol``, ``sensealg``, ...; see `SolverSettings`.
 
     Raises:
         InputError: unusable input, or an event whose time has no gradient because its condition jumps or only touches
@@ -90,51 +63,51 @@ def solve_events(
         >>> fall = lambda t, y: torch.stack([y[1], torch.tensor(-9.81)])
         >>> bounces = pb.solve_events(fall, torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), [floor])
     """
-    check_passed_on("solve_events", solver)
+    chosen = complete("solve_events", SolverSettings, settings)
     if not events:
         raise InputError("events is empty; expected at least one Event. Without events, use odeint.")
     structure = Structure.of(y0)
     times, _ = checks.times(t, structure)
     direction = Direction.of(times)
     start, state, left = times[0], y0, times[1:]
-    records: list[EventRecord] = []
-    rows, last = [structure.pack(y0)], None
+    course, last = _Course(structure, times, [structure.pack(y0)]), None
     while True:
-        found = locate(func, state, start.item(), left[-1].item(), events, last, solver)
+        found = locate(func, state, start.item(), left[-1].item(), events, last, chosen)
         if found.index is None:
-            rows += _values(func, state, start, left, solver)
-            return _finished(structure, times, rows, records, terminated=False)
-        if len(records) == max_events:
+            course.rows += course.values(func, state, start, left, chosen)
+            return course.finished(terminated=False)
+        if len(course.records) == max_events:
             raise _too_many(found.t, times[-1].item(), max_events)
         at = _not_before(found.t, start, direction)
         before = left[direction.solver_time(left) < direction.solver_time(at)]
-        *values, y = _reach(func, state, start, torch.cat([before, at[None]]), found, solver)
-        rows += values
-        record = _record(func, structure, events, found, at, y, solver)
-        records.append(record)
+        *values, y = course.values_to(func, state, start, torch.cat([before, at[None]]), found, chosen)
+        course.rows += values
+        record = _record(func, structure, events, found, at, y, chosen)
+        course.records.append(record)
         left = left[len(before) :]
         event = events[found.index]
         if event.terminal:
-            return _finished(structure, times, rows, records, terminated=True)
+            return course.finished(terminated=True)
         state = _affected(event, record, structure)
         if left[0] == at:
-            rows.append(structure.pack(record.y))
+            course.rows.append(structure.pack(record.y))
             left = left[1:]
         if not len(left):
-            return _finished(structure, times, rows, records, terminated=False)
+            return course.finished(terminated=False)
         start, last = record.t, found.index
 
 
 @between_graphs
+@with_settings
 def odeint_event(
-    func: Callable[[Tensor, Any], Any],
+    func: Dynamic,
     y0: State,
     t0: Tensor,
     *,
     event_fn: Condition,
     reverse_time: bool = False,
-    odeint_interface: Any = None,
-    **solver: Any,
+    odeint_interface: object = None,
+    **settings: Unpack[SolverSettings],
 ) -> tuple[Tensor, State]:
     """Solve until ``event_fn(t, y)`` crosses zero; a drop-in for ``torchdiffeq.odeint_event``.
 
@@ -144,7 +117,7 @@ def odeint_event(
         event_fn: a real tensor; the first of its elements to cross zero is the event.
         reverse_time: whether to solve towards earlier times.
         odeint_interface: taken for compatibility; every solve here is differentiated by an adjoint.
-        **solver: keyword arguments of `odeint`.
+        **settings: as for `odeint`; see `SolverSettings`.
 
     Returns:
         The time of the event, and the state at ``t0`` and at the event, shape ``(2, *y0.shape)`` or a tuple or dict of
@@ -154,21 +127,22 @@ def odeint_event(
         SolverError: there is no event within a span of some 10⁹ time units, or a solve failed on the way.
     """
     del odeint_interface
-    check_passed_on("odeint_event", solver)
+    chosen = complete("odeint_event", SolverSettings, settings)
     checks.function(func, "func")
     checks.function(event_fn, "event_fn")
     structure = Structure.of(y0)
     t0 = checks.finite_time(t0, "t0", structure)
     events = _elements(event_fn, y0, t0)
     direction = Direction(-1.0 if reverse_time else 1.0)
+    course = _Course(structure, t0[None], [structure.pack(y0)])
     state, start, length = y0, t0, direction.sign
     for _ in range(LONGEST_SEARCH):
         end = start.detach() + length
-        found = locate(func, state, start.item(), end.item(), events, None, solver)
+        found = locate(func, state, start.item(), end.item(), events, None, chosen)
         at = _not_before(found.t, start, direction)
-        (y,) = _reach(func, state, start, at[None], found, solver)
+        (y,) = course.values_to(func, state, start, at[None], found, chosen)
         if found.index is not None:
-            record = _record(func, structure, events, found, at, y, solver)
+            record = _record(func, structure, events, found, at, y, chosen)
             both = torch.stack([structure.pack(y0), structure.pack(record.y)])
             return record.t, structure.unpack(both)
         state, start, length = structure.unpack(y), at, 2 * length
@@ -176,7 +150,7 @@ def odeint_event(
         f"event_fn did not cross zero before t = {start.item():.6g}.",
         retcode="MaxTime",
         t=start.item(),
-        algorithm=str(solver.get("method")),
+        algorithm=str(chosen["method"]),
     )
 
 
@@ -193,10 +167,45 @@ def _elements(event_fn: Condition, y0: State, t0: Tensor) -> list[Event]:
     return [element(position) for position in range(value.numel())]
 
 
-def _values(func: Any, state: State, start: Tensor, times: Tensor, solver: dict[str, Any]) -> list[Tensor]:
-    """The flat states at ``times``, which follow ``start``."""
-    ys, _ = run(prepare(func, state, torch.cat([start[None], times]), Settings(**solver)))
-    return list(ys[1:])
+@dataclass
+class _Course:
+    """A solve with events, as far as it has come.
+
+    Attributes:
+        structure: of the state.
+        times: all that are asked for.
+        rows: the flat states at the first of these.
+        records: the events that have happened.
+        trajectories: what the engine returned, from each event to the next.
+    """
+
+    structure: Structure
+    times: Tensor
+    rows: list[Tensor]
+    records: list[EventRecord] = field(default_factory=list)
+    trajectories: list[Trajectory] = field(default_factory=list)
+
+    def values(self, func: Dynamic, state: State, start: Tensor, times: Tensor, settings: Settings) -> list[Tensor]:
+        """The flat states at ``times``, which follow ``start``."""
+        ys, trajectory = run(prepare(func, state, torch.cat([start[None], times]), settings))
+        self.trajectories.append(without_values(trajectory))
+        return list(ys[1:])
+
+    def values_to(
+        self, func: Dynamic, state: State, start: Tensor, times: Tensor, found: Located, settings: Settings
+    ) -> list[Tensor]:
+        """The flat states at ``times``, the last of which is that of what was found, to the digit; with autograd.
+
+        Between two solves, values differ by as much as the tolerances allow, and a condition that jumps may not have.
+        """
+        *values, y = self.values(func, state, start, times, settings)
+        return [*values, _valued(y, found.y)]
+
+    def finished(self, *, terminated: bool) -> EventSolution:
+        """The solution."""
+        y = self.structure.unpack(torch.stack(self.rows))
+        times = self.times[: len(self.rows)]
+        return EventSolution(times, y, tuple(self.records), terminated, tuple(self.trajectories))
 
 
 def _not_before(t: float, like: Tensor, direction: Direction) -> Tensor:
@@ -207,30 +216,19 @@ def _not_before(t: float, like: Tensor, direction: Direction) -> Tensor:
     return rounded.nextafter(like.new_tensor(direction.user_time(math.inf)))
 
 
-def _reach(
-    func: Any, state: State, start: Tensor, times: Tensor, found: Located, solver: dict[str, Any]
-) -> list[Tensor]:
-    """The flat states at ``times``, the last of which is that of what was found: with autograd, and the value found.
-
-    Between two solves, values differ by as much as the tolerances allow, and a condition that jumps may not have.
-    """
-    *values, y = _values(func, state, start, times, solver)
-    return [*values, _valued(y, found.y)]
-
-
 def _valued(y: Tensor, value: Tensor) -> Tensor:
     """The value, with the autograd of ``y``."""
     return y + (value - y).detach() if y.requires_grad else value
 
 
 def _record(
-    func: Any,
+    func: Dynamic,
     structure: Structure,
     events: Sequence[Event],
     found: Located,
     t: Tensor,
     y: Tensor,
-    solver: dict[str, Any],
+    settings: Settings,
 ) -> EventRecord:
     """The event, whose time and state have their gradients.
 
@@ -241,7 +239,7 @@ def _record(
     condition, before = events[found.index].condition, _valued(y, found.before)
     value = condition(t, structure.unpack_copy(before))
     if value.requires_grad or before.requires_grad:
-        mass_matrix = checks.mass_matrix(solver.get("mass_matrix"), structure)
+        mass_matrix = checks.mass_matrix(settings["mass_matrix"], structure)
         rate, velocity = slope(func, structure, condition, t, before, mass_matrix)
         if rate == 0:
             raise InputError(
@@ -263,13 +261,6 @@ def _affected(event: Event, record: EventRecord, structure: Structure) -> State:
     if problem is not None:
         raise InputError(f"The affect of event {record.index} returned {problem}.")
     return state
-
-
-def _finished(
-    structure: Structure, times: Tensor, rows: list[Tensor], records: list[EventRecord], *, terminated: bool
-) -> EventSolution:
-    y = structure.unpack(torch.stack(rows))
-    return EventSolution(times[: len(rows)], y, tuple(records), terminated)
 
 
 def _too_many(t: float, t_end: float, max_events: int) -> SolverError:

@@ -12,7 +12,7 @@ from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.julia_source import JuliaSource
-from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.state import State, Structure
 from pyode_bridge.problem.wanted import Wanted
 
 
@@ -57,7 +57,7 @@ class JuliaDynamics(JuliaSource):
             return JuliaDynamics(self.source, {name: tensor.detach() for name, tensor in values.items()})
         return JuliaDynamics(self.source, None if values is None else values.detach())
 
-    def forward(self, t: Tensor, y: Any) -> Any:
+    def forward(self, t: Tensor, y: State) -> State:
         """The derivative of ``y`` at scalar ``t``, by a call of Julia from here: for use outside of a solve."""
         structure = Structure.of(y, "y")
         if structure.is_complex:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.odeint import odeint, solve
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.problem import checks
-from pyode_bridge.problem.state import State
+from pyode_bridge.problem.dynamics import Dynamic
+from pyode_bridge.problem.early_checks import check_settings
+from pyode_bridge.problem.settings import SolverSettings, with_settings
+from pyode_bridge.problem.state import State, Times
 
 
 class NeuralODE(torch.nn.Module):
@@ -21,7 +22,10 @@ class NeuralODE(torch.nn.Module):
     Args:
         func: the dynamics; a module, so that its parameters are this layer's.
         t: times at which values are wanted when ``forward`` is given none; default ``(0, 1)``.
-        **solver: keyword arguments of `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``isolation``, ...
+        **settings: as for `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ...; see `SolverSettings`.
+
+    Raises:
+        InputError: a setting is unknown, or no solve could make use of its value.
 
     Examples:
         >>> import torch, pyode_bridge as pb
@@ -35,20 +39,22 @@ class NeuralODE(torch.nn.Module):
 
     t: Tensor
 
-    def __init__(self, func: Callable[[Tensor, Any], Any], t: Any = (0.0, 1.0), **solver: Any) -> None:
+    @with_settings
+    def __init__(self, func: Dynamic, t: Times = (0.0, 1.0), **settings: Unpack[SolverSettings]) -> None:
         super().__init__()
         checks.function(func, "func")
+        check_settings("NeuralODE", SolverSettings, settings)
         self.func = func
-        self.solver = solver
+        self.solver = settings
         self.register_buffer("t", torch.as_tensor(t))
 
     @between_graphs
-    def forward(self, y0: State, t: Tensor | None = None) -> State:
+    def forward(self, y0: State, t: Times | None = None) -> State:
         """Values at ``t``, shape ``(T, *y0.shape)`` or a tuple or dict of such; the last is ``forward(y0)[-1]``."""
         return odeint(self.func, y0, self.t if t is None else t, **self.solver)
 
     @between_graphs
-    def solve(self, y0: State, t: Tensor | None = None) -> Solution:
+    def solve(self, y0: State, t: Times | None = None) -> Solution:
         """The same with statistics, as `pyode_bridge.solve` returns it."""
         return solve(self.func, y0, self.t if t is None else t, **self.solver)
 

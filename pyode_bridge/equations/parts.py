@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
-from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Halves, OneInput, Operator, Terms, TwoInputs
 from pyode_bridge.problem.state import State, Structure, copied, flat_real
 from pyode_bridge.problem.wanted import Wanted
@@ -42,7 +42,7 @@ class Partitioned(nn.Module):
         self.velocity = velocity
         self.force = force
 
-    def forward(self, t: Tensor, state: Any) -> tuple[Tensor, Tensor]:
+    def forward(self, t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Both derivatives at time ``t`` and state ``(q, p)``."""
         q, p = state
         # Either may change its arguments in place.
@@ -78,7 +78,7 @@ class Split(nn.Module):
     Source: DifferentialEquations.jl, "Split ODE Solvers".
     """
 
-    def __init__(self, implicit: Callable[..., Any] | Tensor, explicit: Callable[..., Any]) -> None:
+    def __init__(self, implicit: Dynamic | Tensor, explicit: Dynamic) -> None:
         super().__init__()
         if not isinstance(implicit, Tensor):
             checks.function(implicit, "implicit")
@@ -86,7 +86,7 @@ class Split(nn.Module):
         self.implicit = implicit
         self.explicit = explicit
 
-    def forward(self, t: Tensor, y: Any) -> State:
+    def forward(self, t: Tensor, y: State) -> State:
         """The sum of both parts at time ``t`` and state ``y``."""
         first = self._implicit(t.clone(), copied(y))  # which it may change in place
         second = self.explicit(t, y)

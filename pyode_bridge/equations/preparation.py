@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -23,14 +23,14 @@ from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import as_method
 from pyode_bridge.problem.options import StepOptions
-from pyode_bridge.problem.problem import Problem, Sensitivity, Tolerances
+from pyode_bridge.problem.problem import Problem, Sensitivity, SolverSpec, Tolerances
 from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.sparsity import Sparsity
-from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.state import State, Structure, Times
 from pyode_bridge.problem.wanted import Wanted
 
 
-def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
+def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
     """Check everything and evaluate the dynamics once; raises what `odeint` raises before a solve."""
     _check_no_transform()
     structure = Structure.of(y0)
@@ -39,15 +39,15 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
     s0 = direction.solver_time(values[0])
     forward, sensitivity = _solvers(settings, structure)
     method, tolerances, options = forward.method, forward.tolerances, forward.options
-    engine = select_engine(settings.engine, settings.isolation)
+    engine = select_engine(settings["engine"], settings["isolation"])
     engine.check(method, sensitivity)
     check_parts(func, structure)
     flat_y0 = structure.pack(y0)
     checks.finite(flat_y0, "y0")
     start = flat_y0.detach()
-    lane = checks.lane(settings.lane)
-    compiler = engine if engine.compiles and lane != "callback" and settings.adjoint_params is None else None
-    dynamics = _dynamics(func, structure, s0, start, direction, settings.adjoint_params, compiler)
+    lane = checks.lane(settings["lane"])
+    compiler = engine if engine.compiles and lane != "callback" and settings["adjoint_params"] is None else None
+    dynamics = _dynamics(func, structure, s0, start, direction, settings["adjoint_params"], compiler)
     differentiable = (flat_y0, times, *dynamics.parameters, *dynamics.wanted.unmet)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
     problem = Problem(
@@ -58,57 +58,53 @@ def prepare(func: Dynamic, y0: State, t: Any, settings: Settings) -> Prepared:
         tolerances=tolerances,
         options=options,
         sensitivity=sensitivity if wants_grad else None,
-        mass_matrix=checks.mass_matrix(settings.mass_matrix, structure),
+        mass_matrix=checks.mass_matrix(settings["mass_matrix"], structure),
         form=flat_parts(func, dynamics),
-        sparsity=_sparsity(settings.jac_sparsity, dynamics, s0, start),
-        dense=settings.dense,
-        progress=settings.progress,
+        sparsity=_sparsity(settings["jac_sparsity"], dynamics, s0, start),
+        dense=settings["dense"],
+        progress=settings["progress"],
         lane=lane,
     )
     return Prepared(engine, problem, flat_y0, times, structure)
 
 
-_PLAIN = frozenset({float, int, bool, str, type(None)})
+# What says which solvers are to solve, beside the options.
 _NAMES = ("method", "kind", "sensealg", "rtol", "atol", "adjoint_method", "adjoint_rtol", "adjoint_atol")
-_told = operator.attrgetter(*_NAMES)
+_values_of = operator.itemgetter(*_NAMES)
+_PLAIN = frozenset({float, int, bool, str, type(None)})
 _OF_ADJOINT = ("adjoint_method", "adjoint_rtol", "adjoint_atol", "adjoint_options")
 
 
-def _solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:
+def _solvers(settings: Settings, structure: Structure) -> tuple[SolverSpec, Sensitivity]:
     """How to solve, and how to compute gradients; remembered where numbers and names say it all."""
-    told, options, adjoint_options = _told(settings), settings.options or {}, settings.adjoint_options or {}
+    values = _values_of(settings)
+    options, adjoint_options = settings["options"] or {}, settings["adjoint_options"] or {}
     if type(options) is not dict or type(adjoint_options) is not dict:
         return _checked_solvers(settings, structure)
-    kinds = tuple(map(type, (*told, *options.values(), *adjoint_options.values())))
+    kinds = tuple(map(type, (*values, *options.values(), *adjoint_options.values())))
     if not _PLAIN.issuperset(kinds):
         return _checked_solvers(settings, structure)
-    return _remembered_solvers(structure, told, tuple(options.items()), tuple(adjoint_options.items()), kinds)
+    return _remembered_solvers(structure, values, tuple(options.items()), tuple(adjoint_options.items()), kinds)
 
 
 @functools.lru_cache(maxsize=256)
 def _remembered_solvers(
-    structure: Structure, told: tuple[Any, ...], options: Any, adjoint_options: Any, kinds: tuple[type, ...]
-) -> tuple[Sensitivity, Sensitivity]:
+    structure: Structure, values: tuple[Any, ...], options: Any, adjoint_options: Any, kinds: tuple[type, ...]
+) -> tuple[SolverSpec, Sensitivity]:
     """``kinds`` are all the values' types: 1, 1.0 and True are equal."""
-    named: dict[str, Any] = dict(zip(_NAMES, told, strict=True))
-    return _checked_solvers(Settings(**named, options=dict(options), adjoint_options=dict(adjoint_options)), structure)
+    named: Any = dict(zip(_NAMES, values, strict=True))
+    named.update(options=dict(options), adjoint_options=dict(adjoint_options))
+    return _checked_solvers(named, structure)
 
 
-def _checked_solvers(settings: Settings, structure: Structure) -> tuple[Sensitivity, Sensitivity]:
-    method, options = as_method(settings.method, settings.kind), StepOptions.of(settings.options)
+def _checked_solvers(settings: Settings, structure: Structure) -> tuple[SolverSpec, Sensitivity]:
+    method, options = as_method(settings["method"], settings["kind"]), StepOptions.of(settings["options"])
     tolerances = Tolerances(
-        checks.tolerance(settings.rtol, structure, "rtol"), checks.tolerance(settings.atol, structure, "atol")
+        checks.tolerance(settings["rtol"], structure, "rtol"), checks.tolerance(settings["atol"], structure, "atol")
     )
     checks.reachable(tolerances.rtol, tolerances.atol, structure.dtype)
-    forward = Sensitivity(_named(settings.sensealg), method, tolerances, options)
+    forward = SolverSpec(method, tolerances, options)
     return forward, _sensitivity(settings, forward)
-
-
-def _named(sensealg: Any) -> str | None:
-    """None where the engine is to choose."""
-    if sensealg is not None and (not isinstance(sensealg, str) or not sensealg.strip()):
-        raise InputError(f"sensealg is {sensealg!r}; expected a name such as 'GaussAdjoint', or 'auto'.")
-    return None if sensealg == "auto" else sensealg
 
 
 def _check_no_transform() -> None:
@@ -121,19 +117,20 @@ def _check_no_transform() -> None:
         raise UnsupportedError("A solve within the dynamics of another does not go through function transforms.")
 
 
-def _sensitivity(settings: Settings, forward: Sensitivity) -> Sensitivity:
+def _sensitivity(settings: Settings, forward: SolverSpec) -> Sensitivity:
     """How gradients are computed: as the forward solve, but for what the ``adjoint_`` arguments say."""
     method, tolerances, options = forward.method, forward.tolerances, forward.options
-    if settings.adjoint_method is not None:
-        method = as_method(settings.adjoint_method, settings.kind)
-    if settings.adjoint_options:
-        options = StepOptions.of_adjoint(settings.adjoint_options)
+    if settings["adjoint_method"] is not None:
+        method = as_method(settings["adjoint_method"], settings["kind"])
+    if settings["adjoint_options"]:
+        options = StepOptions.of_adjoint(settings["adjoint_options"])
     bounds = Tolerances(
-        checks.scalar_tolerance(settings.adjoint_rtol, tolerances.rtol, "adjoint_rtol"),
-        checks.scalar_tolerance(settings.adjoint_atol, tolerances.atol, "adjoint_atol"),
+        checks.scalar_tolerance(settings["adjoint_rtol"], tolerances.rtol, "adjoint_rtol"),
+        checks.scalar_tolerance(settings["adjoint_atol"], tolerances.atol, "adjoint_atol"),
     )
-    asked = tuple(name for name in _OF_ADJOINT if getattr(settings, name) not in (None, {}))
-    return Sensitivity(forward.sensealg, method, bounds, options.for_adjoint(), asked)
+    given: Mapping[str, Any] = settings
+    asked = tuple(name for name in _OF_ADJOINT if given[name] not in (None, {}))
+    return Sensitivity(method, bounds, options.for_adjoint(), checks.sensealg(settings["sensealg"]), asked)
 
 
 def _sparsity(given: Any, dynamics: Dynamics, s0: float, y0: Tensor) -> Sparsity | None:

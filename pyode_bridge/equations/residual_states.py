@@ -14,7 +14,9 @@ from torch import Tensor
 from torch.autograd.functional import jacobian
 
 from pyode_bridge.errors import InputError
-from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.state import State, Structure
+
+ResidualFunction = Callable[[Tensor, Any, Any], State]  # of the time, the state and its derivative
 
 MOST_ITERATIONS = 50
 DIFFERENTIATED = 2  # iterations with autograd at the end: each doubles how many derivatives are right
@@ -29,7 +31,7 @@ class ResidualStates:
         differential: which components of ``y`` have a derivative in ``F``, shape ``(n,)``.
     """
 
-    def __init__(self, residual: Callable[[Tensor, Any, Any], Any], structure: Structure, differential: Tensor) -> None:
+    def __init__(self, residual: ResidualFunction, structure: Structure, differential: Tensor) -> None:
         self._residual, self._structure = residual, structure
         self._differential, self._algebraic = differential.nonzero()[:, 0], (~differential).nonzero()[:, 0]
         size, derivatives = len(differential), len(self._differential)
@@ -47,9 +49,9 @@ class ResidualStates:
         y, v = state[: self._structure.size], state[self._structure.size :]
         return torch.cat([v, self._value(t, y, v)])[self._rows]
 
-    def extended(self, values: Tensor) -> Tensor:
-        """Values for the components of ``y``, with those of the derivatives after them."""
-        return torch.cat([values, values[self._differential]])
+    def bound(self, of_y: float | Tensor) -> float | Tensor:
+        """A tolerance for the components of ``y``, with those of the derivatives after them."""
+        return torch.cat([of_y, of_y[self._differential]]) if isinstance(of_y, Tensor) else of_y
 
     def start(self, t: Tensor, y0: Tensor, dy0: Tensor) -> Tensor:
         """``[y, v]`` at the start, by Newton's method from the guesses ``y0``, whose differential components stand, and
@@ -86,9 +88,7 @@ class ResidualStates:
         return flat_residual(self._residual, self._structure, t, y, slope)
 
 
-def flat_residual(
-    residual: Callable[[Tensor, Any, Any], Any], structure: Structure, t: Tensor, y: Tensor, slope: Tensor
-) -> Tensor:
+def flat_residual(residual: ResidualFunction, structure: Structure, t: Tensor, y: Tensor, slope: Tensor) -> Tensor:
     """``F`` over flat vectors; raises InputError where it returns no state."""
     value = residual(t, structure.unpack_copy(y), structure.unpack_copy(slope))
     problem = structure.mismatch(value)

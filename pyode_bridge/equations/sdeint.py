@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
-from pyode_bridge.equations.odeint import run, values
+from pyode_bridge.equations.odeint import solution_of
 from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Noise
-from pyode_bridge.problem.settings import Settings
-from pyode_bridge.problem.state import State, Structure, copied
+from pyode_bridge.problem.settings import ShownSettings, complete, with_settings
+from pyode_bridge.problem.state import State, Structure, Times, copied
 from pyode_bridge.problem.wanted import Wanted
+
+NoiseName: TypeAlias = Literal["diagonal", "scalar", "general"]
 
 # Kinds of noise, each with the solver to take where none is named.
 DEFAULT_METHODS = {"diagonal": "SOSRI", "scalar": "SOSRI", "general": "LambaEM"}
+TOLERANCE = 1e-2  # of the strong error, relative and absolute, where none is given
 
 
 @between_graphs
+@with_settings
 def sdeint(
     drift: Dynamic,
-    diffusion: Callable[[Tensor, Any], Any],
+    diffusion: Dynamic,
     y0: State,
-    t: Tensor,
+    t: Times,
     *,
-    noise: str = "diagonal",
-    method: Any = None,
-    rtol: float = 1e-2,
-    atol: float = 1e-2,
-    options: Mapping[str, Any] | None = None,
+    noise: NoiseName = "diagonal",
     seed: int | None = None,
-    engine: str | None = None,
-    progress: bool = False,
+    **settings: Unpack[ShownSettings],
 ) -> State:
     """Sample ``dy = drift(t, y) dt + diffusion(t, y) dW``, ``y(t[0]) = y0``, at the times ``t``.
 
@@ -57,12 +58,12 @@ def sdeint(
         t: times, shape ``(T,)``, strictly increasing.
         noise: ``"diagonal"``: each component its own Wiener process; ``"scalar"``: one process for all; ``"general"``:
             ``m`` processes, mixed by the diffusion.
-        method: any solver of StochasticDiffEq.jl by name: ``"SOSRI"`` (the default for diagonal and scalar noise),
-            ``"SRIW1"``, ``"EM"``, ``"LambaEM"`` (the default for general noise), ``"SKenCarp"`` (additive noise), ...
-        rtol, atol: tolerances of the strong error in a step.
-        options: as for `odeint`; solvers such as ``"EM"`` need ``dt``, or step from time to time of ``t``.
         seed: fixes the paths; default: drawn from torch's generator, so that `torch.manual_seed` fixes them.
-        engine, progress: as for `odeint`; the Julia engine alone serves it.
+        **settings: ``method`` is any solver of StochasticDiffEq.jl by name: ``"SOSRI"`` (the default for diagonal and
+            scalar noise), ``"SRIW1"``, ``"EM"``, ``"LambaEM"`` (the default for general noise), ``"SKenCarp"``
+            (additive noise), ...; ``rtol`` and ``atol`` bound the strong error in a step and are 1e-2 by default;
+            solvers such as ``"EM"`` need ``dt`` among the ``options``, or step from time to time of ``t``. The rest is
+            as for `odeint`, see `SolverSettings`; the Julia engine alone serves it.
 
     Returns:
         Values at ``t``, as those of `odeint`.
@@ -75,24 +76,46 @@ def sdeint(
         >>> import torch, pyode_bridge as pb
         >>> y = pb.sdeint(lambda t, y: -y, lambda t, y: 0.1 * y, torch.ones(8), torch.linspace(0.0, 1.0, 11), seed=1)
     """
+    return _solution("sdeint", drift, diffusion, y0, t, noise, seed, settings).y
+
+
+@between_graphs
+@with_settings
+def solve_sde(
+    drift: Dynamic,
+    diffusion: Dynamic,
+    y0: State,
+    t: Times,
+    *,
+    noise: NoiseName = "diagonal",
+    seed: int | None = None,
+    **settings: Unpack[ShownSettings],
+) -> Solution:
+    """Sample as `sdeint` does, and return a `Solution`, which says what ran."""
+    return _solution("solve_sde", drift, diffusion, y0, t, noise, seed, settings)
+
+
+def _solution(
+    function: str,
+    drift: Dynamic,
+    diffusion: Dynamic,
+    y0: State,
+    t: Times,
+    noise: NoiseName,
+    seed: int | None,
+    settings: ShownSettings,
+) -> Solution:
     checks.function(drift, "drift")
     checks.function(diffusion, "diffusion")
     if noise not in DEFAULT_METHODS:
         raise InputError(f"noise is {noise!r}; expected one of {', '.join(map(repr, DEFAULT_METHODS))}.")
-    settings = Settings(
-        rtol=rtol,
-        atol=atol,
-        method=DEFAULT_METHODS[noise] if method is None else method,
-        options=options,
-        engine=engine,
-        progress=progress,
-        kind="SDE",
-    )
-    prepared = prepare(_Both(drift, diffusion), y0, t, settings)
+    rules: ShownSettings = {"method": DEFAULT_METHODS[noise], "rtol": TOLERANCE, "atol": TOLERANCE}
+    chosen = complete(function, ShownSettings, settings, rules, kind="SDE")
+    prepared = prepare(_Both(drift, diffusion), y0, t, chosen)
     structure, both = prepared.structure, prepared.problem.dynamics
     wanted = both.wanted.widened()  # that of the drift and the diffusion
     if structure.is_complex or both.direction.decreases or prepared.t.requires_grad:
-        raise InputError("sdeint takes a real state, and increasing times that require no gradient.")
+        raise InputError(f"{function} takes a real state, and increasing times that require no gradient.")
     diffusion_dynamics = (_Matrix if noise == "general" else Dynamics)(
         diffusion, structure, wanted, 1.0, "diffusion(t, y)"
     )
@@ -102,19 +125,18 @@ def sdeint(
         dynamics=_Drift(drift, structure, wanted, both),
         form=Noise(diffusion_dynamics, noise, len(start) // structure.size, _seed(seed)),
     )
-    ys, _ = run(replace(prepared, problem=problem))
-    return values(ys, structure)
+    return solution_of(replace(prepared, problem=problem))
 
 
 class _Both(nn.Module):
     """The drift, as a module and a function whose parameters are those of the diffusion too."""
 
-    def __init__(self, drift: Dynamic, diffusion: Callable[[Tensor, Any], Any]) -> None:
+    def __init__(self, drift: Dynamic, diffusion: Dynamic) -> None:
         super().__init__()
         self.drift = drift
         self.diffusion = diffusion
 
-    def forward(self, t: Tensor, y: Any) -> Any:
+    def forward(self, t: Tensor, y: State) -> State:
         drift, diffusion = self.drift(t.clone(), copied(y)), self.diffusion(t, y)
         touched = 0 * sum(leaf.sum() for leaf in _tensors(diffusion))
         if isinstance(drift, Mapping):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import torch
-from torch import Tensor
+from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.odeint import run, values
 from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import SolverError
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.forms import Steady
-from pyode_bridge.problem.settings import Settings
+from pyode_bridge.problem.settings import SteadySettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure
 
 DEFAULT_METHOD = "Rodas5P"
@@ -23,19 +23,13 @@ FOREVER = 1e300  # steps that grow tenfold are there after some hundreds
 
 
 @between_graphs
+@with_settings
 def steady_state(
-    func: Callable[[Tensor, Any], Any],
+    func: Dynamic,
     y0: State,
     *,
     t0: float = 0.0,
-    method: Any = None,
-    rtol: Any = 1e-7,
-    atol: Any = 1e-9,
-    options: Mapping[str, Any] | None = None,
-    adjoint_params: Iterable[Tensor] | None = None,
-    engine: str | None = None,
-    lane: str = "auto",
-    isolation: str | None = None,
+    **settings: Unpack[SteadySettings],
 ) -> State:
     """The state ``y`` with ``func(t, y) = 0`` that ``dy/dt = func(t, y)`` settles in from ``y0``, with autograd.
 
@@ -47,13 +41,10 @@ def steady_state(
         func: as for `odeint`; at a steady state, what it does no longer depends on ``t``.
         y0: where to start: a tensor of any shape, or a tuple or dict of tensors; float32 or float64.
         t0: time at the start.
-        method: any solver of ordinary differential equations by name. Default: ``"Rodas5P"``; the steps of implicit
-            solvers grow without bound as the state settles, those of explicit ones do not.
-        rtol, atol: tolerances of the solve; and it has settled where ``|dy/dt|`` is, in each component, at most
-            ``atol`` plus ``rtol`` (or 100 rounding errors of the dtype, if that is more) times the largest that it was
-            on the way.
-        options, adjoint_params, lane, isolation: as for `odeint`.
-        engine: as for `odeint`; the Julia engine alone serves it.
+        **settings: ``method`` is ``"Rodas5P"`` by default; the steps of implicit solvers grow without bound as the
+            state settles, those of explicit ones do not. It has settled where ``|dy/dt|`` is, in each component, at
+            most ``atol`` plus ``rtol`` (or 100 rounding errors of the dtype, if that is more) times the largest that it
+            was on the way. The rest is as for `odeint`, see `SolverSettings`; the Julia engine alone serves it.
 
     Returns:
         The steady state, of the structure of ``y0``.
@@ -71,21 +62,22 @@ def steady_state(
         >>> level = pb.steady_state(lambda t, y: inflow - y**2, torch.ones(1))  # sqrt(inflow)
         >>> level.sum().backward()
     """
+    return _solution("steady_state", func, y0, t0, settings).y
+
+
+@between_graphs
+@with_settings
+def solve_steady_state(func: Dynamic, y0: State, *, t0: float = 0.0, **settings: Unpack[SteadySettings]) -> Solution:
+    """Find it as `steady_state` does, and return a `Solution`, which says what ran."""
+    return _solution("solve_steady_state", func, y0, t0, settings)
+
+
+def _solution(function: str, func: Dynamic, y0: State, t0: float, settings: SteadySettings) -> Solution:
     checks.function(func, "func")
     start = checks.finite_time(t0, "t0", Structure.of(y0)).item()
-    settings = Settings(
-        rtol=rtol,
-        atol=atol,
-        method=DEFAULT_METHOD if method is None else method,
-        options=options,
-        sensealg="SteadyStateAdjoint",
-        engine=engine,
-        adjoint_params=adjoint_params,
-        lane=lane,
-        isolation=isolation,
-        kind="steady",
-    )
-    prepared = prepare(func, y0, torch.tensor([start, FOREVER], dtype=torch.float64), settings)
+    rules: SteadySettings = {"method": DEFAULT_METHOD}
+    chosen = complete(function, SteadySettings, settings, rules, sensealg="SteadyStateAdjoint", kind="steady")
+    prepared = prepare(func, y0, torch.tensor([start, FOREVER], dtype=torch.float64), chosen)
     tolerances = prepared.problem.tolerances
     problem = replace(prepared.problem, form=Steady(tolerances.rtol, tolerances.atol))
     ys, trajectory = run(replace(prepared, problem=problem))
@@ -97,4 +89,6 @@ def steady_state(
             t=FOREVER,
             algorithm=trajectory.algorithm,
         )
-    return values(ys[-1], prepared.structure)
+    structure = prepared.structure
+    forever = torch.tensor(torch.inf, dtype=structure.dtype)
+    return Solution(t=forever, y=values(ys[-1], structure), trajectory=trajectory, structure=structure)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
+from pyode_bridge.models.last_solve import LastSolve
 from pyode_bridge.models.linearization import FlowDynamics, Linearization
 from pyode_bridge.models.regularisers import Regulariser
 from pyode_bridge.models.traces import ExactTrace, Trace
-from pyode_bridge.problem.problem import SolverStats
+from pyode_bridge.problem.early_checks import check_settings
+from pyode_bridge.problem.settings import SolverSettings, with_settings
+from pyode_bridge.problem.state import Times
 
 
 class Transport(NamedTuple):
@@ -31,7 +35,7 @@ class Transport(NamedTuple):
     energies: tuple[Tensor, ...]
 
 
-class CNF(torch.nn.Module):
+class CNF(LastSolve):
     """A continuous normalizing flow: an invertible map whose log determinant is the integral of a trace.
 
     The state of its ODE is ``(z, log p, energies...)`` with ``dz/dt = f(t, z)`` and
@@ -43,13 +47,10 @@ class CNF(torch.nn.Module):
         t: the flow's start and end time.
         trace: estimator of the trace; default `ExactTrace`. `HutchinsonTrace` is for many dimensions.
         regularisers: energies to accumulate, such as `KineticEnergy` and `JacobianFrobenius`.
-        **solver: keyword arguments of `pyode_bridge.odeint`: ``method``, ``rtol``, ``atol``, ``engine``, ...
-
-    Attributes:
-        stats: work of the last solve, a `SolverStats`; None before the first.
+        **settings: as for `pyode_bridge.odeint`: ``method``, ``rtol``, ``engine``, ...; see `SolverSettings`.
 
     Raises:
-        InputError: ``t`` is not two times.
+        InputError: ``t`` is not two times, or a setting is unknown or unusable.
 
     Examples:
         >>> import torch
@@ -63,21 +64,22 @@ class CNF(torch.nn.Module):
 
     t: Tensor
 
+    @with_settings
     def __init__(
         self,
         dynamics: FlowDynamics,
         *,
-        t: Any = (0.0, 1.0),
+        t: Times = (0.0, 1.0),
         trace: Trace | None = None,
         regularisers: Sequence[Regulariser] = (),
-        **solver: Any,
+        **settings: Unpack[SolverSettings],
     ) -> None:
         super().__init__()
+        check_settings("CNF", SolverSettings, settings)
         self.dynamics = dynamics
         self.trace = ExactTrace() if trace is None else trace
         self.regularisers = tuple(regularisers)
-        self.solver = solver
-        self.stats: SolverStats | None = None
+        self.solver = settings
         self.register_buffer("t", torch.as_tensor(t))
         if self.t.shape != (2,):
             raise InputError(f"t has shape {tuple(self.t.shape)}; expected two times, the flow's start and end.")
@@ -97,7 +99,7 @@ class CNF(torch.nn.Module):
         sign = -1.0 if reverse else 1.0  # an energy is an integral over increasing time, whichever way we go
         return Transport(value, -log_p, tuple(sign * energy for energy in energies))
 
-    def solve(self, z: Tensor, t: Tensor | None = None) -> Solution:
+    def solve(self, z: Tensor, t: Times | None = None) -> Solution:
         """The flow over time, from ``z`` of shape ``(*batch, D)`` at ``t[0]``.
 
         Args:
@@ -115,9 +117,8 @@ class CNF(torch.nn.Module):
             raise InputError(f"z has shape {tuple(z.shape)} and dtype {z.dtype}; expected (*batch, D), floating-point.")
         flow = _Flow(self.dynamics, self.trace, self.regularisers, self.trace.draw(z))
         zeros = [torch.zeros_like(z[..., 0]) for _ in range(1 + len(self.regularisers))]
-        solution = solve(flow, (z, *zeros), self.t if t is None else t, **self.solver)
-        self.stats = solution.stats
-        return solution
+        self._forget()
+        return self._noted(solve(flow, (z, *zeros), self.t if t is None else t, **self.solver))
 
     def extra_repr(self) -> str:
         """The trace, the regularisers and the solver's settings."""

@@ -6,9 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from pyode_bridge.equations.odeint import odeint
 from pyode_bridge.models.series import Series, steps_back
+from pyode_bridge.problem.early_checks import check_settings
+from pyode_bridge.problem.settings import SolverSettings, with_settings
 
 
 class GRUEncoder(nn.Module):
@@ -49,7 +52,7 @@ class ODERNNEncoder(nn.Module):
         features: number of features ``D`` of the series.
         hidden: size ``H`` of the state.
         units: width of the hidden layer of the state's dynamics.
-        **solver: keyword arguments of `pyode_bridge.odeint`.
+        **settings: as for `pyode_bridge.odeint`; see `SolverSettings`.
 
     Examples:
         >>> import torch
@@ -58,12 +61,14 @@ class ODERNNEncoder(nn.Module):
         torch.Size([3, 25])
     """
 
-    def __init__(self, features: int, hidden: int = 25, units: int = 25, **solver: Any) -> None:
+    @with_settings
+    def __init__(self, features: int, hidden: int = 25, units: int = 25, **settings: Unpack[SolverSettings]) -> None:
         super().__init__()
+        check_settings("ODERNNEncoder", SolverSettings, settings)
         self.hidden = hidden
         self.cell = nn.GRUCell(2 * features, hidden)
         self.dynamics = nn.Sequential(nn.Linear(hidden, units), nn.Tanh(), nn.Linear(units, hidden))
-        self.solver = solver
+        self.solver = settings
 
     def forward(self, series: Series, start: float = 0.0) -> Tensor:
         """The state at ``start``, shape ``(B, H)``."""

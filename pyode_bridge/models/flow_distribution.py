@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from pyode_bridge.errors import InputError
+
+Shape: TypeAlias = torch.Size | list[int] | tuple[int, ...]  # as torch's distributions take it
 
 
 class Flow(Protocol):
@@ -78,20 +80,20 @@ class FlowDistribution(Distribution):
         """Whether samples carry gradients: as the base says."""
         return self.base.has_rsample
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> FlowDistribution:
+    def expand(self, batch_shape: Shape, _instance: object = None) -> FlowDistribution:
         """The same flow over an expanded base."""
         return FlowDistribution(self.flow, self.base.expand(batch_shape), self._validate_args)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Shape = ()) -> Tensor:
         """Samples, shape ``(*sample_shape, *batch_shape, D)``, without gradients."""
         with torch.no_grad():
             return self.flow(self.base.sample(torch.Size(sample_shape)))[0]
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Shape = ()) -> Tensor:
         """Samples with gradients with respect to the flow and the base."""
         return self.flow(self.base.rsample(torch.Size(sample_shape)))[0]
 
-    def rsample_and_log_prob(self, sample_shape: Any = ()) -> tuple[Tensor, Tensor]:
+    def rsample_and_log_prob(self, sample_shape: Shape = ()) -> tuple[Tensor, Tensor]:
         """Samples and their log density from one pass of the flow: what a reverse KL divergence needs."""
         z = self.base.rsample(torch.Size(sample_shape))
         x, log_det = self.flow(z)

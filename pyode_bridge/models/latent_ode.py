@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
+from typing_extensions import Unpack
 
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
 from pyode_bridge.models.encoders import GRUEncoder, ODERNNEncoder
+from pyode_bridge.models.last_solve import LastSolve
 from pyode_bridge.models.likelihood import GaussianLikelihood
 from pyode_bridge.models.poisson import PoissonProcess
 from pyode_bridge.models.posterior import GaussianPosterior, kl_to_prior
 from pyode_bridge.models.series import Series
 from pyode_bridge.models.union import gather_times, union_of_times
+from pyode_bridge.problem.early_checks import check_settings
+from pyode_bridge.problem.settings import SolverSettings, with_settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Elbo:
     """The evidence lower bound of each series, in nats: ``log_likelihood`` and ``kl``, both ``(B,)``.
 
@@ -41,6 +44,10 @@ class Elbo:
         """What to maximise, shape ``(B,)``."""
         return self.log_likelihood - self.kl_weight * self.kl
 
+    def __repr__(self) -> str:
+        mean = self.value.mean().item()
+        return f"Elbo(mean {mean:g} of {len(self.kl)} series, kl_weight={self.kl_weight:g}, {self.solution})"
+
 
 class LatentDynamics(nn.Module):
     """``dz/dt``: a network with one hidden layer that does not depend on time (Chen et al. 2018, section 5.1)."""
@@ -54,7 +61,7 @@ class LatentDynamics(nn.Module):
         return self.net(z)  # type: ignore[no-any-return]
 
 
-class LatentODE(nn.Module):
+class LatentODE(LastSolve):
     """Encoder, latent ODE and decoder, trained by the evidence lower bound (Chen et al. 2018, section 5).
 
     Every batch takes one solve, on the union of its series' times.
@@ -68,7 +75,7 @@ class LatentODE(nn.Module):
         latent: size ``L`` of the latent state.
         arrivals: the likelihood of the times of observation, if they tell something.
         start: the time of the initial latent state; no series begins before it.
-        **solver: keyword arguments of `pyode_bridge.odeint`: ``method``, ``rtol``, ``sensealg``, ``engine``, ...
+        **settings: as for `pyode_bridge.odeint`: ``method``, ``rtol``, ``engine``, ...; see `SolverSettings`.
 
     Examples:
         >>> import torch
@@ -81,6 +88,7 @@ class LatentODE(nn.Module):
         torch.Size([3, 7, 2])
     """
 
+    @with_settings
     def __init__(
         self,
         encoder: GRUEncoder | ODERNNEncoder,
@@ -91,9 +99,10 @@ class LatentODE(nn.Module):
         latent: int,
         arrivals: PoissonProcess | None = None,
         start: float = 0.0,
-        **solver: Any,
+        **settings: Unpack[SolverSettings],
     ) -> None:
         super().__init__()
+        check_settings("LatentODE", SolverSettings, settings)
         self.encoder = encoder
         self.posterior_head = GaussianPosterior(encoder.hidden, latent)
         self.dynamics = dynamics
@@ -101,7 +110,7 @@ class LatentODE(nn.Module):
         self.likelihood = likelihood
         self.arrivals = arrivals
         self.start = start
-        self.solver = solver
+        self.solver = settings
 
     def posterior(self, series: Series) -> Independent[Normal]:
         """``q(z0 | series)`` over ``(L,)`` for each series."""
@@ -125,6 +134,7 @@ class LatentODE(nn.Module):
             InputError: a time before the model's ``start``, or ``arrivals`` without ``end``.
         """
         targets = series if targets is None else targets
+        self._forget()
         posterior = self.posterior(series)
         z0 = posterior.rsample()
         if self.arrivals is None:
@@ -133,9 +143,9 @@ class LatentODE(nn.Module):
         else:
             if end is None:
                 raise InputError("This model has arrivals; say with end=... until when observations were watched for.")
-            window: dict[str, Any] = {"start": self.start, "end": end, **self.solver}
-            arrivals = self.arrivals(self.dynamics, z0, targets.t, targets.observed, **window)
-            z, solution, of_times = arrivals.z, arrivals.solution, arrivals.log_prob
+            window = {"start": self.start, "end": end}
+            arrivals = self.arrivals(self.dynamics, z0, targets.t, targets.observed, **window, **self.solver)
+            z, solution, of_times = arrivals.z, self._noted(arrivals.solution), arrivals.log_prob
         of_values = self.likelihood.log_prob(self.decoder(z), targets.x, targets.mask)
         return Elbo(of_values + of_times, kl_to_prior(posterior), kl_weight, solution)
 
@@ -149,6 +159,7 @@ class LatentODE(nn.Module):
 
     def latent(self, series: Series, t: Tensor, *, sample: bool = False) -> Tensor:
         """The latent states behind `predict`, shape ``(B, M, L)``."""
+        self._forget()
         posterior = self.posterior(series)
         z0 = posterior.rsample() if sample else posterior.mean
         return self._solve_at(z0, t.expand(len(series), t.shape[-1]))[0]
@@ -156,7 +167,7 @@ class LatentODE(nn.Module):
     def _solve_at(self, z0: Tensor, t: Tensor) -> tuple[Tensor, Solution]:
         """The latent states at each series' own times ``(B, N)``, by one solve."""
         grid, position = union_of_times(t, self.start)
-        solution = solve(self.dynamics, z0, grid.to(z0), **self.solver)
+        solution = self._noted(solve(self.dynamics, z0, grid.to(z0), **self.solver))
         if not isinstance(solution.y, torch.Tensor):
             raise TypeError("the latent state is one tensor")
         return gather_times(solution.y, position), solution

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from pyode_bridge.equations.neural_ode import NeuralODE
 from pyode_bridge.errors import InputError
 from pyode_bridge.models.blocks import Head, Stem
 from pyode_bridge.models.conv_dynamics import ConvDynamics
-from pyode_bridge.models.evaluations import Evaluations
-from pyode_bridge.problem.problem import Trajectory
+from pyode_bridge.models.last_solve import LastSolve
+from pyode_bridge.problem.early_checks import check_settings
+from pyode_bridge.problem.settings import SolverSettings, with_settings
+
+PAPERS_TOLERANCE = 1e-3  # relative and absolute
 
 
-class ODENet(torch.nn.Module):
+class ODENet(LastSolve):
     """Stem, `ConvDynamics` solved from time 0 to 1, head.
 
     With the paper's adjoint (``sensealg="BacksolveAdjoint"``, the embedded engine's default) memory does not grow with
@@ -27,8 +29,8 @@ class ODENet(torch.nn.Module):
         width: channels of the feature maps.
         downsamplings: halvings of height and width in the stem.
         augment: channels of zeros appended to the state (Dupont et al. 2019); 0 is the paper's model.
-        rtol, atol: tolerances; the paper's are 1e-3.
-        **solver: other keyword arguments of `pyode_bridge.odeint`: ``method``, ``engine``, ``sensealg``, ...
+        **settings: as for `pyode_bridge.odeint`, see `SolverSettings`; but ``rtol`` and ``atol`` are 1e-3 by default,
+            as the paper's are.
 
     For images of shape ``(B, in_channels, H, H')``, float32 or float64 as the parameters, logits ``(B, classes)``.
 
@@ -45,6 +47,7 @@ class ODENet(torch.nn.Module):
     Source: Chen et al. 2018, section 3; Dupont, Doucet & Teh 2019 for the augmentation.
     """
 
+    @with_settings
     def __init__(
         self,
         in_channels: int = 1,
@@ -53,31 +56,23 @@ class ODENet(torch.nn.Module):
         width: int = 64,
         downsamplings: int = 2,
         augment: int = 0,
-        rtol: float = 1e-3,
-        atol: float = 1e-3,
-        **solver: Any,
+        **settings: Unpack[SolverSettings],
     ) -> None:
         super().__init__()
         if isinstance(augment, bool) or not isinstance(augment, int) or augment < 0:
             raise InputError(f"augment is {augment!r}; expected a whole number of channels, 0 for none.")
         self.augment = augment
         self.stem = Stem(in_channels, width, downsamplings)
-        self.ode = NeuralODE(ConvDynamics(width + augment), rtol=rtol, atol=atol, **solver)
+        check_settings("ODENet", SolverSettings, settings)
+        for name in ("rtol", "atol"):
+            settings[name] = PAPERS_TOLERANCE if settings.get(name) is None else settings[name]
+        self.ode = NeuralODE(ConvDynamics(width + augment), **settings)
         self.head = Head(width + augment, classes)
-        self._trajectory: Trajectory | None = None
-
-    @property
-    def nfe(self) -> Evaluations:
-        """Evaluations in the last forward pass, and vector-Jacobian products in its backward pass."""
-        if self._trajectory is None:
-            return Evaluations(None, None)
-        backward = getattr(self._trajectory.pullback, "stats", None)
-        return Evaluations(self._trajectory.stats.nfe, None if backward is None else backward.nvjp)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of ``images``."""
-        solution = self.ode.solve(self.state(images))
-        self._trajectory = solution.trajectory
+        self._forget()
+        solution = self._noted(self.ode.solve(self.state(images)))
         return self.head(solution.y[-1])  # type: ignore[no-any-return]
 
     def state(self, images: Tensor) -> Tensor:
@@ -86,10 +81,6 @@ class ODENet(torch.nn.Module):
         if not self.augment:
             return maps  # type: ignore[no-any-return]
         return torch.cat([maps, maps.new_zeros(len(maps), self.augment, *maps.shape[2:])], dim=1)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles go without the last solve, which belongs to an engine."""
-        return {**self.__dict__, "_trajectory": None}
 
     def extra_repr(self) -> str:
         """The augmentation."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.solution import Solution
+from pyode_bridge.models.linearization import FlowDynamics
 from pyode_bridge.models.union import gather_times, union_of_times
-from pyode_bridge.problem.dynamics import Dynamic
+from pyode_bridge.problem.settings import SolverSettings, with_settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Arrivals:
     """What one solve yields: ``log_prob`` ``(B,)`` of the times, ``z`` ``(B, N, L)`` at them, and the solution."""
 
@@ -44,8 +45,17 @@ class PoissonProcess(nn.Module):
         super().__init__()
         self.log_rate = log_rate
 
+    @with_settings
     def forward(
-        self, dynamics: Dynamic, z0: Tensor, t: Tensor, observed: Tensor, *, start: float, end: float, **solver: Any
+        self,
+        dynamics: FlowDynamics,
+        z0: Tensor,
+        t: Tensor,
+        observed: Tensor,
+        *,
+        start: float,
+        end: float,
+        **settings: Unpack[SolverSettings],
     ) -> Arrivals:
         """Log-likelihood of the event times ``t`` between ``start`` and ``end``.
 
@@ -55,7 +65,7 @@ class PoissonProcess(nn.Module):
             t: event times, shape ``(B, N)``.
             observed: bool, shape ``(B, N)``; False marks padding.
             start, end: the window over which events were watched for.
-            **solver: keyword arguments of `pyode_bridge.odeint`.
+            **settings: as for `pyode_bridge.odeint`; see `SolverSettings`.
 
         Returns:
             The log-likelihood of each series, the latent states at ``t``, and the solution.
@@ -68,7 +78,7 @@ class PoissonProcess(nn.Module):
         def augmented(s: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
             return dynamics(s, state[0]), self.log_rate(state[0]).exp()
 
-        solution = solve(augmented, (z0, torch.zeros_like(z0[:, :1])), grid, **solver)
+        solution = solve(augmented, (z0, torch.zeros_like(z0[:, :1])), grid, **settings)
         z, integral = solution.y
         at_events = gather_times(z, position)
         log_rates = self.log_rate(at_events)[..., 0]

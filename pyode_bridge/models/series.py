@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch import Tensor
 from pyode_bridge.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Series:
     """A batch of series, each with its own times. A row is one time of one series.
 
@@ -58,12 +57,15 @@ class Series:
         """A batch from times ``(N,)`` or ``(B, N)``; without a mask, the missing values are those that are NaN."""
         return cls(t.expand(x.shape[:2]), x, ~torch.isnan(x) if mask is None else mask)
 
-    def __getitem__(self, rows: Any) -> Series:
+    def __getitem__(self, rows: slice | Tensor | Sequence[int]) -> Series:
         """Some of the series: a slice, or a tensor of positions."""
         return Series(self.t[rows], self.x[rows], self.mask[rows])
 
     def __len__(self) -> int:
         return len(self.t)
+
+    def __repr__(self) -> str:
+        return f"Series({len(self)} series of {self.x.shape[1]} times and {self.x.shape[2]} features, {self.x.dtype})"
 
     @property
     def observed(self) -> Tensor:

@@ -8,7 +8,7 @@ import operator
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -16,12 +16,15 @@ from torch import Tensor
 
 from pyode_bridge.errors import InputError, ToleranceWarning
 from pyode_bridge.problem import levels
+from pyode_bridge.problem.settings import EngineName, IsolationName, LaneName
 from pyode_bridge.problem.state import Structure, is_dense, without_memory
 
 FEW = 100  # numbers that Python adds up faster than torch
-LANES = ("auto", "compiled", "callback")
+DEFAULT_TOLERANCES = {"rtol": 1e-7, "atol": 1e-9}  # torchdiffeq's
+ENGINES = get_args(EngineName)
+LANES = get_args(LaneName)
 LANE_VARIABLE = "PYODE_BRIDGE_LANE"
-ISOLATIONS = ("none", "process")
+ISOLATIONS = get_args(IsolationName)
 ISOLATION_VARIABLE = "PYODE_BRIDGE_ISOLATION"
 
 
@@ -82,6 +85,8 @@ def tolerance(value: Any, structure: Structure, name: str) -> float | Tensor:
     """A positive number, or a flat tensor with one positive entry a state component."""
     if type(value) is float and 0.0 <= value < math.inf:
         return value
+    if value is None:
+        return DEFAULT_TOLERANCES[name]
     if isinstance(value, (tuple, list, dict)):
         if structure.keys is None or len(value) != len(structure.keys):
             raise InputError(
@@ -98,6 +103,13 @@ def tolerance(value: Any, structure: Structure, name: str) -> float | Tensor:
         return pieces[0].item()
     bounds = torch.cat([piece.expand(shape).reshape(-1) for piece, shape in zip(pieces, shapes, strict=True)])
     return bounds.repeat_interleave(2) if structure.is_complex else bounds  # for real and imaginary parts alike
+
+
+def bounds(value: Any, name: str) -> None:
+    """Raise where a tolerance fits no state, whatever its structure."""
+    entries = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else [value]
+    for entry in entries:
+        _numbers(entry, name, "a positive number, a tensor, or one such for each tensor of the state")
 
 
 def scalar_tolerance(value: Any, default: float | Tensor, name: str) -> float:
@@ -162,31 +174,52 @@ def _as_tensor(given: Any, name: str, expected: str) -> Tensor:
 
 
 def _bound(value: Any, shape: torch.Size, name: str) -> Tensor:
+    expected = f"a positive number or a tensor that broadcasts to shape {tuple(shape)}"
+    bound = _numbers(value, name, expected)
+    try:
+        bound.expand(shape)
+    except RuntimeError:
+        raise InputError(f"{name} is {value!r}; expected {expected}.") from None
+    return bound
+
+
+def _numbers(value: Any, name: str, expected: str) -> Tensor:
     try:
         bound = torch.as_tensor(value, dtype=torch.float64, device="cpu").detach()
-        bound.expand(shape)
     except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise InputError(
-            f"{name} is {value!r}; expected a positive number or a tensor that broadcasts to shape {tuple(shape)}."
-        ) from None
+        raise InputError(f"{name} is {value!r}; expected {expected}.") from None
     if not (torch.isfinite(bound).all() and (bound >= 0).all()):
         raise InputError(f"{name} is {value!r}; expected a finite number that is not negative.")
     return bound
 
 
-def lane(given: Any) -> str:
-    """A lane by name; for ``"auto"``, the one that the environment variable LANE_VARIABLE names."""
-    return _choice(given, "lane", LANES, unset="auto", variable=LANE_VARIABLE, default="auto")
+def sensealg(given: Any) -> str | None:
+    """A sensitivity algorithm by name, or None where the engine is to choose."""
+    if given is not None and (not isinstance(given, str) or not given.strip()):
+        raise InputError(f"sensealg is {given!r}; expected a name such as 'GaussAdjoint', or 'auto'.")
+    return None if given == "auto" else given
 
 
-def isolation(given: Any) -> str:
-    """Where Julia runs; for None, what the environment variable ISOLATION_VARIABLE says, else ``"none"``."""
-    return _choice(given, "isolation", ISOLATIONS, unset=None, variable=ISOLATION_VARIABLE, default="none")
+def engine(given: Any, origin: str) -> EngineName:
+    """An engine by the name that ``origin``, an argument or a variable, gives."""
+    if not isinstance(given, str) or given not in ENGINES:
+        raise InputError(f"{origin} is {given!r}; expected one of {', '.join(ENGINES)}.")
+    return cast("EngineName", given)
 
 
-def _choice(given: Any, name: str, choices: tuple[str, ...], *, unset: str | None, variable: str, default: str) -> str:
-    """``given``, or what a variable says where it is ``unset``; raises for what is none of the choices."""
-    if (given is None or isinstance(given, str)) and given == unset:
+def lane(given: Any) -> LaneName:
+    """A lane by name; where that is left open, what the variable LANE_VARIABLE says, else ``"auto"``."""
+    return cast("LaneName", _choice(given, "lane", LANES, LANE_VARIABLE, default="auto"))
+
+
+def isolation(given: Any) -> IsolationName:
+    """Where Julia runs; where that is left open, what the variable ISOLATION_VARIABLE says, else ``"none"``."""
+    return cast("IsolationName", _choice(given, "isolation", ISOLATIONS, ISOLATION_VARIABLE, default="none"))
+
+
+def _choice(given: Any, name: str, choices: tuple[str, ...], variable: str, *, default: str) -> str:
+    """``given``, or, where it is None or ``"auto"``, what a variable says; raises for what is none of the choices."""
+    if given is None or (isinstance(given, str) and given == "auto" in choices):
         name, given = variable, os.environ.get(variable, default)
     if not isinstance(given, str) or given not in choices:
         raise InputError(f"{name} is {given!r}; expected one of {', '.join(map(repr, choices))}.")

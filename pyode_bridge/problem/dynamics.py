@@ -13,10 +13,10 @@ from pyode_bridge.problem import checks, jacobians
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.graph import depends_on_all, lost_leaves
 from pyode_bridge.problem.sparsity import Sparsity
-from pyode_bridge.problem.state import Structure, flat_gradients, real_size, split_like
+from pyode_bridge.problem.state import State, Structure, flat_gradients, real_size, split_like
 from pyode_bridge.problem.wanted import UnmetError, Wanted
 
-Dynamic = Callable[[Tensor, Any], Any]  # a user's function
+Dynamic = Callable[[Tensor, Any], State]  # a user's function, whose state is of the type that the user gives it
 
 
 class Dynamics:

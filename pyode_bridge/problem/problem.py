@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -24,21 +24,24 @@ class Tolerances:
 
 
 @dataclass(frozen=True)
-class Sensitivity:
-    """How gradients are to be computed.
+class SolverSpec:
+    """Which solver is to solve, to which tolerances, and how it may step."""
+
+    method: Method
+    tolerances: Tolerances
+    options: StepOptions
+
+
+@dataclass(frozen=True)
+class Sensitivity(SolverSpec):
+    """How gradients are to be computed: the solver of the backward solve, with scalar tolerances, and the algorithm.
 
     Attributes:
         sensealg: the sensitivity algorithm in SciMLSensitivity's syntax; None for the engine's default.
-        method: the solver of the backward solve.
-        tolerances: scalar tolerances of the backward solve.
-        options: step options of the backward solve.
         asked: names of the arguments that say so, beside ``sensealg``.
     """
 
     sensealg: str | None
-    method: Method
-    tolerances: Tolerances
-    options: StepOptions
     asked: tuple[str, ...] = ()
 
 
@@ -94,6 +97,17 @@ class SolverStats:
     accepted: int | None = None
     rejected: int | None = None
     compile_seconds: float = 0.0
+
+    @classmethod
+    def total(cls, parts: Sequence[SolverStats]) -> SolverStats:
+        """The work of several solves together; a count that one of them does not report is not known of all."""
+
+        def added(name: str) -> int | None:
+            counts = [getattr(one, name) for one in parts]
+            return None if None in counts else sum(counts)
+
+        nfe, seconds = sum(one.nfe for one in parts), sum(one.compile_seconds for one in parts)
+        return cls(nfe, added("njac"), added("accepted"), added("rejected"), seconds)
 
 
 @dataclass(frozen=True)
@@ -156,7 +170,7 @@ class Trajectory:
         interpolant: present if the problem asked for dense output.
     """
 
-    ys: Tensor
+    ys: Tensor = field(repr=False)
     stats: SolverStats
     retcode: str
     engine: str

@@ -1,48 +1,191 @@
-"""How to solve, as users say it."""
+"""How to solve, as users say it: the keyword arguments of every solve, each with its meaning, once.
+
+A function takes the part that applies, by ``**settings: Unpack[...]``, and `with_settings` shows the whole of it. For
+each of them, None means "choose for me": an environment variable is asked where there is one, else rules choose. Where
+``"auto"`` is allowed, it is another word for None.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, get_args
 
 from torch import Tensor
+from typing_extensions import TypedDict, Unpack
 
-from pyode_bridge.errors import InputError, near_names
+from pyode_bridge.errors import UnknownSettingError, near_names
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 
-@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
-class Settings:
-    """The keyword arguments of `odeint` and `solve`, unchecked; their meaning stands there."""
+EngineName: TypeAlias = Literal["auto", "julia", "embedded"]
+LaneName: TypeAlias = Literal["auto", "compiled", "callback"]
+IsolationName: TypeAlias = Literal["none", "process"]
+EquationKind: TypeAlias = Literal["ODE", "SDE", "DDE", "DAE", "steady"]
 
-    rtol: Any = 1e-7
-    atol: Any = 1e-9
-    method: Any = None
-    options: Mapping[str, Any] | None = None
-    sensealg: str | None = None
-    engine: str | None = None
-    adjoint_rtol: float | None = None
-    adjoint_atol: float | None = None
-    adjoint_method: Any = None
-    adjoint_options: Mapping[str, Any] | None = None
-    adjoint_params: Iterable[Tensor] | None = None
-    mass_matrix: Tensor | None = None
-    jac_sparsity: Tensor | None = None
-    progress: bool = False
-    dense: bool = False
-    lane: str = "auto"
-    isolation: str | None = None
-    kind: str = "ODE"
+Bound: TypeAlias = float | Tensor | Sequence[float]
+Tolerance: TypeAlias = Bound | Sequence[Bound] | Mapping[Any, Bound]
+"""An error bound: a number for all components, a tensor of the state's shape with one for each, or one such for each
+tensor of a tuple or dict state."""
 
 
-_OF_ODEINT = tuple(field.name for field in fields(Settings) if field.name not in ("dense", "kind"))
+class Algorithm(Protocol):
+    """An algorithm object of Julia's, as diffeqpy and juliacall make them: ``de.Tsit5()``."""
+
+    def _jl_raw(self) -> object: ...
 
 
-def check_passed_on(function: str, given: Iterable[str]) -> None:
-    """Raise InputError for keyword arguments that ``function`` would pass on to `odeint`, and that it does not take."""
-    for name in given:
-        if name not in _OF_ODEINT:
-            raise InputError(
-                f"{function} has no argument {name!r}: beside its own it takes odeint's, {', '.join(_OF_ODEINT)}."
-                + near_names(name, _OF_ODEINT)
-            )
+class StepSettings(TypedDict, total=False):
+    """What every solve takes: which solver steps, how accurately, and on which engine."""
+
+    rtol: Tolerance | None
+    """Relative tolerance: a number, a tensor of the state's shape, or one such for each tensor of a tuple or dict
+    state. Default: 1e-7."""
+
+    atol: Tolerance | None
+    """Absolute tolerance, likewise. Default: 1e-9."""
+
+    method: str | Algorithm | None
+    """Any Julia solver by name, ``"Tsit5"``, ``"Rodas5P"``, ``"AutoTsit5(Rosenbrock23())"``, or an object made with
+    diffeqpy; or torchdiffeq's names ``"dopri5"``, ``"rk4"``, ...; see `pyode_bridge.solvers`. Default: an explicit
+    solver (``"DP5"``, as torchdiffeq's), and one for stiff problems where that finds the problem stiff: ``"Rodas5P"``,
+    ``"FBDF"`` from 200 components on, and an error that says what to name from 1,000 on, where no dense matrix is made
+    unasked; ``"DP5"`` on the embedded engine. The solution says what ran."""
+
+    options: Mapping[str, object] | None
+    """Step options ``dt``, ``dtmin``, ``dtmax``, ``maxiters``, ``adaptive``, ``tstops``, ``norm``, ``controller``,
+    ``isoutofdomain``, ``unstable_check``; see `StepOptions`."""
+
+    engine: EngineName | None
+    """``"julia"`` or ``"embedded"``. Default: what the variable PYODE_BRIDGE_ENGINE says, else Julia where it runs or
+    can be installed, else the embedded engine, with a warning."""
+
+
+class ShownSettings(StepSettings, total=False):
+    """What a solve over time takes beside."""
+
+    progress: bool
+    """Whether to show a progress bar."""
+
+
+class SteadySettings(StepSettings, total=False):
+    """What a solve for a steady state takes beside."""
+
+    adjoint_params: Iterable[Tensor] | None
+    """Tensors that gradients shall reach. Default: every tensor that requires a gradient and that ``func`` reaches as
+    its parameter or attribute, in a closure or as a global variable, and others that it uses at the start."""
+
+    lane: LaneName | None
+    """``"compiled"`` translates ``func`` to Julia, once for each shape and each Python value that it uses, and no
+    Python runs within the solve; ``"callback"`` has Julia call Python, which any ``func`` allows. Default: what the
+    variable PYODE_BRIDGE_LANE says, else compiled where it can be, and `Solution.lane_reason` says why it was not."""
+
+    isolation: IsolationName | None
+    """``"none"`` runs Julia in this process, ``"process"`` in a worker process without torch, for compiled dynamics
+    alone: what the worker's end loses is an exception. Default: what the variable PYODE_BRIDGE_ISOLATION says, else
+    ``"none"``."""
+
+
+class SolverSettings(ShownSettings, SteadySettings, total=False):
+    """The keyword arguments of `odeint`, of all that solves ordinary equations, and of the models.
+
+    None means "choose for me", for each of them: what an environment variable says, where there is one, else rules. For
+    ``engine``, ``lane`` and ``sensealg``, ``"auto"`` is another word for it.
+
+    Examples:
+        >>> import torch, pyode_bridge as pb
+        >>> settings: pb.SolverSettings = {"method": "dopri5", "rtol": 1e-5}
+        >>> y = pb.odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), **settings)
+    """
+
+    sensealg: str | None
+    """Sensitivity algorithm by SciMLSensitivity's name, with options, such as ``"GaussAdjoint"`` or
+    ``"BacksolveAdjoint(checkpointing=true)"``. Default: the Julia engine chooses by the solver and the number of
+    parameters, and `Solution.sensealg_reason` says why; the embedded engine has the paper's adjoint,
+    ``"BacksolveAdjoint"``, which is the default there, and the discrete one, ``"TorchAdjoint"``. With torchdiffeq's
+    fixed-step names, the default is the gradient of the steps on either engine."""
+
+    adjoint_rtol: float | None
+    """Relative tolerance of the backward solve. Default: the forward solve's, the tightest where it differs between
+    components."""
+
+    adjoint_atol: float | None
+    """Absolute tolerance of the backward solve, likewise."""
+
+    adjoint_method: str | Algorithm | None
+    """Solver of the backward solve. Default: the forward solve's."""
+
+    adjoint_options: Mapping[str, object] | None
+    """Step options of the backward solve. Default: the forward solve's, but for those that speak of its state or its
+    times."""
+
+    mass_matrix: Tensor | None
+    """``M`` of ``M dy/dt = func(t, y)``, shape ``(n, n)`` with ``n`` the state's number of elements; singular for a
+    differential-algebraic equation. For implicit solvers such as ``"Rodas5P"`` and ``"FBDF"``."""
+
+    jac_sparsity: Tensor | None
+    """Pattern of the Jacobian over the flat state, shape ``(n, n)``, dense or sparse, non-zero where a component of
+    ``func`` (row) depends on one of the state (column). Implicit solvers then work with sparse matrices, which torch
+    fills by a few vector-Jacobian products."""
+
+
+class Settings(SolverSettings, total=False):
+    """All that a problem is prepared by, complete, and not yet checked."""
+
+    dense: bool
+    kind: EquationKind
+
+
+_FLAGS = ("progress", "dense")
+_DEFAULTS: Any = {**{name: name not in _FLAGS and None for name in Settings.__optional_keys__}, "kind": "ODE"}
+
+
+NO_RULES: Mapping[str, object] = {}
+
+
+def complete(
+    function: str, takes: type, given: Mapping[str, object], rules: Mapping[str, object] = NO_RULES, **own: object
+) -> Settings:
+    """What a user gave to ``function``, which ``takes`` one of the above.
+
+    Where the user leaves the choice, ``rules`` of the function choose; and some things are its ``own`` to say.
+    """
+    check_names(function, takes, given)
+    settings: Any = {**_DEFAULTS, **given, **own}
+    for name in rules:
+        if settings[name] is None:
+            settings[name] = rules[name]
+    made: Settings = settings
+    return made
+
+
+def check_names(function: str, takes: type, given: Iterable[str]) -> None:
+    """Raise UnknownSettingError for what is none of the keyword arguments that ``function`` takes."""
+    known: frozenset[str] = takes.__optional_keys__  # type: ignore[attr-defined]
+    if known.issuperset(given):
+        return
+    names = _names(takes)
+    wrong = next(name for name in given if name not in known)
+    raise UnknownSettingError(
+        f"{function} has no argument {wrong!r}: beside its own it takes {', '.join(names)}." + near_names(wrong, names)
+    )
+
+
+def with_settings(function: Function) -> Function:
+    """Show each of the keyword arguments that ``function`` takes by ``Unpack``, for `help`, editors and completion."""
+    signature = inspect.signature(function)
+    *own, rest = signature.parameters.values()
+    (takes,) = get_args(eval(rest.annotation, {"Unpack": Unpack, **function.__globals__}))
+    each = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS[name], annotation=annotation)
+        for name, annotation in _names(takes).items()
+    ]
+    shown: Any = function
+    shown.__signature__ = signature.replace(parameters=[*own, *each])
+    return function
+
+
+def _names(takes: type) -> dict[str, str]:
+    """The keyword arguments with their types as they are written, the most common ones first."""
+    hints: dict[str, Any] = takes.__annotations__
+    return {name: getattr(hint, "__forward_arg__", hint) for name, hint in hints.items()}

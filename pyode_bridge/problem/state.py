@@ -13,6 +13,7 @@ from torch import Tensor
 from pyode_bridge.errors import InputError
 
 State: TypeAlias = Tensor | tuple[Tensor, ...] | dict[Any, Tensor]
+Times: TypeAlias = Tensor | Sequence[float]
 
 # The dtypes that a state may have, each with the real dtype that it is computed in.
 REAL_DTYPES = {

@@ -35,6 +35,8 @@ class Trajectories:
         stats: work of all solves together.
         algorithm: the algorithm that ran, as the engine names it.
         lane_reason: why the dynamics could be compiled.
+        sensealg: the sensitivity algorithm; None where no gradient was wanted.
+        sensealg_reason: why this one.
         pullbacks: present if the problem asked for sensitivities.
     """
 
@@ -42,4 +44,6 @@ class Trajectories:
     stats: SolverStats
     algorithm: str
     lane_reason: str
+    sensealg: str | None = None
+    sensealg_reason: str = ""
     pullbacks: Pullbacks | None = field(default=None, repr=False)

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from pyode_bridge.cli.doctor.findings import Finding, Machine
-from pyode_bridge.engines import ENGINE_NAMES, ENGINE_VARIABLE
-from pyode_bridge.problem.checks import ISOLATION_VARIABLE, ISOLATIONS
+from pyode_bridge.engines import ENGINE_VARIABLE
+from pyode_bridge.problem.checks import ENGINES, ISOLATION_VARIABLE, ISOLATIONS
 
 SIGNALS, THREADS = "PYTHON_JULIACALL_HANDLE_SIGNALS", "PYTHON_JULIACALL_THREADS"
 
@@ -17,8 +17,8 @@ SIGNALS, THREADS = "PYTHON_JULIACALL_HANDLE_SIGNALS", "PYTHON_JULIACALL_THREADS"
 def engine(machine: Machine) -> Finding:
     """Which engine `odeint` would choose, and why."""
     subject = "engine"
-    if machine.engine not in ENGINE_NAMES:
-        advice = f"Set it to one of {', '.join(ENGINE_NAMES)}, or unset it."
+    if machine.engine not in ENGINES:
+        advice = f"Set it to one of {', '.join(ENGINES)}, or unset it."
         return Finding(subject, f"{ENGINE_VARIABLE}={machine.engine} is unknown", False, advice)
     if machine.engine == "embedded":
         return Finding(subject, f"embedded, chosen by {ENGINE_VARIABLE}", True)

@@ -6,17 +6,19 @@ import json
 import math
 import sys
 import time
+from typing import Any
 
 import torch
 
 from pyode_bridge.engines import select_engine
 from pyode_bridge.equations.odeint import solve
+from pyode_bridge.problem.settings import EngineName
 
 RATE, START = 0.5, 2.0
 ACCURACY = 1e-6
 
 
-def attempt(engine: str) -> dict[str, float | str]:
+def attempt(engine: EngineName) -> dict[str, float | str]:
     """Seconds that the start of the engine and two solves of ``y' = -k y`` take, and the algorithm that ran.
 
     Raises:
@@ -30,7 +32,7 @@ def attempt(engine: str) -> dict[str, float | str]:
     return {"start": start, "first": first, "second": second, "algorithm": algorithm}
 
 
-def _solve(engine: str) -> tuple[float, str]:
+def _solve(engine: EngineName) -> tuple[float, str]:
     rate = torch.tensor([RATE], dtype=torch.float64, requires_grad=True)
     y0 = torch.tensor([START], dtype=torch.float64, requires_grad=True)
     times = torch.tensor([0.0, 1.0], dtype=torch.float64)
@@ -53,4 +55,5 @@ def _solve(engine: str) -> tuple[float, str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(attempt(sys.argv[1] if len(sys.argv) > 1 else "julia")))
+    named: Any = sys.argv[1] if len(sys.argv) > 1 else "julia"
+    print(json.dumps(attempt(named)))

@@ -115,6 +115,8 @@ class JuliaEngine:
                 stats=solved.stats,
                 algorithm=str(chosen.method.algorithm),
                 lane_reason=why_compiled(chosen.dynamics.func),
+                sensealg=solved.sensealg,
+                sensealg_reason=solved.reason,
                 pullbacks=None if chosen.sensitivity is None else functools.partial(ensemble.pull_back, solved),
             )
 

@@ -123,7 +123,9 @@ class Ensemble:
         numbers = first, len(y0s) if count is None else count
         self._raise_for_early_end(solved, f"Trajectory {{}} of {{}}: {problem.method}", numbers)
         nfe, njac, accepted, rejected = bridge.totals(solved)
-        return Solved(ys, SolverStats(nfe, njac, accepted, rejected, self._lane.seconds), solved, kept, numbers)
+        stats, backward = SolverStats(nfe, njac, accepted, rejected, self._lane.seconds), plan.backward
+        name, reason = (None, "") if backward is None else (str(backward.sensitivity.sensealg), backward.reason)
+        return Solved(ys, stats, solved, kept, numbers, name, reason)
 
     def _moving(self, item: Moving) -> tuple[int, Any, int]:
         """Where the tensor stands in the workspace, all in Julia's memory, and the bytes from one to the next."""
@@ -181,6 +183,7 @@ class Solved:
         stats: the work of all.
         julia, kept: what the backward solves need.
         numbers: that of the first trajectory, and how many there are of which these may be a part.
+        sensealg, reason: the sensitivity algorithm, or None, and why this one.
     """
 
     ys: Tensor
@@ -188,3 +191,5 @@ class Solved:
     julia: Any
     kept: Sequence[tuple[int, Any, int]]
     numbers: tuple[int, int]
+    sensealg: str | None
+    reason: str

@@ -101,7 +101,7 @@ class PooledEnsemble:
         self._pool.run([queue] * len(self._pool.places))
         done = [chunk.solved for chunk in chunks if chunk.solved is not None]
         ys = torch.cat([one.ys for one in done])
-        return Solved(ys, _total([one.stats for one in done]), chunks, (), (0, count))
+        return Solved(ys, _total([one.stats for one in done]), chunks, (), (0, count), done[0].sensealg, done[0].reason)
 
     def pull_back(self, solved: Solved, grads: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients with respect to each state, ``(B, n)``, and to all parameters, ``(B, p)``, for ``(B, T, n)``."""
