@@ -31,20 +31,21 @@ def check(problem: Problem) -> None:
 def segment(problem: Problem, z: Tensor, times: Tensor) -> Problem:
     """The augmented system, from flat ``z`` at ``times[0]`` to ``times[1]``, which is earlier, as a problem."""
     wanted, dynamics = sensitivity(problem), problem.dynamics
+    backwards = dynamics.direction.reversed
 
     def joint(t: Tensor, z: Tensor) -> Tensor:
-        s, differentiable = dynamics.sign * t.item(), torch.is_grad_enabled()
-        return dynamics.sign * augmented(
-            z, dynamics.size, lambda y, v: dynamics.value_and_vjp(s, y, v, create_graph=differentiable)
-        )
+        s, differentiable = dynamics.direction.solver_time(t.item()), torch.is_grad_enabled()
+
+        def products(y: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            return dynamics.value_and_vjp(s, y, v, create_graph=differentiable)
+
+        return dynamics.direction.turned(augmented(z, dynamics.size, products))
 
     return Problem(
         lane="callback",
-        dynamics=Dynamics(
-            joint, Structure.of(z), Wanted(dynamics.parameters), -dynamics.sign, "the adjoint of func(t, y)"
-        ),
+        dynamics=Dynamics(joint, Structure.of(z), Wanted(dynamics.parameters), backwards, "the adjoint of func(t, y)"),
         y0=z.detach(),
-        t=(-dynamics.sign * times.detach()).to("cpu", torch.float64),
+        t=backwards.solver_time(times.detach()).to("cpu", torch.float64),
         method=wanted.method,
         tolerances=wanted.tolerances,
         options=wanted.options,
@@ -70,9 +71,9 @@ def velocities(problem: Problem, ys: Tensor, t: Tensor) -> Tensor:
     Raises:
         UnsupportedError: the mass matrix is singular.
     """
-    dynamics, sign = problem.dynamics, problem.dynamics.sign
-    at_times = zip((sign * t.detach()).tolist(), ys, t, strict=True)
-    slopes = sign * torch.stack([dynamics.evaluate(s, y, time) for s, y, time in at_times])
+    dynamics, direction = problem.dynamics, problem.dynamics.direction
+    at_times = zip(direction.solver_time(t.detach()).tolist(), ys, t, strict=True)
+    slopes = direction.turned(torch.stack([dynamics.evaluate(s, y, time) for s, y, time in at_times]))
     if problem.mass_matrix is None:
         return slopes
     solved: Tensor

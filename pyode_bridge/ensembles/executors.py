@@ -109,7 +109,7 @@ def _check_that_gradients_arrive(work: Work, shipped: Shipped, start: float) -> 
     state = work.states.detached().row(0)
     more = () if work.params is None else (work.params.detached().row(0),)
     structure = Structure.of(state)
-    dynamics = Dynamics(lambda t, y: work.func(t, y, *more), structure, Wanted(), 1.0)
+    dynamics = Dynamics(lambda t, y: work.func(t, y, *more), structure, Wanted())
     flat = structure.pack(state)
     lost = lost_leaves(dynamics.evaluate(start, flat), shipped.tensors, lambda: dynamics.evaluate(start, flat))
     if lost:

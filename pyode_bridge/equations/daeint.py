@@ -201,7 +201,7 @@ def _of_residual(
     """Solve the residual itself."""
     dynamics = prepared.problem.dynamics
     made = _Residual(residual, dynamics)
-    form = Residual(made, made.jacobian, dynamics.sign * slope, flags.tolist())
+    form = Residual(made, made.jacobian, dynamics.direction.turned(slope), flags.tolist())
     what, advice = f"{function} with a solver for the residual itself", "or name formulation='mass_matrix'"
     return solution_without_gradients(prepared, form, what, advice)
 

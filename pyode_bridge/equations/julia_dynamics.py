@@ -77,7 +77,7 @@ class _Called(torch.autograd.Function):
         ctx.wanted = ctx.needs_input_grad[4:]
         alone = func.detached()
         wanted = [tensor for tensor, needed in zip(alone.tensors(), ctx.wanted, strict=True) if needed]
-        ctx.dynamics = Dynamics(alone, structure, Wanted(wanted), 1.0)
+        ctx.dynamics = Dynamics(alone, structure, Wanted(wanted))
         ctx.t, ctx.y = t.item(), y.detach().contiguous()
         return _call("rhs", ctx.dynamics, torch.empty_like(ctx.y), [ctx.y], ctx.t)
 

@@ -196,8 +196,8 @@ def _columns(func: Quasilinear, dynamics: Dynamics) -> OneInput:
 
 def _terms(func: Split, dynamics: Dynamics) -> Terms:
     structure = dynamics.structure
-    explicit = Dynamics(func.explicit, structure, Wanted(), dynamics.sign)
+    explicit = Dynamics(func.explicit, structure, Wanted(), dynamics.direction)
     explicit.on_time = dynamics.visit
     if isinstance(func.implicit, Tensor):
         return Terms(dynamics.direction.turned(func.implicit.detach().to("cpu", structure.dtype)), explicit)
-    return Terms(Dynamics(func.implicit, structure, Wanted(), dynamics.sign), explicit)
+    return Terms(Dynamics(func.implicit, structure, Wanted(), dynamics.direction), explicit)

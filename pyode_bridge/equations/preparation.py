@@ -167,7 +167,7 @@ def _dynamics(
     """
 
     def made(found: Wanted, **known: Any) -> Dynamics:
-        return Dynamics(func, structure, found, direction.sign, **known)
+        return Dynamics(func, structure, found, direction, **known)
 
     recorded = torch.is_grad_enabled()
     found = reached(func) if compiler is not None or (recorded and adjoint_params is None) else None

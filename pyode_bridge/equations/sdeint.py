@@ -16,6 +16,7 @@ from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
+from pyode_bridge.problem.direction import INCREASING
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Noise
 from pyode_bridge.problem.settings import ShownSettings, complete, with_settings
@@ -117,7 +118,7 @@ def _solution(
     if structure.is_complex or both.direction.decreases or prepared.t.requires_grad:
         raise InputError(f"{function} takes a real state, and increasing times that require no gradient.")
     diffusion_dynamics = (_Matrix if noise == "general" else Dynamics)(
-        diffusion, structure, wanted, 1.0, "diffusion(t, y)"
+        diffusion, structure, wanted, INCREASING, "diffusion(t, y)"
     )
     start = diffusion_dynamics(prepared.problem.t[0].item(), prepared.problem.y0.clone())
     problem = replace(
@@ -153,7 +154,7 @@ class _Drift(Dynamics):
     """The drift; of the tensors that are wanted, the diffusion may use some alone."""
 
     def __init__(self, drift: Dynamic, structure: Structure, wanted: Wanted, both: Dynamics) -> None:
-        super().__init__(drift, structure, wanted, 1.0)
+        super().__init__(drift, structure, wanted)
         self._both = both
 
     def check_still_uses_leaves(self, s: float, y: Tensor) -> None:

@@ -27,6 +27,11 @@ class Direction:
         return cls(1.0 if times[1] > times[0] else -1.0)
 
     @property
+    def reversed(self) -> Direction:
+        """The other one, in which an adjoint is solved."""
+        return Direction(-self.sign)
+
+    @property
     def decreases(self) -> bool:
         """Whether the user's time does."""
         return self.sign < 0
@@ -42,3 +47,6 @@ class Direction:
     def turned(self, derivative: Tensor, order: int = 1) -> Tensor:
         """A derivative by ``s`` of one by ``t``, and the other way round."""
         return -derivative if self.decreases and order % 2 else derivative
+
+
+INCREASING = Direction(1.0)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import checks, jacobians
-from pyode_bridge.problem.direction import Direction
+from pyode_bridge.problem.direction import INCREASING, Direction
 from pyode_bridge.problem.graph import depends_on_all, lost_leaves
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import State, Structure, flat_gradients, real_size, split_like
@@ -53,7 +53,7 @@ class Dynamics:
         func: Dynamic,
         structure: Structure,
         wanted: Wanted,
-        sign: float,
+        direction: Direction = INCREASING,
         name: str = "func(t, y)",  # in messages
         start: Tensor | None = None,
         cache_hit: object | None = None,
@@ -65,16 +65,11 @@ class Dynamics:
         self.structure = structure
         self.wanted = wanted
         self.parameters = tuple(wanted.parameters)
-        self.direction = Direction(sign)
+        self.direction = direction
         self.nfe = 0
         self.nvjp = 0
         self.njac = 0
         self.on_time: Callable[[float], None] | None = None
-
-    @property
-    def sign(self) -> float:
-        """Of the direction."""
-        return self.direction.sign
 
     @property
     def size(self) -> int:
@@ -182,7 +177,7 @@ class Dynamics:
 
     def widened(self) -> Dynamics:
         """The same, for which what was not met at the start is among the parameters."""
-        return Dynamics(self.func, self.structure, self.wanted.widened(), self.sign, self._name, self.start)
+        return Dynamics(self.func, self.structure, self.wanted.widened(), self.direction, self._name, self.start)
 
     def jacobian(self, s: float, y: Tensor) -> Tensor:
         """``∂f/∂y``, shape ``(n, n)``, rows are components of the right-hand side."""

@@ -60,7 +60,7 @@ def _value(dynamics: Dynamics, t: Tensor, y: Tensor) -> Tensor:
     """The right-hand side at the user's time; of copies, which ``func`` may write to."""
     structure = dynamics.structure
     value = structure.pack_returned(dynamics.func(t.clone(), structure.unpack_copy(y)), "func(t, y)", 0.0)
-    return value if dynamics.sign > 0 else -value
+    return dynamics.direction.turned(value)
 
 
 def _products(start: Start, wanted: Sequence[Tensor]) -> Graph:

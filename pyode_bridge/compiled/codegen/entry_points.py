@@ -17,6 +17,7 @@ from pyode_bridge.compiled.codegen.workspace_layout import (
     VJP_CALLS,
     WORK,
 )
+from pyode_bridge.problem.direction import Direction
 
 if TYPE_CHECKING:
     from pyode_bridge.compiled.codegen.graph_lowering import Code
@@ -35,11 +36,11 @@ VECTORS = {
 
 
 def function_text(
-    name: str, code: Code, dtype: torch.dtype, sign: float, pointers: Pointers, size: int, parameters: int
+    name: str, code: Code, dtype: torch.dtype, direction: Direction, pointers: Pointers, size: int, parameters: int
 ) -> str:
     """The text of one function: ``name`` is that of the C function, or ``"joint"`` for both products at once."""
     kind = julia_type(dtype)
-    body = [*_beginning(name, size, parameters, kind), f"t = {kind}({'' if sign > 0 else '-'}s)"]
+    body = [*_beginning(name, size, parameters, kind), f"t = {kind}({'-' if direction.decreases else ''}s)"]
     if code.work_size:
         body.append(f"work = unsafe_load(env, {WORK})")
     body += [

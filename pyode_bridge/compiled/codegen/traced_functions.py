@@ -42,7 +42,7 @@ class TracedFunctions:
         pointers = Pointers(self._tensors, self._constants)
         code = lower(graph_of(name, self._start), [("t",), *_INPUTS[name]], self._outputs(name), pointers)
         self.work_size = max(self.work_size, code.work_size)
-        return function_text(name, code, dtype, dynamics.sign, pointers, size, parameters)
+        return function_text(name, code, dtype, dynamics.direction, pointers, size, parameters)
 
     def _outputs(self, name: str) -> list[Output]:
         dtype = self._dynamics.structure.dtype

@@ -61,10 +61,10 @@ class WrittenFunctions:
         """A function that makes a call, of which the last arguments are the same in all."""
         dynamics, pointers = self._dynamics, Pointers(self._tensors, [])
         p = _laid_out(self._func.values(), lambda tensor: _value(pointers.of(tensor), tensor))
-        sign = 1 if dynamics.sign > 0 else -1
+        sign = -1 if dynamics.direction.decreases else 1
         lines = (f"{call}dynamics, {_array('y', self._size)}, {p}, t, {sign})",)
         dtype, size, parameters = dynamics.structure.dtype, dynamics.size, dynamics.parameter_size
-        text = function_text(name, Code(lines, 0), dtype, dynamics.sign, pointers, size, parameters)
+        text = function_text(name, Code(lines, 0), dtype, dynamics.direction, pointers, size, parameters)
         return f"const dynamics = from_source({_literal(self._func.source)})\n{text}"
 
     def _targets(self) -> str:

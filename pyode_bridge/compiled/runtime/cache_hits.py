@@ -16,6 +16,7 @@ from pyode_bridge.compiled.capture.guards import Guards
 from pyode_bridge.compiled.runtime.cache import Translations
 from pyode_bridge.compiled.runtime.translation import Translation
 from pyode_bridge.problem import levels
+from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.graph import are_entangled
 from pyode_bridge.problem.state import Structure
@@ -56,9 +57,9 @@ class CacheHit:
         return translations.guarded.get(self.key, (None,))[0]
 
 
-def look_up(guards: Guards, structure: Structure, sign: float, translations: Translations) -> CacheHit | None:
+def look_up(guards: Guards, structure: Structure, direction: Direction, translations: Translations) -> CacheHit | None:
     """What is known of dynamics with these guards; None where they were not translated, or may depend on more."""
-    key = _key(guards, structure, sign, recorded=torch.is_grad_enabled())
+    key = _key(guards, structure, direction, recorded=torch.is_grad_enabled())
     known = None if key is None else translations.guarded.get(key)
     if known is None:
         return None
@@ -86,12 +87,12 @@ def discard(dynamics: Dynamics, guards: Guards, translations: Translations) -> N
 def _key_of(dynamics: Dynamics, guards: Guards) -> Any:
     # By what they want gradients of: torch's own nodes switch the recording off around the solve.
     recorded = bool(dynamics.parameters)
-    return _key(guards, dynamics.structure, dynamics.sign, recorded=recorded)
+    return _key(guards, dynamics.structure, dynamics.direction, recorded=recorded)
 
 
-def _key(guards: Guards, structure: Structure, sign: float, *, recorded: bool) -> Any:
+def _key(guards: Guards, structure: Structure, direction: Direction, *, recorded: bool) -> Any:
     """None where the guards do not tell all that a trial would."""
     if not guards.exhaustive or levels.is_redirected():
         return None
     wanted = tuple([recorded and tensor.requires_grad and 1 + tensor.is_leaf for tensor in guards.tensors])
-    return guards.key, structure, sign, torch.get_default_dtype(), wanted
+    return guards.key, structure, direction.sign, torch.get_default_dtype(), wanted

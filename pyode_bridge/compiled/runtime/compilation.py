@@ -73,7 +73,7 @@ def _translation(dynamics: Dynamics, value: Tensor | None, guards: Guards, backe
     """That of all dynamics that would be traced to the same graphs."""
     check_supported(dynamics, value)
     parameters = parameter_indices(dynamics.parameters, guards)
-    key = (guards.key, dynamics.structure, dynamics.sign, parameters, torch.get_default_dtype())
+    key = (guards.key, dynamics.structure, dynamics.direction.sign, parameters, torch.get_default_dtype())
     shapes = dynamics.structure, tuple(tensor.shape for tensor in guards.tensors)
     return backend.translations.of(key, _code(dynamics.func), shapes)
 

@@ -57,7 +57,7 @@ class JuliaEngine:
 
     def recall(self, guards: Guards, structure: Structure, direction: Direction) -> CacheHit | None:
         """What is known of dynamics that were compiled before; None where they have to be looked at."""
-        return cache_hits.look_up(guards, structure, direction.sign, self._bridge.translations)
+        return cache_hits.look_up(guards, structure, direction, self._bridge.translations)
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""

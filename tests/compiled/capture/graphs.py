@@ -22,7 +22,7 @@ def graphs(
     func: Callable[..., Any], y: Tensor, parameters: Sequence[Tensor] = (), names: Sequence[str] = NAMES, s: float = 0.3
 ) -> dict[str, Any]:
     """The graphs of the functions of dynamics, by name, of a solve from ``y`` at ``s``."""
-    start = Start(Dynamics(func, Structure.of(y), Wanted(parameters), 1.0), y, s, 1.0)
+    start = Start(Dynamics(func, Structure.of(y), Wanted(parameters)), y, s, 1.0)
     return {name: graph_of(name, start) for name in names}
 
 

@@ -126,7 +126,7 @@ def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
     def func(t, y):
         return of_matrix(torch.diag(y**2) + 0.1 * torch.outer(y, y)) * torch.eye(3, dtype=DOUBLE) @ y
 
-    functions = TracedFunctions(Start(Dynamics(func, Structure.of(Y), Wanted(), 1.0), Y, 0.3, 1.0), (), [])
+    functions = TracedFunctions(Start(Dynamics(func, Structure.of(Y), Wanted()), Y, 0.3, 1.0), (), [])
     with pytest.raises(UnsupportedDynamicsError, match="no translation"):  # traced, but for these operations themselves
         functions.text("rhs")
 
@@ -136,7 +136,7 @@ def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
 def test_derivatives_that_are_zero_everywhere_are_translated(name, operation):
     func = lambda t, y: operation(y)  # noqa: E731
     functions = TracedFunctions(
-        Start(Dynamics(func, Structure.of(Y), Wanted(), 1.0), Y, 0.3, 1.0), guards_of(func).tensors, []
+        Start(Dynamics(func, Structure.of(Y), Wanted()), Y, 0.3, 1.0), guards_of(func).tensors, []
     )
     assert f"function {name}(" in functions.text(name)
 

@@ -14,6 +14,7 @@ from pyode_bridge.compiled.codegen.traced_functions import TracedFunctions
 from pyode_bridge.compiled.codegen.workspace_layout import JOINT
 from pyode_bridge.engines.julia import session
 from pyode_bridge.models import ConcatSquash, ConvDynamics, GatedSum
+from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted
@@ -52,7 +53,7 @@ def check(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, sign: f
     module = module.to(dtype)
     y = torch.randn(shape, dtype=dtype)
     structure = Structure.of(y)
-    dynamics = Dynamics(module, structure, Wanted(tuple(module.parameters())), sign)
+    dynamics = Dynamics(module, structure, Wanted(tuple(module.parameters())), Direction(sign))
     flat, v = structure.pack(y), torch.randn(structure.size, dtype=dtype)
     found = run_all(dynamics, flat, v)
     to_state, to_parameters = dynamics.vjp(S, flat, v, state=True, parameters=True)

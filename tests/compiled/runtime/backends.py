@@ -42,7 +42,7 @@ def torch_lane(
     products: bool | None = None,
 ) -> Lane:
     """The lane of a solve from ``y0``; with products where there is a function for them, unless told."""
-    dynamics = Dynamics(func, Structure.of(y0), Wanted(parameters), 1.0)
+    dynamics = Dynamics(func, Structure.of(y0), Wanted(parameters))
     dynamics.start = dynamics.tried(0.0, y0).detach()
     times = torch.tensor([0.0, 1.0], dtype=torch.float64)
     products = "vjp" in backend.functions if products is None else products

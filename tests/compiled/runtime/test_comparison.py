@@ -91,7 +91,7 @@ def test_dynamics_that_cannot_be_evaluated_beside_the_start_are_refused_there():
             raise ValueError("not here")
         return -y
 
-    dynamics = Dynamics(func, Structure.of(SLOPE), Wanted(), 1.0)
+    dynamics = Dynamics(func, Structure.of(SLOPE), Wanted())
     with pytest.raises(UnsupportedStartError, match="off by"):
         compare("rhs", lambda name, out, vectors, s: out.fill_(1.0), Start(dynamics, SLOPE, 0.0, 1.0, -SLOPE))
 

@@ -20,7 +20,7 @@ Y0 = torch.tensor([0.4, 1.1], dtype=DOUBLE)
 
 def test_threads_that_share_a_translation_never_share_memory():
     translation, backend = Translation(), TorchBackend()
-    dynamics = Dynamics(lambda t, y: -y, Structure.of(Y0), Wanted(), 1.0)
+    dynamics = Dynamics(lambda t, y: -y, Structure.of(Y0), Wanted())
     held, twice, failed = set(), [], []
     begin = threading.Barrier(16)
 
@@ -61,7 +61,7 @@ class Contested(list):
 
 def test_nothing_happens_between_a_look_and_the_taking():
     translation, backend = Translation(), TorchBackend()
-    dynamics = Dynamics(lambda t, y: -y, Structure.of(Y0), Wanted(), 1.0)
+    dynamics = Dynamics(lambda t, y: -y, Structure.of(Y0), Wanted())
     first = translation.workspace(dynamics, [Y0], backend)
     translation.workspaces.give_back(first)
     translation.workspaces.idle = {key: Contested(idle) for key, idle in translation.workspaces.idle.items()}
@@ -71,7 +71,7 @@ def test_nothing_happens_between_a_look_and_the_taking():
 def test_what_served_fewer_functions_is_not_given_to_those_that_read_more():
     """A thread may add functions between another's look at the addresses and its solve's end."""
     translation, backend = Translation(), TorchBackend()
-    dynamics = Dynamics(lambda t, y: -y, Structure.of(Y0), Wanted(), 1.0)
+    dynamics = Dynamics(lambda t, y: -y, Structure.of(Y0), Wanted())
     small = translation.workspace(dynamics, [Y0], backend)
     translation.workspaces.grow(4096)
     translation.workspaces.give_back(small)
