@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +18,7 @@ from pyode_bridge.engines.julia.ends import check_end
 from pyode_bridge.engines.julia.ensemble import Ensemble, SharedOut
 from pyode_bridge.engines.julia.equations import Equations
 from pyode_bridge.engines.julia.interpolant import JuliaInterpolant
-from pyode_bridge.engines.julia.lanes import Lanes, why_compiled
+from pyode_bridge.engines.julia.lanes import Held, Lanes, why_compiled
 from pyode_bridge.engines.julia.limits import LIMITED, warn_of_wrong_values
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.plan import Plan
@@ -67,17 +65,17 @@ class JuliaEngine:
         _check_on_cpu(problem)
         warn_of_wrong_values(problem.method, problem.options)
         problem, solvers = self._named.with_solvers(problem)
-        with contextlib.ExitStack() as held:
-            lane, why = self._lanes.chosen(problem, solvers)
-            plan = self._planned(problem, solvers, lane, held)
+        lane, why = self._lanes.chosen(problem, solvers)
+        with Held(lane) as held:
+            plan = self._planned(problem, solvers, lane)
             evaluated = problem.dynamics.nfe
             solved = forward.solve(self._bridge, plan)
             report, name = solved.report, self._named.name_of(problem.method, solved.julia)
             check_end(report.retcode, report.s, problem, name)
             pullback = None if plan.backward is None else JuliaPullback(self._bridge, plan, plan.backward, solved.julia)
             interpolant = JuliaInterpolant(self._bridge, plan, solved.julia) if problem.dense else None
-            if lane is not None and (pullback is not None or interpolant is not None):
-                weakref.finalize(plan.callbacks, held.pop_all().close)  # Julia may call until both have ended
+            if pullback is not None or interpolant is not None:
+                held.keep_for(plan.callbacks)  # which both hold
         return Trajectory(
             ys=solved.ys,
             stats=report.stats(problem.dynamics.nfe - evaluated, 0.0 if lane is None else lane.seconds),
@@ -98,9 +96,9 @@ class JuliaEngine:
         _check_on_cpu(problem)
         self._bridge.check_callable("conditions of events are Python functions")
         problem, solvers = self._named.with_solvers(problem)
-        with contextlib.ExitStack() as held:
-            lane, _ = self._lanes.chosen(problem, solvers)
-            plan = self._planned(problem, solvers, lane, held)
+        lane, _ = self._lanes.chosen(problem, solvers)
+        with Held(lane):
+            plan = self._planned(problem, solvers, lane)
             ended = location.locate(self._bridge, plan, happened)
             check_end(ended.retcode, ended.s, problem, str(problem.method))
 
@@ -129,17 +127,14 @@ class JuliaEngine:
         _check_on_cpu(problem)
         warn_of_wrong_values(problem.method, problem.options)
         problem, solvers = self._named.with_solvers(problem)
-        with contextlib.ExitStack() as held:
-            lane = self._lanes.for_threads(problem, solvers)
-            plan = self._planned(problem, solvers, lane, held)
-            ensemble = Ensemble(self._bridge, plan, lane, notify)
-            weakref.finalize(plan.callbacks, held.pop_all().close)
+        lane = self._lanes.for_threads(problem, solvers)
+        with Held(lane) as held:
+            ensemble = Ensemble(self._bridge, self._planned(problem, solvers, lane), lane, notify)
+            held.keep_for(ensemble)
         return ensemble
 
-    def _planned(self, problem: Problem, solvers: Solvers, lane: Lane | None, held: contextlib.ExitStack) -> Plan:
-        """How to solve; ``held`` frees the lane in the end."""
-        if lane is not None:
-            held.callback(lane.free)
+    def _planned(self, problem: Problem, solvers: Solvers, lane: Lane | None) -> Plan:
+        """How to solve."""
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = self._equations.of(problem, callbacks)
         backward = self._named.backward(problem, equation, solvers)
@@ -149,11 +144,11 @@ class JuliaEngine:
         """Call a function of dynamics that are written in Julia, outside of a solve; it writes ``out``."""
         bridge = self._bridge
         times = torch.tensor([s], dtype=torch.float64)
-        with julia_errors("JuliaDynamics"), contextlib.ExitStack() as held:
+        with julia_errors("JuliaDynamics"):
             lane = enter(dynamics, vectors[-1], times, products=name != "rhs", jacobian=False, home=bridge)
-            held.callback(lane.free)
-            inputs = list(map(bridge.reads, vectors))
-            bridge.call_translation(lane.address(name), bridge.writes(out), inputs, s, lane.environment.address)
+            with Held(lane):
+                inputs = list(map(bridge.reads, vectors))
+                bridge.call_translation(lane.address(name), bridge.writes(out), inputs, s, lane.environment.address)
 
     def solvers(self) -> Sequence[SolverInfo]:
         """Every solver that the solver packages of the running Julia export."""

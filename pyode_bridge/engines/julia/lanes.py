@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from pyode_bridge.compiled.lane import Lane, enter
@@ -14,8 +15,28 @@ from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.problem import Problem
 
 
+class Held:
+    """A block in which Julia calls a lane, or None; freed at its end, unless it is kept for longer."""
+
+    def __init__(self, lane: Lane | None) -> None:
+        self._lane = lane
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if self._lane is not None:
+            self._lane.free()
+
+    def keep_for(self, owner: object) -> None:
+        """Free it when ``owner``, on whose behalf Julia may call, is gone."""
+        if self._lane is not None:
+            weakref.finalize(owner, self._lane.free)
+            self._lane = None
+
+
 class Lanes:
-    """Those of one Julia; a lane is to be freed."""
+    """Those of one Julia; a lane is to be `Held`."""
 
     def __init__(self, bridge: Any, named: Named) -> None:
         self._bridge, self._named = bridge, named
