@@ -53,7 +53,7 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
     problem = Problem(
         dynamics=dynamics,
         y0=start,
-        t=direction.solver_time(levels.plain(times).to("cpu", torch.float64)),
+        t=direction.solver_time(levels.plain(times).to("cpu", torch.float64, copy=True)),
         method=method,
         tolerances=tolerances,
         options=options,

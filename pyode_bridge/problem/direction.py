@@ -11,7 +11,7 @@ from torch import Tensor
 Time = TypeVar("Time", float, Tensor)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # freezing takes longer, field by field, at each solve
 class Direction:
     """``s = sign * t``, the usual change of variable: ``t`` is a user's time, and ``s`` a solver's, which increases.
 
@@ -38,11 +38,11 @@ class Direction:
 
     def solver_time(self, t: Time) -> Time:
         """``s`` at ``t``."""
-        return self.sign * t
+        return -t if self.decreases else t
 
     def user_time(self, s: Time) -> Time:
         """``t`` at ``s``."""
-        return self.sign * s
+        return -s if self.decreases else s
 
     def turned(self, derivative: Tensor, order: int = 1) -> Tensor:
         """A derivative by ``s`` of one by ``t``, and the other way round."""
