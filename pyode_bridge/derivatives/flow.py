@@ -47,6 +47,7 @@ class Flow:
         prepared = self.prepare(lambda time, y: self.field(time, y, *tensors), y0, t, self.settings)
         with progress.shown(prepared.problem):
             trajectory = prepared.engine.solve(prepared.problem)
+        trajectory.tolerances = prepared.problem.tolerances
         self.trajectories.append(trajectory)
         return trajectory.ys.detach()
 

@@ -224,6 +224,7 @@ def _trajectory(solved: Solved, problem: Problem, engine: str, func: Callable[..
         "compiled",
         pullback,
         lane_reason=why_compiled(func),
+        tolerances=problem.tolerances,
     )
 
 

@@ -115,12 +115,14 @@ def run(prepared: Prepared) -> tuple[Tensor, Trajectory]:
     if problem.sensitivity is None:
         with progress_bar.shown(problem), hooks.apart():
             trajectory = engine.solve(problem)
+        trajectory.tolerances = problem.tolerances
         return trajectory.ys, trajectory
     trajectories: list[Trajectory] = []
     wanted = problem.dynamics.wanted
     ys = OdeSolve.apply(  # type: ignore[no-untyped-call]
         engine, problem, trajectories, prepared.y0, prepared.t, *wanted.parameters, *wanted.unmet
     )
+    trajectories[0].tolerances = problem.tolerances
     return ys, trajectories[0]
 
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.problem.problem import AdjointStats, SolverStats, Trajectory
+from pyode_bridge.problem.problem import AdjointStats, SolverStats, Tolerances, Trajectory
 from pyode_bridge.problem.retcodes import SUCCESS
 from pyode_bridge.problem.state import State
 
@@ -69,6 +69,21 @@ class Result:
     def algorithm(self) -> str:
         """The algorithm that ran; of several solves, each that did."""
         return self._said("algorithm")
+
+    @property
+    def rtol(self) -> float | Tensor:
+        """The relative tolerance of the solve: a number, or a flat tensor with one for each component."""
+        return self._tolerances().rtol
+
+    @property
+    def atol(self) -> float | Tensor:
+        """The absolute tolerance of the solve, likewise."""
+        return self._tolerances().atol
+
+    def _tolerances(self) -> Tolerances:
+        found = self._solves()[0].tolerances
+        assert found is not None
+        return found
 
     @property
     def lane(self) -> str:
