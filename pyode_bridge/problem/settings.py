@@ -136,9 +136,7 @@ class Settings(SolverSettings, total=False):
     kind: EquationKind
 
 
-_FLAGS = ("progress", "dense")
-_DEFAULTS: Any = {**{name: name not in _FLAGS and None for name in Settings.__optional_keys__}, "kind": "ODE"}
-
+_DEFAULTS: Any = {**dict.fromkeys(Settings.__optional_keys__), "progress": False, "dense": False, "kind": "ODE"}
 
 NO_RULES: Mapping[str, object] = {}
 
