@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import collections.abc
+import dataclasses
 import inspect
 import warnings
 from collections.abc import Callable
@@ -149,7 +150,7 @@ def annotations_of(found: Any) -> dict[str, Any]:
     functions = [
         inspect.unwrap(getattr(member, "fget", None) or getattr(member, "__func__", member)) for member in own.values()
     ]
-    if inspect.isfunction(found.__init__):
+    if inspect.isfunction(found.__init__) and not dataclasses.is_dataclass(found):  # whose fields say it
         functions.append(found.__init__)
     fields = [name for name in vars(found).get("__annotations__", ()) if not name.startswith("_")]
     hints = {f"{found.__name__}.{name}": get_type_hints(found)[name] for name in fields}
