@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import collections.abc
+import dataclasses
 import inspect
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -148,7 +150,7 @@ def annotations_of(found: Any) -> dict[str, Any]:
     functions = [
         inspect.unwrap(getattr(member, "fget", None) or getattr(member, "__func__", member)) for member in own.values()
     ]
-    if inspect.isfunction(found.__init__):
+    if inspect.isfunction(found.__init__) and not dataclasses.is_dataclass(found):  # whose fields say it
         functions.append(found.__init__)
     fields = [name for name in vars(found).get("__annotations__", ()) if not name.startswith("_")]
     hints = {f"{found.__name__}.{name}": get_type_hints(found)[name] for name in fields}
@@ -210,3 +212,41 @@ def test_what_is_solved_comes_first_and_settings_last(name: str) -> None:
     by_place = [name for name, one in shown.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
     assert by_place == ORDER[name]
     assert set(list(shown)[-len(takes.__optional_keys__) :]) == takes.__optional_keys__
+
+
+def flow_solution(dtype: torch.dtype) -> pb.Solution:
+    flow = models.CNF(models.GatedSum(2, 4), engine="embedded").to(dtype)
+    return flow.solve(torch.zeros(3, 2, dtype=dtype))
+
+
+def net_solution(dtype: torch.dtype) -> pb.Solution:
+    net = models.ODENet(width=4, downsamplings=1, engine="embedded").to(dtype)
+    return net.ode.solve(net.state(torch.zeros(2, 1, 4, 4, dtype=dtype)))
+
+
+DEFAULTS: dict[str, Callable[[torch.dtype], pb.Result]] = {
+    "solve": lambda dtype: pb.solve(decay, Y0.to(dtype), T, engine="embedded"),
+    "solve_events": lambda dtype: pb.solve_events(decay, Y0.to(dtype), T, [EVENT], engine="embedded"),
+    "solve_ensemble": lambda dtype: pb.solve_ensemble(decay, Y0.to(dtype)[:, None], T, engine="embedded"),
+    "NeuralODE": lambda dtype: pb.NeuralODE(decay, engine="embedded").solve(Y0.to(dtype)),
+    "CNF": flow_solution,
+    "ODENet": net_solution,
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize(("dtype", "rtol", "atol"), [(DOUBLE, 1e-7, 1e-9), (torch.float32, 1e-5, 1e-6)], ids=str)
+def test_tolerances_suit_the_dtype(name: str, dtype: torch.dtype, rtol: float, atol: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pb.ToleranceWarning)
+        solution = DEFAULTS[name](dtype)
+    assert (solution.rtol, solution.atol) == (rtol, atol)
+
+
+def test_one_tolerance_may_be_left_open() -> None:
+    solution = pb.solve(decay, Y0.to(torch.complex64), T, engine="embedded", rtol=1e-3)
+    assert (solution.rtol, solution.atol) == (1e-3, 1e-6)
+    assert pb.solve(decay, Y0, T, engine="embedded", atol=torch.tensor([1e-4, 1e-5], dtype=DOUBLE)).atol.tolist() == [
+        1e-4,
+        1e-5,
+    ]

@@ -29,7 +29,7 @@ from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.julia_source import is_written
-from pyode_bridge.problem.problem import Problem, Trajectory
+from pyode_bridge.problem.problem import Problem, Tolerances, Trajectory
 from pyode_bridge.problem.settings import SolverSettings, check_names, complete, with_settings
 from pyode_bridge.problem.state import State, Times, flat_real, real_size, shaped_like
 from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
@@ -197,10 +197,10 @@ def _at_once(
     found = run.found
     assert found is not None
     y = prepared.structure.unpack(ys.movedim(0, 1))
-    return EnsembleSolution(prepared.t, y, (_trajectory(found, prepared.engine),))
+    return EnsembleSolution(prepared.t, y, (_trajectory(found, prepared.engine, prepared.problem.tolerances),))
 
 
-def _trajectory(found: Trajectories, engine: Engine) -> Trajectory:
+def _trajectory(found: Trajectories, engine: Engine, tolerances: Tolerances) -> Trajectory:
     """What there is to say of all solves together, which succeeded; nobody counts the work of their adjoints."""
     pullback: Any = None if found.sensealg is None else LeftBehind(found.sensealg, found.sensealg_reason)
     return Trajectory(
@@ -212,6 +212,7 @@ def _trajectory(found: Trajectories, engine: Engine) -> Trajectory:
         "compiled",
         pullback,
         lane_reason=found.lane_reason,
+        tolerances=tolerances,
     )
 
 

@@ -202,7 +202,10 @@ def _of_residual(
     dynamics = prepared.problem.dynamics
     made = _Residual(residual, dynamics)
     form = Residual(made, made.jacobian, dynamics.direction.turned(slope), flags.tolist())
-    what, advice = f"{function} with a solver for the residual itself", "or name formulation='mass_matrix'"
+    what, advice = (
+        f"{function} with a solver for the residual itself",
+        "take formulation='mass_matrix', with method='Rodas5P' or another",
+    )
     return solution_without_gradients(prepared, form, what, advice)
 
 

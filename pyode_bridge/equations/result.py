@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.problem.problem import AdjointStats, SolverStats, Trajectory
+from pyode_bridge.problem.problem import AdjointStats, SolverStats, Tolerances, Trajectory
 from pyode_bridge.problem.retcodes import SUCCESS
 from pyode_bridge.problem.state import State
 
@@ -34,9 +34,9 @@ class Result:
         """What engines returned, in the order of the solves that this one took."""
         raise NotImplementedError
 
-    def _said(self, name: str) -> str:
+    def _said(self, name: str, between: str = ", ") -> str:
         """What the solves say of something, each answer once."""
-        return ", ".join(dict.fromkeys(getattr(one, name) for one in self._solves()))
+        return between.join(dict.fromkeys(getattr(one, name) for one in self._solves()))
 
     @property
     def stats(self) -> SolverStats:
@@ -71,6 +71,21 @@ class Result:
         return self._said("algorithm")
 
     @property
+    def rtol(self) -> float | Tensor:
+        """The relative tolerance of the solve: a number, or a flat tensor with one for each component."""
+        return self._tolerances().rtol
+
+    @property
+    def atol(self) -> float | Tensor:
+        """The absolute tolerance of the solve, likewise."""
+        return self._tolerances().atol
+
+    def _tolerances(self) -> Tolerances:
+        found = self._solves()[0].tolerances
+        assert found is not None
+        return found
+
+    @property
     def lane(self) -> str:
         """How the dynamics were evaluated.
 
@@ -81,7 +96,7 @@ class Result:
     @property
     def lane_reason(self) -> str:
         """Why in this way, in words."""
-        return self._said("lane_reason")
+        return self._said("lane_reason", between="; ")
 
     @property
     def sensealg(self) -> str | None:
@@ -91,11 +106,11 @@ class Result:
     @property
     def sensealg_reason(self) -> str | None:
         """Why it is this one, in words, or None where no gradient was wanted."""
-        return self._of_pullbacks("reason")
+        return self._of_pullbacks("reason", between="; ")
 
-    def _of_pullbacks(self, name: str) -> str | None:
+    def _of_pullbacks(self, name: str, between: str = ", ") -> str | None:
         pullbacks = [one.pullback for one in self._solves() if one.pullback is not None]
-        return ", ".join(dict.fromkeys(getattr(one, name) for one in pullbacks)) or None
+        return between.join(dict.fromkeys(getattr(one, name) for one in pullbacks)) or None
 
     def _extent(self) -> str:
         """How much there is, in words."""

@@ -14,8 +14,6 @@ from pyode_bridge.models.last_solve import LastSolve
 from pyode_bridge.problem.early_checks import check_settings
 from pyode_bridge.problem.settings import SolverSettings, with_settings
 
-PAPERS_TOLERANCE = 1e-3  # relative and absolute
-
 
 class ODENet(LastSolve):
     """Stem, `ConvDynamics` solved from time 0 to 1, head.
@@ -29,8 +27,8 @@ class ODENet(LastSolve):
         width: channels of the feature maps.
         downsamplings: halvings of height and width in the stem.
         augment: channels of zeros appended to the state (Dupont et al. 2019); 0 is the paper's model.
-        **settings: as for `pyode_bridge.odeint`, see `SolverSettings`; but ``rtol`` and ``atol`` are 1e-3 by default,
-            as the paper's are.
+        **settings: as for `pyode_bridge.odeint`: ``method``, ``engine``, ...; see `SolverSettings`. The paper's
+            tolerances are ``rtol=1e-3, atol=1e-3``.
 
     For images of shape ``(B, in_channels, H, H')``, float32 or float64 as the parameters, logits ``(B, classes)``.
 
@@ -64,8 +62,6 @@ class ODENet(LastSolve):
         self.augment = augment
         self.stem = Stem(in_channels, width, downsamplings)
         check_settings("ODENet", SolverSettings, settings)
-        for name in ("rtol", "atol"):
-            settings[name] = PAPERS_TOLERANCE if settings.get(name) is None else settings[name]
         self.ode = NeuralODE(ConvDynamics(width + augment), **settings)
         self.head = Head(width + augment, classes)
 

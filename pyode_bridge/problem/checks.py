@@ -20,7 +20,11 @@ from pyode_bridge.problem.settings import EngineName, IsolationName, LaneName
 from pyode_bridge.problem.state import Structure, is_dense, without_memory
 
 FEW = 100  # numbers that Python adds up faster than torch
-DEFAULT_TOLERANCES = {"rtol": 1e-7, "atol": 1e-9}  # torchdiffeq's
+# By dtype: torchdiffeq's, and what float32 can hold, where tighter ones take more steps and no smaller error.
+DEFAULT_TOLERANCES = {
+    torch.float64: {"rtol": 1e-7, "atol": 1e-9},
+    torch.float32: {"rtol": 1e-5, "atol": 1e-6},
+}
 ENGINES = get_args(EngineName)
 LANES = get_args(LaneName)
 LANE_VARIABLE = "PYODE_BRIDGE_LANE"
@@ -82,11 +86,11 @@ def finite(tensor: Tensor, name: str) -> None:
 
 
 def tolerance(value: Any, structure: Structure, name: str) -> float | Tensor:
-    """A positive number, or a flat tensor with one positive entry a state component."""
+    """A positive number, by default one that suits the dtype, or a flat tensor with one a state component."""
     if type(value) is float and 0.0 <= value < math.inf:
         return value
     if value is None:
-        return DEFAULT_TOLERANCES[name]
+        return DEFAULT_TOLERANCES[structure.dtype][name]
     if isinstance(value, (tuple, list, dict)):
         if structure.keys is None or len(value) != len(structure.keys):
             raise InputError(

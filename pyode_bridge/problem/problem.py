@@ -168,6 +168,7 @@ class Trajectory:
         lane_reason: why in this way.
         pullback: present if the problem asked for sensitivities.
         interpolant: present if the problem asked for dense output.
+        tolerances: those of the solve.
     """
 
     ys: Tensor = field(repr=False)
@@ -179,6 +180,7 @@ class Trajectory:
     pullback: Pullback | None = field(default=None, repr=False)
     interpolant: Interpolant | None = field(default=None, repr=False)
     lane_reason: str = ""
+    tolerances: Tolerances | None = None
 
 
 # Whether something has happened at time ``s`` and the flat state there.

@@ -163,3 +163,60 @@ def test_the_embedded_engine_says_that_it_has_none() -> None:
         solve(engine="embedded")
     with pytest.raises(pb.UnsupportedError, match="mass_matrix"):
         solve(engine="embedded", method="RadauIIA5")
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize(
+    ("settings", "formulation", "reason"),
+    [
+        ({}, "residual", "no method is named"),
+        ({"method": "DFBDF"}, "residual", "DFBDF is a solver for it"),
+        ({"method": "Rodas5P"}, "mass_matrix", "Rodas5P is a solver for it"),
+        ({"formulation": "residual"}, "residual", "as asked for"),
+        ({"formulation": "mass_matrix"}, "mass_matrix", "as asked for"),
+        ({"formulation": "mass_matrix", "method": "FBDF"}, "mass_matrix", "as asked for"),
+    ],
+)
+def test_a_solution_says_in_which_formulation_it_was_found(
+    settings: dict[str, Any], formulation: str, reason: str
+) -> None:
+    t = torch.linspace(0, 1, 5, dtype=torch.float64)
+    solution = pb.solve_dae(lambda t, y, dy: dy + y, torch.ones(2, dtype=torch.float64), t, **settings)
+    assert (solution.formulation, solution.formulation_reason) == (formulation, reason)
+    assert f"formulation={formulation}" in repr(solution)
+    assert solution.algorithm.startswith(
+        {"residual": "DFBDF", "mass_matrix": settings.get("method", "Rodas5P")}[formulation]
+    )
+    torch.testing.assert_close(solution.y, torch.exp(-t)[:, None].expand(5, 2), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"formulation": "residual", "method": "Rodas5P"},
+            "Rodas5P, which is a solver for formulation='mass_matrix'.*'DFBDF'",
+        ),
+        (
+            {"formulation": "mass_matrix", "method": "DFBDF"},
+            "DFBDF, which is a solver for formulation='residual'.*'Rodas5P'",
+        ),
+        ({"formulation": "implicit"}, "formulation is 'implicit'; expected one of 'residual', 'mass_matrix'"),
+    ],
+)
+def test_a_solver_that_is_not_for_the_formulation_is_refused(settings: dict[str, Any], message: str) -> None:
+    y0, t = torch.ones(1, dtype=torch.float64), torch.tensor([0.0, 1.0])
+    with pytest.raises((pb.UnsupportedError, pb.InputError), match=message):
+        pb.daeint(lambda t, y, dy: dy + y, y0, t, **settings)
+
+
+@pytest.mark.julia
+def test_the_formulation_decides_on_gradients() -> None:
+    rate, t = torch.tensor(0.5, dtype=torch.float64, requires_grad=True), torch.tensor([0.0, 1.0])
+    residual = lambda t, y, dy: dy + rate * y  # noqa: E731
+    y0 = torch.ones(1, dtype=torch.float64)
+    pb.daeint(residual, y0, t, formulation="mass_matrix")[-1].sum().backward()
+    torch.testing.assert_close(rate.grad, -torch.exp(-rate.detach()), rtol=1e-5, atol=0)
+    with pytest.raises(pb.UnsupportedError, match="formulation='mass_matrix'"):
+        pb.daeint(residual, y0, t)

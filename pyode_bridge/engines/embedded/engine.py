@@ -90,7 +90,15 @@ class EmbeddedEngine:
             )
         reason = "the embedded engine runs in Python"
         return Trajectory(
-            ys.detach(), stats, integration.retcode, self.name, name, "native", pullback, lane_reason=reason
+            ys.detach(),
+            stats,
+            integration.retcode,
+            self.name,
+            name,
+            "native",
+            pullback,
+            lane_reason=reason,
+            tolerances=problem.tolerances,
         )
 
     def locate(self, problem: Problem, happened: Happened) -> None:

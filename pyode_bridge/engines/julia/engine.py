@@ -88,6 +88,7 @@ class JuliaEngine:
             lane_reason=why,
             pullback=pullback,
             interpolant=interpolant,
+            tolerances=problem.tolerances,
         )
 
     def locate(self, problem: Problem, happened: Happened) -> None:
