@@ -19,9 +19,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def image_data(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    import image_data
+def image_data() -> Any:
+    from examples.support import image_data
 
     return image_data
 
@@ -43,7 +42,7 @@ def test_mnist_is_split_as_it_always_is_and_every_model_takes_it(image_data: Any
     assert abs(split.x.mean().item()) < 1e-3
     assert split.x.std().item() == pytest.approx(1.0, abs=1e-3)
 
-    import classify_digits
+    from examples.studies import classify_digits
 
     args = argparse.Namespace(
         dataset="mnist", quick=False, tolerance=1e-1, augment=0, method="dopri5", engine="embedded", sensealg=None
