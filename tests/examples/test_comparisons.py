@@ -66,7 +66,7 @@ def test_solvers_are_compared(engine: str, tmp_path: Path) -> None:
 
 
 def test_default_solvers_are_those_of_the_engine() -> None:
-    from examples.studies.compare_solvers.run import default_methods
+    from examples.studies.compare_solvers.methods import default_methods
 
     explicit, implicit = (default_methods(stiff, "embedded") for stiff in (False, True))
     assert {"DP5", "BS3", "DP8", "RK4"} <= set(explicit)

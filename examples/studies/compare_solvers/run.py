@@ -23,6 +23,12 @@ sys.path.insert(0, str(Path(__file__).parents[3]))  # the repository
 
 import pyode_bridge as pb
 from examples.studies.compare_solvers import figures
+from examples.studies.compare_solvers.methods import (
+    default_methods,
+    has_fixed_steps,
+    is_partitioned,
+    second_order_methods,
+)
 from examples.support import common
 from examples.support.measurements import cells, first_line, measured, print_table, repeated, sweep, write_table
 from examples.support.problems.brusselator import brusselator
@@ -34,12 +40,6 @@ from examples.support.problems.stiff import PROBLEMS as STIFF
 from pyode_bridge.engines import select_engine
 from pyode_bridge.problem.methods import as_method
 
-# On the embedded engine, the solvers that it has are compared (`default_methods`).
-JULIA_METHODS = {
-    False: ("BS3", "Tsit5", "DP8", "Vern7", "Vern9", "VCABM"),
-    True: ("Rosenbrock23", "Rodas5P", "TRBDF2", "KenCarp4", "RadauIIA5", "QNDF", "FBDF"),
-}
-SECOND_ORDER_METHODS = ("McAte5", "KahanLi8")  # symplectic; in Julia alone
 TOLERANCES, QUICK_TOLERANCES = tuple(10.0**-k for k in range(4, 11)), (1e-4, 1e-7)
 FEWEST_STEPS = 200  # of a fixed-step solver; each next run has twice as many
 LONGEST, QUICK_LONGEST = 10.0, 4.0  # seconds; what took longer is not run with a tighter tolerance
@@ -187,34 +187,6 @@ def cases_of(problem: Problem, args: argparse.Namespace, engine: str) -> list[Ca
         Case(problem, method, has_fixed_steps(method, engine), maxiters, is_partitioned(method, engine))
         for method in methods
     ]
-
-
-def second_order_methods(problem: Problem, engine: str) -> Sequence[str]:
-    return SECOND_ORDER_METHODS if problem.acceleration and engine == "julia" else ()
-
-
-@functools.cache
-def has_fixed_steps(method: str, engine: str) -> bool:
-    return as_method(method).fixed_step or type_name(method) in [s.name for s in pb.solvers(engine, adaptive=False)]
-
-
-@functools.cache
-def is_partitioned(method: str, engine: str) -> bool:
-    return type_name(method) in [solver.name for solver in pb.solvers(engine, problem="partitioned")]
-
-
-def type_name(method: str) -> str:
-    return str(as_method(method)).split("(")[0]
-
-
-def default_methods(stiff: bool, engine: str) -> Sequence[str]:
-    """Solvers worth comparing: on the embedded engine, all implicit ones, or the explicit ones of order 3 or more."""
-    if engine == "julia":
-        return JULIA_METHODS[stiff]
-    if stiff:
-        return [solver.name for solver in pb.solvers(engine, implicit=True)]
-    explicit = pb.solvers(engine, implicit=False, adaptive=True)
-    return [solver.name for solver in explicit if solver.order is None or solver.order >= 3] + ["RK4"]
 
 
 def settings(case: Case, control: float, engine: str) -> dict[str, Any]:

@@ -17,113 +17,48 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # the repository
+sys.path.insert(0, str(Path(__file__).parents[3]))  # the repository
 
+from examples.studies.latent_ode_co2 import figures
+from examples.studies.latent_ode_co2.figures import ODE, RNN
+from examples.studies.latent_ode_co2.record import (
+    CENTRE,
+    CONTEXT,
+    EVERY,
+    HELD_OUT_FROM,
+    RUNS,
+    SCALE,
+    WEEK,
+    WINDOW,
+    Record,
+    draw_batch,
+    load,
+    real_gaps,
+    window,
+)
 from examples.support import common
-from examples.support.co2_data import EPOCH, design, weekly
+from examples.support.co2_data import EPOCH, design
 from pyode_bridge.models import (
     AutoregressiveRNN,
     GaussianLikelihood,
     GRUEncoder,
     LatentDynamics,
     LatentODE,
-    Series,
 )
 
-WEEK = 7 / 365.25 * 2 * math.pi  # models count time in radians of the year
-CONTEXT, HORIZON = 156, 104  # weeks
-WINDOW = CONTEXT + HORIZON
-EVERY = 4  # weeks, of which one is drawn
-CENTRE = 132  # where in its window a run to fill begins
-HELD_OUT_FROM = 1997
-RUNS, SHORTEST, LONGEST = 30, 4, 16  # weeks held out before
-SPACING = 20  # weeks from the first of a run to the first of the next, at least
-EDGES = 152, 240  # weeks of that time without such runs at its begin and end
-HIDDEN_RUN = 40  # weeks hidden in training, at most
-SCALE = 3.0  # ppm, about the seasonal swing
 LATENT, HIDDEN, UNITS = 6, 32, 32
 BATCH, QUICK_BATCH = 64, 16
 LEARNING_RATE = 1e-2
 KL_WARM_UP = 0.5  # of training
 TOLERANCES = {"rtol": 1e-3, "atol": 1e-4}
-ODE, RNN = "latent ODE", "RNN"
 TRENDS = {"linear trend + seasons": 1, "quadratic trend + seasons": 2}  # degrees
-
-
-@dataclass(frozen=True)
-class Record:
-    """Every week from the first to the last: ``year`` and ``ppm`` ``(W,)``, NaN where nothing was measured.
-
-    ``fill`` and ``ahead`` mark measured weeks that are held out, to fill and to forecast; ``learn`` the others;
-    ``runs`` are the first weeks and the lengths of the runs to fill.
-    """
-
-    year: Tensor
-    ppm: Tensor
-    learn: Tensor
-    fill: Tensor
-    ahead: Tensor
-    runs: Tensor
-
-
-def load(seed: int) -> Record:
-    year, ppm = weekly()
-    measured, ahead = ~torch.isnan(ppm), year >= HELD_OUT_FROM
-    random = torch.Generator().manual_seed(seed)
-    places = torch.randperm((int((~ahead).sum()) - sum(EDGES)) // SPACING, generator=random)[:RUNS]
-    starts = EDGES[0] + SPACING * places.sort().values
-    lengths = torch.randint(SHORTEST, LONGEST + 1, (RUNS,), generator=random)
-    fill = torch.zeros_like(measured)
-    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
-        fill[start : start + length] = True
-    fill &= measured
-    return Record(year, ppm, measured & ~fill & ~ahead, fill, measured & ahead, torch.stack([starts, lengths], dim=1))
-
-
-def window(record: Record, starts: Tensor, weeks: Tensor, readable: Tensor) -> tuple[Series, Tensor]:
-    """What is readable at ``weeks`` of the windows that begin at ``starts``, and the mean of each, its level, in ppm.
-
-    ``readable`` is a mask over the weeks of the record; a window may reach beyond its end.
-    """
-    at = starts[:, None] + weeks
-    inside = at.clamp(max=len(record.ppm) - 1)
-    return relative(record, inside, weeks, readable[inside] & (at == inside))
-
-
-def relative(record: Record, at: Tensor, weeks: Tensor, mask: Tensor) -> tuple[Series, Tensor]:
-    """The masked weeks ``at`` of the record, ``(B, N)``, as a series relative to their mean, and that mean."""
-    ppm = torch.where(mask, record.ppm[at], 0.0)
-    level = ppm.sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True)
-    return scaled(ppm - level, weeks, mask), level
-
-
-def scaled(ppm: Tensor, weeks: Tensor, mask: Tensor) -> Series:
-    return Series.of((weeks * WEEK).float(), (ppm / SCALE).float()[..., None], mask[..., None])
-
-
-def draw_batch(record: Record, size: int) -> tuple[Series, Series]:
-    """What the encoder reads, and the whole of the same windows."""
-    last = int(record.learn.nonzero()[-1]) - WINDOW
-    starts = torch.randint(0, last + 1, (size,))
-    weeks = torch.arange(0, WINDOW, EVERY) + torch.randint(0, EVERY, (WINDOW // EVERY,))
-    length = torch.randint(1, HIDDEN_RUN + 1, (size, 1))
-    begin = (torch.rand(size, 1) * (WINDOW - length)).long()
-    to_the_end = torch.rand(size, 1) < 0.5
-    begin = torch.where(to_the_end, CONTEXT, begin)
-    length = torch.where(to_the_end, HORIZON, length)
-    hidden = (weeks >= begin) & (weeks < begin + length)
-    at = starts[:, None] + weeks
-    read, level = relative(record, at, weeks, record.learn[at] & ~hidden)
-    return read, scaled(record.ppm[at] - level, weeks, record.learn[at])
 
 
 class SeasonalDynamics(nn.Module):
@@ -215,16 +150,6 @@ def forecasts(models: dict[str, nn.Module], record: Record, years: int) -> dict[
     return found
 
 
-def real_gaps(record: Record) -> Tensor:
-    """First weeks and lengths, ``(G, 2)``, of the gaps of SHORTEST to HIDDEN_RUN weeks in the record itself."""
-    missing = torch.isnan(record.ppm).long()
-    change = torch.diff(missing, prepend=missing.new_zeros(1), append=missing.new_zeros(1))
-    starts = (change == 1).nonzero()[:, 0]
-    lengths = (change == -1).nonzero()[:, 0] - starts
-    usable = (lengths >= SHORTEST) & (lengths <= HIDDEN_RUN) & (starts >= CENTRE)
-    return torch.stack([starts, lengths], dim=1)[usable]
-
-
 def fillings(models: dict[str, nn.Module], record: Record, runs: Tensor) -> dict[str, Tensor]:
     """Every one of ``runs``, first weeks and lengths ``(R, 2)``, filled in; NaN elsewhere."""
     starts, lengths = runs.unbind(dim=1)
@@ -272,7 +197,7 @@ def main() -> None:
     }
     print_table(table)
     gaps = real_gaps(record)
-    draw(args.output / "latent_ode_co2.png", record, found, gaps, fillings(models, record, gaps), table)
+    figures.draw(args.output / "latent_ode_co2.png", record, found, gaps, fillings(models, record, gaps), table)
     solution = models[ODE].elbo(*draw_batch(record, BATCH)).solution
     numbers = {
         "error": max(table[task][ODE] for task in ("fill", "one year ahead")),
@@ -288,77 +213,6 @@ def print_table(table: dict[str, dict[str, float]]) -> None:
     for name in table["fill"]:
         cells = (f"{row[name]:18.3f}" if name in row else f"{'-':>18}" for row in table.values())
         print(f"{name:32s}" + "".join(cells))
-
-
-COLORS = {ODE: "tab:blue", RNN: "tab:orange", "quadratic trend + seasons": "tab:green"}
-
-
-def draw(
-    path: Path,
-    record: Record,
-    found: dict[str, dict[str, Tensor]],
-    gaps: Tensor,
-    in_gaps: dict[str, Tensor],
-    table: dict[str, dict[str, float]],
-) -> None:
-    figure, ((runs, real, bars), (one, five, spare)) = plt.subplots(2, 3, figsize=(21, 10), layout="constrained")
-    middle = record.runs[len(record.runs) // 2, 0]
-    draw_fills(runs, record, found["fill"], middle, 130, "Runs of weeks that were held out, filled in")
-    longest = gaps[gaps[:, 1].argmax()]
-    title = f"A gap of the record, {int(longest[1])} weeks never measured, filled in"
-    draw_fills(real, record, in_gaps, longest[0], 60, title)
-    draw_forecast(one, record, found["one year ahead"], "Each year forecast from the three before it")
-    draw_forecast(five, record, found["five years ahead"], "Five years forecast from 1997")
-    draw_misses(spare, record, found["five years ahead"])
-    draw_bars(bars, table)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
-
-
-def draw_bars(axes: Any, table: dict[str, dict[str, float]]) -> None:
-    names = list(table["fill"])
-    places = np.arange(len(names))
-    for position, (task, row) in enumerate(table.items()):
-        heights = [row.get(name, math.nan) for name in names]
-        shade = ("0.8", "0.6", "0.35")[position]
-        bars = axes.bar(places + 0.27 * (position - 1), heights, 0.25, label=task, color=shade)
-        axes.bar_label(bars, fmt="%.2f", fontsize=8)
-    axes.set_xticks(places, [name.replace(" + ", " +\n").replace("quadratic ", "quadratic\n") for name in names])
-    axes.margins(y=0.3)  # room for the legend above the bars
-    axes.set(title="Error on the held-out weeks", ylabel="RMSE (ppm)")
-    axes.legend(loc="upper center", ncols=3)
-
-
-def draw_misses(axes: Any, record: Record, found: dict[str, Tensor]) -> None:
-    for name, color in COLORS.items():
-        axes.plot(record.year[record.ahead], (found[name] - record.ppm)[record.ahead], color=color, label=name)
-    axes.axhline(0, color="k", lw=0.8)
-    axes.set(title="Five years forecast from 1997: forecast less measured", xlabel="year", ylabel="ppm")
-    axes.legend(loc="best")
-
-
-def draw_forecast(axes: Any, record: Record, found: dict[str, Tensor], title: str) -> None:
-    near = record.year > HELD_OUT_FROM - 2
-    axes.plot(record.year[near], record.ppm[near], ".", ms=4, color="0.6", label="measured")
-    for name, color in COLORS.items():
-        axes.plot(record.year[near], found[name][near], color=color, lw=1.4, label=name)
-    axes.axvline(HELD_OUT_FROM, color="k", lw=0.8, ls=":")
-    axes.set(title=title, xlabel="year", ylabel="CO2 (ppm)")
-    axes.legend(loc="upper left")
-
-
-def draw_fills(axes: Any, record: Record, found: dict[str, Tensor], centre: Tensor, weeks: int, title: str) -> None:
-    near = slice(int(centre) - weeks, int(centre) + weeks)
-    year = record.year[near]
-    for chosen, style, label in (
-        (record.learn, {"marker": ".", "ms": 4, "color": "0.6"}, "measured"),
-        (record.fill, {"marker": "o", "ms": 4, "mfc": "none", "color": "k"}, "measured, held out"),
-    ):
-        axes.plot(year, torch.where(chosen, record.ppm, math.nan)[near], ls="", **style, label=label)
-    for name, color in COLORS.items():
-        axes.plot(year, found[name][near], color=color, lw=2, label=name)
-    axes.set(title=title, xlabel="year", ylabel="CO2 (ppm)")
-    axes.legend(loc="upper left", fontsize=8)
 
 
 if __name__ == "__main__":
