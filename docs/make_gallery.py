@@ -2,7 +2,7 @@
 
 A figure belongs to the JSON whose name is the longest beginning of its own, and a JSON in the same way to a script:
 `density_flow.png` to `density.json`, `compare_solvers_energy.json` to `compare_solvers.py`, `benchmarks.json` to
-`benchmarks/run.py`. A table below the remark
+`benchmarks/run.py`. A tutorial's figure lies in a folder of its own, beside what it printed. A table below the remark
 `<!-- table: adjoint_memory added -->` is that of `added` in the JSON of `adjoint_memory`. Run it after a figure has
 changed: `python docs/make_gallery.py`.
 """
@@ -24,11 +24,13 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES, FIGURES = ROOT / "examples", ROOT / "examples" / "figures"
+PRINTED = FIGURES / "tutorials"  # figures of the tutorials, and texts of what they printed
 PAGE = ROOT / "docs" / "gallery.md"
 HEADER = """# Gallery
 
-The figures of the examples, with the command that made each. This page is made by `python docs/make_gallery.py` from
-the JSON that a script writes beside its figures: every number comes from the run that the section names.
+The figures of the [examples](../examples/README.md), with the command that made each: first the tutorials, with what
+they print, then studies and benchmarks. This page is made by `python docs/make_gallery.py` from what the scripts wrote
+and printed: every number comes from the run that the section names.
 """
 MOST_ROWS, MOST_COLUMNS = 12, 10  # of a table that is shown
 TABLE = re.compile(r"^(<!-- table: (?P<record>\w+) (?P<key>\w+) -->\n\n)(?:\|.*\n)*", re.MULTILINE)
@@ -61,7 +63,7 @@ def page() -> str:
     scripts = scripts_by_name()
     records = [path.stem for path in FIGURES.glob("*.json")]
     figures = sorted(path.stem for path in FIGURES.glob("*.png"))
-    sections = []
+    sections = [tutorial(script) for script in tutorials()]
     for script in sorted({owner(record, scripts) for record in records}):
         runs = [
             run(scripts[script], json.loads((FIGURES / f"{record}.json").read_text(encoding="utf-8")), names)
@@ -74,9 +76,23 @@ def page() -> str:
 
 
 def scripts_by_name() -> dict[str, Path]:
-    """The scripts of examples, those in a folder of their own by its name."""
-    folders = {path.parent.name: path for path in EXAMPLES.glob("*/run.py")}
-    return {path.stem: path for path in EXAMPLES.glob("*.py")} | folders
+    """The studies and benchmarks; a `run.py` by the name of its folder."""
+    scripts = [*EXAMPLES.glob("studies/*.py"), *EXAMPLES.glob("benchmarks/*.py"), *EXAMPLES.glob("studies/*/run.py")]
+    return {path.parent.name if path.stem == "run" else path.stem: path for path in scripts}
+
+
+def tutorials() -> list[Path]:
+    """In the order in which the index of the examples has them."""
+    index = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    return [EXAMPLES / name for name in re.findall(r"\]\((tutorials/\w+\.py)\)", index)]
+
+
+def tutorial(script: Path) -> str:
+    """Its introduction, figure, command, and what it printed."""
+    image = f"![{script.stem.replace('_', ' ')}](../{(PRINTED / script.stem).relative_to(ROOT)}.png)"
+    printed = (PRINTED / f"{script.stem}.txt").read_text(encoding="utf-8").strip()
+    blocks = [f"```bash\npython {script.relative_to(ROOT)}\n```", f"```text\n{printed}\n```"]
+    return "\n\n".join([introduction(script), image, *blocks])
 
 
 def owner(name: str, candidates: Iterable[str]) -> str:
@@ -96,7 +112,8 @@ def introduction(script: Path) -> str:
     last = next((at for at, each in enumerate(paragraphs) if not each.startswith(" ")), -1)
     words = "\n\n".join(paragraphs[: last + 1])
     more = [each for each in (summary, words) if each not in ("", f"{title}.")]
-    return "\n\n".join([f"## {title}", *more, f"Script: [{script.name}](../{script.relative_to(ROOT)})"])
+    link = f"[{script.relative_to(EXAMPLES)}](../{script.relative_to(ROOT)})"
+    return "\n\n".join([f"## {title}", *more, f"Script: {link}"])
 
 
 def run(script: Path, results: dict[str, Any], figures: list[str]) -> str:
@@ -133,10 +150,10 @@ def defaults(script: Path, *, quick: bool) -> dict[str, Any]:
         raise _Started(vars(args))
 
     dtype = torch.get_default_dtype()
-    name = ".".join(script.relative_to(EXAMPLES).with_suffix("").parts)
+    name = ".".join(script.relative_to(ROOT).with_suffix("").parts)
     arguments = [name, "--quick"] if quick else [name]
-    with mock.patch.object(sys, "path", [str(EXAMPLES), *sys.path]), mock.patch.object(sys, "argv", arguments):
-        module, command_line = importlib.import_module(name), importlib.import_module("command_line")
+    with mock.patch.object(sys, "path", [str(ROOT), *sys.path]), mock.patch.object(sys, "argv", arguments):
+        module, command_line = importlib.import_module(name), importlib.import_module("examples.support.command_line")
         with mock.patch.object(command_line, "start", leave), mock.patch.dict("os.environ"):
             try:
                 module.main()

@@ -23,17 +23,24 @@ search:
 
 
 def on_files(files: Files, *, config: Any) -> Files:
-    """Add the figures, and a page for each script."""
-    for figure in sorted((ROOT / "examples" / "figures").glob("*.png")):
+    """Add the figures, the index of the examples, and a page for each script."""
+    for figure in sorted((ROOT / "examples" / "figures").rglob("*.png")):
         name = figure.relative_to(ROOT).as_posix()
         files.append(File(name, str(ROOT), config.site_dir, config.use_directory_urls))
-    for script in sorted((ROOT / "examples").rglob("*.py")):
+    index = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    files.append(File.generated(config, "examples/README.md", content=_index_on_the_site(index)))
+    for script in sorted((ROOT / "examples").rglob("[!_]*.py")):
         name = script.relative_to(ROOT).as_posix()
         page = SOURCE.format(name=name, source=script.read_text(encoding="utf-8"))
         file = File.generated(config, f"{name.removesuffix('.py')}.md", content=page)
         file.inclusion = InclusionLevel.NOT_IN_NAV
         files.append(file)
     return files
+
+
+def _index_on_the_site(markdown: str) -> str:
+    """The site has scripts as pages, and the pages of docs at its top."""
+    return re.sub(r"\.py\)", ".md)", markdown).replace("](../docs/", "](../")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

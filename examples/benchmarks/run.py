@@ -21,8 +21,8 @@ ONE_THREAD = {
 
 def main() -> None:
     os.environ.update(ONE_THREAD)  # read when the libraries are loaded
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from benchmarks.contest import main as contest
+    sys.path.insert(0, str(Path(__file__).parents[2]))  # the repository
+    from examples.benchmarks.speed.contest import main as contest
 
     contest(__doc__)
 

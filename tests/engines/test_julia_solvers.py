@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import pyode_bridge as pb
-from examples.problems.stiff import PROBLEMS as STIFF_PROBLEMS
+from examples.support.problems.stiff import PROBLEMS as STIFF_PROBLEMS
 from tests.conftest import julia_finds
 from tests.problems import DOUBLE, SPIRAL, Driven, Linear, Logistic
 

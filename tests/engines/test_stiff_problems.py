@@ -1,6 +1,6 @@
 """Stiff solvers of three families of Julia meet the end values that the Test Set for IVP Solvers publishes.
 
-Those of the Brusselator are computed, by other codes (`examples/problems/references.py`).
+Those of the Brusselator are computed, by other codes (`examples/support/problems/references.py`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 import pyode_bridge as pb
-from examples.problems.brusselator import brusselator
-from examples.problems.problem import Problem
-from examples.problems.stiff import PROBLEMS
+from examples.support.problems.brusselator import brusselator
+from examples.support.problems.problem import Problem
+from examples.support.problems.stiff import PROBLEMS
 
 pytestmark = [pytest.mark.julia, pytest.mark.slow, pytest.mark.timeout(3600)]
 

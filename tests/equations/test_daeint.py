@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import pyode_bridge as pb
-from examples.problems.stiff import PROBLEMS
+from examples.support.problems.stiff import PROBLEMS
 from tests.problems import DOUBLE
 
 (ROBER,) = (problem for problem in PROBLEMS if problem.name == "ROBER")

@@ -82,10 +82,9 @@ def test_unknown_case_is_refused(tmp_path: Path) -> None:
     assert "--cases: none of Lotka-Volterra, Lorenz" in ended.stderr
 
 
-@pytest.mark.usefixtures("examples")
 def test_targets_follow_from_the_times() -> None:
-    from benchmarks.scaling import Threads
-    from benchmarks.targets import targets
+    from examples.benchmarks.speed.targets import targets
+    from examples.benchmarks.speed.threads import Threads
 
     def row(case: str, contestant: str, seconds: float) -> SimpleNamespace:
         return SimpleNamespace(case=case, contestant=contestant, seconds=seconds, method="Tsit5")
@@ -102,10 +101,9 @@ def test_targets_follow_from_the_times() -> None:
     assert [target.met for target in found] == [True, True, False, True]
 
 
-@pytest.mark.usefixtures("examples")
 def test_samples_are_taken_in_turns() -> None:
-    from benchmarks.contest import Effort, in_turns
-    from benchmarks.entry import Entry
+    from examples.benchmarks.speed.contest import Effort, in_turns
+    from examples.benchmarks.speed.entry import Entry
 
     taken: list[str] = []
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.examples import running
 from tests.examples.interruption import interrupt_when
-from tests.examples.running import ROOT, history, results
+from tests.examples.running import history, results
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
@@ -20,7 +20,7 @@ METHODS = {"embedded": "dopri5", "julia": "Tsit5"}
 
 
 def run(output, *extra):
-    return running.run("classify_digits", output, *extra, limit=LIMIT)
+    return running.run("studies/classify_digits/run", output, *extra, limit=LIMIT)
 
 
 def test_quick_run_learns_and_writes_its_files(engine, tmp_path):
@@ -51,7 +51,7 @@ SHORT = ("--engine", "embedded", "--iterations", "12", "--models")
 def test_resumed_run_continues_as_if_never_interrupted(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run(whole, *SHORT).returncode == 0
-    interrupt_when(lambda seen: re.search(r"\| [3-9]/12 \[", seen), "classify_digits", broken, *SHORT)
+    interrupt_when(lambda seen: re.search(r"\| [3-9]/12 \[", seen), "studies/classify_digits/run", broken, *SHORT)
     assert not (broken / "results.json").exists()
     assert 3 <= len(history(broken / "ode-net-0")) < 12
     ended = run(broken, *SHORT, "--resume")
@@ -66,10 +66,9 @@ def test_resume_without_a_checkpoint_says_so(tmp_path):
     assert "there is no checkpoint" in ended.stderr
 
 
-def test_patience_ends_a_training_early_with_its_best_state(monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    import classify_digits
-    import image_data
+def test_patience_ends_a_training_early_with_its_best_state(tmp_path):
+    from examples.studies.classify_digits import run as classify_digits
+    from examples.support import image_data
 
     solver = {"method": "dopri5", "engine": "embedded", "sensealg": None}
     settings = {"dataset": "digits", "quick": True, "seed": 0, "resume": False, "iterations": 5000, "patience": 2}

@@ -29,7 +29,7 @@ def run(name: str, output: Path, *extra: str) -> subprocess.CompletedProcess[str
 
 def test_solvers_are_compared(engine: str, tmp_path: Path) -> None:
     problems = ("--problem", "Kepler", "ROBER", "Brusselator")
-    ended = run("compare_solvers", tmp_path, "--engine", engine, *problems, "--methods", *SOLVERS[engine])
+    ended = run("studies/compare_solvers/run", tmp_path, "--engine", engine, *problems, "--methods", *SOLVERS[engine])
     assert ended.returncode == 0, ended.stderr
     kinds = ("nonstiff", "stiff", "energy", "brusselator")
     assert has_figures(tmp_path, *(f"compare_solvers_{kind}" for kind in kinds))
@@ -65,9 +65,8 @@ def test_solvers_are_compared(engine: str, tmp_path: Path) -> None:
     assert all(0 < max(row["drift"]) < 1e-2 and len(row["drift"]) == 10 for row in found["numbers"]["energy_drift"])
 
 
-@pytest.mark.usefixtures("examples")
 def test_default_solvers_are_those_of_the_engine() -> None:
-    from compare_solvers import default_methods
+    from examples.studies.compare_solvers.methods import default_methods
 
     explicit, implicit = (default_methods(stiff, "embedded") for stiff in (False, True))
     assert {"DP5", "BS3", "DP8", "RK4"} <= set(explicit)
@@ -76,7 +75,7 @@ def test_default_solvers_are_those_of_the_engine() -> None:
 
 
 def test_unknown_solver_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    ended = run("compare_solvers", tmp_path, "--engine", "embedded", "--methods", "Tsit7")
+    ended = run("studies/compare_solvers/run", tmp_path, "--engine", "embedded", "--methods", "Tsit7")
     assert ended.returncode == 1
     assert re.search(r"--methods: .*Tsit7", ended.stderr)
     assert not (tmp_path / "results.json").exists()
@@ -84,7 +83,7 @@ def test_unknown_solver_is_refused_before_anything_runs(tmp_path: Path) -> None:
 
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     asked = ("--engine", "embedded", "--problem", "Pleiades", "Kepler", "--methods", "RK4", "BS3", "DP5")
-    interrupt_when(lambda seen: re.search(r"\| [1-3]/6 \[", seen), "compare_solvers", tmp_path, *asked)
+    interrupt_when(lambda seen: re.search(r"\| [1-3]/6 \[", seen), "studies/compare_solvers/run", tmp_path, *asked)
     found = results(tmp_path)
     assert not found["complete"]
     assert 2 <= len(found["numbers"]["work_precision"]) < 12
@@ -92,7 +91,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
 
 
 def test_an_explicit_solver_fails_where_the_example_says(engine: str, tmp_path: Path) -> None:
-    ended = run("stiff_failure", tmp_path, "--engine", engine)
+    ended = run("studies/stiff_failure", tmp_path, "--engine", engine)
     assert ended.returncode == 0, ended.stderr
     assert has_figures(tmp_path, "stiff_failure")
     explicit, implicit = results(tmp_path)["numbers"]["attempts"]
@@ -107,7 +106,7 @@ def test_an_explicit_solver_fails_where_the_example_says(engine: str, tmp_path: 
 def test_gradients_are_compared(engine: str, tmp_path: Path) -> None:
     another = {"embedded": "neural ODE", "julia": "ROBER"}[engine]  # the paper's adjoint cannot do ROBER
     problems = ("--problem", "linear", another)
-    ended = run("compare_sensealgs", tmp_path, "--engine", engine, *problems, "--sensealgs", *SENSEALGS[engine])
+    ended = run("studies/compare_sensealgs", tmp_path, "--engine", engine, *problems, "--sensealgs", *SENSEALGS[engine])
     assert ended.returncode == 0, ended.stderr
     assert has_figures(tmp_path, "compare_sensealgs")
     found = results(tmp_path)["numbers"]
@@ -125,7 +124,7 @@ def test_gradients_are_compared(engine: str, tmp_path: Path) -> None:
 
 def test_backsolve_fails_on_chaos_where_the_example_says(engine: str, tmp_path: Path) -> None:
     other = {"embedded": "TorchAdjoint", "julia": "GaussAdjoint"}[engine]
-    ended = run("chaotic_gradients", tmp_path, "--engine", engine, "--sensealgs", "BacksolveAdjoint", other)
+    ended = run("studies/chaotic_gradients", tmp_path, "--engine", engine, "--sensealgs", "BacksolveAdjoint", other)
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "chaotic_gradients.png").stat().st_size > 10_000
     short, long, *others = results(tmp_path)["numbers"]["runs"]
@@ -139,7 +138,7 @@ def test_backsolve_fails_on_chaos_where_the_example_says(engine: str, tmp_path: 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads the peak of memory as Linux gives it")
 def test_memory_grows_with_the_steps_only_where_they_are_kept(tmp_path: Path) -> None:
-    ended = run("adjoint_memory", tmp_path, "--engine", "embedded")
+    ended = run("studies/adjoint_memory", tmp_path, "--engine", "embedded")
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "adjoint_memory.png").stat().st_size > 10_000
     runs = results(tmp_path)["numbers"]["runs"]
@@ -149,16 +148,15 @@ def test_memory_grows_with_the_steps_only_where_they_are_kept(tmp_path: Path) ->
     assert added["torchdiffeq.odeint"] > 5 * added["torchdiffeq.odeint_adjoint"]
 
 
-@pytest.mark.usefixtures("examples")
 def test_unknown_gradient_task_is_refused() -> None:
-    from compare_sensealgs import chosen_tasks
+    from examples.studies.compare_sensealgs import chosen_tasks
 
     with pytest.raises(SystemExit, match="there is no Pluto"):
         chosen_tasks(["linear", "Pluto"])
 
 
 def test_cost_of_the_bridge_is_measured(engine: str, tmp_path: Path) -> None:
-    ended = run("bridge_cost", tmp_path / "cost.json", "--engine", engine, "--sizes", "2")
+    ended = run("benchmarks/bridge_cost", tmp_path / "cost.json", "--engine", engine, "--sizes", "2")
     assert ended.returncode == 0, ended.stderr
     found = json.loads((tmp_path / "cost.json").read_text())
     assert found["engine"] == engine
@@ -172,7 +170,7 @@ def test_cost_of_the_bridge_is_measured(engine: str, tmp_path: Path) -> None:
 @pytest.mark.julia
 @pytest.mark.skipif(os.name == "nt", reason="isolation='process' needs Linux or macOS")
 def test_cost_of_isolation_is_measured(tmp_path: Path) -> None:
-    ended = run("isolation_cost", tmp_path)
+    ended = run("benchmarks/isolation_cost", tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert has_figures(tmp_path, "isolation_cost")
     found = results(tmp_path)
@@ -186,7 +184,7 @@ def test_cost_of_isolation_is_measured(tmp_path: Path) -> None:
 
 def test_how_cost_grows_is_measured(engine: str, tmp_path: Path) -> None:
     pytest.importorskip("loky")
-    ended = run("scaling", tmp_path, "--engine", engine)
+    ended = run("benchmarks/scaling", tmp_path, "--engine", engine)
     assert ended.returncode == 0, ended.stderr
     assert has_figures(tmp_path, "scaling")
     found = results(tmp_path)
@@ -200,7 +198,7 @@ def test_how_cost_grows_is_measured(engine: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads resident memory as Linux gives it")
 def test_memory_and_time_are_noted_along_many_solves(engine: str, tmp_path: Path) -> None:
-    ended = run("soak", tmp_path, "--engine", engine, "--solves", "40")
+    ended = run("benchmarks/soak", tmp_path, "--engine", engine, "--solves", "40")
     assert ended.returncode == 0, ended.stderr
     assert has_figures(tmp_path, "soak")
     found = results(tmp_path)

@@ -5,7 +5,7 @@ import torch
 
 from pyode_bridge.models import FlowDistribution, InverseFlow, PlanarFlow
 from tests.examples import running
-from tests.examples.running import ROOT, results
+from tests.examples.running import results
 
 pytest.importorskip("matplotlib")
 
@@ -16,7 +16,7 @@ UNLEARNT_KL = 1.2
 
 
 def run(output, *extra, engine="embedded"):
-    return running.run("density", output, "--engine", engine, *extra, limit=LIMIT)
+    return running.run("studies/density/run", output, "--engine", engine, *extra, limit=LIMIT)
 
 
 def test_quick_run_learns_and_resumes(engine, tmp_path):
@@ -60,19 +60,17 @@ def test_resume_without_a_checkpoint_says_so(tmp_path):
 
 
 @pytest.fixture
-def tasks(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    import density_tasks
+def tasks():
+    from examples.studies.density import tasks
 
-    return density_tasks
+    return tasks
 
 
 @pytest.fixture
-def figures(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    import density_figures
+def figures():
+    from examples.studies.density import figures
 
-    return density_figures
+    return figures
 
 
 @pytest.mark.parametrize("wrap", [lambda flow: flow, InverseFlow], ids=["planar", "inverse-planar"])

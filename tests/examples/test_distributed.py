@@ -26,7 +26,7 @@ def settings(engine: str) -> tuple[str, ...]:
 
 
 def run(output: Path, engine: str, *extra: str) -> subprocess.CompletedProcess[str]:
-    return running.run("distributed", output, *settings(engine), *extra, limit=LIMIT)
+    return running.run("studies/distributed", output, *settings(engine), *extra, limit=LIMIT)
 
 
 @pytest.mark.slow
@@ -36,7 +36,7 @@ def test_two_processes_agree_with_one_learn_and_continue_after_ctrl_c(engine: st
     if engine == "embedded":  # once is enough: what follows Ctrl-C does not depend on the engine
         # The pipe that is read to its end is every process's: none is left behind.
         third = re.compile(r"\| [3-9]/40 \[")
-        interrupt_when(third.search, "distributed", tmp_path, *settings(engine))
+        interrupt_when(third.search, "studies/distributed", tmp_path, *settings(engine))
         assert not (tmp_path / "results.json").exists()
         rows = history(tmp_path)
         done, extra = len(rows), ("--resume",)

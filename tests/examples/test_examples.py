@@ -34,7 +34,7 @@ EXAMPLES = [
 
 
 def run(example, output, *extra):
-    return running.run(example.name, output, "--engine", "embedded", *extra, limit=LIMIT)
+    return running.run(f"studies/{example.name}", output, "--engine", "embedded", *extra, limit=LIMIT)
 
 
 def checkpoint(output):
@@ -89,7 +89,7 @@ def test_resumed_run_continues_as_if_never_interrupted(finished, tmp_path):
 def interrupt(example, output):
     """Start the example, press Ctrl-C when some iterations are done, and return the checkpoint's iteration."""
     enough = lambda seen: done(seen) >= example.stop_after  # noqa: E731
-    interrupt_when(enough, example.name, output, "--engine", "embedded")
+    interrupt_when(enough, f"studies/{example.name}", output, "--engine", "embedded")
     return checkpoint(output)["iteration"]
 
 

@@ -35,7 +35,7 @@ def float64() -> Any:
 
 @pytest.mark.slow
 def test_rate_constants_are_recovered_over_six_decades(engine: str, tmp_path: Path) -> None:
-    ended = run("fit_robertson", tmp_path, "--engine", engine)
+    ended = run("studies/fit_robertson/run", tmp_path, "--engine", engine)
     assert ended.returncode == 0, ended.stderr
     assert has_figures(tmp_path, "fit_robertson")
     found = results(tmp_path)
@@ -57,16 +57,16 @@ def test_rate_constants_are_recovered_over_six_decades(engine: str, tmp_path: Pa
 @pytest.mark.slow
 def test_an_unstable_adjoint_is_not_fitted_with(tmp_path: Path) -> None:
     """The embedded engine's adjoint solves the stiff reaction backwards."""
-    ended = run("fit_robertson", tmp_path, "--engine", "embedded", "--gradients", "adjoint")
+    ended = run("studies/fit_robertson/run", tmp_path, "--engine", "embedded", "--gradients", "adjoint")
     assert ended.returncode == 1
     assert re.search("adjoint.*Fit with --gradients sensitivities", ended.stderr, re.DOTALL), ended.stderr
     assert not (tmp_path / "results.json").exists()
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("examples", "float64")
+@pytest.mark.usefixtures("float64")
 def test_gradients_of_the_reaction_agree_with_differences_of_its_solves(engine: str) -> None:
-    import fit_robertson_model as model
+    from examples.studies.fit_robertson import model
 
     solver = {
         "embedded": {"method": "RadauIIA5", "engine": engine},
@@ -96,7 +96,7 @@ def test_gradients_of_the_reaction_agree_with_differences_of_its_solves(engine: 
 
 @pytest.mark.slow
 def test_the_missing_part_of_a_model_is_recovered(engine: str, tmp_path: Path) -> None:
-    ended = run("universal_ode", tmp_path, "--engine", engine)
+    ended = run("studies/universal_ode/run", tmp_path, "--engine", engine)
     assert ended.returncode == 0, ended.stderr
     assert has_figures(tmp_path, "universal_ode")
     found = results(tmp_path)
@@ -108,7 +108,7 @@ def test_the_missing_part_of_a_model_is_recovered(engine: str, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_controls_come_near_the_optimum(engine: str, tmp_path: Path) -> None:
-    ended = run("optimal_control", tmp_path, "--engine", engine, "--cases", "1", "2")
+    ended = run("studies/optimal_control/run", tmp_path, "--engine", engine, "--cases", "1", "2")
     assert ended.returncode == 0, ended.stderr
     assert has_figures(tmp_path, "optimal_control")
     found = results(tmp_path)
@@ -119,9 +119,8 @@ def test_controls_come_near_the_optimum(engine: str, tmp_path: Path) -> None:
         assert -1e-5 < case["gap"] < 0.02, "no control is better than the best"
 
 
-@pytest.mark.usefixtures("examples")
 def test_both_optima_agree_where_the_bound_does_not_matter() -> None:
-    import optimal_control as example
+    from examples.studies.optimal_control import optimum as example
 
     start = torch.tensor([0.1, -0.05], dtype=torch.float64)
     free, bounded = example.riccati(start), example.pontryagin(start)
@@ -130,9 +129,8 @@ def test_both_optima_agree_where_the_bound_does_not_matter() -> None:
     assert bounded.states == pytest.approx(free.states, abs=1e-5)
 
 
-@pytest.mark.usefixtures("examples")
 def test_riccati_cost_is_that_of_its_path() -> None:
-    import optimal_control as example
+    from examples.studies.optimal_control import optimum as example
 
     best = example.riccati(example.START)
     rate = (
@@ -150,9 +148,9 @@ def test_riccati_cost_is_that_of_its_path() -> None:
 def test_resumed_control_continues_as_if_never_interrupted(tmp_path: Path) -> None:
     asked = ("--engine", "embedded", "--cases", "1")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert run("optimal_control", whole, *asked).returncode == 0
-    interrupt_when(lambda seen: re.search(r"\| [1-3]/5 \[", seen), "optimal_control", broken, *asked)
+    assert run("studies/optimal_control/run", whole, *asked).returncode == 0
+    interrupt_when(lambda seen: re.search(r"\| [1-3]/5 \[", seen), "studies/optimal_control/run", broken, *asked)
     assert not (broken / "results.json").exists()
-    ended = run("optimal_control", broken, *asked, "--resume")
+    ended = run("studies/optimal_control/run", broken, *asked, "--resume")
     assert ended.returncode == 0, ended.stderr
     assert results(broken)["numbers"]["error"] == pytest.approx(results(whole)["numbers"]["error"], rel=1e-9)

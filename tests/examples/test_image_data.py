@@ -19,9 +19,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def image_data(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    import image_data
+def image_data() -> Any:
+    from examples.support import image_data
 
     return image_data
 
@@ -43,13 +42,13 @@ def test_mnist_is_split_as_it_always_is_and_every_model_takes_it(image_data: Any
     assert abs(split.x.mean().item()) < 1e-3
     assert split.x.std().item() == pytest.approx(1.0, abs=1e-3)
 
-    import classify_digits
+    from examples.studies.classify_digits import figures, run
 
     args = argparse.Namespace(
         dataset="mnist", quick=False, tolerance=1e-1, augment=0, method="dopri5", engine="embedded", sensealg=None
     )
-    for name in classify_digits.COLORS:
-        model = classify_digits.build(name, args, 28)
+    for name in figures.COLORS:
+        model = run.build(name, args, 28)
         assert model(split.x[:2]).shape == (2, 10)
         if name != "MLP":
             assert model.stem(split.x[:2]).shape == (2, 64, 7, 7), "two downsamplings, at the paper's width"

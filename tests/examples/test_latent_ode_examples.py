@@ -28,7 +28,7 @@ def learnt(losses):
 
 
 def test_spirals_learn_and_print_the_papers_figures_beside_their_own(tmp_path, engine):
-    found, printed = run("latent_ode_spirals", tmp_path, "--engine", engine)
+    found, printed = run("studies/latent_ode_spirals", tmp_path, "--engine", engine)
     assert found["ran"]["engine"] == engine
     assert (tmp_path / "latent_ode_spirals.png").stat().st_size > 10_000
     for part in ("RNN_30", "RNN_with_time_gaps_100", "latent_ODE_30", "latent_ODE_100"):
@@ -43,7 +43,7 @@ def test_spirals_learn_and_print_the_papers_figures_beside_their_own(tmp_path, e
 
 
 def test_co2_learns_and_compares_with_its_baselines(tmp_path, engine):
-    found, printed = run("latent_ode_co2", tmp_path, "--engine", engine)
+    found, printed = run("studies/latent_ode_co2/run", tmp_path, "--engine", engine)
     assert found["ran"]["engine"] == engine
     assert (tmp_path / "latent_ode_co2.png").stat().st_size > 10_000
     assert learnt(history(tmp_path / "RNN"))
@@ -59,11 +59,11 @@ def test_co2_learns_and_compares_with_its_baselines(tmp_path, engine):
 @pytest.mark.slow
 def test_an_interrupted_part_continues_and_finished_ones_are_kept(tmp_path):
     few = ("--engine", "embedded", "--iterations", "8")
-    whole, _ = run("latent_ode_co2", tmp_path / "whole", *few)
-    interrupt("latent_ode_co2", tmp_path / "cut", *few)
+    whole, _ = run("studies/latent_ode_co2/run", tmp_path / "whole", *few)
+    interrupt("studies/latent_ode_co2/run", tmp_path / "cut", *few)
     assert len(history(tmp_path / "cut" / "RNN")) == 8
     assert 2 <= len(history(tmp_path / "cut" / "latent_ODE")) < 8
-    resumed, _ = run("latent_ode_co2", tmp_path / "cut", *few, "--resume")
+    resumed, _ = run("studies/latent_ode_co2/run", tmp_path / "cut", *few, "--resume")
     assert history(tmp_path / "cut" / "latent_ODE") == history(tmp_path / "whole" / "latent_ODE")
     for task in TASKS:
         assert resumed["numbers"]["rmse_ppm"][task] == pytest.approx(whole["numbers"]["rmse_ppm"][task], rel=1e-9)
@@ -76,6 +76,6 @@ def interrupt(name, output, *extra):
 
 
 def test_resume_without_a_checkpoint_says_so(tmp_path):
-    ended = running.run("latent_ode_co2", tmp_path, "--engine", "embedded", "--resume", limit=LIMIT)
+    ended = running.run("studies/latent_ode_co2/run", tmp_path, "--engine", "embedded", "--resume", limit=LIMIT)
     assert ended.returncode == 1
     assert "there is no checkpoint" in ended.stderr

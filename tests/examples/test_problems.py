@@ -8,12 +8,12 @@ import torch
 from scipy.integrate import solve_ivp
 
 import pyode_bridge as pb
-from examples.problems import references
-from examples.problems.brusselator import brusselator, first_state
-from examples.problems.nonstiff import KEPLER, MASSES
-from examples.problems.nonstiff import PROBLEMS as NONSTIFF
-from examples.problems.problem import Problem
-from examples.problems.stiff import PROBLEMS as STIFF
+from examples.support.problems import references
+from examples.support.problems.brusselator import brusselator, first_state
+from examples.support.problems.nonstiff import KEPLER, MASSES
+from examples.support.problems.nonstiff import PROBLEMS as NONSTIFF
+from examples.support.problems.problem import Problem
+from examples.support.problems.stiff import PROBLEMS as STIFF
 
 RTOL = 1e-8
 

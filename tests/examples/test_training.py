@@ -16,11 +16,6 @@ ROOT = Path(__file__).parents[2]
 LOSSES = [5.0, 4.0, 3.0, 3.5, 3.0, 4.0, 1.0]  # the lowest of those that a patience of 3 lets happen is the third
 
 
-@pytest.fixture(autouse=True)
-def _examples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
-
-
 def arguments(output: Path, **changed: Any) -> argparse.Namespace:
     settings = {"method": "dopri5", "engine": "embedded", "sensealg": None, "quick": True, "seed": 0}
     return argparse.Namespace(**{**settings, "output": output, "iterations": len(LOSSES), "resume": False, **changed})
@@ -45,7 +40,7 @@ class Counter(torch.nn.Module):
 
 
 def train(model: Counter, args: argparse.Namespace, step: Any, patience: int | None = 3) -> dict[str, Any]:
-    import common
+    from examples.support import common
 
     stopping = None if patience is None else common.EarlyStopping("validation", patience)
     found: dict[str, Any] = common.train(step, {"model": model}, args, every=1, early_stopping=stopping)
@@ -109,7 +104,7 @@ def test_resuming_with_another_option_of_the_example_is_refused(tmp_path: Path) 
 
 
 def test_measurements_count_and_nan_is_never_the_lowest() -> None:
-    from early_stopping import EarlyStopping
+    from examples.support.early_stopping import EarlyStopping
 
     stopping = EarlyStopping("validation", 2)
     history: list[dict[str, float]] = [{"validation": math.nan}, {"loss": 0.0}]
@@ -121,7 +116,7 @@ def test_measurements_count_and_nan_is_never_the_lowest() -> None:
 
 
 def test_patience_below_one_is_refused() -> None:
-    from early_stopping import EarlyStopping
+    from examples.support.early_stopping import EarlyStopping
 
     with pytest.raises(SystemExit, match="--patience is 0; give at least 1"):
         EarlyStopping("validation", 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
@@ -153,9 +152,8 @@ def test_rk_net_counts_its_evaluations(method, stages, calls):
     assert model.nfe == (len(calls), len(calls)) == (3 * stages, 3 * stages)
 
 
-def test_memory_is_constant_for_the_adjoint_and_grows_with_runge_kutta_steps(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples"))
-    from activation_memory import peak_bytes
+def test_memory_is_constant_for_the_adjoint_and_grows_with_runge_kutta_steps():
+    from examples.support.activation_memory import peak_bytes
 
     images = torch.randn(16, 1, 8, 8)
 
@@ -178,9 +176,8 @@ def test_memory_is_constant_for_the_adjoint_and_grows_with_runge_kutta_steps(mon
     assert peak(many) > 2.5 * peak(few)
 
 
-def test_peak_bytes_counts_what_is_held_at_once(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples"))
-    from activation_memory import peak_bytes
+def test_peak_bytes_counts_what_is_held_at_once():
+    from examples.support.activation_memory import peak_bytes
 
     def work():
         for _ in range(3):

@@ -46,7 +46,7 @@ from tests.install.juliapkg_state import SetUp, fresh_juliapkg
 __all__ = ["fake_julia", "fresh_juliapkg", "ready_project"]
 
 ROOT = Path(__file__).parents[2]
-FILES = (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
+FILES = (ROOT / "README.md", ROOT / "examples" / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in FILES}
 BLOCK = re.compile(
     r"(?:^<!-- (?P<remark>needs|provoked by): (?P<value>[^\n]*) -->\n)?"
@@ -294,7 +294,7 @@ def _reads(script: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_leave)
     monkeypatch.setattr(sys, "argv", [script, *arguments])
-    monkeypatch.setattr(sys, "path", [str(ROOT / "examples"), *sys.path])
+    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(os, "environ", dict(os.environ))
     dtype = torch.get_default_dtype()
     try:
@@ -324,6 +324,9 @@ def test_commands_exist_and_take_these_options(command: str, monkeypatch: pytest
         cli._parser().parse_args(arguments[2:])
     elif arguments[:2] == ["-m", "pytest"]:
         assert (ROOT / arguments[-1]).is_file()
+    elif arguments[0].startswith("examples/tutorials/"):  # they run in tests/examples, and take no options
+        assert (ROOT / arguments[0]).is_file()
+        assert arguments[1:] == []
     elif arguments[0].startswith("examples/"):
         for package in ("matplotlib", "sklearn", "statsmodels"):
             pytest.importorskip(package)

@@ -26,8 +26,8 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_committed_page_is_what_the_figures_make(gallery: Any) -> None:
     page = gallery.page()
     assert (ROOT / "docs" / "gallery.md").read_text() == page, "run `python docs/make_gallery.py`"
-    for figure in (ROOT / "examples" / "figures").glob("*.png"):
-        assert page.count(f"(../examples/figures/{figure.name})") == 1, figure.name
+    for figure in (ROOT / "examples" / "figures").rglob("*.png"):
+        assert page.count(f"(../{figure.relative_to(ROOT).as_posix()})") == 1, figure.name
 
 
 def test_tables_of_other_pages_are_what_the_records_say(gallery: Any) -> None:
@@ -61,16 +61,16 @@ def test_many_solves_leave_memory_as_it_was() -> None:
 
 
 def test_commands_name_what_differs_from_the_defaults(gallery: Any, tmp_path: Path) -> None:
-    density = ROOT / "examples" / "density.py"
+    density = ROOT / "examples" / "studies" / "density" / "run.py"
     settings = {**gallery.defaults(density, quick=False), "output": str(tmp_path), "resume": True}
-    assert gallery.command(density, settings) == "python examples/density.py"
+    assert gallery.command(density, settings) == "python examples/studies/density/run.py"
     changed = {**settings, "seed": 3, "task": ["u1", "moons"], "method": "KenCarp4(nlsolve=NLNewton())"}
     words = shlex.split(gallery.command(density, changed))
-    assert words[:2] == ["python", "examples/density.py"]
+    assert words[:2] == ["python", "examples/studies/density/run.py"]
     assert " ".join(words[2:]) == "--seed 3 --method KenCarp4(nlsolve=NLNewton()) --task u1 moons"
     quick = gallery.defaults(density, quick=True)
     assert quick["iterations"] < settings["iterations"]
-    assert gallery.command(density, quick) == "python examples/density.py --quick"
+    assert gallery.command(density, quick) == "python examples/studies/density/run.py --quick"
 
 
 def test_numbers_stand_in_the_tables_and_long_lists_do_not(gallery: Any) -> None:

@@ -1,0 +1,45 @@
+"""Which solvers are compared, and what is known of one by its name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import pyode_bridge as pb
+from examples.support.problems.problem import Problem
+from pyode_bridge.problem.methods import as_method
+
+# On the embedded engine, the solvers that it has are compared (`default_methods`).
+JULIA_METHODS = {
+    False: ("BS3", "Tsit5", "DP8", "Vern7", "Vern9", "VCABM"),
+    True: ("Rosenbrock23", "Rodas5P", "TRBDF2", "KenCarp4", "RadauIIA5", "QNDF", "FBDF"),
+}
+SECOND_ORDER_METHODS = ("McAte5", "KahanLi8")  # symplectic; in Julia alone
+
+
+def second_order_methods(problem: Problem, engine: str) -> Sequence[str]:
+    return SECOND_ORDER_METHODS if problem.acceleration and engine == "julia" else ()
+
+
+@functools.cache
+def has_fixed_steps(method: str, engine: str) -> bool:
+    return as_method(method).fixed_step or type_name(method) in [s.name for s in pb.solvers(engine, adaptive=False)]
+
+
+@functools.cache
+def is_partitioned(method: str, engine: str) -> bool:
+    return type_name(method) in [solver.name for solver in pb.solvers(engine, problem="partitioned")]
+
+
+def type_name(method: str) -> str:
+    return str(as_method(method)).split("(")[0]
+
+
+def default_methods(stiff: bool, engine: str) -> Sequence[str]:
+    """Solvers worth comparing: on the embedded engine, all implicit ones, or the explicit ones of order 3 or more."""
+    if engine == "julia":
+        return JULIA_METHODS[stiff]
+    if stiff:
+        return [solver.name for solver in pb.solvers(engine, implicit=True)]
+    explicit = pb.solvers(engine, implicit=False, adaptive=True)
+    return [solver.name for solver in explicit if solver.order is None or solver.order >= 3] + ["RK4"]
