@@ -125,8 +125,10 @@ class JuliaEngine:
         stats = _stats(counts, problem.dynamics.nfe - evaluated, lane)
         interpolant = JuliaInterpolant(self._bridge, problem, callbacks, solved) if problem.dense else None
         kind = "callback" if lane is None else "compiled"
-        if lane is not None and (pullback is not None or interpolant is not None):
-            lane.keep_for(solved)
+        if lane is not None and interpolant is not None:
+            lane.keep()
+        elif lane is not None and pullback is not None:
+            lane.keep_for(pullback)
         return Trajectory(ys, stats, retcode, self.name, name, kind, pullback, interpolant, lane_reason)
 
     def locate(self, problem: Problem, happened: Happened) -> None:
