@@ -18,6 +18,7 @@ from pyode_bridge.compiled.codegen.pointers import Pointers
 from pyode_bridge.compiled.codegen.scalar_emitter import ScalarEmitter
 from pyode_bridge.compiled.codegen.workspace_layout import LEFT, MEMORY, TENSORS, WORK
 from pyode_bridge.engines.julia import session
+from pyode_bridge.problem.direction import INCREASING
 
 Function = Callable[[Tensor, Tensor], Tensor]
 EMITTERS = {"scalars": lambda pointers: ScalarEmitter(), "loops": lambda pointers: LoopEmitter(pointers.constant)}
@@ -85,7 +86,7 @@ def translated(name: str, graph: Graph, y: Tensor, emitter: str) -> Translated:
     pointers = Pointers((), constants)
     code = lower_with(EMITTERS[emitter](pointers), graph, [("t",), "y"], [Output("out", y.dtype)], pointers)
     (result,) = (node for node in graph.graph.nodes if node.op == "output")
-    text = function_text("rhs", code, y.dtype, 1.0, pointers, len(y), 0).replace("function rhs", f"function {name}")
+    text = function_text("rhs", code, y.dtype, INCREASING, pointers, len(y), 0).replace("function rhs", f"function {name}")
     return Translated(name, text, y, constants, code.work_size, result.args[0].meta["val"].numel())
 
 

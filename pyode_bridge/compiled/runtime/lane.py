@@ -48,8 +48,12 @@ class Lane:
 
     def keep_for(self, owner: object) -> None:
         """Have the workspace beyond the block, until ``owner``, on whose behalf Julia may call, is gone."""
-        self._is_kept = True
+        self.keep()
         weakref.finalize(owner, self.release)
+
+    def keep(self) -> None:
+        """Have the workspace for good: several objects, such as those of a dense solution, may need it."""
+        self._is_kept = True
 
     def release(self) -> None:
         """Give the workspace to the next solve, once: Julia will not call any more."""

@@ -294,6 +294,16 @@ def test_one_solve_after_another_has_the_same_memory_and_two_at_once_have_not():
     assert known == [list(map(len, of_one)) for of_one in idle()]
 
 
+def test_training_works_in_one_workspace(monkeypatch):
+    bridge, made = julia_engine()._bridge, []
+    make = bridge.workspace
+    monkeypatch.setattr(bridge, "workspace", lambda *args: made.append(args) or make(*args))
+    func = Autonomous(small_net())
+    for _ in range(4):
+        gradients(func, "compiled", method="Tsit5")
+    assert len(made) <= 1
+
+
 def test_a_jacobian_that_was_not_compiled_is_asked_for_at_each_solve():
     """ForwardSensitivity wants one with an explicit solver too."""
     func = Logistic()
