@@ -235,7 +235,7 @@ DEFAULTS: dict[str, Callable[[torch.dtype], pb.Result]] = {
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-@pytest.mark.parametrize(("dtype", "rtol", "atol"), [(DOUBLE, 1e-7, 1e-9), (torch.float32, 1e-5, 1e-6)], ids=str)
+@pytest.mark.parametrize(("dtype", "rtol", "atol"), [(DOUBLE, 1e-7, 1e-9), (torch.float32, 1e-6, 1e-7)], ids=str)
 def test_tolerances_suit_the_dtype(name: str, dtype: torch.dtype, rtol: float, atol: float) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pb.ToleranceWarning)
@@ -245,8 +245,6 @@ def test_tolerances_suit_the_dtype(name: str, dtype: torch.dtype, rtol: float, a
 
 def test_one_tolerance_may_be_left_open() -> None:
     solution = pb.solve(decay, Y0.to(torch.complex64), T, engine="embedded", rtol=1e-3)
-    assert (solution.rtol, solution.atol) == (1e-3, 1e-6)
-    assert pb.solve(decay, Y0, T, engine="embedded", atol=torch.tensor([1e-4, 1e-5], dtype=DOUBLE)).atol.tolist() == [
-        1e-4,
-        1e-5,
-    ]
+    assert (solution.rtol, solution.atol) == (1e-3, 1e-7)
+    atol = torch.tensor([1e-4, 1e-5], dtype=DOUBLE)
+    assert torch.equal(pb.solve(decay, Y0, T, engine="embedded", atol=atol).atol, atol)

@@ -23,7 +23,7 @@ FEW = 100  # numbers that Python adds up faster than torch
 # By dtype: torchdiffeq's, and what float32 can hold, where tighter ones take more steps and no smaller error.
 DEFAULT_TOLERANCES = {
     torch.float64: {"rtol": 1e-7, "atol": 1e-9},
-    torch.float32: {"rtol": 1e-5, "atol": 1e-6},
+    torch.float32: {"rtol": 1e-6, "atol": 1e-7},
 }
 ENGINES = get_args(EngineName)
 LANES = get_args(LaneName)

@@ -29,7 +29,7 @@ UNSTABLE_BACKWARDS = (
 
 SUCCESS = frozenset({"Success", "Terminated"})
 FRUITLESS = ("MaxIters", "DtLessThanMin", "ConvergenceFailure")  # how a solve ends that cannot be as accurate as asked
-ROUNDINGS = 10  # of the relative size of rounding errors: no solver does much better
+ROUNDINGS = 8  # of the relative size of rounding errors: no solver does much better
 
 
 def raise_for_retcode(

@@ -40,10 +40,10 @@ class StepSettings(TypedDict, total=False):
 
     rtol: Tolerance | None
     """Relative tolerance: a number, a tensor of the state's shape, or one such for each tensor of a tuple or dict
-    state. Default: 1e-7 in float64, as torchdiffeq's; 1e-5 in float32, which does not hold more."""
+    state. Default: 1e-7 in float64, as torchdiffeq's; 1e-6 in float32, which does not hold more."""
 
     atol: Tolerance | None
-    """Absolute tolerance, likewise. Default: 1e-9 in float64, 1e-6 in float32."""
+    """Absolute tolerance, likewise. Default: 1e-9 in float64, 1e-7 in float32."""
 
     method: str | Algorithm | None
     """Any Julia solver by name, ``"Tsit5"``, ``"Rodas5P"``, ``"AutoTsit5(Rosenbrock23())"``, or an object made with
