@@ -86,7 +86,9 @@ def translated(name: str, graph: Graph, y: Tensor, emitter: str) -> Translated:
     pointers = Pointers((), constants)
     code = lower_with(EMITTERS[emitter](pointers), graph, [("t",), "y"], [Output("out", y.dtype)], pointers)
     (result,) = (node for node in graph.graph.nodes if node.op == "output")
-    text = function_text("rhs", code, y.dtype, INCREASING, pointers, len(y), 0).replace("function rhs", f"function {name}")
+    text = function_text("rhs", code, y.dtype, INCREASING, pointers, len(y), 0).replace(
+        "function rhs", f"function {name}"
+    )
     return Translated(name, text, y, constants, code.work_size, result.args[0].meta["val"].numel())
 
 

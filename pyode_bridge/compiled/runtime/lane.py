@@ -48,12 +48,8 @@ class Lane:
 
     def keep_for(self, owner: object) -> None:
         """Have the workspace beyond the block, until ``owner``, on whose behalf Julia may call, is gone."""
-        self.keep()
-        weakref.finalize(owner, self.release)
-
-    def keep(self) -> None:
-        """Have the workspace for good: several objects, such as those of a dense solution, may need it."""
         self._is_kept = True
+        weakref.finalize(owner, self.release)
 
     def release(self) -> None:
         """Give the workspace to the next solve, once: Julia will not call any more."""
