@@ -62,15 +62,16 @@ def solve(bridge: Any, plan: Plan) -> Solved:
     """Solve; raises what the dynamics raised, and not for a solve that ends early."""
     problem, backward = plan.problem, plan.backward
     y0, t = problem.y0.contiguous(), problem.t.contiguous()
-    ys = torch.empty(len(t), len(y0), dtype=y0.dtype)
+    n, times = y0.numel(), t.numel()
+    ys = torch.empty(times, n, dtype=y0.dtype)
     request = SolveRequest(
         equation=plan.equation,
         type_name=type_name(y0),
         y0=bridge.reads(y0),
-        size=len(y0),
+        size=n,
         parameter_size=0 if backward is None else problem.dynamics.parameter_size,
         t=bridge.reads(t),
-        times=len(t),
+        times=times,
         ys=bridge.writes(ys),
         algorithm=plan.algorithm,
         atol=julia_tolerance(problem.tolerances.atol),
