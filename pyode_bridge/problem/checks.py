@@ -188,6 +188,8 @@ def _bound(value: Any, shape: torch.Size, name: str) -> Tensor:
 
 
 def _numbers(value: Any, name: str, expected: str) -> Tensor:
+    if isinstance(value, Tensor):
+        value = _as_tensor(value, name, expected)
     try:
         bound = torch.as_tensor(value, dtype=torch.float64, device="cpu").detach()
     except (TypeError, ValueError, RuntimeError, OverflowError):
