@@ -6,10 +6,10 @@ from pyode_bridge.equations.daeint import DAESolution, daeint, solve_dae
 from pyode_bridge.equations.ddeint import ddeint, solve_dde
 from pyode_bridge.equations.event import Event
 from pyode_bridge.equations.event_solution import EventRecord, EventSolution
-from pyode_bridge.equations.events import odeint_event, solve_events
+from pyode_bridge.equations.events import solve_events
 from pyode_bridge.equations.julia_dynamics import JuliaDynamics
 from pyode_bridge.equations.neural_ode import NeuralODE
-from pyode_bridge.equations.odeint import odeint, odeint_adjoint, solve
+from pyode_bridge.equations.odeint import odeint, odeint_adjoint, odeint_event, solve
 from pyode_bridge.equations.parts import Partitioned, Quasilinear, SecondOrder, Split
 from pyode_bridge.equations.result import Result
 from pyode_bridge.equations.sdeint import sdeint, solve_sde
@@ -20,6 +20,7 @@ from pyode_bridge.errors import (
     EngineUnavailableError,
     GradientWarning,
     InputError,
+    OptionWarning,
     SolverError,
     ToleranceWarning,
     UnknownSensealgError,
@@ -45,6 +46,7 @@ __all__ = [
     "InputError",
     "JuliaDynamics",
     "NeuralODE",
+    "OptionWarning",
     "Partitioned",
     "Quasilinear",
     "Result",

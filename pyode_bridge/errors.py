@@ -70,6 +70,10 @@ class ToleranceWarning(UserWarning):
     """Tolerances are finer than the state's dtype can hold, so that rounding errors choose the steps."""
 
 
+class OptionWarning(UserWarning):
+    """An option is unknown, or says nothing to the method, and was left out."""
+
+
 def near_names(name: str, known: Iterable[str]) -> str:
     """A sentence that suggests the names closest to ``name``, or an empty string."""
     by_lower = {candidate.lower(): candidate for candidate in known}

@@ -13,10 +13,11 @@ from typing_extensions import Unpack
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.engines import select_engine
-from pyode_bridge.equations.odeint import solution_without_gradients, solve
+from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.residual_states import ResidualFunction, ResidualStates, flat_residual
 from pyode_bridge.equations.solution import Solution
+from pyode_bridge.equations.solving import solution_without_gradients
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics

@@ -19,9 +19,9 @@ from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.equations.crossings import Located, locate, slope
 from pyode_bridge.equations.event import Condition, Event
 from pyode_bridge.equations.event_solution import EventRecord, EventSolution
-from pyode_bridge.equations.odeint import run
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.result import without_values
+from pyode_bridge.equations.solving import run
 from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.direction import Direction
@@ -30,7 +30,7 @@ from pyode_bridge.problem.problem import Trajectory
 from pyode_bridge.problem.settings import Settings, SolverSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times
 
-LONGEST_SEARCH = 30  # windows of `odeint_event`, each twice as long as the one before
+LONGEST_SEARCH = 30  # windows of `until_event`, each twice as long as the one before
 
 
 @between_graphs
@@ -97,52 +97,24 @@ def solve_events(
         start, last = record.t, found.index
 
 
-@between_graphs
-@with_settings
-def odeint_event(
-    func: Dynamic,
-    y0: State,
-    t0: Tensor,
-    *,
-    event_fn: Condition,
-    reverse_time: bool = False,
-    odeint_interface: object = None,
-    **settings: Unpack[SolverSettings],
+def until_event(
+    func: Dynamic, y0: State, t0: Tensor, event_fn: Condition, direction: Direction, settings: Settings
 ) -> tuple[Tensor, State]:
-    """Solve until ``event_fn(t, y)`` crosses zero; a drop-in for ``torchdiffeq.odeint_event``.
-
-    Args:
-        func, y0: as for `odeint`.
-        t0: start time, a scalar tensor.
-        event_fn: a real tensor; the first of its elements to cross zero is the event.
-        reverse_time: whether to solve towards earlier times.
-        odeint_interface: taken for compatibility; every solve here is differentiated by an adjoint.
-        **settings: as for `odeint`; see `SolverSettings`.
-
-    Returns:
-        The time of the event, and the state at ``t0`` and at the event, shape ``(2, *y0.shape)`` or a tuple or dict of
-        such; both with gradients to ``y0``, ``t0`` and the parameters of ``func`` and ``event_fn``.
-
-    Raises:
-        SolverError: there is no event within a span of some 10⁹ time units, or a solve failed on the way.
-    """
-    del odeint_interface
-    chosen = complete("odeint_event", SolverSettings, settings)
+    """Solve from ``t0`` until ``event_fn(t, y)`` crosses zero; see `odeint_event`."""
     checks.function(func, "func")
     checks.function(event_fn, "event_fn")
     structure = Structure.of(y0)
     t0 = checks.finite_time(t0, "t0", structure)
     events = _elements(event_fn, y0, t0)
-    direction = Direction(-1.0 if reverse_time else 1.0)
     course = _Course(structure, t0[None], [structure.pack(y0)])
     state, start, length = y0, t0, direction.sign
     for _ in range(LONGEST_SEARCH):
         end = start.detach() + length
-        found = locate(func, state, start.item(), end.item(), events, None, chosen)
+        found = locate(func, state, start.item(), end.item(), events, None, settings)
         at = _not_before(found.t, start, direction)
-        (y,) = course.values_to(func, state, start, at[None], found, chosen)
+        (y,) = course.values_to(func, state, start, at[None], found, settings)
         if found.index is not None:
-            record = _record(func, structure, events, found, at, y, chosen)
+            record = _record(func, structure, events, found, at, y, settings)
             both = torch.stack([structure.pack(y0), structure.pack(record.y)])
             return record.t, structure.unpack(both)
         state, start, length = structure.unpack(y), at, 2 * length
@@ -150,7 +122,7 @@ def odeint_event(
         f"event_fn did not cross zero before t = {start.item():.6g}.",
         retcode="MaxTime",
         t=start.item(),
-        algorithm=str(chosen["method"]),
+        algorithm=str(settings["method"]),
     )
 
 

@@ -1,28 +1,37 @@
-"""Solving an initial value problem: `odeint`, its alias `odeint_adjoint`, and `solve`."""
+"""Solving an initial value problem: `odeint`, `odeint_adjoint`, `odeint_event` and `solve`."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import overload
 
 from torch import Tensor
 from typing_extensions import Unpack
 
-from pyode_bridge.derivatives import hooks, transforms
-from pyode_bridge.derivatives.autograd import OdeSolve
+from pyode_bridge.derivatives import transforms
 from pyode_bridge.derivatives.compilation import between_graphs
-from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.equations.event import Condition
+from pyode_bridge.equations.events import until_event
 from pyode_bridge.equations.parts import refuse_parts
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.solution import Solution
-from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.equations.solving import solution_of
 from pyode_bridge.problem import checks, levels
-from pyode_bridge.problem import progress as progress_bar
+from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic
-from pyode_bridge.problem.forms import Form
-from pyode_bridge.problem.problem import Trajectory
 from pyode_bridge.problem.settings import Settings, SolverSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times
+
+
+@overload
+def odeint(
+    func: Dynamic, y0: State, t: Times, *, event_fn: None = None, **settings: Unpack[SolverSettings]
+) -> State: ...
+
+
+@overload
+def odeint(
+    func: Dynamic, y0: State, t: Times, *, event_fn: Condition, **settings: Unpack[SolverSettings]
+) -> tuple[Tensor, State]: ...
 
 
 @between_graphs
@@ -34,7 +43,7 @@ def odeint(
     *,
     event_fn: Condition | None = None,
     **settings: Unpack[SolverSettings],
-) -> State:
+) -> State | tuple[Tensor, State]:
     """Solve ``dy/dt = func(t, y)``, ``y(t[0]) = y0``, and return the values at ``t``, with autograd.
 
     A drop-in for ``torchdiffeq.odeint`` whose gradients come from an adjoint solve (Chen et al. 2018), with respect
@@ -49,12 +58,14 @@ def odeint(
             change its arguments in place and keep them. `SecondOrder`, `Partitioned`, `Split` and `Quasilinear` say
             which parts it has, for solvers that treat them differently.
         y0: initial state: a tensor of any shape, or a tuple or dict of tensors; float32 or float64.
-        t: times, shape ``(T,)``, ``T >= 2``, strictly increasing or decreasing; ``y0`` belongs to ``t[0]``.
-        event_fn: raises; events are the business of `odeint_event` and `solve_events`.
+        t: times, shape ``(T,)``, strictly increasing or decreasing; ``y0`` belongs to ``t[0]``.
+        event_fn: solves until ``event_fn(t, y)`` crosses zero, as `odeint_event` does, from ``t[0]`` towards ``t[1]``;
+            the other times do not matter.
         **settings: how to solve: ``method``, ``rtol``, ``atol``, ``sensealg``, ...; see `SolverSettings`.
 
     Returns:
-        Values at ``t``, shape ``(T, *y0.shape)``, or a tuple or dict of such; the first row is ``y0``.
+        Values at ``t``, shape ``(T, *y0.shape)``, or a tuple or dict of such; the first row is ``y0``. With
+        ``event_fn``, what `odeint_event` returns.
 
     Raises:
         InputError: unusable input, before any solver runs.
@@ -67,10 +78,72 @@ def odeint(
         >>> import torch, pyode_bridge as pb
         >>> y = pb.odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]))
     """
-    return _solution(func, y0, t, event_fn, complete("odeint", SolverSettings, settings)).y
+    return _values(func, y0, t, event_fn, complete("odeint", SolverSettings, settings))
 
 
-odeint_adjoint = odeint
+@overload
+def odeint_adjoint(
+    func: Dynamic, y0: State, t: Times, *, event_fn: None = None, **settings: Unpack[SolverSettings]
+) -> State: ...
+
+
+@overload
+def odeint_adjoint(
+    func: Dynamic, y0: State, t: Times, *, event_fn: Condition, **settings: Unpack[SolverSettings]
+) -> tuple[Tensor, State]: ...
+
+
+@between_graphs
+@with_settings
+def odeint_adjoint(
+    func: Dynamic,
+    y0: State,
+    t: Times,
+    *,
+    event_fn: Condition | None = None,
+    **settings: Unpack[SolverSettings],
+) -> State | tuple[Tensor, State]:
+    """Solve as `odeint` does; gradients are those of the continuous adjoint (Chen et al. 2018) with any method.
+
+    It differs from `odeint` with torchdiffeq's fixed-step names alone, as it does there: `odeint` gives the gradient of
+    the steps, which is exact and keeps them, and this one solves the adjoint backwards by such steps, in memory that
+    does not grow with their number.
+    """
+    return _values(func, y0, t, event_fn, complete("odeint_adjoint", SolverSettings, settings, continuous=True))
+
+
+@between_graphs
+@with_settings
+def odeint_event(
+    func: Dynamic,
+    y0: State,
+    t0: Tensor,
+    *,
+    event_fn: Condition,
+    reverse_time: bool = False,
+    odeint_interface: object = odeint,
+    **settings: Unpack[SolverSettings],
+) -> tuple[Tensor, State]:
+    """Solve until ``event_fn(t, y)`` crosses zero; a drop-in for ``torchdiffeq.odeint_event``.
+
+    Args:
+        func, y0: as for `odeint`.
+        t0: start time, a scalar tensor.
+        event_fn: a real tensor; the first of its elements to cross zero is the event.
+        reverse_time: whether to solve towards earlier times.
+        odeint_interface: `odeint`, or `odeint_adjoint` for its gradients.
+        **settings: as for `odeint`; see `SolverSettings`.
+
+    Returns:
+        The time of the event, and the state at ``t0`` and at the event, shape ``(2, *y0.shape)`` or a tuple or dict of
+        such; both with gradients to ``y0``, ``t0`` and the parameters of ``func`` and ``event_fn``.
+
+    Raises:
+        SolverError: there is no event within a span of some 10⁹ time units, or a solve failed on the way.
+    """
+    continuous = odeint_interface is odeint_adjoint
+    chosen = complete("odeint_event", SolverSettings, settings, continuous=continuous)
+    return until_event(func, y0, t0, event_fn, Direction(-1.0 if reverse_time else 1.0), chosen)
 
 
 @between_graphs
@@ -80,62 +153,29 @@ def solve(
     y0: State,
     t: Times,
     *,
-    event_fn: Condition | None = None,
     dense: bool = False,
     **settings: Unpack[SolverSettings],
 ) -> Solution:
     """Solve as `odeint` does, and return a `Solution`: values, statistics, retcode, engine, algorithm and lane.
 
-    With ``dense``, the solution can be called at any time within the span (on the Julia engine).
+    With ``dense``, the solution can be called at any time within the span.
     """
-    return _solution(func, y0, t, event_fn, complete("solve", SolverSettings, settings, dense=dense))
+    return _solution(func, y0, t, complete("solve", SolverSettings, settings, dense=dense))
 
 
-def _solution(func: Dynamic, y0: State, t: Times, event_fn: Condition | None, settings: Settings) -> Solution:
-    if event_fn is not None:
-        raise UnsupportedError("event_fn is an argument of pyode_bridge.odeint_event; see solve_events for more.")
+def _values(
+    func: Dynamic, y0: State, t: Times, event_fn: Condition | None, settings: Settings
+) -> State | tuple[Tensor, State]:
+    if event_fn is None:
+        return _solution(func, y0, t, settings).y
+    times, values = checks.times(t, Structure.of(y0), least=1)
+    return until_event(func, y0, times[0], event_fn, Direction.of(values), settings)
+
+
+def _solution(func: Dynamic, y0: State, t: Times, settings: Settings) -> Solution:
     checks.function(func, "func")
     if levels.active():
         refuse_parts(func)
         times, y, trajectory, structure = transforms.solved(func, y0, t, settings, prepare)
         return Solution(t=times, y=y, trajectory=trajectory, structure=structure)
     return solution_of(prepare(func, y0, t, settings))
-
-
-def solution_of(prepared: Prepared) -> Solution:
-    """Solve, with autograd."""
-    ys, trajectory = run(prepared)
-    structure = prepared.structure
-    return Solution(t=prepared.t, y=values(ys, structure), trajectory=trajectory, structure=structure)
-
-
-def run(prepared: Prepared) -> tuple[Tensor, Trajectory]:
-    """Solve; returns the values over the flat state, shape ``(T, n)``, with autograd, and what the engine returned."""
-    engine, problem = prepared.engine, prepared.problem
-    if problem.sensitivity is None:
-        with progress_bar.shown(problem), hooks.apart():
-            trajectory = engine.solve(problem)
-        return trajectory.ys, trajectory
-    wanted = problem.dynamics.wanted
-    solved: tuple[Tensor, Trajectory] = OdeSolve.apply(  # type: ignore[no-untyped-call]
-        engine, problem, prepared.y0, prepared.t, *wanted.parameters, *wanted.unmet
-    )
-    return solved
-
-
-def solution_without_gradients(
-    prepared: Prepared, form: Form, function: str, advice: str = "call it under torch.no_grad()"
-) -> Solution:
-    """Solve an equation of another form, of which there is no adjoint; ``function`` is what the user called."""
-    problem = prepared.problem
-    wanted = (prepared.y0, prepared.t, *problem.dynamics.parameters)
-    if problem.sensitivity is not None and any(tensor.requires_grad for tensor in wanted):
-        raise UnsupportedError(
-            f"{function} gives no gradients, but y0, t or a parameter of the dynamics requires one; {advice}."
-        )
-    return solution_of(replace(prepared, problem=replace(problem, form=form, sensitivity=None)))
-
-
-def values(ys: Tensor, structure: Structure) -> State:
-    """What the user gets: memory of its own where autograd's graph keeps ``ys``, so that it may be changed in place."""
-    return structure.unpack_copy(ys) if ys.requires_grad else structure.unpack(ys)

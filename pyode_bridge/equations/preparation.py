@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,13 +21,17 @@ from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks, levels
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
+from pyode_bridge.problem.grids import Grids
 from pyode_bridge.problem.julia_source import is_written
-from pyode_bridge.problem.methods import as_method
-from pyode_bridge.problem.options import StepOptions
+from pyode_bridge.problem.methods import Method, as_method
+from pyode_bridge.problem.norms import AdjointState, adjoint_norm
+from pyode_bridge.problem.options import SEMINORM, Norm, StepOptions, heard
 from pyode_bridge.problem.problem import Problem, Sensitivity, SolverSpec, Tolerances
+from pyode_bridge.problem.schemes import ScipySolver
 from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import State, Structure, Times
+from pyode_bridge.problem.step_callbacks import StepCallbacks
 from pyode_bridge.problem.wanted import Wanted
 
 
@@ -34,12 +39,12 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
     """Check everything and evaluate the dynamics once; raises what `odeint` raises before a solve."""
     _check_no_transform()
     structure = Structure.of(y0)
-    times, values = checks.times(t, structure)
+    times, values = checks.times(t, structure, least=1)
     direction = Direction.of(values)
     s0 = direction.solver_time(values[0])
     forward, sensitivity = _solvers(settings, structure)
     method, tolerances, options = forward.method, forward.tolerances, forward.options
-    engine = select_engine(settings["engine"], settings["isolation"])
+    engine = _engine(settings, method)
     engine.check(method, sensitivity)
     check_parts(func, structure)
     flat_y0 = structure.pack(y0)
@@ -50,10 +55,11 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
     dynamics = _dynamics(func, structure, s0, start, direction, settings["adjoint_params"], compiler)
     differentiable = (flat_y0, times, *dynamics.parameters, *dynamics.wanted.unmet)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
+    at = levels.plain(times).to("cpu", torch.float64, copy=True)
     problem = Problem(
         dynamics=dynamics,
         y0=start,
-        t=direction.solver_time(levels.plain(times).to("cpu", torch.float64, copy=True)),
+        t=direction.solver_time(at),
         method=method,
         tolerances=tolerances,
         options=options,
@@ -65,11 +71,51 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
         progress=settings["progress"],
         lane=lane,
     )
+    _follow_steps(problem, func, y0, at, settings)
     return Prepared(engine, problem, flat_y0, times, structure)
 
 
+def _engine(settings: Settings, method: Method) -> Engine:
+    """The engine that is to solve: SciPy's solvers are at home in one of them."""
+    of_scipy = isinstance(method.algorithm, ScipySolver)
+    return select_engine("embedded", None) if of_scipy else select_engine(settings["engine"], settings["isolation"])
+
+
+def _follow_steps(problem: Problem, func: Dynamic, y0: State, t: Tensor, settings: Settings) -> None:
+    """Say where the steps of fixed ones begin and end, and who hears of steps; ``t`` are the user's times."""
+    dynamics, method, wanted = problem.dynamics, settings["method"], problem.sensitivity
+    direction, structure = dynamics.direction, dynamics.structure
+
+    def grids(spec: SolverSpec | Problem) -> Grids:
+        return Grids(str(spec.method), spec.options, func, y0, direction)
+
+    if problem.method.fixed_step and len(t) > 1:
+        problem.grid = grids(problem).between(t)
+    problem.step_callbacks = StepCallbacks.of(func, structure.unpack_copy, direction, method)
+    if wanted is None:
+        return
+    if wanted.method.fixed_step:
+        backward = grids(wanted)
+        problem.backward_grid = lambda i: backward.between(t[[i + 1, i]])
+    whole = AdjointState(structure, dynamics.parameters)
+    method = settings["adjoint_method"] or method
+    problem.backward_callbacks = StepCallbacks.of(
+        func, lambda parts: whole.unpack(*parts), direction, method, "_adjoint"
+    )
+
+
 # What says which solvers are to solve, beside the options.
-_NAMES = ("method", "kind", "sensealg", "rtol", "atol", "adjoint_method", "adjoint_rtol", "adjoint_atol")
+_NAMES = (
+    "method",
+    "kind",
+    "sensealg",
+    "continuous",
+    "rtol",
+    "atol",
+    "adjoint_method",
+    "adjoint_rtol",
+    "adjoint_atol",
+)
 _values_of = operator.itemgetter(*_NAMES)
 _PLAIN = frozenset({float, int, bool, str, type(None)})
 _OF_ADJOINT = ("adjoint_method", "adjoint_rtol", "adjoint_atol", "adjoint_options")
@@ -81,6 +127,9 @@ def _solvers(settings: Settings, structure: Structure) -> tuple[SolverSpec, Sens
     options, adjoint_options = settings["options"] or {}, settings["adjoint_options"] or {}
     if type(options) is not dict or type(adjoint_options) is not dict:
         return _checked_solvers(settings, structure)
+    method = settings["method"]
+    if not (heard(options, method) and heard(adjoint_options, settings["adjoint_method"] or method)):
+        return _checked_solvers(settings, structure)  # which warns
     kinds = tuple(map(type, (*values, *options.values(), *adjoint_options.values())))
     if not _PLAIN.issuperset(kinds):
         return _checked_solvers(settings, structure)
@@ -98,13 +147,29 @@ def _remembered_solvers(
 
 
 def _checked_solvers(settings: Settings, structure: Structure) -> tuple[SolverSpec, Sensitivity]:
-    method, options = as_method(settings["method"], settings["kind"]), StepOptions.of(settings["options"])
+    options = StepOptions.of(settings["options"], method=settings["method"])
+    method = _checked_method(as_method(settings["method"], settings["kind"]), options)
     tolerances = Tolerances(
         checks.tolerance(settings["rtol"], structure, "rtol"), checks.tolerance(settings["atol"], structure, "atol")
     )
     checks.reachable(tolerances.rtol, tolerances.atol, structure.dtype)
+    if options.norm == SEMINORM:
+        raise InputError("options['norm'] is 'seminorm', which is for the backward solve: put it into adjoint_options.")
     forward = SolverSpec(method, tolerances, options)
-    return forward, _sensitivity(settings, forward)
+    return forward, _sensitivity(settings, forward, structure)
+
+
+def _checked_method(method: Method, options: StepOptions) -> Method:
+    """The method; raises UnsupportedError where it is not one of torchdiffeq's, and an option is for these alone."""
+    if isinstance(method.algorithm, ScipySolver):
+        return replace(method, algorithm=ScipySolver(options.scipy_solver or method.algorithm.solver))
+    alone = options.set_of("numbers")
+    if alone and not method.fixed_step:
+        raise UnsupportedError(
+            f"The options have {', '.join(alone)}, which are for torchdiffeq's fixed-step names, such as 'rk4', alone; "
+            f"leave them out with {method}."
+        )
+    return method
 
 
 def _check_no_transform() -> None:
@@ -117,20 +182,30 @@ def _check_no_transform() -> None:
         raise UnsupportedError("A solve within the dynamics of another does not go through function transforms.")
 
 
-def _sensitivity(settings: Settings, forward: SolverSpec) -> Sensitivity:
+def _sensitivity(settings: Settings, forward: SolverSpec, structure: Structure) -> Sensitivity:
     """How gradients are computed: as the forward solve, but for what the ``adjoint_`` arguments say."""
     method, tolerances, options = forward.method, forward.tolerances, forward.options
     if settings["adjoint_method"] is not None:
         method = as_method(settings["adjoint_method"], settings["kind"])
     if settings["adjoint_options"]:
-        options = StepOptions.of_adjoint(settings["adjoint_options"])
+        options = StepOptions.of_adjoint(settings["adjoint_options"], settings["adjoint_method"] or settings["method"])
+    options = replace(options.for_adjoint(), norm=_backward_norm(forward.options.norm, options.norm, structure))
+    method = _checked_method(method, options)
     bounds = Tolerances(
         checks.scalar_tolerance(settings["adjoint_rtol"], tolerances.rtol, "adjoint_rtol"),
         checks.scalar_tolerance(settings["adjoint_atol"], tolerances.atol, "adjoint_atol"),
     )
     given: Mapping[str, Any] = settings
     asked = tuple(name for name in _OF_ADJOINT if given[name] not in (None, {}))
-    return Sensitivity(method, bounds, options.for_adjoint(), checks.sensealg(settings["sensealg"]), asked)
+    sensealg = checks.sensealg(settings["sensealg"])
+    return Sensitivity(method, bounds, options, sensealg, asked, continuous=settings["continuous"])
+
+
+def _backward_norm(forward: Norm, backward: Norm, structure: Structure) -> Norm:
+    """The norm of the backward solve: what was asked for, or what follows from a function for the forward one."""
+    if not callable(forward) or (callable(backward) and backward is not forward):
+        return backward
+    return adjoint_norm(forward, structure, seminorm=backward == SEMINORM)
 
 
 def _sparsity(given: Any, dynamics: Dynamics, s0: float, y0: Tensor) -> Sparsity | None:

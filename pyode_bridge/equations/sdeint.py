@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
-from pyode_bridge.equations.odeint import solution_of
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.solution import Solution
+from pyode_bridge.equations.solving import solution_of
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.direction import INCREASING

@@ -8,9 +8,9 @@ import torch
 from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
-from pyode_bridge.equations.odeint import run, values
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.solution import Solution
+from pyode_bridge.equations.solving import run, values
 from pyode_bridge.errors import SolverError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic

@@ -25,6 +25,7 @@ DEFAULT_TOLERANCES = {
     torch.float64: {"rtol": 1e-7, "atol": 1e-9},
     torch.float32: {"rtol": 1e-6, "atol": 1e-7},
 }
+COUNTS = {1: "one time", 2: "two times"}
 ENGINES = get_args(EngineName)
 LANES = get_args(LaneName)
 LANE_VARIABLE = "PYODE_BRIDGE_LANE"
@@ -38,13 +39,13 @@ def function(given: Any, name: str, maps: str = "t and y") -> None:
         raise InputError(f"{name} is a {type(given).__name__}; expected a function of {maps}, or a module.")
 
 
-def times(given: Any, structure: Structure) -> tuple[Tensor, list[float]]:
-    """``given`` as a floating tensor of shape ``(T,)``, strictly monotone, ``T >= 2``, and its values."""
+def times(given: Any, structure: Structure, least: int = 2) -> tuple[Tensor, list[float]]:
+    """``given`` as a floating tensor of shape ``(T,)``, strictly monotone, ``T >= least``, and its values."""
     t = _as_tensor(given, "t", "a 1-D tensor of times")
-    if t.ndim != 1 or t.numel() < 2:
+    if t.ndim != 1 or t.numel() < least:
         raise InputError(
-            f"t has shape {tuple(t.shape)}; expected at least two times in one dimension: the time of y0, then those "
-            "at which the solution is wanted."
+            f"t has shape {tuple(t.shape)}; expected at least {COUNTS[least]} in one dimension: the time of y0, then "
+            "those at which the solution is wanted."
         )
     if t.is_complex() or t.dtype == torch.bool:
         raise InputError(f"t has dtype {t.dtype}; expected a real floating-point dtype.")

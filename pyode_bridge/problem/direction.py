@@ -23,8 +23,8 @@ class Direction:
 
     @classmethod
     def of(cls, times: Sequence[float] | Tensor) -> Direction:
-        """That of two or more times of a user's."""
-        return cls(1.0 if times[1] > times[0] else -1.0)
+        """That of a user's times; of a single one, the usual one."""
+        return cls(-1.0 if len(times) > 1 and times[1] < times[0] else 1.0)
 
     @property
     def reversed(self) -> Direction:

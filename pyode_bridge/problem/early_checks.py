@@ -17,13 +17,15 @@ def check_settings(function: str, takes: type, given: Mapping[str, Any]) -> None
     for name, check in _CHECKS.items():
         if given.get(name) is not None:
             check(given[name])
+    method = given.get("method")
+    StepOptions.of(given.get("options"), method=method)
+    StepOptions.of_adjoint(given.get("adjoint_options") or {}, given.get("adjoint_method") or method)
 
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "rtol": lambda value: checks.bounds(value, "rtol"),
     "atol": lambda value: checks.bounds(value, "atol"),
     "method": as_method,
-    "options": StepOptions.of,
     "engine": lambda value: checks.engine(value, "engine"),
     "lane": checks.lane,
     "isolation": checks.isolation,
@@ -31,5 +33,4 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "adjoint_rtol": lambda value: checks.scalar_tolerance(value, 0.0, "adjoint_rtol"),
     "adjoint_atol": lambda value: checks.scalar_tolerance(value, 0.0, "adjoint_atol"),
     "adjoint_method": as_method,
-    "adjoint_options": StepOptions.of_adjoint,
 }

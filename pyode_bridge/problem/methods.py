@@ -1,4 +1,4 @@
-"""Solver names: Julia's own, and torchdiffeq's as aliases of the same algorithms."""
+"""Solver names: Julia's own, and torchdiffeq's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pyode_bridge.errors import InputError
+from pyode_bridge.problem.torchdiffeq import METHODS, OF_FIXED_STEPS
 
 
 @dataclass(frozen=True)
@@ -13,8 +14,9 @@ class Method:
     """A solver as asked for.
 
     Attributes:
-        algorithm: a name or expression in Julia's syntax, such as ``"Rodas5P"`` or ``"AutoTsit5(Rosenbrock23())"``,
-            an algorithm object made with diffeqpy or juliacall, or None for the engine's own choice.
+        algorithm: a name or expression in Julia's syntax, such as ``"Rodas5P"`` or ``"AutoTsit5(Rosenbrock23())"``, an
+            algorithm object made with diffeqpy or juliacall, the numbers of a method (`problem.schemes`), or None for
+            the engine's own choice.
         fixed_step: whether the name stands for a fixed-step method (torchdiffeq's ``"rk4"`` and others).
         kind: the kind of equation it is to solve: ``"ODE"``, ``"SDE"``, ``"DDE"`` or ``"DAE"``.
         until_stiff: whether the solve is to end where the problem is found stiff.
@@ -29,20 +31,6 @@ class Method:
         return "the default solver" if self.algorithm is None else str(self.algorithm)
 
 
-# torchdiffeq's name -> the same algorithm under Julia's name. torchdiffeq's "rk4" is Kutta's 3/8 rule; here it is the
-# classical method of the same order, because that is what "RK4" means in every engine.
-TORCHDIFFEQ_ALIASES = {
-    "dopri5": Method("DP5"),
-    "tsit5": Method("Tsit5"),
-    "bosh3": Method("BS3"),
-    "adaptive_heun": Method("Heun"),
-    "euler": Method("Euler", fixed_step=True),
-    "midpoint": Method("Midpoint", fixed_step=True),
-    "heun2": Method("Heun", fixed_step=True),
-    "rk4": Method("RK4", fixed_step=True),
-}
-
-
 def as_method(method: Any, kind: str = "ODE") -> Method:
     """The Method for a user's ``method`` argument, to solve a kind of equation."""
     named = _named(method)
@@ -55,9 +43,11 @@ def _named(method: Any) -> Method:
     if isinstance(method, Method):
         return method
     if isinstance(method, str):
-        if not method.strip():
+        name = method.strip()
+        if not name:
             raise InputError("method is an empty string; expected a solver's name such as 'Tsit5' or 'Rodas5P'.")
-        return TORCHDIFFEQ_ALIASES.get(method.strip(), Method(method.strip()))
+        known = METHODS.get(name)
+        return Method(name) if known is None else Method(known.made, fixed_step=known.steps in OF_FIXED_STEPS)
     if type(method).__module__.startswith("juliacall"):
         return Method(method)
     raise InputError(

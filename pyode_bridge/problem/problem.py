@@ -13,6 +13,7 @@ from pyode_bridge.problem.forms import Form
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.sparsity import Sparsity
+from pyode_bridge.problem.step_callbacks import StepCallbacks
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,12 @@ class Sensitivity(SolverSpec):
     Attributes:
         sensealg: the sensitivity algorithm in SciMLSensitivity's syntax; None for the engine's default.
         asked: names of the arguments that say so, beside ``sensealg``.
+        continuous: whether it is to be one that solves the adjoint's equation, with fixed steps too.
     """
 
     sensealg: str | None
     asked: tuple[str, ...] = ()
+    continuous: bool = False
 
 
 @dataclass(slots=True)  # freezing takes longer, field by field, at each solve
@@ -63,6 +66,11 @@ class Problem:
         dense: whether values between the times will be wanted.
         progress: whether to show a progress bar.
         lane: how the dynamics are to be evaluated: ``"callback"``, ``"compiled"``, or ``"auto"`` for what can be had.
+        grid: where the steps of a method of fixed steps that is given by its numbers begin and end, as `t`; None for
+            any other.
+        backward_grid: the same of its backward solve from ``t[i + 1]`` to ``t[i]``, by ``i``, decreasing.
+        step_callbacks: who hears of the steps of the forward solve.
+        backward_callbacks: who hears of those of the backward solve; they take the state of that, see `AdjointState`.
     """
 
     dynamics: Dynamics
@@ -78,6 +86,10 @@ class Problem:
     dense: bool = False
     progress: bool = False
     lane: str = "auto"
+    grid: Tensor | None = None
+    backward_grid: Callable[[int], Tensor] | None = None
+    step_callbacks: StepCallbacks | None = None
+    backward_callbacks: StepCallbacks | None = None
 
 
 @dataclass(frozen=True)

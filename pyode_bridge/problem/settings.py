@@ -53,8 +53,8 @@ class StepSettings(TypedDict, total=False):
     unasked; ``"DP5"`` on the embedded engine. The solution says what ran."""
 
     options: Mapping[str, object] | None
-    """Step options ``dt``, ``dtmin``, ``dtmax``, ``maxiters``, ``adaptive``, ``tstops``, ``norm``, ``controller``,
-    ``isoutofdomain``, ``unstable_check``; see `StepOptions`."""
+    """Step options such as ``dt``, ``dtmax``, ``maxiters``, ``adaptive``, ``tstops``, ``norm`` and ``controller``, and
+    torchdiffeq's, such as ``step_size`` and ``jump_t``; see `StepOptions`. Unknown ones are warned of and left out."""
 
     engine: EngineName | None
     """``"julia"`` or ``"embedded"``. Default: what the variable PYODE_BRIDGE_ENGINE says, else Julia where it runs or
@@ -116,8 +116,7 @@ class SolverSettings(ShownSettings, SteadySettings, total=False):
     """Solver of the backward solve. Default: the forward solve's."""
 
     adjoint_options: Mapping[str, object] | None
-    """Step options of the backward solve. Default: the forward solve's, but for those that speak of its state or its
-    times."""
+    """Step options of the backward solve. Default: the forward solve's, but for those that speak of its state."""
 
     mass_matrix: Tensor | None
     """``M`` of ``M dy/dt = func(t, y)``, shape ``(n, n)`` with ``n`` the state's number of elements; singular for a
@@ -133,10 +132,17 @@ class Settings(SolverSettings, total=False):
     """All that a problem is prepared by, complete, and not yet checked."""
 
     dense: bool
+    continuous: bool
     kind: EquationKind
 
 
-_DEFAULTS: Any = {**dict.fromkeys(Settings.__optional_keys__), "progress": False, "dense": False, "kind": "ODE"}
+_DEFAULTS: Any = {
+    **dict.fromkeys(Settings.__optional_keys__),
+    "progress": False,
+    "dense": False,
+    "continuous": False,
+    "kind": "ODE",
+}
 
 NO_RULES: Mapping[str, object] = {}
 

@@ -17,11 +17,12 @@ from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integr
 from pyode_bridge.errors import UnsupportedError, near_names
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamics
-from pyode_bridge.problem.methods import TORCHDIFFEQ_ALIASES, Method
+from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.problem import AS_ASKED, Happened, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.problem.retcodes import raise_for_retcode
 from pyode_bridge.problem.state import Structure
+from pyode_bridge.problem.torchdiffeq import METHODS
 from pyode_bridge.problem.trajectories import Moving, Notify
 
 CONTINUOUS = ("BacksolveAdjoint", "BacksolveAdjoint()", PaperAdjoint.sensealg)
@@ -199,7 +200,7 @@ def _algorithm(method: Method) -> Algorithm:
     if algorithm is None:
         raise UnsupportedError(
             f"method={str(method)!r} is not a solver of the embedded engine, which has {', '.join(ALGORITHMS)}."
-            f"{near_names(name, (*TORCHDIFFEQ_ALIASES, *ALGORITHMS))} {GET_JULIA}"
+            f"{near_names(name, (*METHODS, *ALGORITHMS))} {GET_JULIA}"
         )
     if not algorithm.installed:
         raise UnsupportedError(

@@ -24,7 +24,7 @@ from pyode_bridge.errors import (
     UnsupportedError,
     near_names,
 )
-from pyode_bridge.problem.methods import TORCHDIFFEQ_ALIASES
+from pyode_bridge.problem.torchdiffeq import METHODS
 
 TYPE_NAMES = {torch.float32: "float32", torch.float64: "float64"}
 FIRST_LINES = 3
@@ -61,7 +61,7 @@ class julia_errors:  # noqa: N801 - a context, of which a generator would cost s
 
 def _translated(failure: JuliaRaisedError, asked_for: str, argument: str) -> Exception:
     if failure.kind == UNKNOWN_NAME:
-        aliases = TORCHDIFFEQ_ALIASES if argument in SOLVER_ARGUMENTS else ()
+        aliases = METHODS if argument in SOLVER_ARGUMENTS else ()
         return UNKNOWN.get(argument, InputError)(
             f"{argument}={asked_for!r}: {failure.message} is no name that the installed Julia packages export."
             + near_names(failure.message, (*aliases, *failure.known))
