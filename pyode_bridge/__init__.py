@@ -10,6 +10,7 @@ from pyode_bridge.equations.events import solve_events
 from pyode_bridge.equations.julia_dynamics import JuliaDynamics
 from pyode_bridge.equations.neural_ode import NeuralODE
 from pyode_bridge.equations.odeint import odeint, odeint_adjoint, odeint_event, solve
+from pyode_bridge.equations.odeint_dense import odeint_dense
 from pyode_bridge.equations.parts import Partitioned, Quasilinear, SecondOrder, Split
 from pyode_bridge.equations.result import Result
 from pyode_bridge.equations.sdeint import sdeint, solve_sde
@@ -66,6 +67,7 @@ __all__ = [
     "ddeint",
     "odeint",
     "odeint_adjoint",
+    "odeint_dense",
     "odeint_event",
     "sdeint",
     "solve",

@@ -119,3 +119,26 @@ def steps_of(method: object) -> str | None:
         return ADAPTIVE
     found = METHODS.get(method.strip()) if isinstance(method, str) else None
     return None if found is None else found.steps
+
+
+# By argument of torchdiffeq's functions: how it compares, for the documentation.
+ARGUMENTS: dict[str, str] = {
+    "func": "the same; it need not be a module, tensors that it uses are found by themselves",
+    "y0": "the same; a dict too, tensors of several dtypes keep theirs, and half precision is solved in float32",
+    "t": "the same, one time too; a list of numbers too",
+    "rtol": "the same: a number, a tensor, or a tuple of such; the default is 1e-6 in float32, which holds no more",
+    "atol": "the same; the default is 1e-7 in float32",
+    "method": "the same names, and every solver of Julia's; without one, an explicit solver, and where the problem is "
+    "found stiff, one for such problems",
+    "options": "the same, below, and Julia's; unknown ones are warned of there and here",
+    "event_fn": "the same; the times of `t` after the first say the direction alone",
+    "adjoint_rtol": "the same",
+    "adjoint_atol": "the same",
+    "adjoint_method": "the same",
+    "adjoint_options": "the same, `'seminorm'` too; by default those of the forward solve, but for its norm",
+    "adjoint_params": "not needed: tensors are found by themselves; given, gradients reach these alone",
+    "t0": "the same; of `odeint_dense`, a number too",
+    "t1": "the same; of `odeint_dense`, a number too",
+    "reverse_time": "the same",
+    "odeint_interface": "the same: `odeint` or `odeint_adjoint`, of here",
+}
