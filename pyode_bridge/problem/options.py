@@ -228,12 +228,13 @@ FIELDS: dict[str, Field[Any]] = {known.name: known for known in fields(StepOptio
 
 def heard(options: Mapping[Any, Any], method: object) -> bool:
     """Whether none of the options is one that a method of that name is warned of."""
-    return all(key in FIELDS or _speaks(key, torchdiffeq.steps_of(method)) for key in options)
+    return all(_speaks(key, torchdiffeq.steps_of(method)) for key in options)
 
 
 def _speaks(key: Any, steps: str | None) -> bool:
+    """Whether an option says something to a method of torchdiffeq's of this kind, or of another's."""
     theirs = torchdiffeq.OPTIONS.get(key)
-    return theirs is not None and (steps is None or steps in theirs.steps)
+    return key in FIELDS if theirs is None else steps is None or steps in theirs.steps
 
 
 def _values(key: Any, value: Any, where: str, steps: str | None) -> dict[str, Any]:
