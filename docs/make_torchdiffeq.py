@@ -10,7 +10,7 @@ from pyode_bridge.problem.schemes import ScipySolver
 from pyode_bridge.problem.torchdiffeq import ARGUMENTS, METHODS, OPTIONS, MethodName, OptionName
 
 PAGE = Path(__file__).parent / "torchdiffeq.md"
-TABLE = re.compile(r"^(<!-- table: (?P<name>\w+) -->\n\n)(?:\|.*\n)*", re.MULTILINE)
+TABLE = re.compile(r"^(<!-- names: (?P<name>\w+) -->\n\n)(?:\|.*\n)*", re.MULTILINE)
 
 
 def main() -> None:

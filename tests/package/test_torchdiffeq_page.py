@@ -31,7 +31,7 @@ def maker(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_committed_page_is_what_the_table_makes(maker: Any) -> None:
     text = maker.PAGE.read_text(encoding="utf-8")
     assert text == maker.with_tables(text), "run `python docs/make_torchdiffeq.py`"
-    assert set(re.findall(r"<!-- table: (\w+) -->", text)) == set(maker.MAKERS)
+    assert set(re.findall(r"<!-- names: (\w+) -->", text)) == set(maker.MAKERS)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
