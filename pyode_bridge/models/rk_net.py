@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,25 +11,9 @@ from pyode_bridge.errors import InputError, near_names
 from pyode_bridge.models.blocks import Head, Stem, positive
 from pyode_bridge.models.conv_dynamics import ConvDynamics
 from pyode_bridge.models.evaluations import Evaluations
+from pyode_bridge.problem.schemes import EULER, KUTTA, MIDPOINT, Tableau
 
-
-@dataclass(frozen=True)
-class Tableau:
-    """An explicit Runge-Kutta method: rows of the stages' coefficients ``a``, weights ``b``, nodes ``c``."""
-
-    a: tuple[tuple[float, ...], ...]
-    b: tuple[float, ...]
-    c: tuple[float, ...]
-
-
-# Hairer, Nørsett & Wanner 1993, section II.1.
-TABLEAUS = {
-    "Euler": Tableau(a=((),), b=(1.0,), c=(0.0,)),
-    "Midpoint": Tableau(a=((), (1 / 2,)), b=(0.0, 1.0), c=(0.0, 1 / 2)),
-    "RK4": Tableau(
-        a=((), (1 / 2,), (0.0, 1 / 2), (0.0, 0.0, 1.0)), b=(1 / 6, 1 / 3, 1 / 3, 1 / 6), c=(0.0, 1 / 2, 1 / 2, 1.0)
-    ),
-}
+TABLEAUS = {"Euler": EULER, "Midpoint": MIDPOINT, "RK4": KUTTA}
 
 
 def runge_kutta(func: Callable[[Tensor, Tensor], Tensor], y: Tensor, tableau: Tableau, steps: int) -> Tensor:
@@ -46,7 +29,8 @@ def runge_kutta(func: Callable[[Tensor, Tensor], Tensor], y: Tensor, tableau: Ta
 
 
 def _moved(y: Tensor, h: float, weights: tuple[float, ...], slopes: list[Tensor]) -> Tensor:
-    for weight, slope in zip(weights, slopes, strict=True):
+    """``y`` after a step by the slopes so far; weights of those to come are zero."""
+    for weight, slope in zip(weights, slopes, strict=False):
         if weight:
             y = y + (h * weight) * slope
     return y

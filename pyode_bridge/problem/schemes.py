@@ -83,12 +83,13 @@ def implicit(name: str, order: int, *rows: tuple[float, ...], b: tuple[float, ..
 ROOT_2, ROOT_3, ROOT_6, ROOT_15 = map(math.sqrt, (2, 3, 6, 15))
 GAMMA = 1 - ROOT_2 / 2
 
-# Of fixed steps, as torchdiffeq takes them. "rk4" is Kutta's 3/8 rule there; his classical method is "RK4".
+# Of fixed steps, as torchdiffeq takes them. "rk4" is Kutta's 3/8 rule there; his classical method is "RK4", as in Julia.
 EULER = explicit("euler", 1, (1.0,))
 MIDPOINT = explicit("midpoint", 2, (0.5,), (0.0, 1.0))
 HEUN2 = explicit("heun2", 2, (1.0,), (0.5, 0.5))
 HEUN3 = explicit("heun3", 3, (1 / 3,), (0.0, 2 / 3), (0.25, 0.0, 0.75))
-RK4 = explicit("rk4", 4, (1 / 3,), (-1 / 3, 1.0), (1.0, -1.0, 1.0), (1 / 8, 3 / 8, 3 / 8, 1 / 8))
+KUTTA = explicit("RK4", 4, (1 / 2,), (0.0, 1 / 2), (0.0, 0.0, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6))
+THREE_EIGHTHS = explicit("rk4", 4, (1 / 3,), (-1 / 3, 1.0), (1.0, -1.0, 1.0), (1 / 8, 3 / 8, 3 / 8, 1 / 8))
 
 # Implicit ones: Hairer & Wanner, "Solving Ordinary Differential Equations II", IV.5 and IV.6; the TR-BDF2 of Hosea &
 # Shampine 1996.

@@ -51,7 +51,7 @@ METHODS: dict[str, MethodName] = {
     "midpoint": MethodName(schemes.MIDPOINT, FIXED),
     "heun2": MethodName(schemes.HEUN2, FIXED),
     "heun3": MethodName(schemes.HEUN3, FIXED),
-    "rk4": MethodName(schemes.RK4, FIXED, "the same steps: Kutta's 3/8 rule; his classical method is 'RK4'"),
+    "rk4": MethodName(schemes.THREE_EIGHTHS, FIXED, "the same steps: Kutta's 3/8 rule; his classical method is 'RK4'"),
     "explicit_adams": MethodName(schemes.EXPLICIT_ADAMS, ADAMS),
     "implicit_adams": MethodName(schemes.IMPLICIT_ADAMS, ADAMS),
     "fixed_adams": MethodName(schemes.IMPLICIT_ADAMS, ADAMS, "the same as 'implicit_adams'"),

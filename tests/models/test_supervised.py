@@ -87,7 +87,8 @@ def test_runge_kutta_converges_with_its_order(method, order):
 def test_rk_net_equals_ode_net_with_the_same_fixed_steps():
     images = torch.randn(DIGITS, dtype=torch.float64)
     rk_net = RKNet(steps=4, **SMALL).double()
-    ode_net = ODENet(method="rk4", options={"step_size": 0.25}, engine="embedded", **SMALL).double()
+    options = {"dt": 0.25, "adaptive": False}
+    ode_net = ODENet(method="RK4", options=options, engine="embedded", **SMALL).double()
     for ours, theirs in PARTS:
         ode_net.get_submodule(ours).load_state_dict(rk_net.get_submodule(theirs).state_dict())
     torch.testing.assert_close(ode_net(images), rk_net(images), rtol=1e-12, atol=1e-12)
