@@ -83,7 +83,7 @@ def implicit(name: str, order: int, *rows: tuple[float, ...], b: tuple[float, ..
 ROOT_2, ROOT_3, ROOT_6, ROOT_15 = map(math.sqrt, (2, 3, 6, 15))
 GAMMA = 1 - ROOT_2 / 2
 
-# Of fixed steps, as torchdiffeq takes them. "rk4" is Kutta's 3/8 rule there; his classical method is "RK4", as in Julia.
+# Of fixed steps, as torchdiffeq takes them. Its "rk4" is Kutta's 3/8 rule; "RK4" is his classical method.
 EULER = explicit("euler", 1, (1.0,))
 MIDPOINT = explicit("midpoint", 2, (0.5,), (0.0, 1.0))
 HEUN2 = explicit("heun2", 2, (1.0,), (0.5, 0.5))
