@@ -2,7 +2,7 @@
 
 """
 `0 = f(u, t)` as the end of `u' = f(u, t)`, which is reached where each component's derivative is within `abstol` plus
-`reltol` times the largest that it was on the way.
+`reltol` times the largest that it was on the way, at the ends of two steps: one that turns passes through zero.
 """
 struct Steady{O <: Ordinary, T, A, R} <: Equation
     ordinary::O
@@ -13,7 +13,7 @@ end
 
 problem(equation::Steady, u0, p, tspan) = problem(equation.ordinary, u0, p, tspan)
 
-options(equation::Steady) = (; callback = until(Settled(equation, zero(equation.du))), save_end = true)
+options(equation::Steady) = (; callback = until(Settled(equation, zero(equation.du), false)), save_end = true)
 
 until(settled) = DiscreteCallback(
     settled, SciMLBase.terminate!; initialize = (_, u, t, integrator) -> settled(u, t, integrator),
@@ -23,17 +23,22 @@ until(settled) = DiscreteCallback(
 """What rounding errors leave of the derivative is taken to be at most so many of them, relative to its largest value."""
 const ROUNDINGS = 100
 
-"""Whether the derivative has become small, for which it is remembered how large it was."""
-struct Settled{E <: Steady, T}
-    equation::E
-    largest::Vector{T}
+"""
+Whether the derivative has become small and stayed so, for which it is remembered how large it was, and whether it was
+small one step ago.
+"""
+mutable struct Settled{E <: Steady, T}
+    const equation::E
+    const largest::Vector{T}
+    was_small::Bool
 end
 
 function (settled::Settled)(u, t, integrator)
     (; ordinary, du, abstol, reltol) = settled.equation
     ordinary.f.f(du, u, integrator.p, t)
     settled.largest .= max.(settled.largest, abs.(du))
-    return all(abs.(du) .<= abstol .+ reltol .* settled.largest)
+    was_small, settled.was_small = settled.was_small, all(abs.(du) .<= abstol .+ reltol .* settled.largest)
+    return was_small && settled.was_small
 end
 
 """A steady state of an ordinary equation; see `Steady`."""
