@@ -28,12 +28,14 @@ class Located:
         index: which event it is; None at the end.
         y: the flat state there.
         before: the flat state at the last time before the crossing.
+        by_time: whether time alone makes the condition cross there, whatever the state: it jumps at that time.
     """
 
     t: float
     index: int | None
     y: Tensor
     before: Tensor
+    by_time: bool = False
 
 
 def locate(
@@ -132,11 +134,16 @@ class _Watch:
 
     def located(self) -> Located:
         """What was found, after all questions."""
-        s, before = self._passed
-        index, y = None, before
-        if self._crossed is not None:
-            s, y, index = self._crossed
-        return Located(self._dynamics.direction.user_time(s), index, y, before)
+        s_before, before = self._passed
+        user_time = self._dynamics.direction.user_time
+        if self._crossed is None:
+            return Located(user_time(s_before), None, before, before)
+        s, y, index = self._crossed
+        by_time = self._crosses(index, s, before) and not self._crosses(index, s_before, y)
+        return Located(user_time(s), index, y, before, by_time)
+
+    def _crosses(self, index: int, s: float, y: Tensor) -> bool:
+        return _sign(self._values(s, y)[index]) != self._signs[index]
 
     def _values(self, s: float, y: Tensor) -> list[float]:
         t, unpack = self._dynamics.time(s), self._dynamics.structure.unpack_copy
