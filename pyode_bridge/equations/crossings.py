@@ -50,9 +50,20 @@ def locate(
     """The first event between ``start`` and ``end``; ``last`` is the one that happened at ``start``, or None."""
     with torch.no_grad():
         prepared = prepare(func, state, torch.tensor([start, end], dtype=torch.float64), settings)
+        _check_steps(prepared.problem)
         watch = _Watch(prepared.problem, events, last)
         prepared.engine.locate(prepared.problem, watch)
         return watch.located()
+
+
+def _check_steps(problem: Problem) -> None:
+    """Raise UnsupportedError where steps are fixed, but nothing says how long they are."""
+    options = problem.options
+    if problem.method.fixed_step and options.dt is None and options.grid_constructor is None:
+        raise UnsupportedError(
+            f"{problem.method} takes fixed steps, and the way to an event has no times to step to: give "
+            "options={'step_size': ...}."
+        )
 
 
 def slope(

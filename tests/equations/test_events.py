@@ -365,14 +365,14 @@ def test_a_stiff_solver_finds_events() -> None:
     assert found.events[0].t.item() == pytest.approx(math.log(2), abs=1e-6)
 
 
-@pytest.mark.julia
-def test_fixed_steps_find_events_if_they_have_a_length() -> None:
+def test_fixed_steps_find_events_if_they_have_a_length(engine: str) -> None:
     y0, t = torch.ones(1, dtype=DOUBLE), torch.tensor([0.0, 4.0], dtype=DOUBLE)
-    solver = {"engine": "julia", "method": "rk4"}
+    solver = {"engine": engine, "method": "rk4"}
     event = pb.Event(lambda t, y: y[0] - 0.1, terminal=True)
-    with pytest.raises(pb.UnsupportedError, match=r"RK4 takes fixed steps.*'dt'"):
+    with pytest.raises(pb.UnsupportedError, match=r"rk4 takes fixed steps.*'step_size'"):
         pb.solve_events(lambda t, y: -y, y0, t, [event], **solver)
-    found = pb.solve_events(lambda t, y: -y, y0, t, [event], options={"dt": 0.1}, **solver)
+    options = {"step_size": 0.1, "interp": "cubic"}
+    found = pb.solve_events(lambda t, y: -y, y0, t, [event], options=options, **solver)
     assert found.events[0].t.item() == pytest.approx(math.log(10), abs=1e-5)
 
 
