@@ -335,18 +335,6 @@ def test_an_exception_in_a_condition_comes_back_as_itself(engine: str) -> None:
         )
 
 
-def test_embedded_solvers_without_events_are_named() -> None:
-    with pytest.raises(pb.UnsupportedError, match=r"finds events with DP5.*not with RadauIIA5"):
-        pb.solve_events(
-            lambda t, y: y,
-            torch.ones(1),
-            torch.tensor([0.0, 1.0]),
-            [pb.Event(lambda t, y: y[0])],
-            method="RadauIIA5",
-            engine="embedded",
-        )
-
-
 @pytest.mark.julia
 def test_a_stiff_solver_finds_events() -> None:
     # y1 relaxes fast to y0, which decays: y1 reaches 0.5 at log 2 (Rodas5P, within its tolerance).
