@@ -152,7 +152,7 @@ def _checked_solvers(settings: Settings, structure: Structure) -> tuple[SolverSp
     tolerances = Tolerances(
         checks.tolerance(settings["rtol"], structure, "rtol"), checks.tolerance(settings["atol"], structure, "atol")
     )
-    checks.reachable(tolerances.rtol, tolerances.atol, structure.dtype)
+    checks.reachable(tolerances.rtol, tolerances.atol, structure)
     if options.norm == SEMINORM:
         raise InputError("options['norm'] is 'seminorm', which is for the backward solve: put it into adjoint_options.")
     forward = SolverSpec(method, tolerances, options)
