@@ -74,6 +74,10 @@ class OptionWarning(UserWarning):
     """An option is unknown, or says nothing to the method, and was left out."""
 
 
+class RandomWarning(UserWarning):
+    """The dynamics draw random numbers, so that they are no function of time and state."""
+
+
 def near_names(name: str, known: Iterable[str]) -> str:
     """A sentence that suggests the names closest to ``name``, or an empty string."""
     spellings: dict[str, dict[str, None]] = {}

@@ -13,10 +13,11 @@ from torch import Tensor
 from pyode_bridge.equations.event import SIGNS, Condition, Event
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, UnsupportedError
-from pyode_bridge.problem.dynamics import Dynamic
+from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.problem import Problem
 from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.wanted import Wanted
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def slope(
         else:
             g_t, g_y = torch.zeros_like(t), torch.zeros_like(y)
     with torch.no_grad():
-        f = structure.pack(func(t.detach(), structure.unpack_copy(y.detach())))
+        f = Dynamics(func, structure, Wanted()).evaluate(t.item(), y.detach())
     v = f if mass_matrix is None else _solved(mass_matrix, f)
     return g_t + g_y @ v, v
 

@@ -233,7 +233,7 @@ def _affected(event: Event, record: EventRecord, structure: Structure) -> State:
     problem = structure.mismatch(state)
     if problem is not None:
         raise InputError(f"The affect of event {record.index} returned {problem}.")
-    return state
+    return structure.unpack(structure.pack(state))
 
 
 def _too_many(t: float, t_end: float, max_events: int) -> SolverError:

@@ -18,7 +18,7 @@ from pyode_bridge.engines import select_engine
 from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.equations.parts import check_parts, flat_parts
 from pyode_bridge.errors import InputError, UnsupportedError
-from pyode_bridge.problem import checks, levels
+from pyode_bridge.problem import checks, levels, randomness
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.grids import Grids
@@ -152,7 +152,7 @@ def _checked_solvers(settings: Settings, structure: Structure) -> tuple[SolverSp
     tolerances = Tolerances(
         checks.tolerance(settings["rtol"], structure, "rtol"), checks.tolerance(settings["atol"], structure, "atol")
     )
-    checks.reachable(tolerances.rtol, tolerances.atol, structure.dtype)
+    checks.reachable(tolerances.rtol, tolerances.atol, structure)
     if options.norm == SEMINORM:
         raise InputError("options['norm'] is 'seminorm', which is for the backward solve: put it into adjoint_options.")
     forward = SolverSpec(method, tolerances, options)
@@ -258,7 +258,8 @@ def _dynamics(
         return made(Wanted(tensors, tensors))
     alone = made(Wanted())
     with hooks.apart():
-        value = alone.tried(s0, y0)
+        with randomness.watched(func):
+            value = alone.tried(s0, y0)
         start = value.detach()
         if not recorded:
             return made(Wanted(), start=start)
