@@ -21,7 +21,7 @@ from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks, levels, randomness
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
-from pyode_bridge.problem.grids import Grids
+from pyode_bridge.problem.grids import Grids, just_after
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import Method, as_method
 from pyode_bridge.problem.norms import AdjointState, adjoint_norm
@@ -52,7 +52,8 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
     start = flat_y0.detach()
     lane = checks.lane(settings["lane"])
     compiler = engine if engine.compiles and lane != "callback" and settings["adjoint_params"] is None else None
-    dynamics = _dynamics(func, structure, s0, start, direction, settings["adjoint_params"], compiler)
+    tried_at = just_after(s0, structure.time_dtype) if options.perturb else s0
+    dynamics = _dynamics(func, structure, tried_at, start, direction, settings["adjoint_params"], compiler)
     differentiable = (flat_y0, times, *dynamics.parameters, *dynamics.wanted.unmet)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
     at = levels.plain(times).to("cpu", torch.float64, copy=True)
