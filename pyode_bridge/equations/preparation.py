@@ -164,12 +164,15 @@ def _checked_method(method: Method, options: StepOptions) -> Method:
     """The method; raises UnsupportedError where it is not one of torchdiffeq's, and an option is for these alone."""
     if isinstance(method.algorithm, ScipySolver):
         return replace(method, algorithm=ScipySolver(options.scipy_solver or method.algorithm.solver))
-    alone = options.set_of("numbers")
-    if alone and not method.fixed_step:
-        raise UnsupportedError(
-            f"The options have {', '.join(alone)}, which are for torchdiffeq's fixed-step names, such as 'rk4', alone; "
-            f"leave them out with {method}."
-        )
+    for subject, served, whom in (
+        ("numbers", method.fixed_step, "torchdiffeq's fixed-step names, such as 'rk4'"),
+        ("SciPy", False, "'scipy_solver'"),
+    ):
+        alone = options.set_of(subject)
+        if alone and not served:
+            raise UnsupportedError(
+                f"The options have {', '.join(alone)}, which are for {whom}, alone; leave them out with {method}."
+            )
     return method
 
 

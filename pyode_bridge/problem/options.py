@@ -103,7 +103,7 @@ def _predicate(value: Any, where: str) -> Predicate:
 
 
 def _about(check: Callable[[Any, str], Any], speaks_of: str = "steps") -> dict[str, Any]:
-    """Of an option that speaks of any solver's steps, of the forward solve's ``"state"`` or of a method's numbers."""
+    """Of an option that speaks of any solver's steps, of the forward solve's ``"state"``, or of some methods alone."""
     return {"check": check, "speaks_of": speaks_of}
 
 
@@ -164,7 +164,7 @@ class StepOptions:
     interp: str | None = field(default=None, metadata=_about(_interpolation, "numbers"))
     max_order: int | None = field(default=None, metadata=_about(_order, "numbers"))
     max_iters: int | None = field(default=None, metadata=_about(_count, "numbers"))
-    scipy_solver: str | None = field(default=None, metadata=_about(_scipy_solver))
+    scipy_solver: str | None = field(default=None, metadata=_about(_scipy_solver, "SciPy"))
 
     @classmethod
     def of(cls, options: Mapping[str, Any] | None, name: str = "options", method: object = "") -> StepOptions:
@@ -182,6 +182,8 @@ class StepOptions:
             values.update(_values(key, value, f"{name}[{key!r}]", torchdiffeq.steps_of(method)))
         if values.get("dtmin", 0.0) > values.get("dtmax", math.inf):
             raise InputError(f"{name} has dtmin {values['dtmin']} above dtmax {values['dtmax']}; exchange them.")
+        if values.get("force_dtmin") and "dtmin" not in values:
+            raise InputError(f"{name} has force_dtmin, which says nothing without dtmin; add that.")
         if "grid_constructor" in values and "dt" in values:
             raise InputError(f"{name} has a step's length and a grid_constructor, which contradict; leave one out.")
         return cls(**values)

@@ -95,14 +95,14 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
     "method": (5, "expected a solver's name"),
     "rtol": (-1e-3, "rtol is -0.001"),
     "atol": ("small", "atol is 'small'"),
-    "options": ({"max_iters": 5}, "Did you mean maxiters"),
+    "options": ({"maxiters": 0}, "positive number"),
     "engine": ("matlab", "expected one of auto, julia, embedded"),
     "lane": ("fast", "lane is 'fast'"),
     "isolation": ("docker", "isolation is 'docker'"),
     "sensealg": (3, "sensealg is 3"),
     "adjoint_rtol": (torch.ones(2), "adjoint_rtol is"),
     "adjoint_method": (" ", "empty string"),
-    "adjoint_options": ({"tstops": [0.5]}, "adjoint_options has tstops"),
+    "adjoint_options": ({"isoutofdomain": lambda t, y: False}, "adjoint_options has isoutofdomain"),
 }
 
 
