@@ -42,9 +42,10 @@ function solve_back!(dy0::Vector{T}, dp, sol, grads, t, alg, sensealg; abstol, r
         made = ODEAdjointProblem(sol, sensealg, alg, t[2:end], LossGradients(grads); abstol, reltol)
         callback = CallbackSet(looking, made.kwargs[:callback])
         SciMLBase.solve(
-            ODEProblem(made.f, made.u0, made.tspan, made.p; callback), CheckedAlgorithm(alg);
+            ODEProblem(made.f, made.u0, made.tspan, made.p; callback), CheckedAlgorithm(alg, control.listeners);
             save_everystep = false, save_start = false, saveat = Float64[],
-            tstops = sensealg.checkpointing ? sol.t : Float64[], abstol, reltol, backward_options(control, alg, t)...
+            tstops = checkpoints(sol, sensealg), abstol, reltol,
+            backward_options(control, alg, t, checkpoints(sol, sensealg))...
         )
     end
     n = length(dy0)

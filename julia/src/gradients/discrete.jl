@@ -40,24 +40,30 @@ end
 function step_back!(back, dp, sol, method::Tableau, stages::Stages{T}, step) where {T}
     (; A, b, c) = method
     (; f, p) = sol.prob
-    t, h = Float64(sol.t[step]), T(sol.t[step + 1] - sol.t[step])
+    h, stepped = T(sol.t[step + 1] - sol.t[step]), step_of(sol, step)
+    times = [time_at(stepped, c[i], T) for i in eachindex(b)]
     for i in eachindex(b)
         stages.u[i] .= sol.u[step]
         for j in 1:(i - 1)
             iszero(A[i, j]) || (stages.u[i] .+= (h * T(A[i, j])) .* stages.k[j])
         end
-        f.f(stages.k[i], stages.u[i], p, t + c[i] * h)
+        f.f(stages.k[i], stages.u[i], p, times[i])
     end
     for i in reverse(eachindex(b))
         stages.to_k .= (h * T(b[i])) .* back
         for l in (i + 1):length(b)
             iszero(A[l, i]) || (stages.to_k .+= (h * T(A[l, i])) .* stages.back[l])
         end
-        pull_stage!(stages.back[i], dp, stages, f, stages.u[i], p, t + c[i] * h)
+        pull_stage!(stages.back[i], dp, stages, f, stages.u[i], p, times[i])
     end
     foreach(to_u -> back .+= to_u, stages.back)
     return nothing
 end
+
+"""A step that a solve took."""
+step_of(sol, step) = Step(sol.t[step], sol.t[step + 1], perturbs(sol.alg))
+
+perturbs(alg) = alg isa FixedSteps && alg.perturb
 
 """Products of the derivative at a point with `stages.to_k`: that by the state into `to_u`, that by `p` added to `dp`."""
 function pull_stage!(to_u, dp, stages, f, u, p, t)
@@ -70,9 +76,15 @@ end
 
 """
 Add the gradient of a value between the ends of a step to those with respect to the states there. Such a value is known
-by Hermite's cubic, of the states and the derivatives at both ends.
+as a mean of the states there, or by Hermite's cubic, of the states and the derivatives at both ends.
 """
 function add_between!(after, before, dp, sol, step, time, grad, stages::Stages{T}) where {T}
+    if sol.alg isa FixedSteps && !sol.alg.cubic
+        to_after = T((time - sol.t[step]) / (sol.t[step + 1] - sol.t[step]))
+        after .+= to_after .* grad
+        before .+= (1 - to_after) .* grad
+        return nothing
+    end
     SciMLBase.interp_summary(sol.interp) == HERMITE || throw(
         UnsupportedError(
             "DiscreteAdjoint knows the values of $(nameof(typeof(sol.alg))) at the ends of its steps alone, and " *
@@ -86,9 +98,10 @@ function add_between!(after, before, dp, sol, step, time, grad, stages::Stages{T
     to_after = θ^2 * (3 - 2θ)
     after .+= to_after .* grad
     before .+= (1 - to_after) .* grad
-    for (weight, at, side) in ((θ * (θ - 1)^2, step, before), (θ^2 * (θ - 1), step + 1, after))
+    start = time_at(step_of(sol, step), 0, T)
+    for (weight, at, t, side) in ((θ * (θ - 1)^2, step, start, before), (θ^2 * (θ - 1), step + 1, to, after))
         stages.to_k .= (h * weight) .* grad
-        pull_stage!(stages.back[1], dp, stages, f, sol.u[at], p, Float64(sol.t[at]))
+        pull_stage!(stages.back[1], dp, stages, f, sol.u[at], p, t)
         side .+= stages.back[1]
     end
     return nothing

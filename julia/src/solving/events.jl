@@ -59,7 +59,7 @@ function solve_until(
     callback = DiscreteCallback(condition, SciMLBase.terminate!; save_positions = (false, false))
     return quietly() do
         integrator = start(equation, u0, T[], [t0, t1], alg; abstol, reltol, control, callback, save_everystep = false)
-        sol = run!(integrator, control.until_stiff)
+        sol = run!(integrator, control.until_stiff, control.listeners)
         Float64(integrator.t), string(sol.retcode)
     end
 end

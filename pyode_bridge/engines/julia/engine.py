@@ -49,9 +49,9 @@ class JuliaEngine:
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise UnknownSolverError, UnknownSensealgError or UnsupportedError for a name that Julia does not serve."""
-        self._named.solver(method)
+        self._named.check(method)
         if sensitivity is not None:
-            self._named.solver(sensitivity.method)
+            self._named.check(sensitivity.method)
             if sensitivity.sensealg is not None:
                 self._named.sensealg(sensitivity)
 
@@ -142,8 +142,9 @@ class JuliaEngine:
         """How to solve."""
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = self._equations.of(problem, callbacks)
-        backward = self._named.backward(problem, equation, solvers)
-        return Plan(problem, callbacks, equation, solvers.forward, self._named.control(problem, callbacks), backward)
+        backward = self._named.backward(problem, equation, solvers, callbacks)
+        control = self._named.controls.forward(problem, callbacks)
+        return Plan(problem, callbacks, equation, solvers.forward, control, backward)
 
     def call(self, name: str, dynamics: Dynamics, out: Tensor, vectors: Sequence[Tensor], s: float) -> None:
         """Call a function of dynamics that are written in Julia, outside of a solve; it writes ``out``."""
