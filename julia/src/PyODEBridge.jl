@@ -10,7 +10,7 @@ module PyODEBridge
 using ADTypes: ADTypes, AutoFiniteDiff
 using ChainRulesCore: ChainRulesCore
 using ForwardDiff: ForwardDiff
-using LinearAlgebra: BLAS, I, UniformScaling, cond, mul!, norm, transpose!
+using LinearAlgebra: BLAS, I, UniformScaling, cond, issuccess, ldiv!, lu!, mul!, norm, transpose!
 using LinearSolve: LinearSolve
 using Logging: Logging, AbstractLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
@@ -50,6 +50,8 @@ include("compiled/aot_cache.jl")
 include("schemes/tableau.jl")
 include("schemes/fixed_steps.jl")
 include("schemes/explicit.jl")
+include("schemes/implicit.jl")
+include("schemes/adams.jl")
 include("schemes/integrator.jl")
 include("schemes/named.jl")
 
@@ -94,10 +96,13 @@ include("gradients/checked_algorithm.jl")
 include("gradients/adjoint_solution.jl")
 include("gradients/backward.jl")
 include("gradients/backsolve.jl")
+include("gradients/stepped_back.jl")
 include("gradients/quadrature.jl")
 include("gradients/gauss.jl")
 include("gradients/tableau.jl")
 include("gradients/discrete.jl")
+include("gradients/discrete_implicit.jl")
+include("gradients/discrete_adams.jl")
 include("gradients/forward_sensitivity.jl")
 include("gradients/forward_diff.jl")
 include("gradients/steady.jl")

@@ -135,7 +135,7 @@ end
 
 refuse_option(key, alg, why) = throw(
     UnsupportedError(
-        "$(nameof(typeof(alg))) $why, for which the option $(get(OPTION_NAMES, key, key)) says nothing; leave it out, or " *
+        "$(called(alg)) $why, for which the option $(get(OPTION_NAMES, key, key)) says nothing; leave it out, or " *
             "name another solver (for the backward solve, adjoint_method, or adjoint_options of its own)."
     )
 )

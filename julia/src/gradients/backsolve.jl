@@ -24,12 +24,16 @@ end
 excess(found::Mismatch, error, size) = iszero(error) ? error : error / (found.abstol + found.reltol * size)
 
 function (found::Mismatch)(integrator)
-    value = found.values[searchsortedfirst(found.times, integrator.t)]
-    u = integrator.u # the state comes last in it
-    error = maximum(abs, view(u, (length(u) - length(value) + 1):length(u)) - value)
-    size = maximum(abs, value)
+    (; u, t) = integrator # the state comes last in it
+    return note!(found, t, view(u, (length(u) - length(first(found.values)) + 1):length(u)))
+end
+
+"""Note where the state has arrived at a time."""
+function note!(found::Mismatch, t, state)
+    value = found.values[searchsortedfirst(found.times, t)]
+    error, size = maximum(abs, state - value), maximum(abs, value)
     if excess(found, error, size) > excess(found, found.error, found.size)
-        found.t, found.error, found.size = integrator.t, error, size
+        found.t, found.error, found.size = t, error, size
     end
     return nothing
 end

@@ -25,6 +25,7 @@ function backward!(
         abstol, reltol, control::StepControl
     ) where {T}
     if sensealg isa BacksolveAdjoint && sol.prob isa ODEProblem && sol.prob.f.mass_matrix === I
+        alg isa FixedSteps && return step_all_back!(dy0, dp, sol, grads, t, alg; abstol, reltol, control)
         return solve_back!(dy0, dp, sol, grads, t, alg, sensealg; abstol, reltol, control)
     end
     du0, dp_row = quietly() do

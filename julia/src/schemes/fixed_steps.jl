@@ -8,10 +8,15 @@ A solver that steps by a scheme along given times. Where it is to `perturb`, the
 step's start and before its end for what they are there. Between the steps its values are linear, or Hermite's `cubic`.
 """
 struct FixedSteps{S <: Scheme} <: OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm
+    name::String
     scheme::S
     perturb::Bool
     cubic::Bool
 end
+
+"""What to call a solver."""
+called(alg) = string(nameof(typeof(alg)))
+called(alg::FixedSteps) = alg.name
 
 """A step from `start` to `stop`, which come before or after each other."""
 struct Step

@@ -18,6 +18,7 @@ end
 OrdinaryDiffEqCore.get_fsalfirstlast(cache::FixedStepsCache, u) = (cache.first, cache.last)
 OrdinaryDiffEqCore.isfsal(::FixedSteps) = false
 OrdinaryDiffEqCore.alg_order(alg::FixedSteps) = alg.scheme.order
+OrdinaryDiffEqCore.isimplicit(alg::FixedSteps) = alg.scheme isa Implicit
 
 """The values between the steps follow from what a step leaves, linearly where it leaves no derivatives."""
 OrdinaryDiffEqCore._ode_addsteps!(k, t, uprev, u, dt, f, p, ::FixedStepsCache, options...) = nothing
@@ -26,16 +27,19 @@ function OrdinaryDiffEqCore.initialize!(integrator, cache::FixedStepsCache)
     integrator.kshortsize = integrator.alg.cubic ? 2 : 0
     resize!(integrator.k, integrator.kshortsize)
     integrator.alg.cubic && (integrator.k .= (cache.first, cache.last))
+    (; abstol, reltol) = integrator.opts
+    begin_anew!(cache.memory; abstol, reltol)
     return nothing
 end
 
 function OrdinaryDiffEqCore.perform_step!(integrator, cache::FixedStepsCache, repeat_step = false)
-    (; t, dt, u, uprev, alg) = integrator
+    (; t, dt, u, uprev, alg, stats) = integrator
     # At the end of a step lies a time of the grid, which a sum may miss by a rounding.
     step = Step(t, integrator.next_step_tstop ? integrator.tstop_target : t + dt, alg.perturb)
-    dynamics = Counted(integrator.f, integrator.p, integrator.stats)
+    dynamics = Counted(integrator.f, integrator.p, stats)
     solved = advance!(u, alg.scheme, cache.memory, dynamics, uprev, step)
     integrator.force_stepfail = !solved
+    stats.nnonlinconvfail = unconverged(cache.memory)
     if alg.cubic
         dynamics(cache.first, uprev, time_at(step, 0, eltype(u)))
         dynamics(cache.last, u, step.stop)
@@ -53,5 +57,11 @@ end
 function (dynamics::Counted)(du, u, t)
     OrdinaryDiffEqCore.increment_nf!(dynamics.stats, 1)
     dynamics.f(du, u, dynamics.p, t)
+    return nothing
+end
+
+function jacobian!(J, dynamics::Counted, u, t)
+    dynamics.stats.njacs += 1
+    dynamics.f.jac(J, u, dynamics.p, t)
     return nothing
 end

@@ -51,7 +51,7 @@ function solve_until(
     ) where {T}
     has_fixed_steps(control, alg) && control.dt === nothing && throw(
         UnsupportedError(
-            "$(nameof(typeof(alg))) takes fixed steps, and the way to an event has no length to divide: give " *
+            "$(called(alg)) takes fixed steps, and the way to an event has no length to divide: give " *
                 "options={'dt': ...}."
         )
     )

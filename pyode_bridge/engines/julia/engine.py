@@ -25,6 +25,7 @@ from pyode_bridge.engines.julia.limits import LIMITED, warn_of_wrong_values
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.pullback import JuliaPullback
+from pyode_bridge.engines.julia.schemes import warn_where_unconverged
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.direction import Direction
@@ -74,6 +75,7 @@ class JuliaEngine:
             solved = forward.solve(self._bridge, plan)
             report, name = solved.report, self._named.name_of(problem.method, solved.julia)
             check_end(report.retcode, report.s, problem, name)
+            warn_where_unconverged(self._bridge, problem, solved.julia)
             pullback = None if plan.backward is None else JuliaPullback(self._bridge, plan, plan.backward, solved.julia)
             interpolant = JuliaInterpolant(self._bridge, plan, solved.julia) if problem.dense else None
             if lane is not None and (pullback is not None or interpolant is not None):

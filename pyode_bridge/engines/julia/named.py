@@ -27,6 +27,10 @@ KINDS_OF_SCHEMES = "ODE", "steady"
 DISCRETE = "DiscreteAdjoint"
 FIXED_STEPS = "the steps are fixed: it is their own gradient, as that of torchdiffeq through its steps"
 
+# What solves the adjoint's equation by the same steps, from time to time, as torchdiffeq's odeint_adjoint.
+CONTINUOUS = "BacksolveAdjoint"
+BY_FIXED_STEPS = "the steps are fixed: they solve for the adjoint and, from its value at each time, for the state again"
+
 
 class Solvers(NamedTuple):
     """Julia's solvers of a problem; that of the backward solve is None where no gradient is wanted."""
@@ -80,8 +84,10 @@ class Named:
         self, problem: Problem, sensitivity: Sensitivity, equation: Any, solvers: Solvers
     ) -> tuple[Sensitivity, str]:
         """The problem's, with the sensitivity algorithm that suits it where none is named, and why that one."""
-        if sensitivity.sensealg is None and _is_plain_fixed(problem) and sensitivity.method == problem.method:
+        if sensitivity.sensealg is None and _is_their_own(sensitivity, problem):
             return replace(sensitivity, sensealg=DISCRETE), FIXED_STEPS
+        if sensitivity.sensealg is None and _is_stepped(sensitivity.method) and _is_plain(problem):
+            return replace(sensitivity, sensealg=CONTINUOUS), BY_FIXED_STEPS
         named = None if sensitivity.sensealg is None else self.sensealg(sensitivity)
         with julia_errors(str(sensitivity.method), argument="adjoint_method"):
             self._bridge.backward_algorithm(equation, solvers.backward, named)  # refused now or after the solve
@@ -182,9 +188,20 @@ def _other_solver(problem: Problem, sensitivity: Sensitivity) -> str:
     return "" if same else f"; {sensitivity.method} solves backwards"
 
 
-def _is_plain_fixed(problem: Problem) -> bool:
-    """Whether it is an ordinary equation with the steps of one of torchdiffeq's fixed-step names."""
-    return problem.method.fixed_step and problem.form is None and problem.mass_matrix is None
+def _is_their_own(sensitivity: Sensitivity, problem: Problem) -> bool:
+    """Whether a gradient is to be that of fixed steps themselves."""
+    same = problem.method.fixed_step and sensitivity.method == problem.method
+    return same and not sensitivity.continuous and _is_plain(problem)
+
+
+def _is_stepped(method: Method) -> bool:
+    """Whether a method is given by its numbers, for fixed steps."""
+    return method.fixed_step and isinstance(method.algorithm, Tableau | Adams)
+
+
+def _is_plain(problem: Problem) -> bool:
+    """Whether it is an ordinary equation, without a mass matrix."""
+    return problem.form is None and problem.mass_matrix is None
 
 
 def _is_data(method: Method) -> bool:
