@@ -74,10 +74,16 @@ class OptionWarning(UserWarning):
     """An option is unknown, or says nothing to the method, and was left out."""
 
 
+class RandomWarning(UserWarning):
+    """The dynamics draw random numbers, so that they are no function of time and state."""
+
+
 def near_names(name: str, known: Iterable[str]) -> str:
     """A sentence that suggests the names closest to ``name``, or an empty string."""
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.lower(), by_lower, n=4, cutoff=0.6)
+    spellings: dict[str, dict[str, None]] = {}
+    for candidate in known:
+        spellings.setdefault(candidate.lower(), {})[candidate] = None
+    matches = difflib.get_close_matches(name.lower(), spellings, n=4, cutoff=0.6)
     if not matches:
         return ""
-    return " Did you mean " + ", ".join(by_lower[match] for match in matches) + "?"
+    return " Did you mean " + ", ".join(spelling for match in matches for spelling in spellings[match]) + "?"

@@ -49,7 +49,7 @@ class Captured:
         state = structure.unpack_copy(y)
         with exchange, _evaluating():
             value = torch.func.functional_call(
-                self._host, swapped, (t.to(structure.device, structure.dtype), state), tie_weights=False
+                self._host, swapped, (t.to(structure.device, structure.time_dtype), state), tie_weights=False
             )
         self._missed -= exchange.used
         problem = structure.mismatch(value)
@@ -129,7 +129,7 @@ def _outside(func: Callable[..., Any], structure: Structure, t: Tensor, y: Tenso
     with torch.no_grad():
         for seen in (first, second):
             state = structure.unpack_copy(y)
-            time = t.to(structure.device, structure.dtype).clone()
+            time = t.to(structure.device, structure.time_dtype).clone()
             with seen:
                 func(time, state)
     return {key: tensor for key, tensor in second.tensors.items() if key in first.tensors}

@@ -13,10 +13,11 @@ from torch import Tensor
 from pyode_bridge.equations.event import SIGNS, Condition, Event
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, UnsupportedError
-from pyode_bridge.problem.dynamics import Dynamic
+from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.problem import Problem
 from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import State, Structure
+from pyode_bridge.problem.wanted import Wanted
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Located:
         index: which event it is; None at the end.
         y: the flat state there.
         before: the flat state at the last time before the crossing.
+        by_time: whether time alone makes the condition cross there, whatever the state: it jumps at that time.
     """
 
     t: float
     index: int | None
     y: Tensor
     before: Tensor
+    by_time: bool = False
 
 
 def locate(
@@ -48,9 +51,20 @@ def locate(
     """The first event between ``start`` and ``end``; ``last`` is the one that happened at ``start``, or None."""
     with torch.no_grad():
         prepared = prepare(func, state, torch.tensor([start, end], dtype=torch.float64), settings)
+        _check_steps(prepared.problem)
         watch = _Watch(prepared.problem, events, last)
         prepared.engine.locate(prepared.problem, watch)
         return watch.located()
+
+
+def _check_steps(problem: Problem) -> None:
+    """Raise UnsupportedError where steps are fixed, but nothing says how long they are."""
+    options = problem.options
+    if problem.method.fixed_step and options.dt is None and options.grid_constructor is None:
+        raise UnsupportedError(
+            f"{problem.method} takes fixed steps, and the way to an event has no times to step to: give "
+            "options={'step_size': ...}."
+        )
 
 
 def slope(
@@ -70,7 +84,7 @@ def slope(
         else:
             g_t, g_y = torch.zeros_like(t), torch.zeros_like(y)
     with torch.no_grad():
-        f = structure.pack(func(t.detach(), structure.unpack_copy(y.detach())))
+        f = Dynamics(func, structure, Wanted()).evaluate(t.item(), y.detach())
     v = f if mass_matrix is None else _solved(mass_matrix, f)
     return g_t + g_y @ v, v
 
@@ -132,11 +146,16 @@ class _Watch:
 
     def located(self) -> Located:
         """What was found, after all questions."""
-        s, before = self._passed
-        index, y = None, before
-        if self._crossed is not None:
-            s, y, index = self._crossed
-        return Located(self._dynamics.direction.user_time(s), index, y, before)
+        s_before, before = self._passed
+        user_time = self._dynamics.direction.user_time
+        if self._crossed is None:
+            return Located(user_time(s_before), None, before, before)
+        s, y, index = self._crossed
+        by_time = self._crosses(index, s, before) and not self._crosses(index, s_before, y)
+        return Located(user_time(s), index, y, before, by_time)
+
+    def _crosses(self, index: int, s: float, y: Tensor) -> bool:
+        return _sign(self._values(s, y)[index]) != self._signs[index]
 
     def _values(self, s: float, y: Tensor) -> list[float]:
         t, unpack = self._dynamics.time(s), self._dynamics.structure.unpack_copy

@@ -124,7 +124,7 @@ def _history(history: History | None, structure: Structure, y0: Tensor) -> Calla
         if history is None:
             return y0
         with torch.no_grad():
-            value = history(torch.tensor(s, dtype=structure.dtype, device=structure.device))
+            value = history(torch.tensor(s, dtype=structure.time_dtype, device=structure.device))
         flat = structure.pack_returned(value, "history(t)", s)
         checks.finite(flat, f"history(t) at t = {s:.6g}")
         return flat

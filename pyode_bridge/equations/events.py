@@ -205,7 +205,8 @@ def _record(
     """The event, whose time and state have their gradients.
 
     With ``g(t, y(t; θ); θ) = 0``: ``dt/dθ = -(dg/dθ at fixed t) / (∂g/∂t + ∂g/∂y · f)``; the state moves by ``f dt``.
-    The derivatives are those just before: behind it, a condition may stay at zero.
+    The derivatives are those just before: behind it, a condition may stay at zero. Where a condition without a slope
+    jumps at some time, that time is a constant.
     """
     assert found.index is not None
     condition, before = events[found.index].condition, _valued(y, found.before)
@@ -213,13 +214,13 @@ def _record(
     if value.requires_grad or before.requires_grad:
         mass_matrix = checks.mass_matrix(settings["mass_matrix"], structure)
         rate, velocity = slope(func, structure, condition, t, before, mass_matrix)
-        if rate == 0:
+        if rate == 0 and not found.by_time:
             raise InputError(
                 f"The condition of event {found.index} has no slope where it crosses zero, at t = {t.item():.6g}: it "
                 "jumps there, or only touches zero. So the event's time has no gradient. Solve under torch.no_grad(), "
                 "or choose a condition that crosses zero with a slope."
             )
-        if value.requires_grad:
+        if value.requires_grad and rate != 0:
             shift = -(value - value.detach()).reshape(()) / rate
             t, y = t + shift, y + velocity * shift
     return EventRecord(t, found.index, structure.unpack(y))
@@ -232,7 +233,7 @@ def _affected(event: Event, record: EventRecord, structure: Structure) -> State:
     problem = structure.mismatch(state)
     if problem is not None:
         raise InputError(f"The affect of event {record.index} returned {problem}.")
-    return state
+    return structure.unpack(structure.pack(state))
 
 
 def _too_many(t: float, t_end: float, max_events: int) -> SolverError:

@@ -12,7 +12,7 @@ from pyode_bridge.equations.solution import Solution
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.early_checks import check_settings
-from pyode_bridge.problem.settings import SolverSettings, with_settings
+from pyode_bridge.problem.settings import SolverSettings, lasting, with_settings
 from pyode_bridge.problem.state import State, Times
 
 
@@ -45,7 +45,7 @@ class NeuralODE(torch.nn.Module):
         checks.function(func, "func")
         check_settings("NeuralODE", SolverSettings, settings)
         self.func = func
-        self.solver = settings
+        self.solver = lasting(settings)
         self.register_buffer("t", torch.as_tensor(t))
 
     @between_graphs

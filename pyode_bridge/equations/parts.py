@@ -12,7 +12,7 @@ from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Halves, OneInput, Operator, Terms, TwoInputs
-from pyode_bridge.problem.state import State, Structure, copied, flat_real
+from pyode_bridge.problem.state import State, Structure, copied
 from pyode_bridge.problem.wanted import Wanted
 
 
@@ -128,10 +128,11 @@ class Quasilinear(nn.Module):
 
 def check_parts(func: Any, structure: Structure) -> None:
     """Raise InputError where the parts of ``func`` do not fit the state."""
-    if isinstance(func, Partitioned) and not (structure.keys == (0, 1) and len(set(structure.shapes)) == 1):
+    if isinstance(func, Partitioned) and not (structure.keys == (0, 1) and _are_alike(structure)):
         shapes = [tuple(shape) for shape in structure.shapes]
         raise InputError(
-            f"y0 holds tensors of shapes {shapes}; {type(func).__name__} needs a tuple of two of one shape."
+            f"y0 holds tensors of shapes {shapes} and {structure.dtypes}; {type(func).__name__} needs a tuple of two "
+            "of one shape and dtype."
         )
     if isinstance(func, Quasilinear) and (structure.keys is not None or structure.is_complex):
         raise InputError("Quasilinear needs a state that is one real tensor.")
@@ -142,6 +143,10 @@ def check_parts(func: Any, structure: Structure) -> None:
                 f"Split's matrix has shape {tuple(func.implicit.shape)}; expected {shape}, over a state that is one "
                 "real tensor."
             )
+
+
+def _are_alike(structure: Structure) -> bool:
+    return len(set(structure.shapes)) == len(set(structure.dtypes)) == 1
 
 
 def refuse_parts(func: Any) -> None:
@@ -179,7 +184,7 @@ def _flat_half(part: Callable[..., Tensor], dynamics: Dynamics) -> TwoInputs:
         dynamics.visit(s)
         with torch.no_grad():
             value = part(dynamics.time(s), half.unpack_copy(q), half.unpack_copy(p))
-        return dynamics.direction.turned(flat_real(value))
+        return dynamics.direction.turned(half.pack(value))
 
     return flat
 
@@ -187,8 +192,9 @@ def _flat_half(part: Callable[..., Tensor], dynamics: Dynamics) -> TwoInputs:
 def _columns(func: Quasilinear, dynamics: Dynamics) -> OneInput:
     def columns(s: float, y: Tensor) -> Tensor:
         dynamics.visit(s)
+        state: Any = dynamics.structure.unpack_copy(y)
         with torch.no_grad():
-            matrix = func.matrix(dynamics.time(s), y.clone().view(dynamics.structure.shapes[0]))
+            matrix = func.matrix(dynamics.time(s), state).to(y.dtype)
         return dynamics.direction.turned(matrix.mT.reshape(-1))
 
     return columns

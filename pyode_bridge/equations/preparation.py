@@ -18,10 +18,10 @@ from pyode_bridge.engines import select_engine
 from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.equations.parts import check_parts, flat_parts
 from pyode_bridge.errors import InputError, UnsupportedError
-from pyode_bridge.problem import checks, levels
+from pyode_bridge.problem import checks, levels, randomness
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
-from pyode_bridge.problem.grids import Grids
+from pyode_bridge.problem.grids import Grids, just_after
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import Method, as_method
 from pyode_bridge.problem.norms import AdjointState, adjoint_norm
@@ -52,7 +52,8 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
     start = flat_y0.detach()
     lane = checks.lane(settings["lane"])
     compiler = engine if engine.compiles and lane != "callback" and settings["adjoint_params"] is None else None
-    dynamics = _dynamics(func, structure, s0, start, direction, settings["adjoint_params"], compiler)
+    tried_at = just_after(s0, structure.time_dtype) if options.perturb else s0
+    dynamics = _dynamics(func, structure, tried_at, start, direction, settings["adjoint_params"], compiler)
     differentiable = (flat_y0, times, *dynamics.parameters, *dynamics.wanted.unmet)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
     at = levels.plain(times).to("cpu", torch.float64, copy=True)
@@ -152,7 +153,7 @@ def _checked_solvers(settings: Settings, structure: Structure) -> tuple[SolverSp
     tolerances = Tolerances(
         checks.tolerance(settings["rtol"], structure, "rtol"), checks.tolerance(settings["atol"], structure, "atol")
     )
-    checks.reachable(tolerances.rtol, tolerances.atol, structure.dtype)
+    checks.reachable(tolerances.rtol, tolerances.atol, structure)
     if options.norm == SEMINORM:
         raise InputError("options['norm'] is 'seminorm', which is for the backward solve: put it into adjoint_options.")
     forward = SolverSpec(method, tolerances, options)
@@ -258,7 +259,8 @@ def _dynamics(
         return made(Wanted(tensors, tensors))
     alone = made(Wanted())
     with hooks.apart():
-        value = alone.tried(s0, y0)
+        with randomness.watched(func):
+            value = alone.tried(s0, y0)
         start = value.detach()
         if not recorded:
             return made(Wanted(), start=start)

@@ -167,14 +167,14 @@ class _Matrix(Dynamics):
     def _flat(self, s: float, value: Any) -> Tensor:
         structure = self.structure
         shape = structure.shapes[0]
-        fits = isinstance(value, Tensor) and value.dtype == structure.dtype and value.ndim == len(shape) + 1
+        fits = isinstance(value, Tensor) and value.is_floating_point() and value.ndim == len(shape) + 1
         if structure.keys is not None or not fits or value.shape[:-1] != shape or not value.shape[-1]:
             given = f"shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
             raise InputError(
                 f"{self._name} at t = {s:.6g} returned {given}; expected, for general noise over a state that is "
                 f"one tensor, shape {(*shape, 'm')}, {structure.dtype}: a column for each Wiener process."
             )
-        columns: Tensor = value.reshape(structure.size, -1).mT
+        columns: Tensor = value.to(structure.dtype).reshape(structure.size, -1).mT
         return columns.reshape(-1)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.problem import checks, jacobians
+from pyode_bridge.problem import autocast, checks, grad_mode, jacobians
 from pyode_bridge.problem.direction import INCREASING, Direction
 from pyode_bridge.problem.graph import depends_on_all, lost_leaves
 from pyode_bridge.problem.sparsity import Sparsity
@@ -46,6 +46,7 @@ class Dynamics:
         wanted: the tensors of which gradients are wanted.
         parameters: those with respect to which there are products.
         cache_hit: what the compiled lane knows of ``func`` from solves before; None where it has to be looked at.
+        autocast_dtype: of the autocast around whoever made this; None where it was off.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class Dynamics:
         self._name = name
         self.start = start
         self.cache_hit = cache_hit
+        self.autocast_dtype = autocast.around(structure.device)
+        self._differentiates = False  # whether func asks autograd for gradients within
         self.structure = structure
         self.wanted = wanted
         self.parameters = tuple(wanted.parameters)
@@ -91,9 +94,27 @@ class Dynamics:
         """The right-hand side under the caller's grad mode; ``t`` is the user's time, where it is differentiated."""
         self.visit(s)
         structure = self.structure
-        time = self.time(s) if t is None else t.to(structure.device, structure.dtype, copy=True)
-        flat = self._flat(s, self.func(time, structure.unpack_copy(y)))
-        return self.direction.turned(flat)
+        time = self.time(s) if t is None else t.to(structure.device, structure.time_dtype, copy=True)
+        return self.direction.turned(self.at(time, y, s))
+
+    def at(self, time: Tensor, y: Tensor, s: float) -> Tensor:
+        """`evaluate` of the user's ``time``, as a trace needs it; the solver's ``s`` is for messages."""
+        if not self._differentiates:
+            try:
+                return self._called(time, y, s)
+            except RuntimeError as error:
+                if not grad_mode.lacks_graph(error):
+                    raise
+        value = grad_mode.recorded(lambda y: self._called(time, y, s), y)
+        self._differentiates = True
+        return value
+
+    def _called(self, time: Tensor, y: Tensor, s: float) -> Tensor:
+        state = self.structure.unpack_copy(y)
+        if self.autocast_dtype is None:
+            return self._flat(s, self.func(time, state))
+        with autocast.again(self.structure.device, self.autocast_dtype):
+            return self._flat(s, self.func(time, state))
 
     def tried(self, s: float, y: Tensor) -> Tensor:
         """`evaluate` at the start of a solve; raises InputError where it is not finite."""
@@ -177,7 +198,9 @@ class Dynamics:
 
     def widened(self) -> Dynamics:
         """The same, for which what was not met at the start is among the parameters."""
-        return Dynamics(self.func, self.structure, self.wanted.widened(), self.direction, self._name, self.start)
+        made = Dynamics(self.func, self.structure, self.wanted.widened(), self.direction, self._name, self.start)
+        made.autocast_dtype = self.autocast_dtype
+        return made
 
     def jacobian(self, s: float, y: Tensor) -> Tensor:
         """``∂f/∂y``, shape ``(n, n)``, rows are components of the right-hand side."""
@@ -217,4 +240,6 @@ class Dynamics:
     def time(self, s: float) -> Tensor:
         """The user's time at ``s``, a scalar tensor."""
         # torch.tensor takes twice as long.
-        return torch.full((), self.direction.user_time(s), dtype=self.structure.dtype, device=self.structure.device)
+        return torch.full(
+            (), self.direction.user_time(s), dtype=self.structure.time_dtype, device=self.structure.device
+        )

@@ -61,6 +61,11 @@ class Grids:
             )
 
 
+def just_after(s: float, dtype: torch.dtype) -> float:
+    """The next time that a dtype can hold, at which a perturbed step asks for what the dynamics are at its start."""
+    return torch.tensor(s, dtype=dtype).nextafter(torch.tensor(torch.inf, dtype=dtype)).item()
+
+
 def _equidistant(t: Tensor, dt: float) -> Tensor:
     """Steps of one length, the last of which may be shorter."""
     start, span = t[0].item(), (t[-1] - t[0]).item()

@@ -8,8 +8,8 @@ each of them, None means "choose for me": an environment variable is asked where
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast, get_args
 
 from torch import Tensor
 from typing_extensions import TypedDict, Unpack
@@ -17,6 +17,7 @@ from typing_extensions import TypedDict, Unpack
 from pyode_bridge.errors import UnknownSettingError, near_names
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Given = TypeVar("Given", bound=Mapping[str, object])
 
 EngineName: TypeAlias = Literal["auto", "julia", "embedded"]
 LaneName: TypeAlias = Literal["auto", "compiled", "callback"]
@@ -155,12 +156,21 @@ def complete(
     Where the user leaves the choice, ``rules`` of the function choose; and some things are its ``own`` to say.
     """
     check_names(function, takes, given)
-    settings: Any = {**_DEFAULTS, **given, **own}
+    settings: Any = {**_DEFAULTS, **lasting(given), **own}
     for name in rules:
         if settings[name] is None:
             settings[name] = rules[name]
     made: Settings = settings
     return made
+
+
+def lasting(given: Given) -> Given:
+    """The same for as many solves as there will be: a generator of ``adjoint_params`` would be empty in the second."""
+    params = given.get("adjoint_params")
+    if not isinstance(params, Iterator):
+        return given
+    made: Any = {**given, "adjoint_params": tuple(params)}
+    return cast("Given", made)
 
 
 def check_names(function: str, takes: type, given: Iterable[str]) -> None:

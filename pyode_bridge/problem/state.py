@@ -17,6 +17,8 @@ Times: TypeAlias = Tensor | Sequence[float]
 
 # The dtypes that a state may have, each with the real dtype that it is computed in.
 REAL_DTYPES = {
+    torch.float16: torch.float32,
+    torch.bfloat16: torch.float32,
     torch.float32: torch.float32,
     torch.float64: torch.float64,
     torch.complex64: torch.float32,
@@ -28,20 +30,23 @@ REAL_DTYPES = {
 class Structure:
     """How a state is laid out in one flat real tensor of ``size`` elements, in order.
 
-    A complex tensor is laid out as its real and imaginary parts side by side, so solvers see real numbers only.
+    A complex tensor is laid out as its real and imaginary parts side by side, so solvers see real numbers only. Half
+    precision is solved in single precision, and tensors of several precisions in the finest; users see each in its own.
 
     Attributes:
         keys: None for a single tensor, else the positions of a tuple or the keys of a dict.
         is_dict: whether the state is a dict.
         shapes: shape of each tensor.
+        dtypes: dtype of each tensor; all are complex, or none is.
         is_complex: whether the tensors are complex.
-        dtype: the real dtype of the flat state; a complex state's tensors have the complex dtype of that precision.
+        dtype: the real dtype of the flat state.
         device: where the state lives.
     """
 
     keys: tuple[Hashable, ...] | None
     is_dict: bool
     shapes: tuple[torch.Size, ...]
+    dtypes: tuple[torch.dtype, ...]
     is_complex: bool
     dtype: torch.dtype
     device: torch.device
@@ -64,16 +69,18 @@ class Structure:
                 raise InputError(
                     f"{where} is a {without_memory(leaf)} tensor; expected one whose elements are in memory."
                 )
-            if leaf.dtype != first.dtype or leaf.device != first.device:
+            if leaf.is_complex() != first.is_complex() or leaf.device != first.device:
                 raise InputError(
                     f"{where} is {leaf.dtype} on {leaf.device}, but the first tensor of {name} is {first.dtype} on "
-                    f"{first.device}; a state has one dtype and one device."
+                    f"{first.device}; a state has one device, and is all real or all complex. Convert one of them, for "
+                    "example with to(torch.complex128)."
                 )
         shapes = tuple(leaf.shape for leaf in leaves)
         if not sum(shape.numel() for shape in shapes):
             raise InputError(f"{name} has no elements; expected at least one.")
-        dtype = REAL_DTYPES[first.dtype]
-        return cls(keys, isinstance(state, Mapping), shapes, first.is_complex(), dtype, first.device)
+        dtypes = tuple(leaf.dtype for leaf in leaves)
+        dtype = functools.reduce(torch.promote_types, (REAL_DTYPES[dtype] for dtype in dtypes))
+        return cls(keys, isinstance(state, Mapping), shapes, dtypes, first.is_complex(), dtype, first.device)
 
     @property
     def sizes(self) -> list[int]:
@@ -85,20 +92,26 @@ class Structure:
         """Number of elements of the flat state."""
         return sum(self.sizes)
 
-    @property
-    def leaf_dtype(self) -> torch.dtype:
-        """The dtype of the state's own tensors."""
+    @functools.cached_property
+    def solved_dtype(self) -> torch.dtype:
+        """The dtype in which the state's tensors are solved."""
         return self.dtype.to_complex() if self.is_complex else self.dtype
+
+    @functools.cached_property
+    def time_dtype(self) -> torch.dtype:
+        """The dtype of the time that a user's function gets: the finest of the state's own."""
+        return functools.reduce(torch.promote_types, (dtype.to_real() for dtype in self.dtypes))
 
     def half(self) -> Structure:
         """The structure of the first tensor of a state of two alike."""
-        return replace(self, keys=None, is_dict=False, shapes=self.shapes[:1])
+        return replace(self, keys=None, is_dict=False, shapes=self.shapes[:1], dtypes=self.dtypes[:1])
 
     def pack(self, state: Any) -> Tensor:
         """Flatten ``state`` to shape ``(size,)``; differentiable."""
+        dtype = self.solved_dtype
         if self.keys is None:
-            return flat_real(state)
-        return torch.cat([flat_real(state[key]) for key in self.keys])
+            return flat_real(_cast(state, dtype))
+        return torch.cat([flat_real(_cast(state[key], dtype)) for key in self.keys])
 
     def pack_returned(self, value: Any, function: str, t: float) -> Tensor:
         """`pack` what a user's ``function`` returned at time ``t``; raises InputError where it is none of these."""
@@ -113,9 +126,12 @@ class Structure:
         if self.is_complex:
             flat = as_complex(flat)
         if self.keys is None:
-            return flat.view((*lead, *self.shapes[0]))
+            return _cast(flat.view((*lead, *self.shapes[0])), self.dtypes[0])
         pieces = torch.split(flat, [shape.numel() for shape in self.shapes], dim=-1)
-        leaves = [piece.view((*lead, *shape)) for piece, shape in zip(pieces, self.shapes, strict=True)]
+        leaves = [
+            _cast(piece.view((*lead, *shape)), dtype)
+            for piece, shape, dtype in zip(pieces, self.shapes, self.dtypes, strict=True)
+        ]
         return dict(zip(self.keys, leaves, strict=True)) if self.is_dict else tuple(leaves)
 
     def unpack_copy(self, flat: Tensor) -> State:
@@ -123,24 +139,31 @@ class Structure:
         return copied(self.unpack(flat))
 
     def mismatch(self, state: Any) -> str | None:
-        """What is wrong with ``state`` as a state of this structure, or None."""
+        """What is wrong with ``state`` as what `pack` makes a state of this structure of, or None.
+
+        Its tensors may have another precision, and another shape of which the elements are surely the same.
+        """
         if self.keys is None:
-            return None if _fits(state, self.shapes[0], self) else _difference(state, self.shapes[0], self)
+            return None if _fits(state, self.shapes[0], self) else _difference(state, 0, self)
         expected = f"a {'dict with keys' if self.is_dict else 'tuple with positions'} {list(self.keys)}"
         if not isinstance(state, dict if self.is_dict else (tuple, list)):
             return f"a {type(state).__name__}; expected {expected}"
         leaves = state if isinstance(state, dict) else dict(enumerate(state))
         if set(leaves) != set(self.keys):
             return f"tensors at {list(leaves)}; expected {expected}"
-        for key, shape in zip(self.keys, self.shapes, strict=True):
+        for position, (key, shape) in enumerate(zip(self.keys, self.shapes, strict=True)):
             if not _fits(leaves[key], shape, self):
-                return f"at {key!r} {_difference(leaves[key], shape, self)}"
+                return f"at {key!r} {_difference(leaves[key], position, self)}"
         return None
 
 
 @functools.lru_cache(maxsize=256)
 def _structure_of_tensor(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Structure:
-    return Structure(None, False, (shape,), dtype.is_complex, REAL_DTYPES[dtype], device)
+    return Structure(None, False, (shape,), (dtype,), dtype.is_complex, REAL_DTYPES[dtype], device)
+
+
+def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor if tensor.dtype is dtype else tensor.to(dtype)
 
 
 def copied(state: State) -> State:
@@ -222,16 +245,23 @@ def _leaves(state: Any, name: str) -> tuple[tuple[Hashable, ...] | None, list[Te
 def _fits(leaf: Any, shape: torch.Size, structure: Structure) -> bool:
     return (
         isinstance(leaf, Tensor)
-        and leaf.shape == shape
-        and leaf.dtype == structure.leaf_dtype
+        and (leaf.shape == shape or _is_reshaped(leaf.shape, shape))
+        and (leaf.is_floating_point() or (structure.is_complex and leaf.is_complex()))
         and leaf.device == structure.device
         and leaf.layout is torch.strided
     )
 
 
-def _difference(leaf: Any, shape: torch.Size, structure: Structure) -> str:
+def _is_reshaped(given: torch.Size, shape: torch.Size) -> bool:
+    """Whether it is the same shape but for dimensions of size 1, or flat."""
+    long = [length for length in shape if length != 1]
+    return [length for length in given if length != 1] == long or given == (shape.numel(),)
+
+
+def _difference(leaf: Any, position: int, structure: Structure) -> str:
+    shape, dtype = structure.shapes[position], structure.dtypes[position]
     if not isinstance(leaf, Tensor):
         return f"a {type(leaf).__name__}; expected a tensor of shape {tuple(shape)}"
     layout = "" if leaf.layout is torch.strided else f"{without_memory(leaf)}, "
     given = f"shape {tuple(leaf.shape)}, {leaf.dtype}, {layout}on {leaf.device}"
-    return f"{given}; expected shape {tuple(shape)}, {structure.leaf_dtype}, on {structure.device}, as y0 has"
+    return f"{given}; expected shape {tuple(shape)}, {dtype}, on {structure.device}, as y0 has"

@@ -47,7 +47,8 @@ class StepCallbacks:
         if not any(_has(func, name + suffix) for name in NAMES):
             return None
         found = {name: getattr(func, name + suffix, None) for name in NAMES}
-        _warn_of_unheard([name for name in NAMES if found[name] is not None], suffix, method)
+        for name in _unheard([name for name in NAMES if found[name] is not None], suffix, method):
+            found[name] = None
 
         def listener(callback: Callable[..., None] | None) -> Listener | None:
             if callback is None:
@@ -68,8 +69,11 @@ def _has(func: Any, name: str) -> bool:
     return hasattr(type(func), name) or name in getattr(func, "__dict__", ())
 
 
-def _warn_of_unheard(names: list[str], suffix: str, method: object) -> None:
+def _unheard(names: list[str], suffix: str, method: object) -> list[str]:
+    """Those that torchdiffeq does not call, with a warning."""
     steps = torchdiffeq.steps_of(method)
-    unheard = [name + suffix for name in names if steps is not None and name not in CALLED[steps]]
+    unheard = [name for name in names if steps is not None and name not in CALLED[steps]]
     if unheard:
-        warnings.warn(f"A method of {steps} steps does not call {', '.join(unheard)}.", OptionWarning, stacklevel=6)
+        said = ", ".join(name + suffix for name in unheard)
+        warnings.warn(f"A method of {steps} steps does not call {said}.", OptionWarning, stacklevel=6)
+    return unheard

@@ -172,7 +172,7 @@ def test_a_network_that_is_chosen_by_time_has_its_gradient(engine: str, way: str
 @pytest.mark.parametrize("engine", ["embedded"])
 def test_the_discrete_adjoint_reaches_it_too(engine: str) -> None:
     both = Switched()
-    settings = {"method": "rk4", "options": {"dt": 0.2}, "sensealg": "TorchAdjoint"}
+    settings = {"method": "RK4", "options": {"dt": 0.2, "adaptive": False}, "sensealg": "TorchAdjoint"}
 
     def steps(func: Any, y: Tensor) -> Tensor:
         """Kutta's classical method."""

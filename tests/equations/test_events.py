@@ -335,18 +335,6 @@ def test_an_exception_in_a_condition_comes_back_as_itself(engine: str) -> None:
         )
 
 
-def test_embedded_solvers_without_events_are_named() -> None:
-    with pytest.raises(pb.UnsupportedError, match=r"finds events with DP5.*not with RadauIIA5"):
-        pb.solve_events(
-            lambda t, y: y,
-            torch.ones(1),
-            torch.tensor([0.0, 1.0]),
-            [pb.Event(lambda t, y: y[0])],
-            method="RadauIIA5",
-            engine="embedded",
-        )
-
-
 @pytest.mark.julia
 def test_a_stiff_solver_finds_events() -> None:
     # y1 relaxes fast to y0, which decays: y1 reaches 0.5 at log 2 (Rodas5P, within its tolerance).
@@ -365,12 +353,42 @@ def test_a_stiff_solver_finds_events() -> None:
     assert found.events[0].t.item() == pytest.approx(math.log(2), abs=1e-6)
 
 
-@pytest.mark.julia
-def test_fixed_steps_find_events_if_they_have_a_length() -> None:
+def test_fixed_steps_find_events_if_they_have_a_length(engine: str) -> None:
     y0, t = torch.ones(1, dtype=DOUBLE), torch.tensor([0.0, 4.0], dtype=DOUBLE)
-    solver = {"engine": "julia", "method": "rk4"}
+    solver = {"engine": engine, "method": "rk4"}
     event = pb.Event(lambda t, y: y[0] - 0.1, terminal=True)
-    with pytest.raises(pb.UnsupportedError, match=r"RK4 takes fixed steps.*'dt'"):
+    with pytest.raises(pb.UnsupportedError, match=r"rk4 takes fixed steps.*'step_size'"):
         pb.solve_events(lambda t, y: -y, y0, t, [event], **solver)
-    found = pb.solve_events(lambda t, y: -y, y0, t, [event], options={"dt": 0.1}, **solver)
+    options = {"step_size": 0.1, "interp": "cubic"}
+    found = pb.solve_events(lambda t, y: -y, y0, t, [event], options=options, **solver)
     assert found.events[0].t.item() == pytest.approx(math.log(10), abs=1e-5)
+
+
+def test_a_condition_that_jumps_at_a_time_ends_at_a_constant(engine: str) -> None:
+    """As torchdiffeq's users add a last time to a condition."""
+    y0 = torch.tensor([1.0], dtype=DOUBLE, requires_grad=True)
+
+    def until_two(t: Tensor, y: Tensor) -> Tensor:
+        return torch.zeros(()) if t > 2.0 else y[0] + 1
+
+    when, y = pb.odeint_event(
+        lambda t, y: -y, y0, torch.tensor(0.0, dtype=DOUBLE), event_fn=until_two, engine=engine, method="dopri5"
+    )
+    assert when.item() == pytest.approx(2.0, abs=1e-12)
+    assert not when.requires_grad
+    assert y[-1].item() == pytest.approx(math.exp(-2), abs=1e-7)
+    (grad,) = torch.autograd.grad(y[-1].sum(), y0)
+    assert grad.item() == pytest.approx(math.exp(-2), rel=1e-6)
+
+
+def test_a_condition_that_jumps_at_a_state_is_refused(engine: str) -> None:
+    y0 = torch.tensor([1.0], dtype=DOUBLE, requires_grad=True)
+    with pytest.raises(pb.InputError, match="no slope where it crosses"):
+        pb.odeint_event(
+            lambda t, y: -y,
+            y0,
+            torch.tensor(0.0),
+            event_fn=lambda t, y: torch.where(y[0] < 0.5, 0.0, 1.0),
+            engine=engine,
+            method="dopri5",
+        )

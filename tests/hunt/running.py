@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import linecache
 import warnings
 from collections.abc import Sequence
@@ -94,33 +93,10 @@ def _solved(func: Any, y0: Any, t: Tensor, more: Any, arguments: dict[str, Any])
 
     method, options = arguments.get("method"), arguments.get("options")
     start = parts(y0)
-    if method == "rk4":
-        return _classical(field, start, t, options)
-    if method in ("euler", "midpoint"):
+    if method in ("euler", "midpoint", "rk4"):
         step = None if options is None else {"step_size": next(iter(options.values()))}
         return torchdiffeq.odeint(field, start, t, method=method, options=step)
     return torchdiffeq.odeint(field, start, t, **TIGHT)
-
-
-def _classical(field: Any, y: Sequence[Tensor], t: Tensor, options: Any) -> Sequence[Tensor]:
-    """Kutta's method, by steps as long as the option says or from time to time."""
-
-    def moved(by: Any, slopes: Sequence[Tensor]) -> list[Tensor]:
-        return [tensor + by * slope for tensor, slope in zip(y, slopes, strict=True)]
-
-    saved = [y]
-    for first, last in itertools.pairwise(t):
-        count = 1 if options is None else round(float((last - first).abs()) / next(iter(options.values())))
-        h = (last - first) / count
-        for place in range(count):
-            time = first + place * h
-            k1 = field(time, y)
-            k2 = field(time + h / 2, moved(h / 2, k1))
-            k3 = field(time + h / 2, moved(h / 2, k2))
-            k4 = field(time + h, moved(h, k3))
-            y = moved(h / 6, [a + 2 * b + 2 * c + d for a, b, c, d in zip(k1, k2, k3, k4, strict=True)])
-        saved.append(y)
-    return [torch.stack(column) for column in zip(*saved, strict=True)]
 
 
 def found(program: Program, engine: str, lane: str, seed: int) -> Found:

@@ -58,9 +58,7 @@ _GRAPHS = {"rhs": _rhs, "vjp": _vjp, "joint": _joint, "jacobian": _jacobian}
 
 def _value(dynamics: Dynamics, t: Tensor, y: Tensor) -> Tensor:
     """The right-hand side at the user's time; of copies, which ``func`` may write to."""
-    structure = dynamics.structure
-    value = structure.pack_returned(dynamics.func(t.clone(), structure.unpack_copy(y)), "func(t, y)", 0.0)
-    return dynamics.direction.turned(value)
+    return dynamics.direction.turned(dynamics.at(t.clone(), y, 0.0))
 
 
 def _products(start: Start, wanted: Sequence[Tensor]) -> Graph:

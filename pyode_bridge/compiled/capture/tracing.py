@@ -96,8 +96,10 @@ def _outside(module: fx.GraphModule) -> dict[str, Tensor]:
     return {name: _in_memory(getattr(module, name)) for name in names}
 
 
-def _in_memory(tensor: Tensor) -> Tensor:
+def _in_memory(tensor: Any) -> Tensor:
     """The tensor, but for a zero of autograd's that lies nowhere."""
+    if not isinstance(tensor, Tensor):
+        raise UnsupportedDynamicsError(f"it uses a {type(tensor).__name__}, as random numbers do")
     return torch.zeros_like(tensor) if tensor._is_zerotensor() else tensor
 
 

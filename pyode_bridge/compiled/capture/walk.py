@@ -6,7 +6,7 @@ import collections
 import enum
 import functools
 import types
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -178,6 +178,8 @@ class Walk:
 
     def _instance(self, value: Any) -> None:
         if not hasattr(value, "__dict__"):
+            if isinstance(value, Iterator):
+                raise UnsupportedDynamicsError("func uses an iterator, which changes wherever it is used")
             self._by_identity(value)
             return
         self._mapping(vars(value))

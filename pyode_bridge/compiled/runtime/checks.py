@@ -14,6 +14,8 @@ from pyode_bridge.problem.julia_source import is_written
 
 def check_supported(dynamics: Dynamics, value: Tensor | None) -> None:
     """Raise UnsupportedDynamicsError for a state or a start that does not do; ``value`` is that of ``func`` there."""
+    if dynamics.autocast_dtype is not None:
+        raise UnsupportedDynamicsError("torch.autocast is on, which changes what torch computes")
     if dynamics.structure.is_complex:
         raise UnsupportedDynamicsError("its state is complex")
     if value is None and not is_written(dynamics.func):

@@ -1,8 +1,9 @@
-"""The embedded engine: looks the algorithm up, runs it, and attaches the paper's adjoint."""
+"""The embedded engine: looks the algorithm up, runs it, and attaches an adjoint."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 import torch
@@ -10,27 +11,24 @@ from torch import Tensor
 
 from pyode_bridge.compiled.capture.guards import Guards
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
+from pyode_bridge.engines.embedded import following
 from pyode_bridge.engines.embedded.adjoint import PaperAdjoint
-from pyode_bridge.engines.embedded.algorithms import ALGORITHMS, Algorithm
+from pyode_bridge.engines.embedded.algorithms import ALGORITHMS
+from pyode_bridge.engines.embedded.choice import GET_JULIA, check_served, name_of, named, stepping
 from pyode_bridge.engines.embedded.discrete import TorchAdjoint, recorded
-from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration, Integrator
-from pyode_bridge.errors import UnsupportedError, near_names
+from pyode_bridge.engines.embedded.initial_value import forward
+from pyode_bridge.engines.embedded.integrator import NOBODY, InitialValueProblem, Integration
+from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.methods import Method
-from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.problem import AS_ASKED, Happened, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.problem.retcodes import raise_for_retcode
 from pyode_bridge.problem.state import Structure
-from pyode_bridge.problem.torchdiffeq import METHODS
 from pyode_bridge.problem.trajectories import Moving, Notify
 
 CONTINUOUS = ("BacksolveAdjoint", "BacksolveAdjoint()", PaperAdjoint.sensealg)
 DISCRETE = ("TorchAdjoint", "TorchAdjoint()")
-
-DEFAULT = "DP5"
-
-GET_JULIA = "Run `python -m pyode_bridge install` for the Julia engine, which has every solver."
 
 
 class EmbeddedEngine:
@@ -45,15 +43,15 @@ class EmbeddedEngine:
             raise UnsupportedError(
                 f"The embedded engine solves ordinary differential equations over time alone. {GET_JULIA}"
             )
-        _algorithm(method)
+        named(method)
         if sensitivity is None:
             return
-        _algorithm(sensitivity.method)
-        if sensitivity.sensealg in DISCRETE and _algorithm(method).source != "torchdiffeq":
-            able = ", ".join(name for name, algorithm in ALGORITHMS.items() if algorithm.source == "torchdiffeq")
+        named(sensitivity.method)
+        if sensitivity.sensealg in DISCRETE and not named(method).is_recorded:
+            able = ", ".join(name for name, algorithm in ALGORITHMS.items() if algorithm.is_recorded)
             raise UnsupportedError(
-                f"TorchAdjoint goes through the steps of solvers that are written in torch, {able}; {_name(method)} is "
-                "none of them. Choose 'BacksolveAdjoint'."
+                f"TorchAdjoint goes through the steps of solvers that are written in torch, {able}; {name_of(method)} "
+                "is none of them. Choose 'BacksolveAdjoint'."
             )
         if sensitivity.sensealg in DISCRETE and sensitivity.asked:
             raise UnsupportedError(
@@ -68,49 +66,47 @@ class EmbeddedEngine:
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
-        _check(problem)
-        if problem.lane == "compiled":
-            raise UnsupportedError(f"lane='compiled' is not served by the embedded engine. {GET_JULIA}")
-        name, sensitivity, dynamics = _name(problem.method), problem.sensitivity, problem.dynamics
-        ivp = _forward(problem)
+        check_served(problem)
+        steps, fixed = stepping(problem.method, problem.options)
+        name, sensitivity = name_of(problem.method), problem.sensitivity
+        ivp = forward(problem, fixed=fixed)
         discrete = sensitivity is not None and _is_discrete(sensitivity, problem.method)
         if discrete:
-            ivp = recorded(ivp, dynamics)
+            ivp = recorded(ivp, problem.dynamics)
         with torch.set_grad_enabled(discrete):
-            integration = _integrate(ivp, problem.method)
+            integration = following.integrate(steps, ivp)
         raise_for_retcode(integration.retcode, integration.t_reached, problem, name)
-        ys, stats = integration.ys, integration.stats
+        ys = integration.ys
         assert ys is not None  # a retcode of success carries the values
         pullback: Pullback | None = None
         if sensitivity is not None:
-            why = AS_ASKED if sensitivity.sensealg else "the steps are fixed: it is their own gradient"
             pullback = (
-                TorchAdjoint(dynamics, ivp.y0, ys, stats.nfe, why)
-                if discrete
-                else PaperAdjoint(problem, sensitivity, ys, _backward)
+                _discrete(problem, sensitivity, ivp, integration) if discrete else _paper(problem, sensitivity, ys)
             )
-        reason = "the embedded engine runs in Python"
         return Trajectory(
             ys.detach(),
-            stats,
+            integration.stats,
             integration.retcode,
             self.name,
             name,
             "native",
             pullback,
-            lane_reason=reason,
+            integration.interpolant,
+            lane_reason="the embedded engine runs in Python",
             tolerances=problem.tolerances,
         )
 
     def locate(self, problem: Problem, happened: Happened) -> None:
         """Solve until something has happened, or to the end of the problem's span."""
-        _check(problem)
-        name, ivp = _name(problem.method), _forward(problem)
-        locator = ALGORITHMS[name].events
-        if locator is None or ivp.fixed_step:
-            able = ", ".join(name for name, algorithm in ALGORITHMS.items() if algorithm.events)
-            raise UnsupportedError(f"The embedded engine finds events with {able}, not with {name}. {GET_JULIA}")
-        ended = locator(ivp, happened)
+        check_served(problem)
+        steps, fixed = stepping(problem.method, problem.options)
+        name, options = name_of(problem.method), problem.options
+        if fixed and options.dt is None and options.grid_constructor is None:
+            raise UnsupportedError(
+                f"Events by the fixed steps of {name} need their length: give options={{'step_size': ...}}."
+            )
+        ivp = replace(forward(problem, fixed=fixed), listeners=NOBODY)  # who hear of the solve that ends at the event
+        ended = following.locate(steps, ivp, happened)
         raise_for_retcode(ended.retcode, ended.t_reached, problem, name)
 
     def recall(self, guards: Guards, structure: Structure, direction: Direction) -> None:
@@ -132,78 +128,22 @@ class EmbeddedEngine:
 def _is_discrete(sensitivity: Sensitivity, method: Method) -> bool:
     """Whether the gradient goes through the steps: where it was asked for, and by default through fixed ones."""
     if sensitivity.sensealg is None:
-        return method.fixed_step and sensitivity.method == method
+        return method.fixed_step and not sensitivity.continuous and not sensitivity.asked
     return sensitivity.sensealg in DISCRETE
 
 
-def _forward(problem: Problem) -> InitialValueProblem:
-    dynamics, options = problem.dynamics, problem.options
-    return InitialValueProblem(
-        f=dynamics,
-        jacobian=dynamics.jacobian,
-        y0=problem.y0,
-        t=problem.t,
-        tolerances=problem.tolerances,
-        options=options,
-        fixed_step=options.adaptive_by(problem.method) is False,
-        blocks=(dynamics.size,),
-    )
+def _discrete(
+    problem: Problem, sensitivity: Sensitivity, ivp: InitialValueProblem, integration: Integration
+) -> TorchAdjoint:
+    assert integration.ys is not None  # a retcode of success carries the values
+    why = AS_ASKED if sensitivity.sensealg else "the steps are fixed: it is their own gradient"
+    return TorchAdjoint(problem.dynamics, ivp.y0, integration.ys, integration.stats.nfe, why)
 
 
-def _check(problem: Problem) -> None:
-    wanted = _unserved(problem.method, problem.options)
-    if problem.sensitivity is not None:
-        wanted += _unserved(problem.sensitivity.method, problem.sensitivity.options)
-    if problem.mass_matrix is not None:
-        wanted.append("mass_matrix")
-    if problem.sparsity is not None:
-        wanted.append("jac_sparsity")
-    if problem.dense:
-        wanted.append("dense")
-    if wanted:
-        raise UnsupportedError(f"The embedded engine does not serve {', '.join(dict.fromkeys(wanted))}. {GET_JULIA}")
+def _paper(problem: Problem, sensitivity: Sensitivity, ys: Tensor) -> PaperAdjoint:
+    steps, fixed = stepping(sensitivity.method, sensitivity.options)
 
+    def solve(segment: InitialValueProblem) -> Integration:
+        return following.integrate(steps, segment)
 
-def _unserved(method: Method, options: StepOptions) -> list[str]:
-    """The options that were set and that the solver has no use for."""
-    algorithm, adaptive = _algorithm(method), options.adaptive_by(method)
-    unserved = options.others_than(algorithm.served(adaptive))
-    if adaptive and not algorithm.is_adaptive:
-        unserved.append("adaptive=True")
-    return [f"{option} with {_name(method)}" for option in unserved]
-
-
-def _backward(ivp: InitialValueProblem, sensitivity: Sensitivity) -> Integration:
-    return _integrate(ivp, sensitivity.method)
-
-
-def _integrate(ivp: InitialValueProblem, method: Method) -> Integration:
-    return _integrator(_name(method), ivp.fixed_step)(ivp)
-
-
-def _integrator(name: str, fixed_step: bool) -> Integrator:
-    algorithm = ALGORITHMS[name]
-    integrator = algorithm.fixed if fixed_step else algorithm.default
-    if integrator is None:
-        has, hint = ("adaptive", "") if fixed_step else ("fixed", " Ask for it with options={'adaptive': False}.")
-        raise UnsupportedError(f"The embedded engine has {name} with {has} steps only.{hint} {GET_JULIA}")
-    return integrator
-
-
-def _name(method: Method) -> str:
-    return DEFAULT if method.algorithm is None else str(method).removesuffix("()")
-
-
-def _algorithm(method: Method) -> Algorithm:
-    name = _name(method)
-    algorithm = ALGORITHMS.get(name)
-    if algorithm is None:
-        raise UnsupportedError(
-            f"method={str(method)!r} is not a solver of the embedded engine, which has {', '.join(ALGORITHMS)}."
-            f"{near_names(name, (*METHODS, *ALGORITHMS))} {GET_JULIA}"
-        )
-    if not algorithm.installed:
-        raise UnsupportedError(
-            f"{name} needs the package scikit-sundae: pip install 'pyode_bridge[sundials]'. {GET_JULIA}"
-        )
-    return algorithm
+    return PaperAdjoint(problem, sensitivity, ys, solve, fixed=fixed)

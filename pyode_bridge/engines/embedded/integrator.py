@@ -1,32 +1,82 @@
-"""What every embedded solver takes and returns."""
+"""What every embedded solver takes, and what comes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
+from pyode_bridge.engines.embedded.steps import Step
 from pyode_bridge.problem.options import StepOptions
-from pyode_bridge.problem.problem import Happened, SolverStats, Tolerances
+from pyode_bridge.problem.problem import Interpolant, SolverStats, Tolerances
+from pyode_bridge.problem.step_callbacks import StepCallbacks
+
+Derivative = Callable[[float, Tensor], Tensor]
+NOBODY = StepCallbacks()
 
 
 @dataclass(frozen=True)
 class InitialValueProblem:
-    """``dy/ds = f(s, y)`` from ``t[0]``, wanted at ``t``; the jacobian is there where it is cheap to have.
+    """``dy/ds = f(s, y)`` from ``t[0]``, wanted at ``t``; ``s`` increases.
 
-    ``blocks`` are the sizes of the parts of the state whose errors are controlled separately.
+    Attributes:
+        f: the right-hand side.
+        jacobian: its derivative by ``y``; None where it is not cheap to have.
+        newton: the same for Newton's method, which may leave out what lies below the diagonal, and components at the
+            end whose derivative is none.
+        y0, t: the start, and the times.
+        tolerances, options: as in `Problem`; ``tstops`` and ``d_discontinuities`` are here as ``stops`` and ``jumps``.
+        norm: of errors, a scalar tensor.
+        grid: times of the steps, where they are fixed; else None.
+        stops: times that steps end on.
+        jumps: such times where ``f`` jumps.
+        listeners: who hears of each step.
+        dense: whether steps are kept.
     """
 
-    f: Callable[[float, Tensor], Tensor]
-    jacobian: Callable[[float, Tensor], Tensor] | None
+    f: Derivative
+    jacobian: Derivative | None
+    newton: Derivative
     y0: Tensor
     t: Tensor
     tolerances: Tolerances
     options: StepOptions
-    fixed_step: bool
-    blocks: tuple[int, ...]
+    norm: Callable[[Tensor], Tensor]
+    grid: Tensor | None = None
+    stops: tuple[float, ...] = ()
+    jumps: tuple[float, ...] = ()
+    listeners: StepCallbacks = NOBODY
+    dense: bool = False
+
+    @property
+    def end(self) -> float:
+        """The last time."""
+        return self.t[-1].item()
+
+
+@dataclass
+class Work:
+    """What a solve has done so far, and the time that it has reached."""
+
+    t: float
+    nfe: int = 0
+    njac: int = 0
+    accepted: int = 0
+    rejected: int | None = 0
+
+    @property
+    def stats(self) -> SolverStats:
+        """The same, of a solve that has ended."""
+        return SolverStats(self.nfe, self.njac, self.accepted, self.rejected)
+
+
+class Stepping(Protocol):
+    """A solver: accepted steps, one after the other, up to the end or beyond."""
+
+    def __call__(self, problem: InitialValueProblem, work: Work) -> Iterator[Step]:
+        """The steps; raises `Ended` where there are no more, and what ``f`` raises. It keeps account of its work."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +87,4 @@ class Integration:
     stats: SolverStats
     retcode: str
     t_reached: float
-
-
-class Integrator(Protocol):
-    """A solver from PyPI."""
-
-    def __call__(self, problem: InitialValueProblem) -> Integration:
-        """Solve; exceptions of ``f`` pass through."""
-
-
-class Locator(Protocol):
-    """A solver from PyPI that finds events."""
-
-    def __call__(self, problem: InitialValueProblem, happened: Happened) -> Integration:
-        """Solve until something has happened; how it ended, without values."""
+    interpolant: Interpolant | None = None

@@ -1,7 +1,8 @@
-"""CVODE from SUNDIALS, through scikit-sundae (the extra ``pyode_bridge[sundials]``)."""
+"""CVODE from SUNDIALS, through scikit-sundae (the extra ``pyode_bridge[sundials]``); it computes in float64."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Integration
+from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Work
+from pyode_bridge.engines.embedded.steps import Ended, Evaluated, Step
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.problem.problem import SolverStats
 
 Vector = npt.NDArray[np.float64]
 
@@ -19,30 +20,28 @@ Vector = npt.NDArray[np.float64]
 RETCODES = {-1: "MaxIters", -2: "Failure", -3: "DtLessThanMin", -4: "ConvergenceFailure"}
 
 
-def adaptive(name: str, problem: InitialValueProblem) -> Integration:
-    """CVODE with the linear multistep method ``name``, ``"BDF"`` or ``"Adams"``; it computes in float64."""
+def steps(name: str, problem: InitialValueProblem, work: Work) -> Iterator[Step]:
+    """Those of CVODE with the linear multistep method ``name``, ``"BDF"`` or ``"Adams"``."""
     from sksundae.cvode import CVODE
 
-    times = problem.t.numpy()
+    end, dtype = problem.end, problem.y0.dtype
     solver = CVODE(_rhs(problem), method=name, **_options(problem))
-    result = solver.init_step(times[0], problem.y0.double().numpy())
-    values, steps = [result.y], 0
-    for time in times[1:]:
-        while result.t < time and result.success:
-            if steps >= problem.options.maxiters:  # CVODE's own max_num_steps is that between two times
-                return Integration(None, _stats(result, steps), "MaxIters", float(result.t))
-            result = solver.step(times[-1], method="onestep", tstop=times[-1])
-            steps += 1
+    work.rejected = None  # which it does not tell
+    result = solver.init_step(problem.t[0].item(), problem.y0.double().numpy())
+
+    def state(s: float) -> Tensor:
+        """Within the last step: CVODE has been there, so that this interpolates."""
+        return torch.from_numpy(np.array(solver.step(s, method="normal", tstop=end).y)).to(dtype)
+
+    while result.t < end:
+        if work.accepted >= problem.options.maxiters:  # CVODE's own max_num_steps is that between two times
+            raise Ended("MaxIters")
+        before, result = result, solver.step(end, method="onestep", tstop=end)
+        work.nfe, work.njac = int(result.nfev), int(result.njev)
         if not result.success:
-            return Integration(None, _stats(result, steps), RETCODES.get(result.status, "Failure"), float(result.t))
-        values.append(solver.step(time, method="normal", tstop=times[-1]).y)  # it has been there: this interpolates
-    ys = torch.from_numpy(np.stack(values)).to(problem.y0.dtype)
-    retcode = "Success" if torch.isfinite(ys).all() else "Unstable"
-    return Integration(ys if retcode == "Success" else None, _stats(result, steps), retcode, float(result.t))
-
-
-def _stats(result: Any, steps: int) -> SolverStats:
-    return SolverStats(int(result.nfev), int(result.njev), steps)
+            raise Ended(RETCODES.get(result.status, "Failure"))
+        work.accepted += 1
+        yield Evaluated(float(before.t), float(result.t), torch.from_numpy(np.array(result.y)).to(dtype), state)
 
 
 def _rhs(problem: InitialValueProblem) -> Any:
@@ -63,7 +62,7 @@ def _options(problem: InitialValueProblem) -> dict[str, Any]:
         "atol": np.asarray(tolerances.atol) if isinstance(tolerances.atol, Tensor) else tolerances.atol,
         "first_step": options.dt or 0.0,
         "min_step": options.dtmin or 0.0,
-        "max_step": options.dtmax or max((problem.t[-1] - problem.t[0]).item(), options.dtmin or 0.0),
+        "max_step": options.dtmax or max(problem.end - problem.t[0].item(), options.dtmin or 0.0),
     }
     if jacobian is not None:
         dtype = problem.y0.dtype
