@@ -10,10 +10,11 @@ module PyODEBridge
 using ADTypes: ADTypes, AutoFiniteDiff
 using ChainRulesCore: ChainRulesCore
 using ForwardDiff: ForwardDiff
-using LinearAlgebra: BLAS, I, UniformScaling, cond, mul!, norm, transpose!
+using LinearAlgebra: BLAS, I, UniformScaling, cond, issuccess, ldiv!, lu!, mul!, norm, transpose!
 using LinearSolve: LinearSolve
 using Logging: Logging, AbstractLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
+using OrdinaryDiffEqExplicitRK: OrdinaryDiffEqExplicitRK, ExplicitRK
 using OrdinaryDiffEqLowOrderRK: OrdinaryDiffEqLowOrderRK, DP5
 using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock, Rodas5P
 using OrdinaryDiffEqTsit5: OrdinaryDiffEqTsit5, Tsit5
@@ -45,12 +46,24 @@ include("compiled/generated_code.jl")
 include("compiled/functions.jl")
 include("compiled/aot_cache.jl")
 
+# Methods that are given by their numbers.
+include("schemes/tableau.jl")
+include("schemes/fixed_steps.jl")
+include("schemes/explicit.jl")
+include("schemes/implicit.jl")
+include("schemes/adams.jl")
+include("schemes/integrator.jl")
+include("schemes/named.jl")
+
 # Solvers: how a name is looked up, what is known of each, and the options that it takes.
 include("algorithms/packages.jl")
 include("algorithms/expressions.jl")
 include("algorithms/algorithm.jl")
 include("algorithms/traits.jl")
 include("algorithms/catalogue.jl")
+include("algorithms/norms.jl")
+include("algorithms/controllers.jl")
+include("algorithms/listeners.jl")
 include("algorithms/step_control.jl")
 include("algorithms/ignored_options.jl")
 
@@ -64,6 +77,7 @@ include("equations/steady.jl")
 include("equations/solver_form.jl")
 
 # Solving forwards, to the end of time or to an event.
+include("solving/heard_steps.jl")
 include("solving/stiffness.jl")
 include("solving/forward.jl")
 include("solving/probing.jl")
@@ -82,10 +96,13 @@ include("gradients/checked_algorithm.jl")
 include("gradients/adjoint_solution.jl")
 include("gradients/backward.jl")
 include("gradients/backsolve.jl")
+include("gradients/stepped_back.jl")
 include("gradients/quadrature.jl")
 include("gradients/gauss.jl")
 include("gradients/tableau.jl")
 include("gradients/discrete.jl")
+include("gradients/discrete_implicit.jl")
+include("gradients/discrete_adams.jl")
 include("gradients/forward_sensitivity.jl")
 include("gradients/forward_diff.jl")
 include("gradients/steady.jl")

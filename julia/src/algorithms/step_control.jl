@@ -2,42 +2,58 @@
 
 """
     StepControl(;
-        dt, dtmin, dtmax, maxiters, adaptive, tstops, internalnorm, controller, isoutofdomain, unstable_check, until_stiff
+        dt, dtmin, dtmax, force_dtmin, maxiters, adaptive, tstops, d_discontinuities, grid, norm, controller, factors,
+        isoutofdomain, unstable_check, until_stiff, listeners
     )
 
-`nothing` leaves a choice to the solver; `until_stiff` has a solve end where the problem is found stiff, see `run!`.
+`nothing` leaves a choice to the solver; `grid` are the times that a scheme steps along; `factors` are those of the
+controller, by their names; `until_stiff` has a solve end where the problem is found stiff, see `run!`; `listeners` hear
+of the steps.
 """
 Base.@kwdef struct StepControl
     dt::Union{Nothing, Float64} = nothing
     dtmin::Union{Nothing, Float64} = nothing
     dtmax::Union{Nothing, Float64} = nothing
+    force_dtmin::Union{Nothing, Bool} = nothing
     maxiters::Int = 100_000
     adaptive::Union{Nothing, Bool} = nothing
     tstops::Vector{Float64} = Float64[]
-    internalnorm::Union{Nothing, Function} = nothing
+    d_discontinuities::Vector{Float64} = Float64[]
+    grid::Vector{Float64} = Float64[]
+    norm::Norm = RMS
     controller::Any = nothing
+    factors::Dict{Symbol, Float64} = Dict{Symbol, Float64}()
     isoutofdomain::Union{Nothing, Predicate} = nothing
     unstable_check::Union{Nothing, UnstableCheck} = nothing
     until_stiff::Bool = false
+    listeners::Union{Nothing, Listeners} = nothing
 end
 
-"""A `StepControl` from what Python passes: expressions as text, functions as addresses, 0 for none."""
+"""
+A `StepControl` from what Python passes: expressions as text, functions as addresses, 0 for none, the grid as an address
+and a length.
+"""
 function step_control(;
-        dt = nothing, dtmin = nothing, dtmax = nothing, maxiters = 100_000, adaptive = nothing, tstops = Float64[],
-        norm = "rms", controller = nothing, isoutofdomain = 0, unstable_check = 0, until_stiff = false
+        dt = nothing, dtmin = nothing, dtmax = nothing, force_dtmin = false, maxiters = 100_000, adaptive = nothing,
+        tstops = (), d_discontinuities = (), grid = (0, 0), norm = "rms", own_norm = 0, sizes = (), parameters = 0,
+        controller = nothing, gamma = nothing, qmin = nothing, qmax = nothing, isoutofdomain = 0, unstable_check = 0,
+        until_stiff = false, listeners = (0, 0, 0)
     )
+    factors = (; gamma, qmin, qmax, qmax_first_step = qmax)
     return StepControl(;
-        dt, dtmin, dtmax, maxiters, adaptive, tstops = Float64[t for t in tstops],
-        internalnorm = norm == "max" ? maximum_norm : nothing,
+        dt, dtmin, dtmax, force_dtmin = force_dtmin ? true : nothing, maxiters, adaptive, tstops = times(tstops),
+        d_discontinuities = times(d_discontinuities), grid = grid_at(grid...),
+        norm = Norm(Symbol(norm), Int[size for size in sizes], parameters, pointer_at(own_norm)),
         controller = controller === nothing ? nothing : step_controller(controller),
-        isoutofdomain = iszero(isoutofdomain) ? nothing : Predicate(Ptr{Cvoid}(UInt(isoutofdomain))),
-        unstable_check = iszero(unstable_check) ? nothing : UnstableCheck(Predicate(Ptr{Cvoid}(UInt(unstable_check)))),
-        until_stiff
+        factors = Dict{Symbol, Float64}(pair for pair in pairs(factors) if last(pair) !== nothing),
+        isoutofdomain = iszero(isoutofdomain) ? nothing : Predicate(pointer_at(isoutofdomain)),
+        unstable_check = iszero(unstable_check) ? nothing : UnstableCheck(Predicate(pointer_at(unstable_check))),
+        until_stiff, listeners = all(iszero, listeners) ? nothing : Listeners(map(pointer_at, Tuple(listeners))...)
     )
 end
 
-maximum_norm(u::Number, t) = abs(u)
-maximum_norm(u, t) = maximum(x -> maximum_norm(x, t), u)
+times(given) = sort!(Float64[t for t in given])
+grid_at(address, length) = iszero(length) ? Float64[] : copy(array(Float64, address, length))
 
 """The step-size controller that `text` names."""
 function step_controller(text::AbstractString)
@@ -54,41 +70,72 @@ const CONTROLLERS = Dict{Symbol, Any}(
 
 """Python's names of the options by the keywords of `solve`."""
 const OPTION_NAMES = Dict(
-    :dt => "dt", :dtmin => "dtmin", :dtmax => "dtmax", :adaptive => "adaptive", :tstops => "tstops",
-    :internalnorm => "norm", :controller => "controller", :isoutofdomain => "isoutofdomain",
-    :unstable_check => "unstable_check",
+    :dt => "dt", :dtmin => "dtmin", :dtmax => "dtmax", :force_dtmin => "force_dtmin", :adaptive => "adaptive",
+    :tstops => "tstops", :d_discontinuities => "d_discontinuities", :internalnorm => "norm", :controller => "controller",
+    :isoutofdomain => "isoutofdomain", :unstable_check => "unstable_check",
 )
 
-"""Options that say how long the next step is, which fixed steps are not asked."""
-const OF_ADAPTIVE_STEPS = (:dtmin, :dtmax, :internalnorm, :controller, :isoutofdomain)
+"""Options that are fields of a `StepControl`, and those of them that say how long the next step is."""
+const FIELD_OPTIONS = (:dt, :dtmin, :dtmax, :force_dtmin, :adaptive, :isoutofdomain, :unstable_check)
+const OF_ADAPTIVE_STEPS = (:dtmin, :dtmax, :force_dtmin, :isoutofdomain)
 
 """
 The keyword arguments of `solve` for `control` and `alg`. A fixed-step solve without `dt` steps from time to time of
-`t`.
+`t`, and a scheme along its grid.
 """
 function solve_options(control::StepControl, alg, t::Vector{Float64})
     fixed = has_fixed_steps(control, alg)
     options = Dict{Symbol, Any}(:maxiters => control.maxiters)
-    for key in (:dt, :dtmin, :dtmax, :adaptive, :internalnorm, :controller, :isoutofdomain, :unstable_check)
+    for key in FIELD_OPTIONS
         value = getfield(control, key)
         value === nothing && continue
         fixed && (key in OF_ADAPTIVE_STEPS || value === true) && refuse_option(key, alg, "takes fixed steps")
         options[key] = value
     end
-    steps_by_times = fixed && control.dt === nothing
-    steps_by_times && (options[:dt] = maximum(diff(t)))
-    isempty(control.tstops) || OrdinaryDiffEqCore.isdtchangeable(alg) ||
-        refuse_option(:tstops, alg, "takes steps of one length")
-    tstops = steps_by_times ? vcat(t, control.tstops) : control.tstops
-    isempty(tstops) || (options[:tstops] = tstops)
+    fixed ? refuse_adapting(control, alg) : add_adapting!(options, control, alg)
+    add_stops!(options, control, alg, t, fixed)
     return options
 end
 
 has_fixed_steps(control::StepControl, alg) = control.adaptive === false || !SciMLBase.isadaptive(alg)
 
+"""What tells a solver how to choose its steps."""
+function add_adapting!(options, control::StepControl, alg)
+    (; norm, controller, factors) = control
+    takes_our_norm = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm || !is_usual(norm)
+    takes_our_norm && (options[:internalnorm] = norm)
+    controller === nothing || (options[:controller] = controller)
+    isempty(factors) || (options[:controller] = with_factors(controller, alg, NamedTuple(factors)))
+    return options
+end
+
+function refuse_adapting(control::StepControl, alg)
+    is_usual(control.norm) || refuse_option(:internalnorm, alg, "takes fixed steps")
+    control.controller === nothing || refuse_option(:controller, alg, "takes fixed steps")
+    for name in keys(control.factors)
+        refuse_option(name, alg, "takes fixed steps")
+    end
+    return nothing
+end
+
+"""Add the times that steps are to end on."""
+function add_stops!(options, control::StepControl, alg, t, fixed)
+    (; tstops, d_discontinuities, grid) = control
+    isempty(tstops) && isempty(d_discontinuities) || OrdinaryDiffEqCore.isdtchangeable(alg) ||
+        refuse_option(:tstops, alg, "takes steps of one length")
+    along = isempty(grid) ? t : grid
+    if fixed && (control.dt === nothing || !isempty(grid))
+        options[:dt] = maximum(abs, diff(along))
+        tstops = vcat(along, tstops)
+    end
+    isempty(tstops) || (options[:tstops] = tstops)
+    isempty(d_discontinuities) || (options[:d_discontinuities] = d_discontinuities)
+    return options
+end
+
 refuse_option(key, alg, why) = throw(
     UnsupportedError(
-        "$(nameof(typeof(alg))) $why, for which the option $(OPTION_NAMES[key]) says nothing; leave it out, or name " *
-            "another solver (for the backward solve, adjoint_method, or adjoint_options of its own)."
+        "$(called(alg)) $why, for which the option $(get(OPTION_NAMES, key, key)) says nothing; leave it out, or " *
+            "name another solver (for the backward solve, adjoint_method, or adjoint_options of its own)."
     )
 )

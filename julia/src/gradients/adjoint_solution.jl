@@ -9,6 +9,7 @@ adjoint_solution(solved::Solved{<:Union{Stochastic, Steady}}, alg, sensealg; bou
 
 function adjoint_solution(solved::Solved{<:Ordinary}, alg, sensealg; abstol, reltol, control)
     (; sol, t) = solved
+    sol.alg isa FixedSteps && interpolates(sensealg) && return with_slopes(sol)
     dense = has_fixed_steps(control, sol.alg) ? sol.alg : interpolating_algorithm(sol.alg, length(sol.u[1]))
     solves_again(sensealg) && return in_own_type(sol, dense)
     interpolates(sensealg) && dense !== sol.alg || return sol
@@ -27,6 +28,25 @@ function adjoint_solution(solved::Solved{E, S, T}, alg, sensealg; bounds...) whe
         made, solves_again(sensealg) ? eager(alg) : alg, t, us; retcode = SciMLBase.ReturnCode.Success
     )
     return solves_again(sensealg) ? in_own_type(solution) : solution
+end
+
+"""
+A solution by fixed steps like `sol` with Hermite's cubics between its steps, whatever the user has there: an adjoint needs
+values as accurate as the steps.
+"""
+function with_slopes(sol)
+    sol.alg.cubic && return sol
+    (; f, p) = sol.prob
+    slopes = map(sol.u, sol.t) do u, t
+        slope = similar(u)
+        f(slope, u, p, t)
+        slope
+    end
+    k = [[slopes[max(i - 1, 1)], slopes[i]] for i in eachindex(slopes)]
+    return SciMLBase.build_solution(
+        sol.prob, sol.alg, sol.t, sol.u; interp = like(sol.interp, (; ks = k)), k, dense = true, retcode = sol.retcode,
+        stats = sol.stats
+    )
 end
 
 """

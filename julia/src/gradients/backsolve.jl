@@ -24,12 +24,16 @@ end
 excess(found::Mismatch, error, size) = iszero(error) ? error : error / (found.abstol + found.reltol * size)
 
 function (found::Mismatch)(integrator)
-    value = found.values[searchsortedfirst(found.times, integrator.t)]
-    u = integrator.u # the state comes last in it
-    error = maximum(abs, view(u, (length(u) - length(value) + 1):length(u)) - value)
-    size = maximum(abs, value)
+    (; u, t) = integrator # the state comes last in it
+    return note!(found, t, view(u, (length(u) - length(first(found.values)) + 1):length(u)))
+end
+
+"""Note where the state has arrived at a time."""
+function note!(found::Mismatch, t, state)
+    value = found.values[searchsortedfirst(found.times, t)]
+    error, size = maximum(abs, state - value), maximum(abs, value)
     if excess(found, error, size) > excess(found, found.error, found.size)
-        found.t, found.error, found.size = integrator.t, error, size
+        found.t, found.error, found.size = t, error, size
     end
     return nothing
 end
@@ -42,9 +46,10 @@ function solve_back!(dy0::Vector{T}, dp, sol, grads, t, alg, sensealg; abstol, r
         made = ODEAdjointProblem(sol, sensealg, alg, t[2:end], LossGradients(grads); abstol, reltol)
         callback = CallbackSet(looking, made.kwargs[:callback])
         SciMLBase.solve(
-            ODEProblem(made.f, made.u0, made.tspan, made.p; callback), CheckedAlgorithm(alg);
+            ODEProblem(made.f, made.u0, made.tspan, made.p; callback), CheckedAlgorithm(alg, control.listeners);
             save_everystep = false, save_start = false, saveat = Float64[],
-            tstops = sensealg.checkpointing ? sol.t : Float64[], abstol, reltol, backward_options(control, alg, t)...
+            tstops = checkpoints(sol, sensealg), abstol, reltol,
+            backward_options(control, alg, t, checkpoints(sol, sensealg))...
         )
     end
     n = length(dy0)

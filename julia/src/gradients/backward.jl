@@ -25,13 +25,14 @@ function backward!(
         abstol, reltol, control::StepControl
     ) where {T}
     if sensealg isa BacksolveAdjoint && sol.prob isa ODEProblem && sol.prob.f.mass_matrix === I
+        alg isa FixedSteps && return step_all_back!(dy0, dp, sol, grads, t, alg; abstol, reltol, control)
         return solve_back!(dy0, dp, sol, grads, t, alg, sensealg; abstol, reltol, control)
     end
     du0, dp_row = quietly() do
         SciMLSensitivity._adjoint_sensitivities(
-            sol, sensealg, sol.prob isa ODEProblem ? CheckedAlgorithm(alg) : alg;
+            sol, sensealg, sol.prob isa ODEProblem ? CheckedAlgorithm(alg, control.listeners) : alg;
             t = t[2:end], dgdu_discrete = LossGradients(grads), abstol, reltol,
-            initialization(sol.prob.f.mass_matrix)..., backward_options(control, alg, t)...
+            initialization(sol.prob.f.mass_matrix)..., backward_options(control, alg, t, checkpoints(sol, sensealg))...
         )
     end
     dy0 .= by_state(sol.prob.f.mass_matrix, vec(du0)) .+ view(grads, :, 1)
@@ -50,8 +51,19 @@ by_state(mass_matrix, λ) = mass_matrix' * λ
 initialization(::UniformScaling) = (;)
 initialization(mass_matrix) = (; initializealg = OrdinaryDiffEqCore.BrownFullBasicInit())
 
-function backward_options(control::StepControl, alg, t::Vector{Float64})
+"""
+What the backward solve is told of its steps. It stops at the times of the loss by itself; where there are other stops,
+those at the `checkpoints` of the forward solve are among them.
+"""
+function backward_options(control::StepControl, alg, t::Vector{Float64}, checkpoints = Float64[])
     options = solve_options(control, alg, t)
-    delete!(options, :tstops) # the adjoint stops at the times of the loss by itself
+    stops = vcat(control.grid, control.tstops)
+    isempty(stops) ? delete!(options, :tstops) : (options[:tstops] = vcat(stops, checkpoints))
     return options
 end
+
+"""The times at which an adjoint goes on from what the forward solve has there."""
+checkpoints(sol, sensealg) =
+    solves_again(sensealg) || !(sol.prob isa ODEProblem) || restores(sensealg) ? convert(Vector{Float64}, sol.t) : Float64[]
+
+restores(sensealg) = sensealg isa BacksolveAdjoint && sensealg.checkpointing

@@ -2,15 +2,16 @@
 
 """
 A solver whose solve, if it ends early, throws `EndedEarly`: SciMLSensitivity takes whatever its backward solve has
-reached for the gradient.
+reached for the gradient. Listeners hear of its steps.
 """
 struct CheckedAlgorithm{A} <: SciMLBase.AbstractODEAlgorithm
     alg::A
+    listeners::Union{Nothing, Listeners}
 end
 
 function SciMLBase.__solve(prob::ODEProblem, checked::CheckedAlgorithm, args...; keywords...)
     bare = ODEProblem(prob.f, prob.u0, prob.tspan, prob.p) # its own keywords are among these already
-    sol, t_reached = run_to_end(bare, checked.alg, args...; keywords...)
+    sol, t_reached = run_to_end(bare, checked.alg, args...; checked.listeners, keywords...)
     return completed(sol, t_reached)
 end
 

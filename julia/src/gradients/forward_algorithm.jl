@@ -41,7 +41,7 @@ function forward_algorithm(equation::Ordinary, alg, ::DiscreteAdjoint, control)
     equation.f.mass_matrix === I || throw(
         UnsupportedError("DiscreteAdjoint takes no mass_matrix; choose InterpolatingAdjoint.")
     )
-    tableau(alg)
+    alg isa FixedSteps || tableau(alg)
     return alg
 end
 

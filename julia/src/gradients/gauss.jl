@@ -22,11 +22,11 @@ function backward!(
             jac = something(made.f.jac, adjoint_jacobian(sol, alg, sensealg), Some(nothing))
         )
         SciMLBase.solve(
-            ODEProblem(f, made.u0, made.tspan, made.p), CheckedAlgorithm(alg);
+            ODEProblem(f, made.u0, made.tspan, made.p), CheckedAlgorithm(alg, control.listeners);
             callback = CallbackSet(summing..., at_times), # at a time of the loss, the step that ends there comes first
             save_everystep = false, save_start = false, saveat = Float64[], abstol, reltol,
-            tstops = solves_again(sensealg) ? sol.t : Float64[],
-            initialization(mass_matrix)..., backward_options(control, alg, t)...
+            tstops = checkpoints(sol, sensealg), initialization(mass_matrix)...,
+            backward_options(control, alg, t, checkpoints(sol, sensealg))...
         ), jumps
     end
     dy0 .= by_state(mass_matrix, back.u[end]) .+ view(grads, :, 1)

@@ -1,15 +1,5 @@
 # The tableau of an explicit Runge-Kutta method, read off the solver.
 
-"""
-An explicit Runge-Kutta method: stage `i` is the derivative at `t + c[i] h` and `u + h Σ A[i, j] k[j]`, a step is
-`h Σ b[i] k[i]`.
-"""
-struct Tableau
-    A::Matrix{Float64}
-    b::Vector{Float64}
-    c::Vector{Float64}
-end
-
 const MOST_STAGES = 64
 const TABLEAUS = Dict{Type, Tableau}()
 
@@ -23,6 +13,9 @@ function tableau(alg)
     takes_duals(alg) || refuse_tableau(alg) # the others ask for more than values of the dynamics
     return @lock PROBING get!(() -> probed_tableau(alg), TABLEAUS, typeof(alg))
 end
+
+tableau(alg::FixedSteps{Explicit}) = alg.scheme.tableau
+tableau(alg::ExplicitRK) = Tableau(alg.tableau.A, alg.tableau.α, alg.tableau.c)
 
 refuse_tableau(alg) = throw(
     UnsupportedError(
@@ -50,6 +43,3 @@ function probed_tableau(alg)
     stages !== nothing && is_explicit(A, stages) && sum(b) ≈ 1 || refuse_tableau(alg)
     return Tableau(A[:, 1:stages], b[1:stages], times[1:stages])
 end
-
-"""Whether each stage needs those before it alone."""
-is_explicit(A, stages) = all(iszero(A[i, j]) for i in 1:stages for j in i:size(A, 2))

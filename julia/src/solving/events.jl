@@ -51,7 +51,7 @@ function solve_until(
     ) where {T}
     has_fixed_steps(control, alg) && control.dt === nothing && throw(
         UnsupportedError(
-            "$(nameof(typeof(alg))) takes fixed steps, and the way to an event has no length to divide: give " *
+            "$(called(alg)) takes fixed steps, and the way to an event has no length to divide: give " *
                 "options={'dt': ...}."
         )
     )
@@ -59,7 +59,7 @@ function solve_until(
     callback = DiscreteCallback(condition, SciMLBase.terminate!; save_positions = (false, false))
     return quietly() do
         integrator = start(equation, u0, T[], [t0, t1], alg; abstol, reltol, control, callback, save_everystep = false)
-        sol = run!(integrator, control.until_stiff)
+        sol = run!(integrator, control.until_stiff, control.listeners)
         Float64(integrator.t), string(sol.retcode)
     end
 end

@@ -13,8 +13,10 @@ function forward(
     saving = dense || only_dense(equation) ? (;) : saving_at(t)
     return quietly() do
         prob, told = problem_and_options(equation, u0, p, t, alg; abstol, reltol, control, saving...)
-        (; until_stiff) = control
-        sol, t_reached = run_to_end(prob, alg; values_at = t[2:(end - 1)], ends_at_times, until_stiff, told...)
+        (; until_stiff, listeners) = control
+        sol, t_reached = run_to_end(
+            prob, alg; values_at = t[2:(end - 1)], ends_at_times, until_stiff, listeners, told...
+        )
         SciMLBase.successful_retcode(sol) && write_values!(ys, equation, sol, t)
         sol, t_reached
     end
@@ -28,16 +30,20 @@ The solution, and the time that was reached: what the solution holds may end bef
 at the times `values_at` if they must, or if values between the steps would be poor.
 """
 function run_to_end(
-        prob, alg, args...; values_at = (), ends_at_times::Bool = false, until_stiff::Bool = false, keywords...
+        prob, alg, args...; values_at = (), ends_at_times::Bool = false, until_stiff::Bool = false, listeners = nothing,
+        keywords...
     )
     if has_integrator(alg)
         integrator = SciMLBase.init(prob, alg, args...; keywords...)
         if !isempty(values_at) && (ends_at_times || interpolates_poorly(integrator, alg))
             foreach(time -> SciMLBase.add_tstop!(integrator, time), values_at)
         end
-        sol = run!(integrator, until_stiff)
+        sol = run!(integrator, until_stiff, listeners)
         return sol, Float64(integrator.t)
     end
+    listeners === nothing || throw(
+        UnsupportedError("$(nameof(typeof(alg))) runs from start to end, and no callback hears of its steps; name another.")
+    )
     sol = SciMLBase.solve(prob, alg, args...; keywords...)
     return sol, Float64(sol.t[end])
 end

@@ -16,6 +16,7 @@ Whether a method, if its order is above 4 or unknown, knows nothing better than 
 partitioned ones do: values at the times would be far worse than its steps, so these end there.
 """
 function interpolates_poorly(integrator, alg)
+    alg isa FixedSteps && return false
     is_partitioned(alg) && return true
     ordinary = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && !(alg isa OrdinaryDiffEqCore.CompositeAlgorithm)
     ordinary && trait(OrdinaryDiffEqCore.alg_order, alg, 5) > 4 || return false
@@ -34,6 +35,7 @@ poor_between_steps(alg) = alg isa SciMLBase.AbstractODEAlgorithm ?
     "nothing is known of the values between the steps of $(nameof(typeof(alg)))" : ""
 
 function poor_between_steps(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
+    alg isa FixedSteps && return "" # `adjoint_solution` sees to it
     name, order = nameof(typeof(alg)), trait(OrdinaryDiffEqCore.alg_order, alg, 5)
     changes_order(alg) && return "the order of $name changes from step to step, and with it the error between them"
     if meets_stiffness(alg)

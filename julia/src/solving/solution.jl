@@ -38,3 +38,6 @@ end
 
 """The times at which the steps of a dense solution began and ended."""
 step_times(solved::Solved) = convert(Vector{Float64}, solved.sol.t)
+
+"""How many steps were iterated without end, by methods that go on from there."""
+unconverged_steps(solved::Solved) = solved.sol.stats === nothing ? 0 : Int(solved.sol.stats.nnonlinconvfail)

@@ -23,14 +23,17 @@ const FIRST_LOOK = 64 # steps before the first look; there are twice as many bef
 const FEW_STEPS = 1000 # an explicit solver that is to take no more goes on
 const SHARE_OF_STABILITY = 0.7 # of the largest step that is stable, from which on stability is what limits steps
 
-"""`solve!`, which throws `FoundStiff` where the problem turns out to be stiff if it is to go on `until_stiff` alone."""
-function run!(integrator, until_stiff::Bool)
-    until_stiff || return SciMLBase.solve!(integrator)
+"""
+`solve!`, which throws `FoundStiff` where the problem turns out to be stiff if it is to go on `until_stiff` alone, and
+tells `listeners` of the steps.
+"""
+function run!(integrator, until_stiff::Bool, listeners = nothing)
+    until_stiff || listeners !== nothing || return SciMLBase.solve!(integrator)
     look, accepted, t = FIRST_LOOK, 0, integrator.t
     while !isempty(integrator.opts.tstops)
-        SciMLBase.step!(integrator) in GOING_ON || return integrator.sol
+        take_step!(integrator, listeners) in GOING_ON || return integrator.sol
         (; naccept, nreject) = integrator.stats
-        naccept + nreject < look && continue
+        until_stiff && naccept + nreject >= look || continue
         step = (integrator.t - t) / max(naccept - accepted, 1)
         limited_by_stability(integrator, step) && throw(FoundStiff(integrator.t, counts(integrator.stats)))
         look, accepted, t = 2look, naccept, integrator.t

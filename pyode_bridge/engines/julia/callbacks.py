@@ -19,6 +19,12 @@ from pyode_bridge.problem.predicates import holds
 from pyode_bridge.problem.sparsity import Sparsity
 
 _PREDICATE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_double)
+# A solver's state and its size; for a step, its start and its length between.
+_NORM = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_void_p, ctypes.c_ssize_t)
+_STEP = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_double, ctypes.c_double, ctypes.c_ssize_t)
+
+# Adjoints of a state, or the state, then what a backward solve has beside, of the parameters and the state.
+Parts = tuple[Tensor, Tensor | None, Tensor | None]
 
 
 class Callbacks:
@@ -124,6 +130,16 @@ class Callbacks:
         """Address of a C function that says whether a function of time and flat state is true (1) or false (0)."""
         state = self._evaluations.state
         return self._pointer(_PREDICATE(self._guard.answer(lambda y, t: function(t, state(y)))))
+
+    def norm(self, function: Callable[[Parts], float]) -> int:
+        """Address of a C function that makes a number of a solver's state, in the parts that `AdjointState` takes."""
+        parts = self._evaluations.parts
+        return self._pointer(_NORM(self._guard.answer(lambda u, size: function(parts(u, size)), float)))
+
+    def step_listener(self, function: Callable[[float, Parts, float], None]) -> int:
+        """Address of a C function that passes on a step's start, the state there, in parts, and its length."""
+        parts = self._evaluations.parts
+        return self._pointer(_STEP(self._guard.act(lambda u, s, h, size: function(s, parts(u, size), h))))
 
     def raised(self) -> Raised:
         """Run Julia code: an exception that the callbacks kept replaces whatever Julia made of it."""

@@ -25,6 +25,7 @@ from pyode_bridge.engines.julia.limits import LIMITED, warn_of_wrong_values
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.pullback import JuliaPullback
+from pyode_bridge.engines.julia.schemes import warn_where_unconverged
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.direction import Direction
@@ -49,9 +50,9 @@ class JuliaEngine:
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise UnknownSolverError, UnknownSensealgError or UnsupportedError for a name that Julia does not serve."""
-        self._named.solver(method)
+        self._named.check(method)
         if sensitivity is not None:
-            self._named.solver(sensitivity.method)
+            self._named.check(sensitivity.method)
             if sensitivity.sensealg is not None:
                 self._named.sensealg(sensitivity)
 
@@ -74,6 +75,7 @@ class JuliaEngine:
             solved = forward.solve(self._bridge, plan)
             report, name = solved.report, self._named.name_of(problem.method, solved.julia)
             check_end(report.retcode, report.s, problem, name)
+            warn_where_unconverged(self._bridge, problem, solved.julia)
             pullback = None if plan.backward is None else JuliaPullback(self._bridge, plan, plan.backward, solved.julia)
             interpolant = JuliaInterpolant(self._bridge, plan, solved.julia) if problem.dense else None
             if lane is not None and (pullback is not None or interpolant is not None):
@@ -142,8 +144,9 @@ class JuliaEngine:
         """How to solve."""
         callbacks = self._bridge.callbacks(problem.dynamics, lane)
         equation = self._equations.of(problem, callbacks)
-        backward = self._named.backward(problem, equation, solvers)
-        return Plan(problem, callbacks, equation, solvers.forward, self._named.control(problem, callbacks), backward)
+        backward = self._named.backward(problem, equation, solvers, callbacks)
+        control = self._named.controls.forward(problem, callbacks)
+        return Plan(problem, callbacks, equation, solvers.forward, control, backward)
 
     def call(self, name: str, dynamics: Dynamics, out: Tensor, vectors: Sequence[Tensor], s: float) -> None:
         """Call a function of dynamics that are written in Julia, outside of a solve; it writes ``out``."""

@@ -63,6 +63,17 @@ class Evaluations:
     def _parameters(self) -> Views:
         return Views(self._dynamics.parameter_size, self._dtype)
 
+    def parts(self, address: int, size: int) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Copies of what a solver's state consists of: a state or its adjoint, the state beside, parameters' adjoints.
+
+        Sensitivity algorithms have the last two, in the other order, the last, or neither.
+        """
+        n, parameters = self._dynamics.size, self._dynamics.parameter_size
+        whole = Views(size, self._dtype)(address).clone()
+        after = min(n + parameters, size)
+        y = whole[after:] if size - after == n else None
+        return whole[:n], y, whole[n:after] if after > n or y is not None else None
+
     def jacobian(self, out: int, y: int, t: float, env: int) -> None:
         """``∂f/∂y``, column by column."""
         self._matrix(out).copy_(self._dynamics.jacobian(t, self.state(y)).mT.reshape(-1))

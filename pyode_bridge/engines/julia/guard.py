@@ -41,14 +41,14 @@ class Guard:
 
         return call
 
-    def answer(self, function: Callable[..., bool]) -> Callable[..., int]:
-        """A function for Julia that is 1 or 0, as ``function`` is true or false."""
+    def answer(self, function: Callable[..., Any], kind: type[int] | type[float] = int) -> Callable[..., Any]:
+        """A function for Julia that answers with a number, which is not negative: 1 or 0 for true or false."""
 
-        def call(*args: Any) -> int:
+        def call(*args: Any) -> Any:
             if self.error is not None:
                 return FAILED
             try:
-                return int(function(*args))
+                return kind(function(*args))
             except BaseException as error:
                 self.error = error
                 return FAILED

@@ -12,7 +12,7 @@ from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.forms import Steady
 from pyode_bridge.problem.julia_source import is_written
-from pyode_bridge.problem.problem import Problem
+from pyode_bridge.problem.problem import Problem, SolverSpec
 
 
 class Lanes:
@@ -38,10 +38,13 @@ class Lanes:
 
     def for_threads(self, problem: Problem, solvers: Solvers) -> Lane:
         """The compiled dynamics, for solves that call no Python; raises UnsupportedDynamicsError where they would."""
+        specs: tuple[SolverSpec | Problem, ...] = tuple(filter(None, (problem, problem.sensitivity)))
         for name, given in (
             ("jac_sparsity", problem.sparsity),
             ("isoutofdomain", problem.options.isoutofdomain),
             ("unstable_check", problem.options.unstable_check),
+            ("a norm that is a function", next((True for spec in specs if callable(spec.options.norm)), None)),
+            ("a callback of steps", problem.step_callbacks or problem.backward_callbacks),
         ):
             if given is not None:
                 raise UnsupportedDynamicsError(f"{name} is evaluated in Python")

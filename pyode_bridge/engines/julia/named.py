@@ -12,14 +12,24 @@ from typing import Any, NamedTuple
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.limits import warn_of_misleading
 from pyode_bridge.engines.julia.plan import Backward
+from pyode_bridge.engines.julia.schemes import solver_of
+from pyode_bridge.engines.julia.step_control import StepControls
 from pyode_bridge.engines.julia.translation import julia_errors
+from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.methods import Method
-from pyode_bridge.problem.options import StepOptions
-from pyode_bridge.problem.problem import AS_ASKED, Problem, Sensitivity
+from pyode_bridge.problem.problem import AS_ASKED, Problem, Sensitivity, SolverSpec
+from pyode_bridge.problem.schemes import Adams, Tableau
+
+# Kinds of equations that methods given by their numbers solve.
+KINDS_OF_SCHEMES = "ODE", "steady"
 
 # What differentiates the steps that torchdiffeq's fixed-step methods take.
 DISCRETE = "DiscreteAdjoint"
 FIXED_STEPS = "the steps are fixed: it is their own gradient, as that of torchdiffeq through its steps"
+
+# What solves the adjoint's equation by the same steps, from time to time, as torchdiffeq's odeint_adjoint.
+CONTINUOUS = "BacksolveAdjoint"
+BY_FIXED_STEPS = "the steps are fixed: they solve for the adjoint and, from its value at each time, for the state again"
 
 
 class Solvers(NamedTuple):
@@ -30,15 +40,20 @@ class Solvers(NamedTuple):
 
 
 class Named:
-    """The objects of one Julia, by what names them."""
+    """The objects of one Julia, by what names them.
+
+    Attributes:
+        controls: how solves may step.
+    """
 
     def __init__(self, bridge: Any) -> None:
         self._bridge = bridge
         self._made: dict[Any, Any] = {}
+        self.controls = StepControls(bridge, self._once)
 
     def with_solvers(self, problem: Problem) -> tuple[Problem, Solvers]:
         """The problem with the method of its backward solve, and the solvers of both directions."""
-        algorithm, sensitivity = self.solver(problem.method), problem.sensitivity
+        algorithm, sensitivity = self.solver(problem), problem.sensitivity
         if sensitivity is None:
             return problem, Solvers(algorithm, None)
         if "adjoint_method" not in sensitivity.asked and not sensitivity.method.fixed_step:
@@ -46,7 +61,7 @@ class Named:
             if chosen:
                 sensitivity = replace(sensitivity, method=Method(chosen))
                 problem = replace(problem, sensitivity=sensitivity)
-        return problem, Solvers(algorithm, self.solver(sensitivity.method))
+        return problem, Solvers(algorithm, self.solver(sensitivity))
 
     def takes_jacobian(self, problem: Problem, solvers: Solvers) -> bool:
         """Whether a full Jacobian will be asked for, in one of the directions."""
@@ -56,25 +71,12 @@ class Named:
             or (sensitivity is not None and self._adjoint_takes_jacobian(sensitivity, solvers.backward))
         )
 
-    def control(self, problem: Problem, callbacks: Callbacks) -> Any:
-        """How the forward solve may step."""
-        options = problem.options
-        if options.for_adjoint() is options:  # it needs no callbacks
-            return self._step_control(options, problem.method)
-        return self._step_control(
-            options,
-            problem.method,
-            tstops=sorted(map(problem.dynamics.direction.solver_time, options.tstops)),
-            isoutofdomain=callbacks.predicate(options.isoutofdomain),
-            unstable_check=callbacks.predicate(options.unstable_check),
-        )
-
-    def backward(self, problem: Problem, equation: Any, solvers: Solvers) -> Backward | None:
+    def backward(self, problem: Problem, equation: Any, solvers: Solvers, callbacks: Callbacks) -> Backward | None:
         """How gradients are computed; None where none are wanted."""
         if problem.sensitivity is None:
             return None
         sensitivity, reason = self._chosen_sensitivity(problem, problem.sensitivity, equation, solvers)
-        sensealg, control = self.sensealg(sensitivity), self._step_control(sensitivity.options, sensitivity.method)
+        sensealg, control = self.sensealg(sensitivity), self.controls.backward(problem, sensitivity, callbacks)
         joint = self._joint_products(str(sensitivity.sensealg), sensealg)
         return Backward(sensitivity, reason, sensealg, solvers.backward, control, joint)
 
@@ -82,8 +84,10 @@ class Named:
         self, problem: Problem, sensitivity: Sensitivity, equation: Any, solvers: Solvers
     ) -> tuple[Sensitivity, str]:
         """The problem's, with the sensitivity algorithm that suits it where none is named, and why that one."""
-        if sensitivity.sensealg is None and _is_plain_fixed(problem) and sensitivity.method == problem.method:
+        if sensitivity.sensealg is None and _is_their_own(sensitivity, problem):
             return replace(sensitivity, sensealg=DISCRETE), FIXED_STEPS
+        if sensitivity.sensealg is None and _is_stepped(sensitivity.method) and _is_plain(problem):
+            return replace(sensitivity, sensealg=CONTINUOUS), BY_FIXED_STEPS
         named = None if sensitivity.sensealg is None else self.sensealg(sensitivity)
         with julia_errors(str(sensitivity.method), argument="adjoint_method"):
             self._bridge.backward_algorithm(equation, solvers.backward, named)  # refused now or after the solve
@@ -99,8 +103,22 @@ class Named:
             )
         return replace(sensitivity, sensealg=str(chosen)), str(reason) + _other_solver(problem, sensitivity)
 
-    def solver(self, method: Method) -> Any:
-        """The solver of a method; raises UnknownSolverError or UnsupportedError where Julia has none of that name."""
+    def check(self, method: Method) -> None:
+        """Raise UnknownSolverError or UnsupportedError where Julia has no solver of a method's name."""
+        if not isinstance(method.algorithm, Tableau | Adams):
+            self._by_name(method)
+        elif method.kind not in KINDS_OF_SCHEMES:
+            raise UnsupportedError(f"method={str(method)!r} is for ordinary differential equations; name another.")
+
+    def solver(self, spec: SolverSpec | Problem) -> Any:
+        """The solver of a method, as `check`; one that is given by its numbers takes some options with them."""
+        scheme, options = spec.method.algorithm, spec.options
+        if not isinstance(scheme, Tableau | Adams):
+            return self._by_name(spec.method)
+        key = ("scheme", scheme, options.perturb, options.interp, options.max_order, options.max_iters)
+        return self._once(key, lambda: solver_of(self._bridge, scheme, options))
+
+    def _by_name(self, method: Method) -> Any:
         named, kind = method.algorithm, method.kind
         key = ("algorithm", named, kind) if isinstance(named, str) else named
 
@@ -120,28 +138,9 @@ class Named:
 
         return self._once(("sensealg", name, tolerances.atol, tolerances.rtol), made)
 
-    def _step_control(self, options: StepOptions, method: Method, **forward_only: Any) -> Any:
-        """How a solve by a method may step."""
-
-        def made() -> Any:
-            with julia_errors(options.controller or "", argument="controller"):
-                return self._bridge.step_control(
-                    dt=options.dt,
-                    dtmin=options.dtmin,
-                    dtmax=options.dtmax,
-                    maxiters=options.maxiters,
-                    adaptive=options.adaptive_by(method),
-                    norm=options.norm,
-                    controller=options.controller,
-                    until_stiff=method.until_stiff,
-                    **forward_only,
-                )
-
-        return made() if forward_only else self._once(("control", options, method.fixed_step, method.until_stiff), made)
-
     def _is_implicit(self, method: Method, algorithm: Any) -> bool:
         """Whether the solver of a method, or one that it may switch to, solves equations in its steps."""
-        key = ("implicit", method.algorithm) if isinstance(method.algorithm, str) else algorithm
+        key = ("implicit", method.algorithm) if _is_data(method) else algorithm
         return bool(self._once(key, lambda: self._bridge.is_implicit(algorithm)))
 
     def _adjoint_takes_jacobian(self, sensitivity: Sensitivity, backward: Any) -> bool:
@@ -157,7 +156,7 @@ class Named:
 
     def name_of(self, method: Method, solved: Any) -> str:
         """What to call the solver that ran."""
-        return method.algorithm if isinstance(method.algorithm, str) else str(self._bridge.algorithm_name(solved))
+        return str(method.algorithm) if _is_data(method) else str(self._bridge.algorithm_name(solved))
 
     def _joint_products(self, name: str, sensealg: Any) -> bool:
         """Whether an adjoint asks for both vector-Jacobian products at the same points."""
@@ -165,10 +164,10 @@ class Named:
 
     def _chosen_backward(self, problem: Problem, sensitivity: Sensitivity, algorithm: Any) -> str:
         """The name of the solver that suits the backward solve better than that of the forward one, or ""."""
-        named, size, is_sparse = problem.method.algorithm, len(problem.y0), problem.sparsity is not None
+        method, size, is_sparse = problem.method, len(problem.y0), problem.sparsity is not None
         name = sensitivity.sensealg
         sensealg = None if name is None else self.sensealg(sensitivity)
-        key = ("backward", named, size, is_sparse, name) if isinstance(named, str) else algorithm
+        key = ("backward", method.algorithm, size, is_sparse, name) if _is_data(method) else algorithm
         return self._once(key, lambda: str(self._bridge.chosen_backward(algorithm, size, is_sparse, sensealg)))  # type: ignore[no-any-return]
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -189,6 +188,22 @@ def _other_solver(problem: Problem, sensitivity: Sensitivity) -> str:
     return "" if same else f"; {sensitivity.method} solves backwards"
 
 
-def _is_plain_fixed(problem: Problem) -> bool:
-    """Whether it is an ordinary equation with the steps of one of torchdiffeq's fixed-step names."""
-    return problem.method.fixed_step and problem.form is None and problem.mass_matrix is None
+def _is_their_own(sensitivity: Sensitivity, problem: Problem) -> bool:
+    """Whether a gradient is to be that of fixed steps themselves."""
+    same = problem.method.fixed_step and sensitivity.method == problem.method
+    return same and not sensitivity.continuous and _is_plain(problem)
+
+
+def _is_stepped(method: Method) -> bool:
+    """Whether a method is given by its numbers, for fixed steps."""
+    return method.fixed_step and isinstance(method.algorithm, Tableau | Adams)
+
+
+def _is_plain(problem: Problem) -> bool:
+    """Whether it is an ordinary equation, without a mass matrix."""
+    return problem.form is None and problem.mass_matrix is None
+
+
+def _is_data(method: Method) -> bool:
+    """Whether a method is a name or numbers, and no object of Julia's."""
+    return isinstance(method.algorithm, str | Tableau | Adams)

@@ -141,7 +141,10 @@ class CompiledAlone(Callbacks):
 
     def _pointer(self, thunk: Any) -> int:
         raise UnsupportedError(
-            REFUSAL.format("a solve with jac_sparsity, isoutofdomain, unstable_check or parts of its own calls Python")
+            REFUSAL.format(
+                "a solve with jac_sparsity, isoutofdomain, unstable_check, a norm that is a function, callbacks of "
+                "steps or parts of its own calls Python"
+            )
         )
 
 

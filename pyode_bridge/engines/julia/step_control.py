@@ -1,0 +1,124 @@
+"""What Julia is told of how a solve may step: options, grids, and the functions of Python that it asks or tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyode_bridge.engines.julia.callbacks import Callbacks
+from pyode_bridge.engines.julia.translation import julia_errors
+from pyode_bridge.problem import norms
+from pyode_bridge.problem.direction import Direction
+from pyode_bridge.problem.norms import AdjointState
+from pyode_bridge.problem.options import StepOptions
+from pyode_bridge.problem.problem import Problem, Sensitivity, SolverSpec
+from pyode_bridge.problem.step_callbacks import Listener, StepCallbacks
+
+Once = Callable[[Any, Callable[[], Any]], Any]
+
+OWN_NORM = "own"
+
+
+class StepControls:
+    """Those of one Julia.
+
+    Args:
+        bridge: the Julia package.
+        once: remembers what is made for a key.
+    """
+
+    def __init__(self, bridge: Any, once: Once) -> None:
+        self._bridge, self._once = bridge, once
+
+    def forward(self, problem: Problem, callbacks: Callbacks) -> Any:
+        """How the forward solve may step."""
+        dynamics, options = problem.dynamics, problem.options
+        further = self._stops(options, dynamics.direction)
+        further |= _listeners(problem.step_callbacks, callbacks, lambda parts: parts[0])
+        if options.isoutofdomain is not None or options.unstable_check is not None:
+            further["isoutofdomain"] = callbacks.predicate(options.isoutofdomain)
+            further["unstable_check"] = callbacks.predicate(options.unstable_check)
+        if callable(options.norm):
+            measure = norms.of_state(options.norm, dynamics.structure)
+            further |= _own_norm(callbacks, lambda parts: measure(parts[0]))
+        return self._made(problem, self._sizes(problem), problem.grid, further)
+
+    def backward(self, problem: Problem, sensitivity: Sensitivity, callbacks: Callbacks) -> Any:
+        """How the backward solve may step."""
+        dynamics, options = problem.dynamics, sensitivity.options
+        further = self._stops(options, dynamics.direction)
+        further |= _listeners(problem.backward_callbacks, callbacks, lambda parts: parts)
+        if callable(options.norm):
+            norm, unpack = options.norm, AdjointState(dynamics.structure, dynamics.parameters).unpack
+            further |= _own_norm(callbacks, lambda parts: norms.number(norm(unpack(*parts))))
+        sizes = self._sizes(problem)
+        if options.norm == "seminorm" and not sizes:
+            sizes = (dynamics.size,)
+        if sizes:
+            further["parameters"] = dynamics.parameter_size
+        return self._made(sensitivity, sizes, self._backward_grid(problem, sensitivity), further)
+
+    def _made(self, spec: SolverSpec | Problem, sizes: tuple[int, ...], grid: Tensor | None, further: Any) -> Any:
+        options, method = spec.options, spec.method
+        given = {"norm": options.norm, "sizes": sizes} | further
+        if grid is not None:
+            given["grid"] = (self._bridge.reads(grid), len(grid))
+
+        def made() -> Any:
+            with julia_errors(options.controller or "", argument="controller"):
+                return self._bridge.step_control(
+                    dt=options.dt,
+                    dtmin=options.dtmin,
+                    dtmax=options.dtmax,
+                    force_dtmin=options.force_dtmin,
+                    maxiters=options.maxiters,
+                    adaptive=options.adaptive_by(method),
+                    controller=options.controller,
+                    gamma=options.gamma,
+                    qmin=options.qmin,
+                    qmax=options.qmax,
+                    until_stiff=method.until_stiff,
+                    **given,
+                )
+
+        if further or grid is not None:
+            return made()
+        return self._once(("control", options, method.fixed_step, method.until_stiff, sizes), made)
+
+    def _stops(self, options: StepOptions, direction: Direction) -> dict[str, Any]:
+        """Times that steps are to end on."""
+        names = "tstops", "d_discontinuities"
+        given = {name: getattr(options, name) for name in names if getattr(options, name)}
+        return {name: tuple(map(direction.solver_time, times)) for name, times in given.items()}
+
+    def _sizes(self, problem: Problem) -> tuple[int, ...]:
+        """Of the state's tensors; none for a single one."""
+        structure = problem.dynamics.structure
+        return () if structure.keys is None else tuple(structure.sizes)
+
+    def _backward_grid(self, problem: Problem, sensitivity: Sensitivity) -> Tensor | None:
+        """All the way back."""
+        if problem.backward_grid is None:
+            return None
+        parts = [problem.backward_grid(i) for i in reversed(range(len(problem.t) - 1))]
+        return torch.cat([parts[0][:1], *(part[1:] for part in parts)]).contiguous()
+
+
+def _own_norm(callbacks: Callbacks, measure: Callable[[Any], float]) -> dict[str, Any]:
+    return {"norm": OWN_NORM, "own_norm": callbacks.norm(measure)}
+
+
+def _listeners(
+    listeners: StepCallbacks | None, callbacks: Callbacks, state: Callable[[tuple[Any, ...]], Any]
+) -> dict[str, Any]:
+    """Who hears of steps, with the ``state`` that they are told of, by the parts of the solver's."""
+
+    def address(listener: Listener | None) -> int:
+        return 0 if listener is None else callbacks.step_listener(lambda s, parts, h: listener(s, state(parts), h))
+
+    if listeners is None:
+        return {}
+    return {"listeners": tuple(map(address, (listeners.step, listeners.accept, listeners.reject)))}
