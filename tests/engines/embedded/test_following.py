@@ -109,16 +109,11 @@ def test_events_of_fixed_steps_are_torchdiffeqs(method: str, interp: str) -> Non
     assert found[1] == pytest.approx(found[0], abs=1e-9)
 
 
-def test_events_of_fixed_steps_need_their_length() -> None:
-    with pytest.raises(pb.UnsupportedError, match=r"rk4 takes fixed steps.*step_size"):
-        pb.odeint_event(
-            lambda t, y: -y,
-            torch.ones(1),
-            torch.tensor(0.0),
-            event_fn=lambda t, y: y - 0.5,
-            method="rk4",
-            engine="embedded",
-        )
+@pytest.mark.parametrize("method", ["rk4", "Euler"])
+def test_events_of_fixed_steps_need_their_length(method: str) -> None:
+    y0, start = torch.ones(1), torch.tensor(0.0)
+    with pytest.raises(pb.UnsupportedError, match="step_size"):
+        pb.odeint_event(lambda t, y: -y, y0, start, event_fn=lambda t, y: y - 0.5, method=method, engine="embedded")
 
 
 def test_callbacks_hear_of_the_steps_to_an_event_once() -> None:
