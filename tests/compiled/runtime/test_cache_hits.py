@@ -107,7 +107,10 @@ def test_autocast_hits_nothing_that_was_known_without(evaluations: list[int]) ->
     func = Plain()
     solve(func)
     before = len(evaluations)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with (
+        torch.autocast("cpu", dtype=torch.bfloat16),
+        pytest.raises(pb.UnsupportedError, match=r"torch\.autocast is on"),
+    ):
         solve(func)
     assert len(evaluations) > before
 
