@@ -38,6 +38,7 @@ include("interop/gc_safe.jl")
 include("interop/addresses.jl")
 include("interop/c_functions.jl")
 include("interop/callbacks.jl")
+include("interop/jumps.jl")
 
 # Dynamics as machine code: translated ones, what these call, those written in Julia, and the AOT cache.
 include("compiled/kernels/kernels.jl")

@@ -171,3 +171,29 @@ def test_options_of_fixed_steps_are_refused_with_julias_names(engine: str) -> No
 def test_a_seminorm_is_for_the_backward_solve(engine: str) -> None:
     with pytest.raises(pb.InputError, match="adjoint_options"):
         pb.odeint(Logistic(), Y0, T, options={"norm": "seminorm"}, engine=engine)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize("function", [pb.odeint, pb.odeint_adjoint])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_jump_that_is_told_of_costs_nothing(engine: str, dtype: torch.dtype, function: Any, backwards: bool) -> None:
+    calls = [0]
+
+    def jumping(t: Tensor, y: Tensor) -> Tensor:
+        calls[0] += 1
+        return -0.5 * y if (t > 0.5 if backwards else t < 0.5) else y**2 / (-1 if backwards else 1)
+
+    y0 = torch.tensor([1.0], dtype=dtype, requires_grad=True)
+    t = torch.tensor([1.0, 0.0] if backwards else [0.0, 1.0], dtype=dtype)
+    spent = {}
+    for told in (False, True):
+        calls[0] = 0
+        options = {"jump_t": torch.tensor([0.5])} if told else {}
+        y = function(jumping, y0, t, rtol=1e-6, atol=1e-6, method="dopri5", options=options, engine=engine)[-1]
+        (grad,) = torch.autograd.grad(y, y0)
+        spent[told] = calls[0]
+    middle = math.exp(-0.25) if not backwards else math.exp(0.25)
+    value = 1 / (1 / middle - 0.5)
+    assert y.item() == pytest.approx(value, rel=2e-5)
+    assert grad.item() == pytest.approx((value / middle) ** 2 * middle, rel=5e-5)
+    assert spent[True] < 0.7 * spent[False]

@@ -28,16 +28,18 @@ problem(equation::Ordinary, u0, p, tspan) = ODEProblem{true}(equation.f, u0, tsp
 ordinary(equation::Ordinary) = equation
 
 """
-`M y' = f`: four C functions, each with its environment or 0, and the addresses of a mass matrix and of a Jacobian's
-pattern, or 0; see `pattern`.
+`M y' = f`: four C functions, each with its environment or 0, the addresses of a mass matrix and of a Jacobian's
+pattern, or 0; see `pattern`; and times at which `f` jumps.
 """
-function ordinary_equation(pointers, envs, type, n, mass, columns, rows)
+function ordinary_equation(pointers, envs, type, n, mass, columns, rows, jumps = ())
     T = float_type(type)
     mass_matrix = iszero(mass) ? I : copy(array(T, mass, n, n))
     # With them comes OrdinaryDiffEqNonlinearSolve, which finds the algebraic components of an adjoint's start.
     mass_matrix === I || load_package("OrdinaryDiffEqSDIRK")
     jac_prototype = iszero(columns) ? nothing : pattern(T, n, columns, rows)
-    return Ordinary(callbacks(pointers, envs), mass_matrix; jac_prototype)
+    made = callbacks(pointers, envs)
+    isempty(jumps) || (made = beside_jumps(made, jumps, T))
+    return Ordinary(made, mass_matrix; jac_prototype)
 end
 
 """A sparse matrix with an entry wherever the pattern has one: row numbers, column by column, counted from 0."""

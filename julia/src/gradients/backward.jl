@@ -59,6 +59,8 @@ function backward_options(control::StepControl, alg, t::Vector{Float64}, checkpo
     options = solve_options(control, alg, t)
     stops = vcat(control.grid, control.tstops)
     isempty(stops) ? delete!(options, :tstops) : (options[:tstops] = vcat(stops, checkpoints))
+    jumps = control.d_discontinuities
+    isempty(jumps) || (options[:d_discontinuities] = jumps_backwards(jumps))
     return options
 end
 

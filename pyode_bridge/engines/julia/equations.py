@@ -15,9 +15,9 @@ from pyode_bridge.problem.problem import Problem
 
 
 class Equations:
-    """Makes those of one Julia; what is compiled and has neither a mass matrix nor a pattern is kept for other solves.
+    """Makes those of one Julia; of compiled dynamics, those without a mass matrix, a pattern and jumps are kept.
 
-    It is for the same workspace alone, whose address it holds, and lasts as long as that.
+    Such a one is for the same workspace alone, whose address it holds, and lasts as long as that.
     """
 
     def __init__(self, bridge: Any) -> None:
@@ -28,7 +28,8 @@ class Equations:
         """That of a problem; keep ``callbacks`` as long as it is in use."""
         lane = callbacks.lane
         known: dict[bool, Any] = {}
-        if lane is not None and problem.mass_matrix is None and problem.sparsity is None:
+        own = problem.mass_matrix is not None or problem.sparsity is not None or _jumps(problem)
+        if lane is not None and not own:
             known = self._kept.setdefault(lane.workspace, known)
         builder = Builder(self._bridge, problem, callbacks, known)
         form = problem.form
@@ -77,6 +78,7 @@ class Builder:
             0 if in_order is None else self._bridge.reads(in_order),
             0 if sparsity is None else self._bridge.reads(sparsity.starts),
             0 if sparsity is None else self._bridge.reads(sparsity.rows),
+            _jumps(self._problem),
         )
 
     def partitioned(self, form: Halves) -> Any:
@@ -157,6 +159,13 @@ class Builder:
 
     def _function(self, function: OneInput) -> int:
         return self._callbacks.one_input(function, self._size)
+
+
+def _jumps(problem: Problem) -> tuple[float, ...]:
+    """The times at which the dynamics jump, by the options of either direction."""
+    specs = (problem,) if problem.sensitivity is None else (problem, problem.sensitivity)
+    times = {time for spec in specs for time in spec.options.d_discontinuities}
+    return tuple(sorted(map(problem.dynamics.direction.solver_time, times)))
 
 
 def columns(matrix: Tensor) -> Tensor:
