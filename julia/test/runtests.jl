@@ -20,7 +20,11 @@ using Test
         include("algorithms/expressions.jl")
         include("algorithms/algorithm.jl")
         include("algorithms/catalogue.jl")
+        include("algorithms/norms.jl")
         include("algorithms/step_control.jl")
+    end
+    @testset "schemes" begin
+        include("schemes/fixed_steps.jl")
     end
     @testset "equations" begin
         include("equations/ordinary.jl")

@@ -9,7 +9,7 @@ backward solve holds adjoints of the state, then, where the sensitivity algorith
 `parameters`, which `:seminorm` leaves out, then the state. `:own` asks a C function `(u, length)` for a number, which
 returns what is negative on failure.
 """
-struct Norm
+struct Norm <: Function
     kind::Symbol
     sizes::Vector{Int}
     parameters::Int

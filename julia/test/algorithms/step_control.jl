@@ -20,3 +20,13 @@ end
         @test_throws PyODEBridge.UnsupportedError fixed(; option...)
     end
 end
+
+@testset "factors of controllers" begin
+    told(alg; options...) = PyODEBridge.solve_options(step_control(; options...), algorithm(alg), [0.0, 1.0])[:controller]
+    @test told("Tsit5"; gamma = 0.5).basic.gamma == 0.5
+    @test told("Tsit5"; qmax = 3.0).basic.qmax_first_step == 3
+    @test told("Tsit5"; qmin = 0.4).beta1 == told("Tsit5"; gamma = 0.5).beta1
+    @test told("AutoTsit5(Rodas5P())"; qmin = 0.4).controllers[2].basic.qmin == 0.4
+    @test told("Tsit5"; controller = "IController()", qmax = 3.0).basic.qmax == 3
+    @test_throws PyODEBridge.UnsupportedError told("RDPK3Sp35"; gamma = 0.5)
+end

@@ -59,7 +59,7 @@ class StepControls:
             sizes = (dynamics.size,)
         if sizes:
             further["parameters"] = dynamics.parameter_size
-        return self._made(sensitivity, sizes, self._backward_grid(problem, sensitivity), further)
+        return self._made(sensitivity, sizes, self._backward_grid(problem), further)
 
     def _made(self, spec: SolverSpec | Problem, sizes: tuple[int, ...], grid: Tensor | None, further: Any) -> Any:
         options, method = spec.options, spec.method
@@ -99,12 +99,16 @@ class StepControls:
         structure = problem.dynamics.structure
         return () if structure.keys is None else tuple(structure.sizes)
 
-    def _backward_grid(self, problem: Problem, sensitivity: Sensitivity) -> Tensor | None:
-        """All the way back."""
-        if problem.backward_grid is None:
+    def _backward_grid(self, problem: Problem) -> Tensor | None:
+        """All the way back, strictly decreasing: sums of steps may meet a time before it is to be met, or pass it."""
+        t, between = problem.t, problem.backward_grid
+        if between is None:
             return None
-        parts = [problem.backward_grid(i) for i in reversed(range(len(problem.t) - 1))]
-        return torch.cat([parts[0][:1], *(part[1:] for part in parts)]).contiguous()
+        parts = [t[-1:]]
+        for i in reversed(range(len(t) - 1)):
+            times = between(i)
+            parts += [times[(times < t[i + 1]) & (times > t[i])], t[i : i + 1]]
+        return torch.cat(parts)
 
 
 def _own_norm(callbacks: Callbacks, measure: Callable[[Any], float]) -> dict[str, Any]:
