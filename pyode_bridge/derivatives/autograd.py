@@ -13,6 +13,7 @@ from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import progress
 from pyode_bridge.problem.backsolve import swept_back
+from pyode_bridge.problem.graph import direct_gradients
 from pyode_bridge.problem.problem import Gradients, Problem, Pullback, Trajectory
 from pyode_bridge.problem.wanted import UnmetError
 
@@ -61,6 +62,9 @@ class OdeSolve(torch.autograd.Function):
         except UnmetError:
             _widen(ctx)
             gradients = _pulled_back(ctx, grad_ys.contiguous())
+        if problem.dynamics.wanted.used is None:  # some may have been computed from others
+            of_y0, of_t, *of_parameters = gradients
+            gradients = (of_y0, of_t, *direct_gradients(problem.dynamics.parameters, of_parameters))
         return None, None, *gradients, *[None] * len(ctx.unmet)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from pyode_bridge.compiled.capture.guards import Guards, guards_of
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.errors import InputError
-from pyode_bridge.problem.graph import among, are_entangled, behind, cut, lasting, leaves_of, unique, without
+from pyode_bridge.problem.graph import among, behind, cut, lasting, leaves_of, unique, without
 from pyode_bridge.problem.wanted import Wanted
 
 
@@ -29,13 +29,7 @@ def listed_parameters(adjoint_params: Iterable[Tensor]) -> list[Tensor]:
                 f"adjoint_params[{position}] is a {type(parameter).__name__}; expected tensors, for example "
                 "tuple(func.parameters())."
             )
-    listed = unique(parameter for parameter in parameters if parameter.requires_grad)
-    if are_entangled(listed):
-        raise InputError(
-            "adjoint_params holds a tensor together with one that it was computed from, whose gradient would count "
-            "twice; list the first alone: its gradient goes on to what it was computed from."
-        )
-    return listed
+    return unique(parameter for parameter in parameters if parameter.requires_grad)
 
 
 def reached(func: Callable[..., Any]) -> Guards | None:

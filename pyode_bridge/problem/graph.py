@@ -31,11 +31,36 @@ def depends_on_all(value: Tensor, tensors: Sequence[Tensor]) -> bool:
 
 def are_entangled(tensors: Sequence[Tensor]) -> bool:
     """Whether one of the tensors was computed from another."""
-    computed = [tensor for tensor in tensors if not tensor.is_leaf]
-    if not computed:
-        return False
-    edges = behind(computed)
-    return bool(among(leaves_of(edges), tensors)) or any(_edge(tensor) in edges for tensor in computed)
+    return any(ancestors(tensor, tensors) for tensor in tensors)
+
+
+def ancestors(tensor: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
+    """Those of the others that a tensor was computed from."""
+    if tensor.is_leaf:
+        return []
+    edges = behind([tensor])
+    leaves = set(map(id, leaves_of(edges)))
+    return [other for other in others if id(other) in leaves or (not other.is_leaf and _edge(other) in edges)]
+
+
+def direct_gradients(tensors: Sequence[Tensor], grads: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Gradients by each tensor alone, of those that count what goes through others that were computed from it, too.
+
+    Autograd, which is given them, adds that up itself. Differentiable under the caller's grad mode.
+    """
+    left = {id(tensor): grad for tensor, grad in zip(tensors, grads, strict=True)}
+    behind_each = [(tensor, ancestors(tensor, tensors)) for tensor in tensors]
+    for tensor, sources in sorted(behind_each, key=lambda pair: -len(pair[1])):  # the last computed ones first
+        grad = left[id(tensor)]
+        if grad is None or not sources:
+            continue
+        through = torch.autograd.grad(
+            tensor, sources, grad, allow_unused=True, retain_graph=True, create_graph=torch.is_grad_enabled()
+        )
+        for source, part in zip(sources, through, strict=True):
+            whole = left[id(source)]
+            left[id(source)] = whole if part is None or whole is None else whole - part
+    return [left[id(tensor)] for tensor in tensors]
 
 
 def _graph_leaves(value: Tensor) -> list[Tensor]:

@@ -418,8 +418,27 @@ def test_a_computed_tensor_may_be_listed(engine: str) -> None:
         return ours(engine, adjoint_params=[func.context])(func, Y0)[-1].square().sum()
 
     assert_same_gradients(loss, ours(engine), [x, *func.encoder.parameters()])
-    with pytest.raises(pb.InputError, match="count twice"):
-        pb.odeint(func, Y0, T, engine=engine, adjoint_params=[func.context, x])
+
+
+def test_a_computed_tensor_may_be_listed_with_what_it_was_computed_from(engine: str) -> None:
+    """Its gradient is autograd's to pass on, and counts once."""
+    x = torch.tensor([0.3, -0.2, 0.5], dtype=DOUBLE, requires_grad=True)
+    y0 = torch.tensor([0.5, -0.1, 0.2], dtype=DOUBLE)
+
+    def loss(solve: Solver) -> Tensor:
+        squared = x**2
+        both = torch.sin(squared) * x
+
+        def func(t: Tensor, y: Tensor) -> Tensor:
+            return both - squared * y * torch.cos(x)
+
+        if solve is plain:
+            return solve(func, y0)[-1].square().sum()
+        return ours(engine, adjoint_params=[x, both, squared])(func, y0)[-1].square().sum()
+
+    (mine,) = torch.autograd.grad(loss(ours(engine)), x)
+    (true,) = torch.autograd.grad(loss(plain), x)
+    torch.testing.assert_close(mine, true, rtol=1e-6, atol=1e-8)
 
 
 def test_a_tensor_that_a_solve_left_behind_is_no_parameter(engine: str) -> None:
