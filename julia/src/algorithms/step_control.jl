@@ -83,7 +83,7 @@ const OF_ADAPTIVE_STEPS = (:dtmin, :dtmax, :force_dtmin, :isoutofdomain)
 The keyword arguments of `solve` for `control` and `alg`. A fixed-step solve without `dt` steps from time to time of
 `t`, and a scheme along its grid.
 """
-function solve_options(control::StepControl, alg, t::Vector{Float64})
+function solve_options(control::StepControl, alg, t::Vector{Float64}; backwards = false)
     fixed = has_fixed_steps(control, alg)
     options = Dict{Symbol, Any}(:maxiters => control.maxiters)
     for key in FIELD_OPTIONS
@@ -93,7 +93,7 @@ function solve_options(control::StepControl, alg, t::Vector{Float64})
         options[key] = value
     end
     fixed ? refuse_adapting(control, alg) : add_adapting!(options, control, alg)
-    add_stops!(options, control, alg, t, fixed)
+    add_stops!(options, control, alg, t, fixed, backwards)
     return options
 end
 
@@ -118,9 +118,14 @@ function refuse_adapting(control::StepControl, alg)
     return nothing
 end
 
-"""Add the times that steps are to end on."""
-function add_stops!(options, control::StepControl, alg, t, fixed)
-    (; tstops, d_discontinuities, grid) = control
+"""
+Add the times that steps are to end on. A step ends a rounding before a jump, and the solver begins anew a rounding behind
+it: which side the jump itself is on, only the dynamics know. One before the start would hide the others.
+"""
+function add_stops!(options, control::StepControl, alg, t, fixed, backwards)
+    (; tstops, grid) = control
+    d_discontinuities = filter(jump -> t[1] < jump < t[end], control.d_discontinuities)
+    tstops = vcat(tstops, map(backwards ? nextfloat : prevfloat, d_discontinuities))
     isempty(tstops) && isempty(d_discontinuities) || OrdinaryDiffEqCore.isdtchangeable(alg) ||
         refuse_option(:tstops, alg, "takes steps of one length")
     along = isempty(grid) ? t : grid

@@ -55,9 +55,10 @@ initialization(mass_matrix) = (; initializealg = OrdinaryDiffEqCore.BrownFullBas
 What the backward solve is told of its steps. It stops at the times of the loss by itself; where there are other stops,
 those at the `checkpoints` of the forward solve are among them.
 """
-function backward_options(control::StepControl, alg, t::Vector{Float64}, checkpoints = Float64[])
-    options = solve_options(control, alg, t)
-    stops = vcat(control.grid, control.tstops)
+function backward_options(control::StepControl, alg, t::Vector{Float64}, checkpoints = Float64[]; backwards = true)
+    options = solve_options(control, alg, t; backwards)
+    before_jumps = map(backwards ? nextfloat : prevfloat, get(options, :d_discontinuities, Float64[]))
+    stops = vcat(control.grid, control.tstops, before_jumps)
     isempty(stops) ? delete!(options, :tstops) : (options[:tstops] = vcat(stops, checkpoints))
     return options
 end

@@ -55,7 +55,7 @@ function values_of(made, alg, t, control; abstol, reltol)
     sol, t_reached = quietly() do
         run_to_end(
             made, alg; values_at = t[2:(end - 1)], saving_at(t)..., abstol, reltol,
-            backward_options(control, alg, t)...
+            backward_options(control, alg, t; backwards = false)...
         )
     end
     return completed(sol, t_reached).u
