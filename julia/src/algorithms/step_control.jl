@@ -118,9 +118,10 @@ function refuse_adapting(control::StepControl, alg)
     return nothing
 end
 
-"""Add the times that steps are to end on."""
+"""Add the times that steps are to end on. A jump before the start would hide the others."""
 function add_stops!(options, control::StepControl, alg, t, fixed)
-    (; tstops, d_discontinuities, grid) = control
+    (; tstops, grid) = control
+    d_discontinuities = filter(jump -> t[1] < jump < t[end], control.d_discontinuities)
     isempty(tstops) && isempty(d_discontinuities) || OrdinaryDiffEqCore.isdtchangeable(alg) ||
         refuse_option(:tstops, alg, "takes steps of one length")
     along = isempty(grid) ? t : grid

@@ -59,8 +59,7 @@ function backward_options(control::StepControl, alg, t::Vector{Float64}, checkpo
     options = solve_options(control, alg, t)
     stops = vcat(control.grid, control.tstops)
     isempty(stops) ? delete!(options, :tstops) : (options[:tstops] = vcat(stops, checkpoints))
-    jumps = control.d_discontinuities
-    isempty(jumps) || (options[:d_discontinuities] = jumps_backwards(jumps))
+    haskey(options, :d_discontinuities) && (options[:d_discontinuities] = jumps_backwards(options[:d_discontinuities]))
     return options
 end
 

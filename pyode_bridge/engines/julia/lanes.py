@@ -11,6 +11,7 @@ from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.forms import Steady
+from pyode_bridge.problem.graph import are_entangled
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.problem import Problem, SolverSpec
 
@@ -57,6 +58,8 @@ class Lanes:
     def _compiled(self, problem: Problem, solvers: Solvers) -> Lane:
         if not isinstance(problem.form, Steady | None):
             raise UnsupportedDynamicsError("the equation has parts of its own")
+        if are_entangled(problem.dynamics.parameters):
+            raise UnsupportedDynamicsError("adjoint_params lists a tensor beside one that it was computed from")
         products, jacobian = problem.sensitivity is not None, self._named.takes_jacobian(problem, solvers)
         with julia_errors(problem.method):
             return lane_for(
