@@ -57,7 +57,8 @@ def odeint(
         func: maps a scalar tensor ``t`` and the state to the state's derivative, of the same structure. It may
             change its arguments in place and keep them. `SecondOrder`, `Partitioned`, `Split` and `Quasilinear` say
             which parts it has, for solvers that treat them differently.
-        y0: initial state: a tensor of any shape, or a tuple or dict of tensors; float32 or float64.
+        y0: initial state: a tensor of any shape, or a tuple or dict of tensors; real or complex. Half precision is
+            solved in float32 and comes back as it was, and tensors of a state may differ in precision.
         t: times, shape ``(T,)``, strictly increasing or decreasing; ``y0`` belongs to ``t[0]``.
         event_fn: solves until ``event_fn(t, y)`` crosses zero, as `odeint_event` does, from ``t[0]`` towards ``t[1]``;
             the other times do not matter.

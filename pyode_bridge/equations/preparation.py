@@ -28,7 +28,7 @@ from pyode_bridge.problem.norms import AdjointState, adjoint_norm
 from pyode_bridge.problem.options import SEMINORM, Norm, StepOptions, heard
 from pyode_bridge.problem.problem import Problem, Sensitivity, SolverSpec, Tolerances
 from pyode_bridge.problem.schemes import ScipySolver
-from pyode_bridge.problem.settings import Settings
+from pyode_bridge.problem.settings import Algorithm, Settings
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import State, Structure, Times
 from pyode_bridge.problem.step_callbacks import StepCallbacks
@@ -99,7 +99,7 @@ def _follow_steps(problem: Problem, func: Dynamic, y0: State, t: Tensor, setting
         backward = grids(wanted)
         problem.backward_grid = lambda i: backward.between(t[[i + 1, i]])
     whole = AdjointState(structure, dynamics.parameters)
-    method = settings["adjoint_method"] or method
+    method = _backward_method(settings)
     problem.backward_callbacks = StepCallbacks.of(
         func, lambda parts: whole.unpack(*parts), direction, method, "_adjoint"
     )
@@ -129,7 +129,7 @@ def _solvers(settings: Settings, structure: Structure) -> tuple[SolverSpec, Sens
     if type(options) is not dict or type(adjoint_options) is not dict:
         return _checked_solvers(settings, structure)
     method = settings["method"]
-    if not (heard(options, method) and heard(adjoint_options, settings["adjoint_method"] or method)):
+    if not (heard(options, method) and heard(adjoint_options, _backward_method(settings))):
         return _checked_solvers(settings, structure)  # which warns
     kinds = tuple(map(type, (*values, *options.values(), *adjoint_options.values())))
     if not _PLAIN.issuperset(kinds):
@@ -176,6 +176,12 @@ def _checked_method(method: Method, options: StepOptions) -> Method:
     return method
 
 
+def _backward_method(settings: Settings) -> str | Algorithm | None:
+    """What the user named for the backward solve."""
+    named = settings["adjoint_method"]
+    return settings["method"] if named is None else named
+
+
 def _check_no_transform() -> None:
     if levels.active():
         raise UnsupportedError(
@@ -192,7 +198,7 @@ def _sensitivity(settings: Settings, forward: SolverSpec, structure: Structure) 
     if settings["adjoint_method"] is not None:
         method = as_method(settings["adjoint_method"], settings["kind"])
     if settings["adjoint_options"]:
-        options = StepOptions.of_adjoint(settings["adjoint_options"], settings["adjoint_method"] or settings["method"])
+        options = StepOptions.of_adjoint(settings["adjoint_options"], _backward_method(settings))
     options = replace(options.for_adjoint(), norm=_backward_norm(forward.options.norm, options.norm, structure))
     method = _checked_method(method, options)
     bounds = Tolerances(

@@ -19,7 +19,8 @@ def check_settings(function: str, takes: type, given: Mapping[str, Any]) -> None
             check(given[name])
     method = given.get("method")
     StepOptions.of(given.get("options"), method=method)
-    StepOptions.of_adjoint(given.get("adjoint_options") or {}, given.get("adjoint_method") or method)
+    backward = given.get("adjoint_method")
+    StepOptions.of_adjoint(given.get("adjoint_options") or {}, method if backward is None else backward)
 
 
 _CHECKS: dict[str, Callable[[Any], object]] = {

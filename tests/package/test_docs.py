@@ -109,7 +109,7 @@ def outcome(run: Callable[[], Any]) -> str:
             raised = ""
         except pb.BridgeError as error:
             raised = f"{type(error).__name__}: {error}\n"
-    kinds = (pb.GradientWarning, RuntimeWarning)
+    kinds = (pb.GradientWarning, pb.OptionWarning, RuntimeWarning)
     told = [f"{one.category.__name__}: {one.message}\n" for one in warned if issubclass(one.category, kinds)]
     return printed.getvalue() + "".join(told) + raised
 
