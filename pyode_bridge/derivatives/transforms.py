@@ -8,7 +8,7 @@ from outside are made arguments first (see `captures`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,7 +26,7 @@ from pyode_bridge.problem import checks, levels
 from pyode_bridge.problem.backsolve import swept_back
 from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.methods import as_method
-from pyode_bridge.problem.options import StepOptions
+from pyode_bridge.problem.options import FIELDS, StepOptions
 from pyode_bridge.problem.problem import Sensitivity, Tolerances, Trajectory
 from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import State, Structure, Times, real_size, split_like
@@ -231,6 +231,15 @@ def _batched(tensor: Tensor, dim: int | None, size: int) -> Tensor:
     return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
 
 
+def _check_functions(name: str, options: Mapping[Any, Any]) -> None:
+    """Raise UnsupportedError for functions of the state that do not carry over to those of the derivatives."""
+    for key, value in options.items():
+        if callable(value) and not (key in FIELDS and FIELDS[key].metadata["speaks_of"] == "state"):
+            raise UnsupportedError(
+                f"{name}[{key!r}] is a function, which does not go through torch's function transforms; leave it out."
+            )
+
+
 def _check(settings: Settings) -> None:
     """Raise UnsupportedError for what does not go through transforms."""
     if settings["adjoint_params"] is not None:
@@ -238,6 +247,8 @@ def _check(settings: Settings) -> None:
             "Under torch's function transforms, derivatives reach every tensor that func uses; leave adjoint_params "
             "out, and detach the others within func."
         )
+    for name in ("options", "adjoint_options"):
+        _check_functions(name, settings[name] or {})
     if settings["lane"] == "compiled":
         raise UnsupportedError("lane='compiled' is not available under torch's function transforms; leave it out.")
     if checks.isolation(settings["isolation"]) == "process":

@@ -324,3 +324,10 @@ def test_a_solve_in_another_thread_is_not_taken_for_one_within_the_dynamics() ->
 
     jvp(lambda y: pb.odeint(dynamics, y, T, engine="embedded"), (Y0,), (Y0,))
     assert len(ends) == 1
+
+
+@pytest.mark.parametrize("name", ["options", "adjoint_options"])
+def test_functions_that_do_not_carry_over_are_refused(engine: str, name: str) -> None:
+    settings: Any = {name: {"norm": lambda y: y.abs().max()}}
+    with pytest.raises(pb.UnsupportedError, match=rf"{name}\['norm'\] is a function"):
+        torch.func.grad(lambda y0: pb.odeint(lambda t, y: -y, y0, T, engine=engine, **settings)[-1].sum())(Y0)
