@@ -7,6 +7,8 @@ engine, so that its adjoint is once more the engine's.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,8 @@ from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.backsolve import augmented
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Noise, Steady
+from pyode_bridge.problem.grids import Grids
+from pyode_bridge.problem.options import NORMS
 from pyode_bridge.problem.problem import Problem, Sensitivity
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted
@@ -41,16 +45,25 @@ def segment(problem: Problem, z: Tensor, times: Tensor) -> Problem:
 
         return dynamics.direction.turned(augmented(z, dynamics.size, products))
 
-    return Problem(
+    # A norm for the backward solve's state speaks of another one than that of its adjoint.
+    options = wanted.options if wanted.options.norm in NORMS else replace(wanted.options, norm="rms")
+    at = times.detach().to("cpu", torch.float64)
+    made = Problem(
         lane="callback",
         dynamics=Dynamics(joint, Structure.of(z), Wanted(dynamics.parameters), backwards, "the adjoint of func(t, y)"),
         y0=z.detach(),
-        t=backwards.solver_time(times.detach()).to("cpu", torch.float64),
+        t=backwards.solver_time(at),
         method=wanted.method,
         tolerances=wanted.tolerances,
-        options=wanted.options,
-        sensitivity=wanted,
+        options=options,
+        sensitivity=replace(wanted, options=options),
     )
+    if wanted.method.fixed_step:
+        y0 = dynamics.structure.unpack(z.detach()[: dynamics.size])
+        grids = Grids(str(wanted.method), wanted.options, dynamics.func, y0, backwards)
+        made.grid = grids.between(at)
+        made.backward_grid = lambda i: grids.between(at.flip(0))
+    return made
 
 
 def sensitivity(problem: Problem) -> Sensitivity:

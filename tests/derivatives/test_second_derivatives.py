@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -116,3 +118,21 @@ def test_a_mass_matrix_has_no_second_derivatives() -> None:
     assert first.item() == pytest.approx(-0.5 * torch.exp(torch.tensor(-0.25)).item(), rel=1e-5)
     with pytest.raises(pb.UnsupportedError, match=r"Second derivatives.*mass matrix"):
         torch.autograd.grad(first, rate)
+
+
+@pytest.mark.parametrize("function", [pb.odeint, pb.odeint_adjoint])
+@pytest.mark.parametrize("method", ["rk4", "implicit_midpoint"])
+@pytest.mark.parametrize("by", ["step_size", "grid_constructor"])
+def test_second_derivatives_by_fixed_steps(engine: str, function: Any, method: str, by: str) -> None:
+    """They keep to the steps in each of the solves, which go there and back."""
+
+    def grid(func: Any, y0: Any, t: Tensor) -> Tensor:
+        return torch.linspace(t[0].item(), t[-1].item(), 26, dtype=DOUBLE)
+
+    options: dict[str, Any] = {"step_size": 0.02} if by == "step_size" else {"grid_constructor": grid}
+    y0 = torch.tensor([1.0, 0.5], dtype=DOUBLE, requires_grad=True)
+    t = torch.tensor([0.0, 0.5, 1.0], dtype=DOUBLE)
+    y = function(lambda t, y: -(y**2), y0, t, method=method, options=options, engine=engine)[-1]
+    (first,) = torch.autograd.grad(y.sum(), y0, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), y0)
+    torch.testing.assert_close(second, -2 / (1 + y0.detach()) ** 3, rtol=1e-3, atol=0)
