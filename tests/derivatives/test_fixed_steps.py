@@ -99,6 +99,14 @@ def test_a_sensealg_by_name_goes_before(engine):
     assert solution.sensealg.startswith("BacksolveAdjoint")
 
 
+@pytest.mark.parametrize("given", [{"adjoint_options": {"step_size": 0.01}}, {"adjoint_rtol": 1e-3}])
+def test_settings_of_a_backward_solve_ask_for_one(engine, given):
+    func, y0 = Driven(), torch.tensor([1.0, 0.5], dtype=torch.float64, requires_grad=True)
+    t = torch.tensor([0.0, 1.0])
+    solution = pb.solve(func, y0, t, method="rk4", options={"step_size": 0.01}, engine=engine, **given)
+    assert solution.sensealg.startswith("BacksolveAdjoint")
+
+
 @pytest.mark.julia
 @pytest.mark.parametrize("method", ["Tsit5", "DP5", "BS3", "Vern7", "SSPRK43", "RK4", "OwrenZen3"])
 def test_adaptive_steps_of_any_explicit_method(method):

@@ -191,7 +191,7 @@ def _other_solver(problem: Problem, sensitivity: Sensitivity) -> str:
 def _is_their_own(sensitivity: Sensitivity, problem: Problem) -> bool:
     """Whether a gradient is to be that of fixed steps themselves."""
     same = problem.method.fixed_step and sensitivity.method == problem.method
-    return same and not sensitivity.continuous and _is_plain(problem)
+    return same and not (sensitivity.continuous or sensitivity.asked) and _is_plain(problem)
 
 
 def _is_stepped(method: Method) -> bool:
