@@ -90,7 +90,7 @@ def _follow_steps(problem: Problem, func: Dynamic, y0: State, t: Tensor, setting
     def grids(spec: SolverSpec | Problem) -> Grids:
         return Grids(str(spec.method), spec.options, func, y0, direction)
 
-    if problem.method.fixed_step and len(t) > 1:
+    if problem.method.fixed_step and len(t) > 1 and settings["kind"] != "steady":  # which has no end to step to
         problem.grid = grids(problem).between(t)
     problem.step_callbacks = StepCallbacks.of(func, structure.unpack_copy, direction, method)
     if wanted is None:

@@ -161,8 +161,9 @@ def test_bad_input(settings: dict[str, Any], error: type[Exception], message: st
 
 
 @pytest.mark.julia
-def test_a_fixed_step() -> None:
-    y = steady(lambda t, y: 1 - y, torch.zeros(1, dtype=DOUBLE), method="Euler", options={"dt": 0.5})
+@pytest.mark.parametrize("method", ["Euler", "rk4", "implicit_euler"])
+def test_a_fixed_step(method: str) -> None:
+    y = steady(lambda t, y: 1 - y, torch.zeros(1, dtype=DOUBLE), method=method, options={"dt": 0.5})
     assert y.item() == pytest.approx(1.0, rel=1e-6)
 
 
