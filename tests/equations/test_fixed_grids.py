@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 import pyode_bridge as pb
 from pyode_bridge.problem.torchdiffeq import IMPLICIT, METHODS
+from tests.engines.embedded.against import CLOSE, Forced
 from tests.problems import DOUBLE
 
 T = torch.tensor([0.0, 0.5, 1.1, 2.0], dtype=DOUBLE)
 Y0 = torch.tensor([1.0, 0.5], dtype=DOUBLE)
-CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 OPTIONS: dict[str, dict[str, Any]] = {
     "from time to time": {},
     "cubic": {"step_size": 0.07, "interp": "cubic"},
@@ -24,18 +24,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "uneven": {"grid_constructor": lambda f, y0, t: t[0] + (t[-1] - t[0]) * torch.linspace(0, 1, 9, dtype=DOUBLE) ** 2},
 }
 SCHEMES = {name: method.made for name, method in METHODS.items() if method.steps == IMPLICIT}
-
-
-class Forced(nn.Module):
-    """A forced nonlinear system."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.matrix = nn.Parameter(torch.tensor([[-0.3, 2.0], [-2.0, -0.1]], dtype=DOUBLE))
-        self.force = nn.Parameter(torch.tensor([0.7, -0.4], dtype=DOUBLE))
-
-    def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        return torch.tanh(y @ self.matrix.mT) * y.norm() + self.force * torch.sin(3 * t)
 
 
 def results(odeint: Any, t: Tensor, **settings: Any) -> list[Tensor]:
