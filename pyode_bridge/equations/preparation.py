@@ -78,8 +78,8 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
 
 def _engine(settings: Settings, method: Method) -> Engine:
     """The engine that is to solve: SciPy's solvers are at home in one of them."""
-    of_scipy = isinstance(method.algorithm, ScipySolver)
-    return select_engine("embedded", None) if of_scipy else select_engine(settings["engine"], settings["isolation"])
+    name = "embedded" if isinstance(method.algorithm, ScipySolver) else settings["engine"]
+    return select_engine(name, settings["isolation"])
 
 
 def _follow_steps(problem: Problem, func: Dynamic, y0: State, t: Tensor, settings: Settings) -> None:

@@ -197,3 +197,8 @@ def test_a_jump_that_is_told_of_costs_nothing(engine: str, dtype: torch.dtype, f
     assert y.item() == pytest.approx(value, rel=2e-5)
     assert grad.item() == pytest.approx((value / middle) ** 2 * middle, rel=5e-5)
     assert spent[True] < 0.7 * spent[False]
+
+
+def test_scipys_solvers_run_in_this_process_alone() -> None:
+    with pytest.raises(pb.UnsupportedError, match="isolation='process' is for Julia"):
+        pb.odeint(decay, Y0, T, method="scipy_solver", isolation="process")
