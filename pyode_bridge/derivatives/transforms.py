@@ -30,6 +30,7 @@ from pyode_bridge.problem.options import FIELDS, StepOptions
 from pyode_bridge.problem.problem import Sensitivity, Tolerances, Trajectory
 from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import State, Structure, Times, real_size, split_like
+from pyode_bridge.problem.step_callbacks import ADJOINT, listens
 
 
 def solved(
@@ -37,6 +38,10 @@ def solved(
 ) -> tuple[Tensor, State, Trajectory, Structure]:
     """The times, the values there, what the engine returned and the state's structure, where a transform is at work."""
     _check(settings)
+    if listens(func) or listens(func, ADJOINT):
+        raise UnsupportedError(
+            "func has callbacks of steps, which torch's function transforms do not carry over; take them off it."
+        )
     structure = Structure.of(y0)
     checks.device(structure, func)
     times = _times(t, structure)

@@ -44,7 +44,7 @@ class StepCallbacks:
 
         They are called with the user's time, the state that ``unpack`` makes of the solver's, and the step's length.
         """
-        if not any(_has(func, name + suffix) for name in NAMES):
+        if not listens(func, suffix):
             return None
         found = {name: getattr(func, name + suffix, None) for name in NAMES}
         for name in _unheard([name for name in NAMES if found[name] is not None], suffix, method):
@@ -62,6 +62,11 @@ class StepCallbacks:
             return heard
 
         return cls(*(listener(found[name]) for name in NAMES))
+
+
+def listens(func: Any, suffix: str = "") -> bool:
+    """Whether one of the callbacks whose names end with ``suffix`` is an attribute of ``func``."""
+    return any(_has(func, name + suffix) for name in NAMES)
 
 
 def _has(func: Any, name: str) -> bool:

@@ -331,3 +331,11 @@ def test_functions_that_do_not_carry_over_are_refused(engine: str, name: str) ->
     settings: Any = {name: {"norm": lambda y: y.abs().max()}}
     with pytest.raises(pb.UnsupportedError, match=rf"{name}\['norm'\] is a function"):
         torch.func.grad(lambda y0: pb.odeint(lambda t, y: -y, y0, T, engine=engine, **settings)[-1].sum())(Y0)
+
+
+@pytest.mark.parametrize("name", ["callback_step", "callback_accept_step_adjoint"])
+def test_callbacks_of_steps_are_refused(engine: str, name: str) -> None:
+    func = Logistic()
+    setattr(func, name, lambda t, y, h: None)
+    with pytest.raises(pb.UnsupportedError, match="callbacks of steps"):
+        torch.func.grad(lambda y0: pb.odeint(func, y0, T, engine=engine)[-1].sum())(Y0)
