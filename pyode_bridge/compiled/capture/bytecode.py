@@ -8,12 +8,20 @@ import types
 from collections.abc import Iterator
 
 _BY_COMPUTED_NAME = frozenset({"getattr", "globals", "locals", "vars", "eval", "exec", "__dict__", "open", "input"})
+_OF_VARIABLES = ("_NAME", "_GLOBAL", "_GLOBALS")  # what operations on them end with
 
 
 @functools.lru_cache(maxsize=4096)
 def names_of(code: types.CodeType) -> tuple[str, ...]:
-    """Names that a function, or one within it, looks up outside of itself."""
-    return tuple(dict.fromkeys(_all_names(code)))
+    """Names that a function, or one within it, looks up outside of itself: global variables and attributes."""
+    return tuple(dict.fromkeys(name for each in _with_inner(code) for name in each.co_names))
+
+
+@functools.lru_cache(maxsize=4096)
+def globals_of(code: types.CodeType) -> tuple[str, ...]:
+    """Those of the names that may be global variables. An attribute's name says nothing of a variable of that name."""
+    steps = (step for each in _with_inner(code) for step in dis.get_instructions(each))
+    return tuple(dict.fromkeys(step.argval for step in steps if step.opname.endswith(_OF_VARIABLES)))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -23,12 +31,12 @@ def looks_elsewhere(code: types.CodeType) -> bool:
 
 
 def _imports(code: types.CodeType) -> bool:
-    within = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
-    return any(step.opname == "IMPORT_NAME" for step in dis.get_instructions(code)) or any(map(_imports, within))
+    steps = (step for each in _with_inner(code) for step in dis.get_instructions(each))
+    return any(step.opname == "IMPORT_NAME" for step in steps)
 
 
-def _all_names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
+def _with_inner(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _all_names(constant)
+            yield from _with_inner(constant)

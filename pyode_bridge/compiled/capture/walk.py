@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pyode_bridge.compiled.capture.bytecode import looks_elsewhere, names_of
+from pyode_bridge.compiled.capture.bytecode import globals_of, looks_elsewhere, names_of
 from pyode_bridge.compiled.capture.classes import PLAIN, hides_state, members_of, own_classes
 from pyode_bridge.compiled.capture.libraries import is_given, is_library
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
@@ -218,11 +218,10 @@ class Walk:
             visit(content)
         if vars(function):
             self._mapping(vars(function))
-        used = () if given else names_of(code)
-        for name in used:
+        for name in () if given else globals_of(code):
             if name in names:
                 key.append(name)
-                self._named(names[name], used)
+                self._named(names[name], names_of(code))
 
     def _named(self, value: Any, used: tuple[str, ...]) -> None:
         """A global variable: of a module or class, what the code names of it."""

@@ -88,6 +88,39 @@ def test_a_global_number_is_in_the_key(monkeypatch, function):
     assert guards_of(function).key != before
 
 
+class OfLayers(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = torch.nn.Linear(2, 2), 2.0
+
+    def forward(self, t, y):
+        def inner():
+            return self.b * y
+
+        return self.a(inner())
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_a_global_of_the_name_of_an_attribute_is_not_in_the_key(monkeypatch, name):
+    module = OfLayers()
+    before = guards_of(module).key
+    monkeypatch.setitem(globals(), name, 0.125)
+    assert guards_of(module).key == before
+
+
+def by_body_of_a_class(t, y):
+    class Of:
+        rate = RATE
+
+    return Of.rate * y
+
+
+def test_a_global_read_in_the_body_of_an_inner_class_is_in_the_key(monkeypatch):
+    before = guards_of(by_body_of_a_class).key
+    monkeypatch.setitem(globals(), "RATE", 3.0)
+    assert guards_of(by_body_of_a_class).key != before
+
+
 def test_attributes_of_classes_are_in_the_key(monkeypatch):
     before = guards_of(by_class).key
     monkeypatch.setattr(Settings, "rate", 3.0)
