@@ -168,7 +168,8 @@ def test_autocast_finds_no_translation_and_leaves_none() -> None:
         assert "torch.autocast is on" in solved().lane_reason
         with pytest.raises(pb.UnsupportedError, match=r"torch\.autocast is on"):
             pb.solve(func, Y0.float(), T, method="Tsit5", engine="julia", lane="compiled")
-    assert solved().lane == "compiled"
+    first = solved()
+    assert first.lane == "compiled", first.lane_reason
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert solved().lane == "callback"
     assert solved().lane == "compiled"

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pyode_bridge.compiled.capture.walk import Walk
+from pyode_bridge.compiled.capture.walk import Identity, Walk
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 
 
@@ -33,6 +33,11 @@ class Guards:
     tensors: tuple[Tensor, ...]
     exhaustive: bool
     complexes: tuple[Tensor, ...] = ()
+
+    @property
+    def code(self) -> frozenset[Any]:
+        """The functions, classes and other objects by identity in the key: what it is apart from values and shapes."""
+        return frozenset(part for part in self.key if isinstance(part, (type, Identity)))
 
     @property
     def computed(self) -> set[int]:

@@ -39,7 +39,7 @@ _MODULE_PARTS = (
 )
 
 
-class _Identity:
+class Identity:
     """An object as itself, kept alive so that no other takes its place."""
 
     __slots__ = ("_held",)
@@ -51,7 +51,7 @@ class _Identity:
         return id(self._held)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and other._held is self._held
+        return isinstance(other, Identity) and other._held is self._held
 
 
 class Walk:
@@ -150,7 +150,7 @@ class Walk:
         self.key.append(scalar.tobytes())
 
     def _by_identity(self, value: Any) -> None:
-        self.key.append(_Identity(value))
+        self.key.append(Identity(value))
         if isinstance(value, types.BuiltinFunctionType) and isinstance(value.__self__, Tensor):
             self.visit(value.__self__)
         self.exhaustive &= isinstance(value, _UNCHANGING) or _is_library_callable(value)
@@ -205,7 +205,7 @@ class Walk:
             return
         names, code = function.__globals__, function.__code__
         given = is_given(names.get("__name__"))
-        key.append(_Identity(code))
+        key.append(Identity(code))
         self.exhaustive &= given or not looks_elsewhere(code)
         for value in (function.__defaults__, function.__kwdefaults__):
             if value:
@@ -228,7 +228,7 @@ class Walk:
         if not isinstance(value, (types.ModuleType, type)):
             self.visit(value)
             return
-        self.key.append(_Identity(value))
+        self.key.append(Identity(value))
         if is_library(value):
             return
         self.exhaustive &= isinstance(value, types.ModuleType)  # what a class makes, its other methods make it of

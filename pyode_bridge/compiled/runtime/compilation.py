@@ -75,11 +75,11 @@ def _translation(dynamics: Dynamics, value: Tensor | None, guards: Guards, backe
     parameters = parameter_indices(dynamics.parameters, guards)
     key = (guards.key, dynamics.structure, dynamics.direction.sign, parameters, torch.get_default_dtype())
     shapes = dynamics.structure, tuple(tensor.shape for tensor in guards.tensors)
-    return backend.translations.of(key, _code(dynamics.func), shapes)
+    return backend.translations.of(key, _code(dynamics.func, guards), shapes)
 
 
-def _code(func: Any) -> Any:
-    return func.source if is_written(func) else getattr(func, "__code__", type(func))
+def _code(func: Any, guards: Guards) -> Any:
+    return func.source if is_written(func) else guards.code
 
 
 def _names(dynamics: Dynamics, *, products: bool) -> list[str]:
@@ -102,7 +102,7 @@ def _compile(
     before, func = len(translation.addresses), start.dynamics.func
     translation.add(names, start, guards.tensors, backend)
     if len(translation.addresses) > before and guards_of(func).key != guards.key:
-        backend.translations.refuse_changing(_code(func))
+        backend.translations.refuse_changing(_code(func, guards))
     if jacobian:
         translation.add_jacobian(start, guards.tensors, backend)
     return len(translation.addresses) > before

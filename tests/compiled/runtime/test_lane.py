@@ -224,6 +224,17 @@ def test_what_does_not_translate_is_called_and_the_solution_says_why(func, reaso
         pb.solve(func, Y0, T, engine="julia", method="Tsit5", lane="compiled")
 
 
+def test_a_hook_of_one_module_leaves_others_of_its_class_compiled():
+    def solved(module):
+        return pb.solve(lambda t, y: module(y), Y0, T, engine="julia", method="Tsit5")
+
+    hooked, plain = (torch.nn.Sequential(torch.nn.Linear(2, 2, dtype=Y0.dtype), torch.nn.Tanh()) for _ in range(2))
+    calls = []
+    hooked.register_forward_hook(lambda module, given, value: calls.append(len(calls)))
+    assert "changes what it reads" in solved(hooked).lane_reason
+    assert solved(plain).lane == "compiled"
+
+
 def test_a_value_from_outside_of_what_can_be_seen_is_noticed():
     source = random.Random(0)
 
