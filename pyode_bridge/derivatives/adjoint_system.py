@@ -56,7 +56,7 @@ def segment(problem: Problem, z: Tensor, times: Tensor) -> Problem:
         method=wanted.method,
         tolerances=wanted.tolerances,
         options=options,
-        sensitivity=replace(wanted, options=options),
+        sensitivity=replace(wanted, options=options).again,
     )
     if wanted.method.fixed_step:
         y0 = dynamics.structure.unpack(z.detach()[: dynamics.size])

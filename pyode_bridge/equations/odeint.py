@@ -106,9 +106,9 @@ def odeint_adjoint(
 ) -> State | tuple[Tensor, State]:
     """Solve as `odeint` does; gradients are those of the continuous adjoint (Chen et al. 2018) with any method.
 
-    It differs from `odeint` with torchdiffeq's fixed-step names alone, as it does there: `odeint` gives the gradient of
-    the steps, which is exact and keeps them, and this one solves the adjoint backwards by such steps, in memory that
-    does not grow with their number.
+    It differs from `odeint` with torchdiffeq's fixed-step names and on the embedded engine, as it does there: `odeint`
+    gives the gradient of the steps, which is exact and keeps them, and this one solves the adjoint backwards by such
+    steps, in memory that does not grow with their number.
     """
     return _values(func, y0, t, event_fn, complete("odeint_adjoint", SolverSettings, settings, continuous=True))
 

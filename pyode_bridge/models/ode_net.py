@@ -18,7 +18,7 @@ from pyode_bridge.problem.settings import SolverSettings, with_settings
 class ODENet(LastSolve):
     """Stem, `ConvDynamics` solved from time 0 to 1, head.
 
-    With the paper's adjoint (``sensealg="BacksolveAdjoint"``, the embedded engine's default) memory does not grow with
+    With the paper's adjoint (``sensealg="BacksolveAdjoint"``) memory does not grow with
     the number of evaluations.
 
     Args:

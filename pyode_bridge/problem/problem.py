@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
@@ -33,6 +33,9 @@ class SolverSpec:
     options: StepOptions
 
 
+RECORDING = ("TorchAdjoint", "TorchAdjoint()")  # sensitivity algorithms by which autograd records the steps
+
+
 @dataclass(frozen=True)
 class Sensitivity(SolverSpec):
     """How gradients are to be computed: the solver of the backward solve, with scalar tolerances, and the algorithm.
@@ -46,6 +49,15 @@ class Sensitivity(SolverSpec):
     sensealg: str | None
     asked: tuple[str, ...] = ()
     continuous: bool = False
+
+    @property
+    def again(self) -> Sensitivity:
+        """The same for the adjoint's equation itself, whose right-hand side takes gradients.
+
+        Not by recording its steps: autograd would go on from each such gradient to all steps before.
+        """
+        sensealg = None if self.sensealg in RECORDING else self.sensealg
+        return replace(self, sensealg=sensealg, continuous=True)
 
 
 @dataclass(slots=True)  # freezing takes longer, field by field, at each solve

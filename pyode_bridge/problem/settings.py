@@ -102,9 +102,10 @@ class SolverSettings(ShownSettings, SteadySettings, total=False):
     sensealg: str | None
     """Sensitivity algorithm by SciMLSensitivity's name, with options, such as ``"GaussAdjoint"`` or
     ``"BacksolveAdjoint(checkpointing=true)"``. Default: the Julia engine chooses by the solver and the number of
-    parameters, and `Solution.sensealg_reason` says why; the embedded engine has the paper's adjoint,
-    ``"BacksolveAdjoint"``, which is the default there, and the discrete one, ``"TorchAdjoint"``. With torchdiffeq's
-    fixed-step names, the default is the gradient of the steps on either engine."""
+    parameters, and `Solution.sensealg_reason` says why; the embedded engine has the discrete
+    adjoint, ``"TorchAdjoint"``, which is the default there with solvers written in torch and keeps every step, and the
+    paper's, ``"BacksolveAdjoint"``, which keeps none. With torchdiffeq's fixed-step names, the default is the gradient
+    of the steps on either engine."""
 
     adjoint_rtol: float | None
     """Relative tolerance of the backward solve. Default: the forward solve's, the tightest where it differs between

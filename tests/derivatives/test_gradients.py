@@ -257,7 +257,8 @@ def test_one_evaluation_serves_the_state_and_the_products_when_embedded() -> Non
         calls += 1
         return -rate * y
 
-    solution = pb.solve(f, torch.ones(1, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE), engine="embedded")
+    settings = {"engine": "embedded", "sensealg": "BacksolveAdjoint"}
+    solution = pb.solve(f, torch.ones(1, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE), **settings)
     calls = 0
     solution.y[-1].sum().backward()
     assert calls - 2 <= solution.adjoint_stats.nvjp <= calls  # beside it, a look at what func uses

@@ -163,9 +163,12 @@ def in_pieces(both: Switched) -> Solver:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_network_that_is_chosen_by_time_has_its_gradient(engine: str, way: str) -> None:
-    both = Switched()
+    both, at_the_switch = Switched(), {"jump_t": T[1:2]}
     assert_same_gradients(
-        lambda solve: solve(WAYS[way](both), Y0)[-1].square().sum(), ours(engine), both.parameters(), in_pieces(both)
+        lambda solve: solve(WAYS[way](both), Y0)[-1].square().sum(),
+        ours(engine, options=at_the_switch),
+        both.parameters(),
+        in_pieces(both),
     )
 
 

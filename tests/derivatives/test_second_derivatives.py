@@ -136,3 +136,13 @@ def test_second_derivatives_by_fixed_steps(engine: str, function: Any, method: s
     (first,) = torch.autograd.grad(y.sum(), y0, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), y0)
     torch.testing.assert_close(second, -2 / (1 + y0.detach()) ** 3, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("settings", [{"method": "rk4", "options": {"step_size": 0.05}}, {"sensealg": "TorchAdjoint"}])
+def test_recorded_steps_have_second_derivatives(settings: dict[str, Any]) -> None:
+    problem = Logistic()
+    y0, t = torch.tensor([0.5, 0.3], dtype=DOUBLE), torch.linspace(0.2, 1.4, 4, dtype=DOUBLE)
+    found = hessian_product(problem, lambda y0, t: pb.odeint(problem, y0, t, engine="embedded", **settings), y0, t)
+    exact = hessian_product(problem, problem.exact, y0, t)
+    for mine, theirs in zip(found, exact, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)

@@ -186,7 +186,7 @@ def test_none_and_auto_leave_the_choice_alike(left_open: Any, monkeypatch: pytes
     monkeypatch.setenv("PYODE_BRIDGE_ENGINE", "embedded")
     monkeypatch.setenv("PYODE_BRIDGE_LANE", "callback")
     solution = pb.solve(decay, Y0.clone().requires_grad_(), T, engine=left_open, sensealg=left_open)
-    assert (solution.engine, solution.sensealg) == ("embedded", "BacksolveAdjoint(checkpointing=true)")
+    assert (solution.engine, solution.sensealg) == ("embedded", "TorchAdjoint")
     assert engine_name(left_open) == ("embedded", "PYODE_BRIDGE_ENGINE")
     assert checks.lane(left_open) == "callback"
     assert pb.solvers(left_open) == pb.solvers("embedded")

@@ -134,7 +134,7 @@ def counted(dynamics, calls):
 
 
 def test_ode_net_counts_its_evaluations(calls):
-    model = ODENet(engine="embedded", **SMALL)
+    model = ODENet(engine="embedded", sensealg="BacksolveAdjoint", **SMALL)
     counted(model.ode.func, calls)
     assert model.nfe == (None, None)
     logits = model(torch.randn(DIGITS))
@@ -167,7 +167,7 @@ def test_memory_is_constant_for_the_adjoint_and_grows_with_runge_kutta_steps():
 
     def network(tol):
         torch.manual_seed(1)  # the same parameters, of dynamics that are stable backwards
-        return ODENet(engine="embedded", rtol=tol, atol=tol, **SMALL)
+        return ODENet(engine="embedded", sensealg="BacksolveAdjoint", rtol=tol, atol=tol, **SMALL)
 
     coarse, fine = network(1e-1), network(1e-4)
     coarse_peak, fine_peak = peak(coarse), peak(fine)

@@ -15,20 +15,28 @@ from pyode_bridge.engines.embedded import following
 from pyode_bridge.engines.embedded.adjoint import PaperAdjoint
 from pyode_bridge.engines.embedded.algorithms import ALGORITHMS
 from pyode_bridge.engines.embedded.choice import GET_JULIA, check_served, name_of, named, stepping
-from pyode_bridge.engines.embedded.discrete import TorchAdjoint, recorded
+from pyode_bridge.engines.embedded.discrete import Recording, TorchAdjoint
 from pyode_bridge.engines.embedded.initial_value import forward
 from pyode_bridge.engines.embedded.integrator import NOBODY, InitialValueProblem, Integration
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.methods import Method
-from pyode_bridge.problem.problem import AS_ASKED, Happened, Problem, Pullback, Sensitivity, SolverInfo, Trajectory
+from pyode_bridge.problem.problem import (
+    AS_ASKED,
+    RECORDING,
+    Happened,
+    Problem,
+    Pullback,
+    Sensitivity,
+    SolverInfo,
+    Trajectory,
+)
 from pyode_bridge.problem.retcodes import raise_for_retcode
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.trajectories import Moving, Notify
 
 CONTINUOUS = ("BacksolveAdjoint", "BacksolveAdjoint()", PaperAdjoint.sensealg)
-DISCRETE = ("TorchAdjoint", "TorchAdjoint()")
 
 
 class EmbeddedEngine:
@@ -47,18 +55,18 @@ class EmbeddedEngine:
         if sensitivity is None:
             return
         named(sensitivity.method)
-        if sensitivity.sensealg in DISCRETE and not named(method).is_recorded:
+        if sensitivity.sensealg in RECORDING and not named(method).is_recorded:
             able = ", ".join(name for name, algorithm in ALGORITHMS.items() if algorithm.is_recorded)
             raise UnsupportedError(
                 f"TorchAdjoint goes through the steps of solvers that are written in torch, {able}; {name_of(method)} "
                 "is none of them. Choose 'BacksolveAdjoint'."
             )
-        if sensitivity.sensealg in DISCRETE and sensitivity.asked:
+        if sensitivity.sensealg in RECORDING and sensitivity.asked:
             raise UnsupportedError(
                 f"{', '.join(sensitivity.asked)} say how to solve backwards, which TorchAdjoint does not: it goes "
                 "through the steps of the solve. Leave them out, or choose 'BacksolveAdjoint'."
             )
-        if sensitivity.sensealg not in (None, *CONTINUOUS, *DISCRETE):
+        if sensitivity.sensealg not in (None, *CONTINUOUS, *RECORDING):
             raise UnsupportedError(
                 f"sensealg={sensitivity.sensealg!r} is not served by the embedded engine, which has the paper's "
                 f"adjoint, 'BacksolveAdjoint', and the discrete one, 'TorchAdjoint'. {GET_JULIA}"
@@ -70,19 +78,21 @@ class EmbeddedEngine:
         steps, fixed = stepping(problem.method, problem.options)
         name, sensitivity = name_of(problem.method), problem.sensitivity
         ivp = forward(problem, fixed=fixed)
-        discrete = sensitivity is not None and _is_discrete(sensitivity, problem.method)
-        if discrete:
-            ivp = recorded(ivp, problem.dynamics)
-        with torch.set_grad_enabled(discrete):
+        recording = None
+        if sensitivity is not None and _is_discrete(sensitivity, problem.method):
+            recording = Recording(problem.dynamics, ivp.y0)
+            ivp = recording.of(ivp)
+        with torch.set_grad_enabled(recording is not None):
             integration = following.integrate(steps, ivp)
         raise_for_retcode(integration.retcode, integration.t_reached, problem, name)
         ys = integration.ys
         assert ys is not None  # a retcode of success carries the values
         pullback: Pullback | None = None
         if sensitivity is not None:
-            pullback = (
-                _discrete(problem, sensitivity, ivp, integration) if discrete else _paper(problem, sensitivity, ys)
-            )
+            if recording is None:
+                pullback = _paper(problem, sensitivity, ys)
+            else:
+                pullback = TorchAdjoint(recording, ys, integration.stats.nfe, _why(sensitivity, fixed=fixed))
         return Trajectory(
             ys.detach(),
             integration.stats,
@@ -126,18 +136,16 @@ class EmbeddedEngine:
 
 
 def _is_discrete(sensitivity: Sensitivity, method: Method) -> bool:
-    """Whether the gradient goes through the steps: where it was asked for, and by default through fixed ones."""
+    """Whether the gradient goes through the steps: where it was asked for, and by default where they are torch's."""
     if sensitivity.sensealg is None:
-        return method.fixed_step and not sensitivity.continuous and not sensitivity.asked
-    return sensitivity.sensealg in DISCRETE
+        return named(method).is_recorded and not sensitivity.continuous and not sensitivity.asked
+    return sensitivity.sensealg in RECORDING
 
 
-def _discrete(
-    problem: Problem, sensitivity: Sensitivity, ivp: InitialValueProblem, integration: Integration
-) -> TorchAdjoint:
-    assert integration.ys is not None  # a retcode of success carries the values
-    why = AS_ASKED if sensitivity.sensealg else "the steps are fixed: it is their own gradient"
-    return TorchAdjoint(problem.dynamics, ivp.y0, integration.ys, integration.stats.nfe, why)
+def _why(sensitivity: Sensitivity, *, fixed: bool) -> str:
+    if sensitivity.sensealg:
+        return AS_ASKED
+    return "the steps are fixed: it is their own gradient" if fixed else "the solver's steps are torch's operations"
 
 
 def _paper(problem: Problem, sensitivity: Sensitivity, ys: Tensor) -> PaperAdjoint:
