@@ -150,9 +150,8 @@ def _remembered_solvers(
 def _checked_solvers(settings: Settings, structure: Structure) -> tuple[SolverSpec, Sensitivity]:
     options = StepOptions.of(settings["options"], method=settings["method"])
     method = _checked_method(as_method(settings["method"], settings["kind"]), options)
-    tolerances = Tolerances(
-        checks.tolerance(settings["rtol"], structure, "rtol"), checks.tolerance(settings["atol"], structure, "atol")
-    )
+    rtol, atol = (checks.tolerance(settings[name], structure, name) for name in ("rtol", "atol"))
+    tolerances = Tolerances(rtol, atol).above_zero(structure.dtype)
     checks.reachable(tolerances.rtol, tolerances.atol, structure)
     if options.norm == SEMINORM:
         raise InputError("options['norm'] is 'seminorm', which is for the backward solve: put it into adjoint_options.")
@@ -204,7 +203,7 @@ def _sensitivity(settings: Settings, forward: SolverSpec, structure: Structure) 
     bounds = Tolerances(
         checks.scalar_tolerance(settings["adjoint_rtol"], tolerances.rtol, "adjoint_rtol"),
         checks.scalar_tolerance(settings["adjoint_atol"], tolerances.atol, "adjoint_atol"),
-    )
+    ).above_zero(structure.dtype)
     given: Mapping[str, Any] = settings
     asked = tuple(name for name in _OF_ADJOINT if given[name] not in (None, {}))
     sensealg = checks.sensealg(settings["sensealg"])

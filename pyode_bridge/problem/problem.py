@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from pyode_bridge.problem.dynamics import Dynamics
@@ -22,6 +23,12 @@ class Tolerances:
 
     rtol: float | Tensor
     atol: float | Tensor
+
+    def above_zero(self, dtype: torch.dtype) -> Tolerances:
+        """The same where no absolute tolerance is zero, with which the error of a component that is zero is 0 / 0."""
+        least = torch.finfo(dtype).tiny ** 0.5
+        atol = self.atol.clamp(min=least) if isinstance(self.atol, Tensor) else max(self.atol, least)
+        return Tolerances(self.rtol, atol)
 
 
 @dataclass(frozen=True)

@@ -196,3 +196,14 @@ def test_a_solution_travels_without_its_solver(engine: str, way: str) -> None:
         _ = found.steps
     solution.y[1].sum().backward()  # the one that was solved for is as it was
     assert copy.copy(solution) is solution
+
+
+@pytest.mark.parametrize("method", ["dopri5", "RadauIIA5"])
+def test_no_absolute_tolerance_is_needed_where_a_component_is_zero(engine, method):
+    turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]], dtype=torch.float64)
+    y0, end = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True), torch.tensor(1.0, dtype=torch.float64)
+    settings = {"method": method, "rtol": 1e-8, "atol": 0.0, "adjoint_atol": 0.0, "engine": engine}
+    y = pb.odeint(lambda t, y: turn @ y, y0, torch.tensor([0.0, 1.0]), **settings)
+    torch.testing.assert_close(y[-1], torch.stack([end.cos(), -end.sin()]), rtol=1e-6, atol=0)
+    (grad,) = torch.autograd.grad(y[-1, 0], y0)
+    torch.testing.assert_close(grad, torch.stack([end.cos(), end.sin()]), rtol=1e-6, atol=0)
