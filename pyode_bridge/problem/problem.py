@@ -26,7 +26,7 @@ class Tolerances:
 
     def above_zero(self, dtype: torch.dtype) -> Tolerances:
         """The same where no absolute tolerance is zero, with which the error of a component that is zero is 0 / 0."""
-        least = torch.finfo(dtype).tiny ** 0.5
+        least = torch.finfo(dtype).tiny ** (1 / 3)  # the squares of what is divided by it are numbers
         atol = self.atol.clamp(min=least) if isinstance(self.atol, Tensor) else max(self.atol, least)
         return Tolerances(self.rtol, atol)
 

@@ -25,6 +25,8 @@ METHODS: dict[str, type[RKAdaptiveStepsizeODESolver]] = {
 # Methods whose values between the steps are off by hundreds of tolerances: their steps end at the times.
 POOR_BETWEEN = ("bosh3", "dopri8")
 
+ROUNDINGS = 10  # of time, that the first step is at least
+
 # torchdiffeq reports failures as assertions; their first words tell which.
 FAILURES = {"underflow in dt": "DtLessThanMin", "non-finite values": "Unstable"}
 
@@ -37,8 +39,10 @@ def steps(name: str, problem: InitialValueProblem, work: Work) -> Iterator[Step]
     func = Heard(problem, work)
     solver = METHODS[name](func=func, y0=problem.y0, step_t=torch.tensor(stops, dtype=torch.float64), **_as(problem))
     solver._before_integrate(problem.t)
-    if problem.options.dtmin is not None:
-        solver.rk_state = solver.rk_state._replace(dt=solver.rk_state.dt.clamp(min=problem.options.dtmin))
+    least = max(
+        problem.options.dtmin or 0.0, ROUNDINGS * torch.finfo(problem.t.dtype).eps * abs(problem.t).max().item()
+    )
+    solver.rk_state = solver.rk_state._replace(dt=solver.rk_state.dt.clamp(min=least))
     while solver.rk_state.t1 < problem.end:
         before = solver.rk_state
         if stops:  # torchdiffeq would look no further than a time that a step happens to meet
