@@ -11,7 +11,7 @@ import torchdiffeq
 from torch import Tensor, nn
 
 import pyode_bridge as pb
-from pyode_bridge.problem.torchdiffeq import IMPLICIT, METHODS
+from pyode_bridge.problem.torchdiffeq import FIXED, IMPLICIT, METHODS
 from tests.engines.embedded.against import CLOSE, Forced
 from tests.problems import DOUBLE
 
@@ -131,6 +131,21 @@ def test_a_jump_at_a_grids_time_is_seen_from_within_the_steps(engine: str) -> No
         torch.testing.assert_close(
             pb.odeint(jump, y0, t, engine=engine, **given), torchdiffeq.odeint(jump, y0, t, **given)
         )
+
+
+@pytest.mark.parametrize("method", [name for name, made in METHODS.items() if made.steps in (FIXED, IMPLICIT)])
+def test_nothing_is_evaluated_at_a_grids_time_where_a_jump_may_be(engine: str, method: str) -> None:
+    seen = set()
+
+    def watched(t: Tensor, y: Tensor) -> Tensor:
+        seen.add(t.item())
+        return -y * (1 + y)
+
+    options = {"step_size": 0.5, "perturb": True}
+    settings = {"method": method, "options": options, "engine": engine, "lane": "callback"}
+    y = pb.odeint(watched, Y0, torch.tensor([0.0, 1.0], dtype=DOUBLE), **settings)
+    assert seen.isdisjoint({0.5, 1.0})
+    assert bool(y.isfinite().all())
 
 
 @pytest.mark.parametrize("interp", ["linear", "cubic"])

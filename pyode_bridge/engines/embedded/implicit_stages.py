@@ -15,7 +15,7 @@ from torch import Tensor
 from pyode_bridge.engines.embedded.integrator import InitialValueProblem, Work
 from pyode_bridge.engines.embedded.stages import combined, side, stage_time
 from pyode_bridge.engines.embedded.steps import Ended
-from pyode_bridge.engines.embedded.torchdiffeqs import Heard
+from pyode_bridge.engines.embedded.torchdiffeqs import Heard, beside
 from pyode_bridge.problem.schemes import Tableau
 
 MAX_ITERATIONS = 50
@@ -62,7 +62,7 @@ class _Stages:
         if not weights.any():
             return list(self._evaluated(bases))
         with torch.no_grad():
-            guess = before[-1] if before else self.func(self.t0, self.y0)
+            guess = before[-1] if before else self.func(self._beside(self.t0, 0.0), self.y0)
             found, matrix = self._solved(bases, weights, guess.expand_as(bases))
         if torch.is_grad_enabled():
             found = found - _correction(matrix, found - self._evaluated(bases + weights @ found))
@@ -84,12 +84,7 @@ class _Stages:
         raise Ended("ConvergenceFailure")
 
     def _evaluated(self, states: Tensor) -> Tensor:
-        return torch.stack(
-            [
-                self.func(time, state, perturb=side(self.tableau.c[i], perturb=self.problem.options.perturb))
-                for i, time, state in zip(self.block, self._times, states, strict=True)
-            ]
-        )
+        return torch.stack([self.func(time, state) for time, state in zip(self._times, states, strict=True)])
 
     def _matrix(self, states: Tensor, weights: Tensor) -> Tensor:
         """Of Newton's method: the identity less the products of weights and Jacobians."""
@@ -101,7 +96,11 @@ class _Stages:
 
     @property
     def _times(self) -> list[float]:
-        return [stage_time(self.tableau.c[i], self.t0, self.t1) for i in self.block]
+        nodes = [self.tableau.c[i] for i in self.block]
+        return [self._beside(stage_time(node, self.t0, self.t1), node) for node in nodes]
+
+    def _beside(self, time: float, node: float) -> float:
+        return beside(time, self.y0.dtype, side(node, perturb=self.problem.options.perturb))
 
 
 def _correction(matrix: Tensor, residuals: Tensor) -> Tensor:

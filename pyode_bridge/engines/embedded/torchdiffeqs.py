@@ -21,7 +21,7 @@ class Heard:
     def __call__(self, t: float | Tensor, y: Tensor, *, perturb: Perturb = Perturb.NONE) -> Tensor:
         """``f`` at a time, or at its neighbour among the numbers of the state's precision."""
         self._work.nfe += 1
-        return self._problem.f(_beside(float(t), y.dtype, perturb), y)
+        return self._problem.f(beside(float(t), y.dtype, perturb), y)
 
     def callback_step(self, t0: float | Tensor, y0: Tensor, dt: float | Tensor) -> None:
         """A step is about to be tried."""
@@ -48,7 +48,8 @@ class Heard:
             listener(float(t0), y0, float(dt))
 
 
-def _beside(t: float, dtype: torch.dtype, perturb: Perturb) -> float:
+def beside(t: float, dtype: torch.dtype, perturb: Perturb) -> float:
+    """A time, or its neighbour among the numbers of the state's precision."""
     if perturb is Perturb.NONE:
         return t
     at = torch.tensor(t, dtype=dtype)
