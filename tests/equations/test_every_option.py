@@ -133,7 +133,7 @@ KINDS = {
     "steady": Kind(
         counted(
             lambda f, options: pb.steady_state(f, Y0, options=options, lane="callback", engine="julia"),
-            lambda t, y: torch.cat([2 - y[:1] ** 3, -0.5 * y[1:]]),
+            lambda t, y: torch.cat([2 - y[:1] ** 3 + 9 * torch.exp(-99 * (t - 1) ** 2), -0.5 * y[1:]]),
         )
     ),
     "events": Kind(counted(until, rest)),

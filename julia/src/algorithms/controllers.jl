@@ -5,22 +5,22 @@ with_factors(::Nothing, alg, factors) =
     with_factors(OrdinaryDiffEqCore.default_controller(Float64, alg), alg, factors)
 
 function with_factors(controller, alg, factors)
-    hasproperty(controller, :basic) || throw(
-        UnsupportedError(
-            "$(nameof(typeof(alg))) has a step-size controller of its own, which takes no $(join(keys(factors), ", ")); " *
-                "leave it out, or name another solver."
-        )
-    )
-    return like(controller, (; basic = with_basic(controller.basic, factors)))
+    dropped = setdiff(keys(factors), get(HEEDED, nameof(typeof(controller)), ()))
+    isempty(dropped) && return like(controller, (; basic = with_basic(controller.basic, factors)))
+    solver, its = nameof(typeof(alg)), nameof(typeof(controller))
+    throw(UnsupportedError("$solver has a $its, which takes no $(first(dropped)); leave it out, or name another solver."))
 end
+
+# The factors that a controller goes by. It has fields for more, and one in a solver's own package may have none at all.
+const BOUNDS = (:qmin, :qmax, :qmax_first_step)
+const HEEDED = Dict(
+    :IController => (:gamma, BOUNDS...), :PIController => (:gamma, BOUNDS...), :PIDController => BOUNDS,
+    :PredictiveController => (:gamma, BOUNDS...), :BDFController => (:gamma,),
+)
 
 with_factors(controller::OrdinaryDiffEqCore.CompositeController, alg, factors) = OrdinaryDiffEqCore.CompositeController(
     map((own, alg) -> with_factors(own, alg, factors), controller.controllers, alg.algs)
 )
-
-with_factors(controller::OrdinaryDiffEqCore.PIDController, alg, factors) = haskey(factors, :gamma) ? throw(
-        UnsupportedError("$(nameof(typeof(alg))) is controlled by a PIDController, which takes no gamma; leave it out.")
-    ) : like(controller, (; basic = with_basic(controller.basic, factors)))
 
 with_basic(basic::NamedTuple, factors) = merge(basic, factors)
 with_basic(basic, factors) = like(basic, map(value -> oftype(basic.qmax, value), factors))

@@ -122,8 +122,9 @@ end
 function add_stops!(options, control::StepControl, alg, t, fixed)
     (; tstops, grid) = control
     d_discontinuities = filter(jump -> t[1] < jump < t[end], control.d_discontinuities)
-    isempty(tstops) && isempty(d_discontinuities) || OrdinaryDiffEqCore.isdtchangeable(alg) ||
-        refuse_option(:tstops, alg, "takes steps of one length")
+    for (name, stops) in (:tstops => tstops, :d_discontinuities => d_discontinuities)
+        isempty(stops) || OrdinaryDiffEqCore.isdtchangeable(alg) || refuse_option(name, alg, "takes steps of one length")
+    end
     along = isempty(grid) ? t : grid
     if fixed && (control.dt === nothing || !isempty(grid))
         options[:dt] = maximum(abs, diff(along))

@@ -29,4 +29,6 @@ end
     @test told("AutoTsit5(Rodas5P())"; qmin = 0.4).controllers[2].basic.qmin == 0.4
     @test told("Tsit5"; controller = "IController()", qmax = 3.0).basic.qmax == 3
     @test_throws PyODEBridge.UnsupportedError told("RDPK3Sp35"; gamma = 0.5)
+    @test told("FBDF"; gamma = 2.0).basic.gamma == 2
+    @test_throws PyODEBridge.UnsupportedError told("FBDF"; qmax = 3.0)
 end
