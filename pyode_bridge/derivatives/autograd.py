@@ -15,6 +15,7 @@ from pyode_bridge.problem import progress
 from pyode_bridge.problem.backsolve import swept_back
 from pyode_bridge.problem.graph import direct_gradients
 from pyode_bridge.problem.problem import Gradients, Problem, Pullback, Trajectory
+from pyode_bridge.problem.retcodes import checked
 from pyode_bridge.problem.wanted import UnmetError
 
 
@@ -115,7 +116,7 @@ class OdeAdjoint(torch.autograd.Function):
         ctx.engine, ctx.problem, ctx.wants_t = engine, problem, wants_t
         ctx.save_for_backward(grad_ys, ys, t, *parameters)
         with progress.shown(problem, backward=True), hooks.apart(problem.dynamics.parameters):
-            gradients = pullback(grad_ys)
+            gradients = checked(pullback(grad_ys), grad_ys, problem, pullback.sensealg)
         return _outputs(problem, wants_t, ys, t, grad_ys, gradients)
 
     @staticmethod

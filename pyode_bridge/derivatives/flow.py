@@ -14,6 +14,7 @@ from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import checks, progress
 from pyode_bridge.problem.backsolve import augmented
 from pyode_bridge.problem.problem import Trajectory
+from pyode_bridge.problem.retcodes import checked
 from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import flat_real, real_size
 
@@ -58,6 +59,7 @@ class Flow:
             self._at_hand = pulled = _Pulled(inputs, *self._solved_again(wanted, ys, t, tensors))
         with progress.shown(pulled.problem, backward=True):
             gradients = pulled.trajectory.pullback(grad_ys.contiguous())
+        checked(gradients, grad_ys, pulled.problem, pulled.trajectory.pullback.sensealg)
         return gradients.y0, *pulled.problem.dynamics.split_parameters(gradients.parameters)
 
     def _solved_again(

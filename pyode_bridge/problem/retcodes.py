@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
+from torch import Tensor
 
 from pyode_bridge.errors import SolverError
-from pyode_bridge.problem.problem import Problem, Sensitivity
+from pyode_bridge.problem.problem import Gradients, Problem, Sensitivity
 
 # The codes are those of SciMLBase.ReturnCode; both engines speak them.
 ADVICE = {
@@ -60,6 +63,23 @@ def raise_for_retcode(
         advice += _too_tight(float(torch.as_tensor(bounds.rtol).min()), problem.y0.dtype, name)
     message = f"{what} stopped at t = {t:.6g}, before t = {t_end:.6g}, with retcode {retcode}. {advice}"
     raise SolverError(message, retcode=retcode, t=t, algorithm=algorithm)
+
+
+def checked(gradients: Gradients, grad_ys: Tensor, problem: Problem, sensealg: str) -> Gradients:
+    """The gradients; raises SolverError where they are NaN or Inf, and those of the loss, ``grad_ys``, are not."""
+    if all(map(_is_finite, gradients)) or not _is_finite(grad_ys):
+        return gradients
+    message = (
+        f"The backward solve of {sensealg} gave NaN or Inf, though the gradient of the loss by the values is finite: "
+        "the derivative of func is not, somewhere on the way. torch.autograd.set_detect_anomaly(True) with "
+        "lane='callback' says where."
+    )
+    t = problem.dynamics.direction.user_time(problem.t[0].item())
+    raise SolverError(message, retcode="Unstable", t=t, algorithm=str(problem.method))
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return math.isfinite(tensor.sum().item()) or bool(tensor.isfinite().all())  # a sum of large numbers overflows
 
 
 def _too_tight(rtol: float, dtype: torch.dtype, name: str) -> str:

@@ -164,10 +164,13 @@ class NotANumberBackwards(torch.autograd.Function):
         return grad * torch.nan
 
 
-def nan_backwards(engine: str) -> None:
-    y0 = Y0.clone().requires_grad_()
-    y = pb.odeint(lambda t, y: NotANumberBackwards.apply(y), y0, T, engine=engine, method=METHOD)  # type: ignore[no-untyped-call]
-    y.sum().backward()
+def nan_backwards(method: str) -> Callable[[str], None]:
+    def provoke(engine: str) -> None:
+        y0 = Y0.clone().requires_grad_()
+        y = pb.odeint(lambda t, y: NotANumberBackwards.apply(y), y0, T, engine=engine, method=method)  # type: ignore[no-untyped-call]
+        y.sum().backward()
+
+    return provoke
 
 
 def large_jacobian(engine: str) -> None:
@@ -229,7 +232,10 @@ def faults() -> dict[str, Fault]:
             "stopped",
             ended(*UNSTABLE, "ConvergenceFailure", t=0.5),
         ),
-        "NaN in the backward of f": Fault(nan_backwards, pb.SolverError, "backward solve", ended(*UNSTABLE)),
+        "NaN in the backward of f": Fault(nan_backwards(METHOD), pb.SolverError, "backward solve", ended(*UNSTABLE)),
+        "NaN in the backward of fixed steps": Fault(
+            nan_backwards("rk4"), pb.SolverError, "backward solve", ended(*UNSTABLE)
+        ),
         "too few steps allowed": Fault(
             forward(lambda t, y: -50 * y, 100, options={"maxiters": 20}), pb.SolverError, "MaxIters", ended("MaxIters")
         ),
