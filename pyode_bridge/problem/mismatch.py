@@ -18,6 +18,11 @@ from pyode_bridge.problem.retcodes import UNSTABLE_BACKWARDS
 TOLERANCES = 1000.0
 SHARE, SHARE_OF_FIXED_STEPS = 1e-4, 1e-2
 
+COARSE = (
+    "Fixed steps that are too long do not lead back to where they came from: make them shorter, or take the gradient "
+    "of the steps themselves, 'DiscreteAdjoint' (on the Julia engine) or 'TorchAdjoint' (on the embedded one)."
+)
+
 
 @dataclass(frozen=True)
 class Mismatch:
@@ -35,7 +40,7 @@ class Mismatch:
 
     def excess(self, sensitivity: Sensitivity) -> float:
         """The error as a multiple of what is tolerable in this backward solve."""
-        fixed = sensitivity.method.fixed_step or sensitivity.options.adaptive is False
+        fixed = _has_fixed_steps(sensitivity)
         tolerances = sensitivity.tolerances
         by_tolerance = 0.0 if fixed else TOLERANCES * float(tolerances.atol + tolerances.rtol * self.size)
         return self.error / max(by_tolerance, (SHARE_OF_FIXED_STEPS if fixed else SHARE) * self.size, 1e-300)
@@ -52,7 +57,11 @@ def warn_of_mismatch(mismatch: Mismatch, sensitivity: Sensitivity, sensealg: str
         warnings.warn(
             f"{sensealg} solves the state again, backwards in time, and arrived at t = {mismatch.t:.6g} with an error "
             f"of {mismatch.error:.2g}, where the state's size is {mismatch.size:.2g}. Its gradients are not to be "
-            f"relied on. {UNSTABLE_BACKWARDS}",
+            f"relied on. {COARSE if _has_fixed_steps(sensitivity) else UNSTABLE_BACKWARDS}",
             GradientWarning,
             stacklevel=2,
         )
+
+
+def _has_fixed_steps(sensitivity: Sensitivity) -> bool:
+    return sensitivity.method.fixed_step or sensitivity.options.adaptive is False
