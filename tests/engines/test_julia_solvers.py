@@ -92,7 +92,7 @@ def test_a_solver_that_would_call_from_several_threads_calls_from_one(method: st
     [
         ("Tsit55", "Did you mean.*Tsit5"),
         ("rodas5p", "Did you mean.*Rodas5P"),
-        ("dopri6", "Did you mean.*dopri5"),
+        ("dopri6", "Did you mean dopri8, dopri5"),
         ("Nonsense", "no name that the installed"),
     ],
 )

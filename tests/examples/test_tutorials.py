@@ -23,7 +23,7 @@ EITHER_ENGINE = {
     "fit_rates": [(rf"found {NUMBER}, true {NUMBER}$", 1e-3)],
     "neural_ode": [(rf"of radius 2: {NUMBER}$", 0.3)],
     "events": [(rf"{NUMBER}(?: s)?, exact {NUMBER}$", 1e-6)],
-    "ensemble": [(rf"largest error .* {NUMBER}$", 1e-5)],
+    "ensemble": [(rf"largest error of the values {NUMBER}$", 1e-6), (rf"of the sensitivities {NUMBER}$", 1e-5)],
 }
 JULIA = {
     "second_order": [(rf"KahanLi6 .* by {NUMBER} in the last", 1e-3)],

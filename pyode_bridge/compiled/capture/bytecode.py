@@ -20,8 +20,7 @@ def names_of(code: types.CodeType) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=4096)
 def globals_of(code: types.CodeType) -> tuple[str, ...]:
     """Those of the names that may be global variables. An attribute's name says nothing of a variable of that name."""
-    steps = (step for each in _with_inner(code) for step in dis.get_instructions(each))
-    return tuple(dict.fromkeys(step.argval for step in steps if step.opname.endswith(_OF_VARIABLES)))
+    return tuple(dict.fromkeys(step.argval for step in _operations(code) if step.opname.endswith(_OF_VARIABLES)))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -31,8 +30,12 @@ def looks_elsewhere(code: types.CodeType) -> bool:
 
 
 def _imports(code: types.CodeType) -> bool:
-    steps = (step for each in _with_inner(code) for step in dis.get_instructions(each))
-    return any(step.opname == "IMPORT_NAME" for step in steps)
+    return any(step.opname == "IMPORT_NAME" for step in _operations(code))
+
+
+def _operations(code: types.CodeType) -> Iterator[dis.Instruction]:
+    for each in _with_inner(code):
+        yield from dis.get_instructions(each)
 
 
 def _with_inner(code: types.CodeType) -> Iterator[types.CodeType]:
