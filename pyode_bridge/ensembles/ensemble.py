@@ -29,7 +29,8 @@ from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.julia_source import is_written
-from pyode_bridge.problem.problem import Problem, Tolerances, Trajectory
+from pyode_bridge.problem.problem import Gradients, Problem, Tolerances, Trajectory
+from pyode_bridge.problem.retcodes import checked
 from pyode_bridge.problem.settings import SolverSettings, check_names, complete, with_settings
 from pyode_bridge.problem.state import State, Times, flat_real, real_size, shaped_like
 from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
@@ -240,7 +241,8 @@ class _Run:
         """Gradients with respect to the states, to each tensor that moves, and to each that is shared."""
         assert self.found is not None
         assert self.found.pullbacks is not None
-        dy0s, dps = self.found.pullbacks(grads)
+        pulled_back = Gradients(*self.found.pullbacks(grads))
+        dy0s, dps = checked(pulled_back, grads, self._problem, str(self.found.sensealg))
         parameters = self._problem.dynamics.parameters
         columns = torch.split(dps, [real_size(parameter) for parameter in parameters], dim=1)
         found = {id(parameter): column for parameter, column in zip(parameters, columns, strict=True)}

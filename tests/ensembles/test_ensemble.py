@@ -314,3 +314,13 @@ def test_compiled_functions_are_looked_at_now_and_then():
     end
     """)
     assert looks == 3
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["rk4", "Tsit5"])
+def test_gradients_that_are_no_numbers_are_an_error(method):
+    y0s = torch.zeros(3, 1, dtype=torch.float64, requires_grad=True)  # where the root has no derivative
+    t = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    y = pb.solve_ensemble(lambda t, y: -y.sqrt(), y0s, t, method=method, engine="julia").y
+    with pytest.raises(pb.SolverError, match="backward solve"):
+        y.sum().backward()
