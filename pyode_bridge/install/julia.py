@@ -19,6 +19,7 @@ from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, JuliaL
 from pyode_bridge.install.optional import request, withdraw
 from pyode_bridge.install.times import InstallTimes, remember
 
+INSTALL_TIME = "10 to 40 minutes"  # README.md and docs/julia.md say the same
 DOWNLOAD_URL = "https://julialang-s3.julialang.org/bin/versions.json"
 REACH_TIMEOUT = 5.0  # seconds
 PROGRESS_INTERVAL = 30.0  # seconds
@@ -166,7 +167,7 @@ def _resolve(say: Say) -> float | None:
     if reason is not None:
         raise EngineUnavailableError(f"Julia cannot be installed. {reason} {REMEDY}")
     say(
-        "Installing Julia and its packages, which takes 10 to 40 minutes and a few GB of disk.\n"
+        f"Installing Julia and its packages, which takes {INSTALL_TIME} and a few GB of disk.\n"
         f"  Julia, if there is none:  {STATE['install']} (a download of about 150 MB)\n"
         f"  the environment:          {STATE['project']}\n"
         f"  packages, compiled code:  {STATE['depot']}\n"
@@ -190,7 +191,7 @@ def _cause(error: BaseException) -> str:
 
 def _precompile(say: Say) -> float:
     """Start the session once in a process of its own, which leaves PyODEBridge's compiled code behind; its seconds."""
-    say("Compiling PyODEBridge, which takes 2 to 10 minutes the first time and seconds afterwards.")
+    say("Compiling PyODEBridge, which takes minutes the first time and seconds afterwards.")
     begin = time.monotonic()
     process: Any = subprocess.Popen([sys.executable, "-c", START_SCRIPT])
     try:

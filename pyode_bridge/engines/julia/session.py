@@ -36,7 +36,7 @@ import numpy as np
 
 from pyode_bridge.engines.julia.products import share_products
 from pyode_bridge.errors import EngineUnavailableError
-from pyode_bridge.install.julia import REMEDY, can_install, resolved
+from pyode_bridge.install.julia import INSTALL_TIME, REMEDY, can_install, resolved
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, as_environment, locate
 
 JULIA_SETTINGS = {
@@ -145,7 +145,7 @@ def _announce_installation() -> None:
     if reason is not None:
         raise EngineUnavailableError(f"{reason} {REMEDY}")
     print(
-        "pyode_bridge: Julia and its packages are being installed, once; this takes about ten minutes. "
+        f"pyode_bridge: Julia and its packages are being installed, once; this takes {INSTALL_TIME}. "
         "PYODE_BRIDGE_ENGINE=embedded does without.",
         file=sys.stderr,
         flush=True,
