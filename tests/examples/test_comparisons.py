@@ -103,6 +103,16 @@ def test_an_explicit_solver_fails_where_the_example_says(engine: str, tmp_path: 
     assert implicit["error"] < 1e-4
 
 
+def test_solvers_are_counted_by_family(tmp_path: Path) -> None:
+    ended = run("studies/catalogue", tmp_path, "--engine", "embedded")
+    assert ended.returncode == 0, ended.stderr
+    numbers = results(tmp_path)["numbers"]
+    assert numbers["families"]["FIRK"] == {"solvers": 1, "adaptive": 1, "implicit": 1, "with a known limit": 0}
+    in_all = sum(family["solvers"] for family in numbers["families"].values())
+    assert in_all == numbers["in all"]["solvers"] == numbers["libraries"]["pyode_bridge"]
+    assert f"torchdiffeq: {numbers['libraries']['torchdiffeq']}" in ended.stdout
+
+
 def test_gradients_are_compared(engine: str, tmp_path: Path) -> None:
     another = {"embedded": "neural ODE", "julia": "ROBER"}[engine]  # the paper's adjoint cannot do ROBER
     problems = ("--problem", "linear", another)
