@@ -53,28 +53,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pyode_bridge {pyode_bridge.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("install", help="install Julia and its packages ahead of the first solve")
+    def add(name: str, what: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+
+    command = add("install", "install Julia and its packages ahead of the first solve")
     command.add_argument(
         "packages", nargs="*", metavar="PACKAGE", help=f"more solvers: any of {', '.join(OPTIONAL_PACKAGES)}"
     )
     command.set_defaults(run=_install)
 
-    command = commands.add_parser("use", help="use, from now on, a Julia that is already installed")
+    command = add("use", "use, from now on, a Julia that is already installed")
     command.add_argument("--julia", metavar="EXE", help="the Julia executable")
     command.add_argument("--project", metavar="DIR", help="the folder of a Julia environment that holds the packages")
     command.add_argument("--forget", action="store_true", help="forget the Julia that was chosen")
     command.set_defaults(run=_use, parser=command)
 
-    command = commands.add_parser("doctor", help="say what is there, what is wrong, and what to do")
+    command = add("doctor", "say what is there, what is wrong, and what to do")
     command.add_argument("--time", action="store_true", help="also start Julia and solve, and say how long each takes")
     command.set_defaults(run=_doctor)
 
-    command = commands.add_parser(
-        "precompile", help="compile the dynamics of earlier sessions once for all, so that later ones load them"
-    )
+    command = add("precompile", "compile the dynamics of earlier sessions once for all, so that later ones load them")
     command.set_defaults(run=_precompile)
 
-    command = commands.add_parser("solvers", help="list the solvers")
+    command = add("solvers", "list the solvers")
     command.add_argument("--engine", choices=ENGINES, help="the engine; default: the one odeint would use")
     command.add_argument("filter", nargs="?", default="", metavar="FILTER", help="text to look for, in any column")
     command.set_defaults(run=_solvers)
