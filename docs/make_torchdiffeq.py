@@ -29,9 +29,12 @@ def arguments() -> str:
 
 
 def methods() -> str:
-    """Each method of torchdiffeq's."""
+    """Each method of torchdiffeq's, in one row with those of which the same is to be said."""
     columns = ("torchdiffeq", "steps", "Julia's name", "here")
-    return _table(columns, ((f"`{name}`", m.steps, _julia(m), m.note) for name, m in METHODS.items()))
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for name, method in METHODS.items():
+        alike.setdefault((method.steps, _julia(method), method.note), []).append(f"`{name}`")
+    return _table(columns, ((", ".join(names), *said) for said, names in alike.items()))
 
 
 def options() -> str:
