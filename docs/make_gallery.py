@@ -3,13 +3,15 @@
 A figure belongs to the JSON whose name is the longest beginning of its own, and a JSON in the same way to a script:
 `density_flow.png` to `density.json`, `compare_solvers_energy.json` to `compare_solvers.py`, `benchmarks.json` to
 `benchmarks/run.py`. A tutorial's figure lies in a folder of its own, beside what it printed. A table below the remark
-`<!-- table: adjoint_memory added -->` is that of `added` in the JSON of `adjoint_memory`. Run it after a figure has
-changed: `python docs/make_gallery.py`.
+`<!-- table: adjoint_memory added -->` is that of `added` in the JSON of `adjoint_memory`, and one below
+`<!-- table: comparison speed -->` that of `speed` in comparison.py. Run it after a figure has changed:
+`python docs/make_gallery.py`.
 """
 
 from __future__ import annotations
 
 import ast
+import html
 import importlib
 import json
 import re
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import comparison
 import torch
 
 ROOT = Path(__file__).parents[1]
@@ -29,11 +32,13 @@ PAGE = ROOT / "docs" / "gallery.md"
 HEADER = """# Gallery
 
 The figures of the [examples](../examples/README.md), with the command that made each: first the tutorials, with what
-they print, then studies and benchmarks. This page is made by `python docs/make_gallery.py` from what the scripts wrote
-and printed: every number comes from the run that the section names.
+they print, then studies and benchmarks. A picture leads to its section. This page is made by
+`python docs/make_gallery.py` from what the scripts wrote and printed: every number comes from the run that the section
+names.
 """
+THUMBNAIL_HEIGHT = 110  # pixels
 MOST_ROWS, MOST_COLUMNS = 12, 10  # of a table that is shown
-TABLE = re.compile(r"^(<!-- table: (?P<record>\w+) (?P<key>\w+) -->\n\n)(?:\|.*\n)*", re.MULTILINE)
+TABLE = re.compile(r"^(<!-- table: (?P<record>\w+) (?P<key>\w+) -->\n\n)(?:\|.*\n)*\n?", re.MULTILINE)
 LONGEST_TEXT = 40  # characters in a cell
 NOT_IN_COMMAND = {"output", "resume"}  # where results went, and whether the run was interrupted
 
@@ -41,19 +46,27 @@ NOT_IN_COMMAND = {"output", "resume"}  # where results went, and whether the run
 def main() -> None:
     PAGE.write_text(page(), encoding="utf-8")
     print(f"Written to {PAGE}")
-    for path in PAGE.parent.glob("*.md"):
+    for path in pages():
         text = path.read_text(encoding="utf-8")
         if (renewed := with_tables(text)) != text:
             path.write_text(renewed, encoding="utf-8")
             print(f"Tables renewed in {path}")
 
 
+def pages() -> list[Path]:
+    """Those that may have tables of records."""
+    return [ROOT / "README.md", *sorted(PAGE.parent.glob("*.md"))]
+
+
 def with_tables(text: str) -> str:
     """A page whose tables from the JSON are what that says now."""
 
     def renewed(match: re.Match[str]) -> str:
-        results = json.loads((FIGURES / f"{match['record']}.json").read_text(encoding="utf-8"))
-        return f"{match[1]}{table('', results['numbers'][match['key']])}\n"
+        record, key = match["record"], match["key"]
+        if record == "comparison":
+            return f"{match[1]}{markdown('', comparison.TABLES[key]())}\n\n"
+        results = json.loads((FIGURES / f"{record}.json").read_text(encoding="utf-8"))
+        return f"{match[1]}{table('', results['numbers'][key])}\n\n"
 
     return TABLE.sub(renewed, text)
 
@@ -72,7 +85,23 @@ def page() -> str:
             and (names := [name for name in figures if owner(name, records) == record])
         ]
         sections += ["\n\n".join([introduction(scripts[script]), *runs])] if runs else []
-    return "\n\n".join([HEADER.strip(), *sections]) + "\n"
+    return "\n\n".join([HEADER.strip(), thumbnails(sections), *sections]) + "\n"
+
+
+def thumbnails(sections: Iterable[str]) -> str:
+    """The first picture of each section, small, which leads there: as HTML, which GitHub and the site both show."""
+    lines = []
+    for section in sections:
+        (title,), (figure, *_) = re.findall("^## (.+)$", section, re.MULTILINE), re.findall(r"!\[.*\]\((.+)\)", section)
+        words = html.escape(title)
+        picture = f'<img src="{figure}" alt="{words}" height="{THUMBNAIL_HEIGHT}" loading="lazy">'
+        lines.append(f'<a href="#{anchor(title)}" title="{words}">{picture}</a>')
+    return "\n".join(['<div class="thumbnails">', *lines, "</div>"])
+
+
+def anchor(title: str) -> str:
+    """The id that GitHub and the site give to a heading."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def scripts_by_name() -> dict[str, Path]:
@@ -196,10 +225,17 @@ def table(name: str, rows: dict[str, dict[str, Any]]) -> str:
     """Markdown of the columns that hold a number or a short text and nothing longer; "" if there is none."""
     keys = dict.fromkeys(key for row in rows.values() for key, value in row.items() if value not in (None, ""))
     columns = [key for key in keys if all(is_cell(row.get(key)) for row in rows.values())][:MOST_COLUMNS]
+    cells = {in_words(label): {in_words(key): row.get(key) for key in columns} for label, row in rows.items()}
+    return markdown(in_words(name), cells)
+
+
+def markdown(name: str, rows: dict[str, dict[str, Any]]) -> str:
+    """A table of all rows and of the columns that each has; "" if there is none."""
+    columns = list(next(iter(rows.values())))
     if not columns:
         return ""
-    lines = [[in_words(name), *(in_words(key) for key in columns)], ["---"] * (1 + len(columns))]
-    lines += [[in_words(row), *(shown(cells.get(key)) for key in columns)] for row, cells in rows.items()]
+    lines = [[name, *columns], ["---"] * (1 + len(columns))]
+    lines += [[row, *(shown(cells[key]) for key in columns)] for row, cells in rows.items()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

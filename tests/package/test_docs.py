@@ -38,6 +38,7 @@ from pyode_bridge.engines.julia.isolation.messages import SERVICE
 from pyode_bridge.engines.julia.isolation.worker import Worker
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.environment import examine
+from pyode_bridge.install.julia import INSTALL_TIME
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE
 from tests.conftest import julia_finds
 from tests.install.conftest import FakeJulia, fake_julia, ready_project
@@ -352,6 +353,18 @@ def test_links_within_the_repository_lead_to_files(page: str) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", PAGES[page]):
         if "://" not in target:
             assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_the_first_page_is_short() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= 100
+
+
+def test_how_long_an_install_takes_is_said_alike() -> None:
+    said = {page: re.findall(r"takes ([^.]*\d minutes)", text) for page, text in PAGES.items()}
+    assert {page: found for page, found in said.items() if found} == {
+        "README.md": [INSTALL_TIME],
+        "docs/julia.md": [INSTALL_TIME],
+    }
 
 
 def test_variables_are_those_of_the_package() -> None:

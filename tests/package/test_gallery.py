@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("matplotlib")
+slugify = pytest.importorskip("markdown.extensions.toc").slugify  # what the site makes of titles
 pytest.importorskip("sklearn")
 pytest.importorskip("statsmodels")
 ROOT = Path(__file__).parents[2]
@@ -32,12 +35,40 @@ def test_the_committed_page_is_what_the_figures_make(gallery: Any) -> None:
 
 def test_tables_of_other_pages_are_what_the_records_say(gallery: Any) -> None:
     found = 0
-    for path in (ROOT / "docs").glob("*.md"):
+    for path in gallery.pages():
         text = path.read_text()
         assert gallery.with_tables(text) == text, f"{path.name}: run `python docs/make_gallery.py`"
         found += text.count("<!-- table: ")
         assert text.count("<!-- table: ") == len(gallery.TABLE.findall(text)), path.name
     assert found, "no page has a table of a record"
+
+
+def test_the_page_opens_with_a_small_picture_of_each_section(gallery: Any) -> None:
+    opening, *sections = re.split(r"^## ", gallery.page(), flags=re.MULTILINE)
+    leading = re.findall(r'<a href="#(.+?)" title="(.+?)"><img src="\.\./(.+?)"', opening)
+    titles = [section.splitlines()[0] for section in sections]
+    assert [html.unescape(title) for _, title, _ in leading] == titles
+    assert [anchor for anchor, _, _ in leading] == [slugify(title, "-") for title in titles]
+    assert all((ROOT / figure).is_file() for _, _, figure in leading)
+
+
+def test_times_beside_others_are_those_of_the_record() -> None:
+    """The README's table, read back, against the medians of each contestant."""
+    rows = json.loads((ROOT / "examples" / "figures" / "benchmarks.json").read_text())["numbers"]["rows"]
+    seconds = {(row["case"], row["contestant"]): row["seconds"] for row in rows}
+    table = dict(re.findall(r"^\| (.+): ms \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert len(table) == 6
+    ours, torchdiffeq, diffrax = (float(cell.replace(",", "")) for cell in table["a stiff reaction"].split(" | "))
+    assert ours == pytest.approx(1e3 * seconds["ROBER", "compiled"], rel=0.05)
+    assert torchdiffeq == pytest.approx(1e3 * seconds["ROBER", "torchdiffeq"], rel=0.05)
+    assert diffrax == pytest.approx(1e3 * seconds["ROBER", "diffrax"], rel=0.05)
+
+
+def test_the_comparison_shows_cases_in_which_another_library_is_faster(gallery: Any) -> None:
+    """It is no choice of those in which the package wins."""
+    table = gallery.comparison.apart()
+    times = [[float(cell.replace(",", "")) for cell in row.values()] for name, row in table.items() if "ms" in name]
+    assert any(ours > min(others) for ours, *others in times)
 
 
 def test_memory_that_should_not_grow_with_the_steps_does_not() -> None:
