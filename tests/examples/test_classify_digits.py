@@ -48,6 +48,7 @@ def test_quick_run_learns_and_writes_its_files(engine, tmp_path):
 SHORT = ("--engine", "embedded", "--iterations", "12", "--models")
 
 
+@pytest.mark.slow
 def test_resumed_run_continues_as_if_never_interrupted(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run(whole, *SHORT).returncode == 0

@@ -192,6 +192,7 @@ def test_cost_of_isolation_is_measured(tmp_path: Path) -> None:
         assert 0 < row["process"] < 10_000
 
 
+@pytest.mark.slow
 def test_how_cost_grows_is_measured(engine: str, tmp_path: Path) -> None:
     pytest.importorskip("loky")
     ended = run("benchmarks/scaling", tmp_path, "--engine", engine)

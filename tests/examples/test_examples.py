@@ -21,6 +21,7 @@ class Example:
     name: str
     bound: float  # on the JSON's error: what a model that learnt nothing exceeds
     stop_after: int  # iterations before the interruption
+    slow: bool = False
 
 
 # The spiral's error is an RMSE of coordinates within [-2, 2]; an unlearnt model's is above 1.
@@ -28,7 +29,7 @@ class Example:
 # The ball's is the relative distance to a fit in closed form; the first guess is off by a half.
 EXAMPLES = [
     Example("spiral", bound=0.5, stop_after=20),
-    Example("co2", bound=2.0, stop_after=1),
+    Example("co2", bound=2.0, stop_after=1, slow=True),
     Example("bouncing_ball", bound=1e-3, stop_after=1),
 ]
 
@@ -41,7 +42,12 @@ def checkpoint(output):
     return torch.load(output / "checkpoint.pt", weights_only=True)
 
 
-@pytest.fixture(scope="module", params=EXAMPLES, ids=lambda example: example.name)
+PARAMETERS = [
+    pytest.param(example, id=example.name, marks=[pytest.mark.slow] if example.slow else []) for example in EXAMPLES
+]
+
+
+@pytest.fixture(scope="module", params=PARAMETERS)
 def finished(request, tmp_path_factory):
     """An example, and the folder of a run that nothing interrupted."""
     output = tmp_path_factory.mktemp(request.param.name)

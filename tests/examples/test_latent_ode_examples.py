@@ -27,6 +27,7 @@ def learnt(losses):
     return sum(values[-5:]) < sum(values[:5])
 
 
+@pytest.mark.slow
 def test_spirals_learn_and_print_the_papers_figures_beside_their_own(tmp_path, engine):
     found, printed = run("studies/latent_ode_spirals", tmp_path, "--engine", engine)
     assert found["ran"]["engine"] == engine

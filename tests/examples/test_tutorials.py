@@ -42,8 +42,12 @@ JULIA = {
     ],
     "jac_sparsity": [(rf"largest error {NUMBER}$", 1e-2)],
 }
+LONG = {"ensemble", "neural_ode"}  # without Julia
 CASES = [
-    *(pytest.param(name, "embedded", id=f"{name}-embedded") for name in EITHER_ENGINE),
+    *(
+        pytest.param(name, "embedded", id=f"{name}-embedded", marks=[pytest.mark.slow] if name in LONG else [])
+        for name in EITHER_ENGINE
+    ),
     *(
         pytest.param(name, "julia", id=f"{name}-julia", marks=[pytest.mark.julia, pytest.mark.slow])
         for name in EITHER_ENGINE

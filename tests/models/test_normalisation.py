@@ -75,6 +75,7 @@ def test_every_exact_trace_gives_a_density(trace):
     assert integral(flow, side=17, box=6.4) == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_learnt_continuous_flow_is_a_density():
     flow = CNF(GatedSum(2, 8), trace=ClosedFormTrace(), **TRAINING)
     assert learn(flow, 60) > 0.2
@@ -91,6 +92,7 @@ def test_learnt_flow_of_a_network_is_a_density():
     assert integral(flow, side=101, box=7.0) == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_learnt_planar_flow_is_a_density():
     """By divergence, as its samples are cheap; the density is then that of its inverse, found by root finding."""
     flow = PlanarFlow(2, 8)

@@ -20,7 +20,9 @@ def models(**sizes):
     return [ResNet(**sizes), RKNet(**sizes), ODENet(engine="embedded", **sizes)]
 
 
-@pytest.mark.parametrize(("shape", "downsamplings"), [(DIGITS, 1), (MNIST, 2)])
+@pytest.mark.parametrize(
+    ("shape", "downsamplings"), [(DIGITS, 1), pytest.param(MNIST, 2, marks=pytest.mark.slow)], ids=["digits", "MNIST"]
+)
 def test_logits_and_gradients_for_every_image_size(shape, downsamplings):
     images = torch.randn(shape)
     for model in [*models(width=4, downsamplings=downsamplings), MLP(images[0].numel())]:
@@ -153,6 +155,7 @@ def test_rk_net_counts_its_evaluations(method, stages, calls):
     assert model.nfe == (len(calls), len(calls)) == (3 * stages, 3 * stages)
 
 
+@pytest.mark.slow
 def test_memory_is_constant_for_the_adjoint_and_grows_with_runge_kutta_steps():
     from examples.support.activation_memory import peak_bytes
 
