@@ -16,6 +16,7 @@ import pyode_bridge
 
 ROOT = Path(__file__).parents[2]
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "results", "site")
+PACKAGES = "import sysconfig; print(sysconfig.get_path('purelib'))"
 SOLVE = """
 import torch, pyode_bridge as pb
 from importlib.metadata import version
@@ -87,15 +88,16 @@ def test_the_wheel_holds_the_julia_package_and_its_requirements(wheel: Path) -> 
 
 def test_the_wheel_alone_solves_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
     """Torch and the other requirements are those of this environment, which a path brings in, without the project."""
-    venv.create(tmp_path / "fresh", with_pip=False, symlinks=sys.platform != "win32")
-    scheme = {"base": str(tmp_path / "fresh"), "platbase": str(tmp_path / "fresh")}
-    paths = sysconfig.get_paths("venv", vars=scheme)
-    python = Path(paths["scripts"]) / Path(sys.executable).name
+    builder = venv.EnvBuilder(symlinks=sys.platform != "win32")
+    builder.create(tmp_path / "fresh")
+    context = builder.ensure_directories(tmp_path / "fresh")
+    python, scripts = Path(context.env_exe), Path(context.bin_path)
     run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
-    Path(paths["purelib"], "requirements.pth").write_text(sysconfig.get_path("purelib"))
+    packages = Path(run(python, "-I", "-c", PACKAGES, cwd=tmp_path).strip())
+    (packages / "requirements.pth").write_text(sysconfig.get_path("purelib"))
     where, version, y, gradient = run(python, "-I", "-c", SOLVE, cwd=tmp_path).split()
-    assert Path(where).is_relative_to(paths["purelib"])
+    assert Path(where).is_relative_to(packages)
     assert version == pyode_bridge.__version__
     assert float(y) == pytest.approx(0.1353353, abs=1e-5)  # exp(-2)
     assert float(gradient) == pytest.approx(-3 * 0.1353353, abs=1e-5)
-    assert run(Path(paths["scripts"], "pyode-bridge"), "--version", cwd=tmp_path) == f"pyode_bridge {version}\n"
+    assert run(scripts / "pyode-bridge", "--version", cwd=tmp_path) == f"pyode_bridge {version}\n"
