@@ -1,7 +1,7 @@
 """mass_matrix: Robertson's reaction, with the conservation of mass in the place of its third rate.
 
-M dy/dt = f(t, y), where the last row of M is zero: that row of f is an equation without a derivative, 0 = y1 + y2 + y3
-- 1. Published values at t = 40 are those that Sundials has in its example for IDA. It needs Julia.
+M dy/dt = f(t, y), where the last row of M is zero: that row of f is an equation without a derivative,
+0 = y1 + y2 + y3 - 1. Published values at t = 40 are those that Sundials has in its example for IDA. It needs Julia.
 """
 
 from pathlib import Path

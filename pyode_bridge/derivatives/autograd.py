@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -132,7 +133,9 @@ class OdeAdjoint(torch.autograd.Function):
         inputs = [grad_ys, ys, t, *ctx.saved_tensors[3:]]
         with hooks.apart(ctx.problem.dynamics.parameters):
             # The graph is kept: it may reach into one that belongs to the caller.
-            products = torch.autograd.grad(differentiated, inputs, cotangents, allow_unused=True, retain_graph=True)
+            products: Sequence[Tensor | None] = torch.autograd.grad(
+                differentiated, inputs, cotangents, allow_unused=True, retain_graph=True
+            )
         if torch.is_grad_enabled():  # somebody is about to differentiate them
             origins = (*ctx.saved_tensors, *(v for v in vs if v is not None))
             products = tuple(None if product is None else Final.apply(product, *origins) for product in products)  # type: ignore[no-untyped-call]

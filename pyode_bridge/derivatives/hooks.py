@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_saving_hooks: Any = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)  # None: an older torch
+_saving_hooks: Any = torch._C._autograd._top_saved_tensors_default_hooks  # torch has no public name for those around
 _NOTHING = contextlib.nullcontext()
 
 
@@ -31,7 +31,7 @@ def apart(tensors: Sequence[Tensor] = ()) -> contextlib.AbstractContextManager[N
     """A block of evaluations and products, of which neither hooks around the caller nor those on ``tensors`` know."""
     hooked = [tensor for tensor in tensors if tensor._backward_hooks]
     retaining = [tensor for tensor in tensors if tensor.retains_grad]
-    are_saved = _saving_hooks is None or _saving_hooks(False) is not None
+    are_saved = _saving_hooks(False) is not None
     return _apart(hooked, retaining, are_saved) if hooked or retaining or are_saved else _NOTHING
 
 

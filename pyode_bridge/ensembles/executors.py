@@ -120,7 +120,7 @@ def _check_that_gradients_arrive(work: Work, shipped: Shipped, start: float) -> 
         )
 
 
-def _chunk_size(given: int | None, count: int) -> int:
+def _chunk_size(given: object, count: int) -> int:
     if given is None:
         return -(-count // MOST_CHUNKS)
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:

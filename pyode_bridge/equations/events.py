@@ -129,7 +129,7 @@ def until_event(
 def _elements(event_fn: Condition, y0: State, t0: Tensor) -> list[Event]:
     """An event for each element of what ``event_fn`` returns."""
     with torch.no_grad():
-        value = event_fn(t0, y0)
+        value: object = event_fn(t0, y0)
     if not isinstance(value, Tensor) or value.numel() == 0:
         raise InputError(f"event_fn returned {value!r}; expected a tensor that crosses zero at the event.")
 

@@ -178,7 +178,7 @@ class _Matrix(Dynamics):
         return columns.reshape(-1)
 
 
-def _seed(given: int | None) -> int:
+def _seed(given: object) -> int:
     if given is None:
         return int(torch.randint(1, 2**62, ()))
     if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given < 2**62:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.errors import InputError
+from pyode_bridge.models.sizes import positive
 
 MOST_GROUPS = 32  # the paper's number of groups, at its width of 64
 
@@ -14,13 +15,6 @@ def group_norm(channels: int) -> torch.nn.GroupNorm:
     """Group normalisation with as many groups as divide ``channels``, at least two channels each, 32 at most."""
     most = max(1, min(MOST_GROUPS, channels // 2))
     return torch.nn.GroupNorm(next(groups for groups in range(most, 0, -1) if channels % groups == 0), channels)
-
-
-def positive(**sizes: int) -> None:
-    """Raise InputError unless every named value is a positive whole number."""
-    for name, value in sizes.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} is {value!r}; expected a positive whole number.")
 
 
 class Stem(torch.nn.Sequential):

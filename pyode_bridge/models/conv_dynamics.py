@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pyode_bridge.models.blocks import group_norm, positive
+from pyode_bridge.models.blocks import group_norm
+from pyode_bridge.models.sizes import positive
 
 
 class ConcatTimeConv(torch.nn.Module):

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from pyode_bridge.errors import InputError
+from pyode_bridge.models.sizes import positive
 
 # Slope of the hypernetwork's hidden units over time at first: each changes within about a quarter of the unit of time.
 SUDDENNESS = 12.0
@@ -36,8 +36,7 @@ class GatedSum(torch.nn.Module):
 
     def __init__(self, dim: int, width: int, hidden: int = 32) -> None:
         super().__init__()
-        for name, value in (("dim", dim), ("width", width), ("hidden", hidden)):
-            _positive(value, name)
+        positive(dim=dim, width=width, hidden=hidden)
         self.dim = dim
         self.width = width
         self.hidden = hidden
@@ -118,8 +117,7 @@ class ConcatSquash(torch.nn.Module):
     def __init__(self, dim: int, hidden: Sequence[int] = (64, 64)) -> None:
         super().__init__()
         widths = [dim, *hidden, dim]
-        for position, width in enumerate(widths[:-1]):
-            _positive(width, "dim" if position == 0 else f"hidden[{position - 1}]")
+        positive(dim=dim, **{f"hidden[{position}]": width for position, width in enumerate(hidden)})
         self.layers = torch.nn.ModuleList(ConcatSquashLinear(inputs, outputs) for inputs, outputs in pairwise(widths))
 
     def forward(self, t: Tensor, z: Tensor) -> Tensor:
@@ -129,8 +127,3 @@ class ConcatSquash(torch.nn.Module):
         for layer in rest:
             value = layer(t, torch.tanh(value))
         return value
-
-
-def _positive(value: int, name: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{name} is {value!r}; expected a positive whole number.")

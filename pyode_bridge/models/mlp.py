@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pyode_bridge.models.blocks import positive
+from pyode_bridge.models.sizes import positive
 
 
 class MLP(torch.nn.Sequential):

@@ -11,6 +11,7 @@ from pyode_bridge.errors import InputError
 from pyode_bridge.models.blocks import Head, Stem
 from pyode_bridge.models.conv_dynamics import ConvDynamics
 from pyode_bridge.models.last_solve import LastSolve
+from pyode_bridge.models.sizes import is_whole
 from pyode_bridge.problem.early_checks import check_settings
 from pyode_bridge.problem.settings import SolverSettings, with_settings
 
@@ -57,7 +58,7 @@ class ODENet(LastSolve):
         **settings: Unpack[SolverSettings],
     ) -> None:
         super().__init__()
-        if isinstance(augment, bool) or not isinstance(augment, int) or augment < 0:
+        if not is_whole(augment, least=0):
             raise InputError(f"augment is {augment!r}; expected a whole number of channels, 0 for none.")
         self.augment = augment
         self.stem = Stem(in_channels, width, downsamplings)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from pyode_bridge.errors import InputError
+from pyode_bridge.models.sizes import positive
 
 # Bisection starts from an interval of width 2 |wᵀu|; float64's 53 bits need no more halvings than this.
 BISECTIONS = 60
@@ -33,9 +33,7 @@ class PlanarFlow(torch.nn.Module):
 
     def __init__(self, dim: int, depth: int) -> None:
         super().__init__()
-        for name, value in (("dim", dim), ("depth", depth)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"{name} is {value!r}; expected a positive whole number.")
+        positive(dim=dim, depth=depth)
         self.dim = dim
         self.depth = depth
         w = torch.randn(depth, dim)

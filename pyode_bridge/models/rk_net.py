@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.errors import InputError, near_names
-from pyode_bridge.models.blocks import Head, Stem, positive
+from pyode_bridge.models.blocks import Head, Stem
 from pyode_bridge.models.conv_dynamics import ConvDynamics
 from pyode_bridge.models.evaluations import Evaluations
+from pyode_bridge.models.sizes import positive
 from pyode_bridge.problem.schemes import EULER, KUTTA, MIDPOINT, Tableau
 
 TABLEAUS = {"Euler": EULER, "Midpoint": MIDPOINT, "RK4": KUTTA}

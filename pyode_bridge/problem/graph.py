@@ -54,7 +54,7 @@ def direct_gradients(tensors: Sequence[Tensor], grads: Sequence[Tensor | None]) 
         grad = left[id(tensor)]
         if grad is None or not sources:
             continue
-        through = torch.autograd.grad(
+        through: Sequence[Tensor | None] = torch.autograd.grad(
             tensor, sources, grad, allow_unused=True, retain_graph=True, create_graph=torch.is_grad_enabled()
         )
         for source, part in zip(sources, through, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -22,5 +24,7 @@ def products(value: Tensor, y: Tensor, vs: Tensor) -> Tensor:
 
 
 def _product(value: Tensor, y: Tensor, v: Tensor, *, batched: bool) -> Tensor:
-    (grad,) = torch.autograd.grad(value, y, v, retain_graph=True, allow_unused=True, is_grads_batched=batched)
-    return torch.zeros_like(v) if grad is None else grad
+    grads: Sequence[Tensor | None] = torch.autograd.grad(
+        value, y, v, retain_graph=True, allow_unused=True, is_grads_batched=batched
+    )
+    return torch.zeros_like(v) if grads[0] is None else grads[0]

@@ -18,11 +18,7 @@ class JuliaSource(torch.nn.Module):
 
     def __init__(self, source: str, p: Tensor | Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
-        if not isinstance(source, str) or not source.strip():
-            raise InputError(
-                f"source is {source!r}; expected Julia code whose last value is a function, such as "
-                "'(u, p, t) -> -p .* u'."
-            )
+        _check_source(source)
         self.source = source
         self._names: tuple[str, ...] | None = None
         if p is None:
@@ -60,6 +56,13 @@ def is_written(func: Any) -> TypeGuard[JuliaSource]:
     """
     written = isinstance(func, JuliaSource) and JuliaSource in type(func).__bases__
     return written and not func._forward_hooks and not func._forward_pre_hooks
+
+
+def _check_source(source: object) -> None:
+    if not isinstance(source, str) or not source.strip():
+        raise InputError(
+            f"source is {source!r}; expected Julia code whose last value is a function, such as '(u, p, t) -> -p .* u'."
+        )
 
 
 def _names(p: Any) -> tuple[str, ...]:

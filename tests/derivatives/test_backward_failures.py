@@ -41,6 +41,7 @@ def test_a_backward_solve_that_ends_early_is_an_error_when_embedded() -> None:
     assert 1 < caught.value.t < 3  # in the user's time, within the last interval
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:scipy")
 @pytest.mark.parametrize("method", ["QNDF", "RadauIIA5"])
 def test_a_backward_solve_that_overflows_is_an_error_when_embedded(method: str) -> None:
     y0, t = torch.tensor([1.0, 0.0, 0.0], dtype=DOUBLE), torch.tensor([0.0, 1000.0], dtype=DOUBLE)

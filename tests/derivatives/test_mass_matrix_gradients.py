@@ -27,6 +27,7 @@ def compare(found: Tensor, exact: Tensor, inputs: tuple[Tensor, ...]) -> None:
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:QuadratureAdjoint with a backward solve")
 @pytest.mark.parametrize("sensealg", ADJOINTS)
 @pytest.mark.parametrize("backwards", [False, True], ids=["increasing", "decreasing"])
 def test_a_regular_mass_matrix(sensealg: str, backwards: bool) -> None:
@@ -48,6 +49,7 @@ def decay_of_second_order(k: Tensor, c: Tensor, start: Tensor, t: Tensor) -> Ten
     return start / (1 + k * c * start * t)
 
 
+@pytest.mark.filterwarnings("ignore:QuadratureAdjoint with a backward solve")
 @pytest.mark.parametrize("sensealg", [name for name in ADJOINTS if name != "BacksolveAdjoint"])
 @pytest.mark.parametrize(("driver", "exact"), [(0, decay), (1, decay_of_second_order)], ids=["read off", "coupled"])
 def test_an_algebraic_equation(driver: int, exact: Callable[..., Tensor], sensealg: str) -> None:

@@ -24,6 +24,7 @@ TOLERANCES = [1e-6, 1e-10]
 BOUND = 1e-6
 
 
+@pytest.mark.filterwarnings("ignore:QuadratureAdjoint with a backward solve")
 @pytest.mark.parametrize("problem", [Linear(SPIRAL), Logistic(), Driven()], ids=["linear", "logistic", "driven"])
 @pytest.mark.parametrize(
     ("sensealg", "method"),

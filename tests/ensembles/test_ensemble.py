@@ -66,6 +66,7 @@ def test_a_trajectory_that_fails_is_named(engine):
         pb.solve_ensemble(lambda t, y: y**2, y0, T, method=METHODS[engine], engine=engine)
 
 
+@pytest.mark.filterwarnings("ignore::pyode_bridge.ToleranceWarning")
 def test_a_tolerance_finer_than_the_numbers_is_blamed(engine):
     with pytest.raises(SolverError, match=r"rtol=1e-12 is less than torch\.float32 can hold"):
         pb.solve_ensemble(

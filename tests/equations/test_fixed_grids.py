@@ -15,6 +15,8 @@ from pyode_bridge.problem.torchdiffeq import FIXED, IMPLICIT, METHODS
 from tests.engines.embedded.against import CLOSE, Forced
 from tests.problems import DOUBLE
 
+pytestmark = pytest.mark.filterwarnings("ignore:implicit_adams corrected")
+
 T = torch.tensor([0.0, 0.5, 1.1, 2.0], dtype=DOUBLE)
 Y0 = torch.tensor([1.0, 0.5], dtype=DOUBLE)
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -104,6 +106,7 @@ def test_implicit_steps_solve_their_equations(engine: str, method: str) -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*solves the state again")
 @pytest.mark.julia
 @pytest.mark.parametrize("method", ["implicit_euler", "trapezoid", "gl6"])
 def test_implicit_adjoints_of_both_engines_agree(method: str) -> None:

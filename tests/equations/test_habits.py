@@ -175,7 +175,7 @@ def test_autocast_finds_no_translation_and_leaves_none() -> None:
     assert solved().lane == "compiled"
 
 
-@pytest.mark.parametrize(("of_state", "of_value"), itertools.permutations([torch.float32, torch.float64], 2))
+@pytest.mark.parametrize(("of_state", "of_value"), list(itertools.permutations([torch.float32, torch.float64])))
 def test_dynamics_may_return_another_precision(
     way: dict[str, str], of_state: torch.dtype, of_value: torch.dtype
 ) -> None:
@@ -384,6 +384,7 @@ def test_counters_count_every_evaluation(way: dict[str, str], made: Callable[[],
         assert count() - before >= solution.stats.nfe
 
 
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 def test_hooks_of_modules_see_the_backward_pass(way: dict[str, str]) -> None:
     func, seen = Net(), []
     func.net.register_full_backward_hook(lambda module, given, value: seen.append(value[0].shape))

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import tomlkit
+import yaml
 
 import pyode_bridge
 from pyode_bridge.install.environment import requirements_file
 
 ROOT = Path(__file__).parents[2]
+CONDA_NAMES = {"juliacall": "pyjuliacall", "torch": "pytorch"}
 STANDARD_LIBRARIES = {"LinearAlgebra", "Logging", "SparseArrays", "TOML"}
 
 
 def read(name: str) -> dict[str, Any]:
     return tomlkit.parse((ROOT / name).read_text()).unwrap()
+
+
+def read_yaml(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
 
 
 def test_juliapkg_asks_for_what_the_julia_package_is_made_for() -> None:
@@ -38,5 +45,28 @@ def test_the_checkouts_environment_holds_the_julia_package() -> None:
 
 
 def test_versions_agree() -> None:
-    versions = {read("julia/Project.toml")["version"], read("pyproject.toml")["project"]["version"]}
-    assert versions == {pyode_bridge.__version__}
+    repeated = {
+        "julia/Project.toml": read("julia/Project.toml")["version"],
+        "CITATION.cff": read_yaml("CITATION.cff")["version"],
+        "recipe/recipe.yaml": read_yaml("recipe/recipe.yaml")["context"]["version"],
+    }
+    assert repeated == dict.fromkeys(repeated, pyode_bridge.__version__)
+
+
+def test_the_conda_recipe_asks_for_what_the_package_asks_for() -> None:
+    project, recipe = read("pyproject.toml")["project"], read_yaml("recipe/recipe.yaml")
+    python, *rest = recipe["requirements"]["run"]
+    assert python == "python >=${{ python_min }}"
+    assert project["requires-python"] == f">={recipe['context']['python_min']}"
+    needed = dict(map(name_and_bounds, project["dependencies"]))
+    assert {CONDA_NAMES.get(name, name): bounds for name, bounds in needed.items()} == dict(map(name_and_bounds, rest))
+
+
+def test_the_dockerfile_is_that_of_the_page() -> None:
+    recipe = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert f"```dockerfile\n{recipe}```" in (ROOT / "docs" / "julia.md").read_text(encoding="utf-8")
+
+
+def name_and_bounds(requirement: str) -> tuple[str, str]:
+    name, bounds = re.fullmatch(r"([\w.-]+) ?(\S+)", requirement).groups()
+    return name, ",".join(sorted(bounds.split(",")))

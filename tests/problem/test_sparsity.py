@@ -29,7 +29,6 @@ def sparsity(pattern: Tensor) -> Sparsity:
     return made
 
 
-@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
 @pytest.mark.parametrize("layout", [torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc], ids=str)
 def test_a_band_of_three_takes_three_products(layout: torch.layout) -> None:
     pattern = BAND if layout == torch.strided else BAND.to_sparse(layout=layout)

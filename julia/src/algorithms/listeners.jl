@@ -22,4 +22,3 @@ function tell(listener::Ptr{Cvoid}, u::Dense, t, dt)
 end
 
 tell(listener::Ptr{Cvoid}, u, t, dt) = listener == C_NULL ? nothing : tell(listener, flattened(u), t, dt)
-

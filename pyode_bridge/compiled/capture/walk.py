@@ -277,6 +277,6 @@ def _is_library_callable(value: Any) -> bool:
     """Whether it is a class, a module or a function in C of a library."""
     if not isinstance(value, _BY_IDENTITY):
         return False
-    if isinstance(value, types.BuiltinFunctionType) and value.__module__ is None:  # a method: of torch's functions
+    if isinstance(value, types.BuiltinFunctionType) and not value.__module__:  # a method: of torch's functions
         value = value.__self__ if isinstance(value.__self__, type) else type(value.__self__)
     return is_library(value)

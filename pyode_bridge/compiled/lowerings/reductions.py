@@ -72,7 +72,7 @@ def all_(ctx: LoweringContext, a: Any, dims: Any = None, keepdim: bool = False) 
 
 
 @register_lowering(aten.var.correction)
-def var(ctx: LoweringContext, a: Any, dims: Any = None, *, correction: float = 1, keepdim: bool = False) -> Any:
+def var(ctx: LoweringContext, a: Any, dims: Any = None, *, correction: float | None = 1, keepdim: bool = False) -> Any:
     return _variance(ctx, a, dims, 1 if correction is None else correction, keepdim)
 
 

@@ -59,7 +59,7 @@ def solved(func, net, **settings):
     return sol, [sol.y.detach(), *torch.autograd.grad((sol.y * weights).sum(), [y0, *net.parameters()])]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute")
 @pytest.mark.parametrize("make", COMPILED + SCRIPTED)
 def test_solutions_and_gradients_are_those_of_the_module_itself(make, engine):
     net = Net()

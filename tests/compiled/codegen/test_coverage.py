@@ -292,6 +292,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::pyode_bridge.RandomWarning")
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_does_not_translate_says_why(case, solved):
     func, reason = REFUSED[case]

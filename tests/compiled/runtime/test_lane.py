@@ -207,6 +207,7 @@ class Counting(torch.nn.Module):
         return -y
 
 
+@pytest.mark.filterwarnings("ignore::pyode_bridge.RandomWarning")
 @pytest.mark.parametrize(
     ("func", "reason"),
     [

@@ -74,6 +74,7 @@ def test_gradients_are_those_of_the_steps(name: str) -> None:
     assert torch.autograd.gradcheck(end, inputs, eps=1e-6, atol=1e-8, rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*solves the state again")
 @pytest.mark.parametrize("name", ["implicit_euler", "radauIIA5", "trapezoid"])
 def test_continuous_gradients_approach_the_exact_ones(name: str) -> None:
     func, found = Forced(), []
