@@ -27,6 +27,7 @@ using SciMLOperators: MatrixOperator
 using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, ForwardDiffSensitivity, ForwardSensitivity, GaussAdjoint,
     GaussKronrodAdjoint, InterpolatingAdjoint, ODEAdjointProblem, ODEForwardSensitivityProblem, QuadratureAdjoint,
     SteadyStateAdjoint, ZygoteVJP
+using Scratch: Scratch, get_scratch!
 using SparseArrays: SparseMatrixCSC, nonzeros
 using TOML: TOML
 using Zygote: Buffer

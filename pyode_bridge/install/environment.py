@@ -100,9 +100,12 @@ def missing_packages(packages: Mapping[str, Package], exe: str, folder: Path) ->
 
 
 def required_packages() -> dict[str, dict[str, str]]:
-    """UUID and version bounds of each package that PyODEBridge depends on, from pyode_bridge/juliapkg.json."""
+    """UUID and version bounds of each package that PyODEBridge depends on, from pyode_bridge/juliapkg.json.
+
+    Those without bounds are there for their preferences alone: what depends on them brings them.
+    """
     packages: dict[str, dict[str, str]] = json.loads(requirements_file().read_text())["packages"]
-    return packages
+    return {name: entry for name, entry in packages.items() if "version" in entry}
 
 
 def requirements_file() -> Path:

@@ -180,8 +180,10 @@ def test_other_users_share_the_session(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", [pytest.param("julia", marks=pytest.mark.julia)], indirect=True)
-def test_a_package_that_is_not_compiled_is_refused_in_another_thread(tmp_path: Path) -> None:
-    """Julia would wait for ever."""
+def test_a_package_that_is_not_compiled_is_compiled_in_the_main_thread_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In another thread, Julia would wait for ever. In the main one it takes a while, and says so."""
     import juliacall
 
     from pyode_bridge.engines.julia import session
@@ -196,6 +198,7 @@ def test_a_package_that_is_not_compiled_is_refused_in_another_thread(tmp_path: P
         with pytest.raises(juliacall.JuliaError, match=r"NeverCompiled is not compiled yet.*in the main thread"):
             at_once([lambda: load("NeverCompiled")])
         assert load("NeverCompiled").VALUE == 7
+        assert "compiling NeverCompiled, once" in capfd.readouterr().err
         (loaded,) = at_once([lambda: load("NeverCompiled")])
         assert loaded.VALUE == 7
     finally:

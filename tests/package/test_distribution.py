@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from pyode_bridge.install.environment import requirements_file
 
 ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {"juliacall": "pyjuliacall", "torch": "pytorch"}
-STANDARD_LIBRARIES = {"LinearAlgebra", "Logging", "SparseArrays", "TOML"}
 
 
 def read(name: str) -> dict[str, Any]:
@@ -27,15 +26,13 @@ def read_yaml(name: str) -> Any:
 
 
 def test_juliapkg_asks_for_what_the_julia_package_is_made_for() -> None:
-    project, asked = read("julia/Project.toml"), json.loads(requirements_file().read_text())
-    bounds = project["compat"]
-    expected = {
-        name: {"uuid": uuid, "version": bounds[name]}
-        for name, uuid in project["deps"].items()
-        if name not in STANDARD_LIBRARIES
-    }
-    assert asked["packages"] == expected
-    assert asked["julia"] == bounds["julia"]
+    script = runpy.run_path(str(ROOT / "julia" / "make_juliapkg.py"))
+    assert requirements_file().read_text(encoding="utf-8") == script["text"](), "run python julia/make_juliapkg.py"
+
+
+def test_every_package_that_julia_needs_has_bounds() -> None:
+    project = read("julia/Project.toml")
+    assert set(project["compat"]) == {*project["deps"], *project["weakdeps"], "julia"}
 
 
 def test_the_checkouts_environment_holds_the_julia_package() -> None:

@@ -1,7 +1,10 @@
 # Packages whose names may stand in a solver expression. They are loaded when one of their names is first used: loading
 # them all would cost every session many seconds.
 
-"""Packages that hold solvers: the dependencies of this package named OrdinaryDiffEq..., and optional ones present."""
+"""
+Packages that hold solvers: the dependencies of this package named OrdinaryDiffEq..., weak ones too, and optional ones
+present. The weak ones are those that nothing here needs before a solver of theirs is named: they are compiled then.
+"""
 function solver_packages()
     own = dependencies(joinpath(pkgdir(@__MODULE__), "Project.toml"), "OrdinaryDiffEq")
     present = filter(name -> Base.find_package(name) !== nothing, first.(OPTIONAL_SOLVERS))
@@ -16,7 +19,9 @@ end
 
 function dependencies(project, prefix)
     isfile(project) || return String[]
-    return sort!(filter(startswith(prefix), collect(keys(get(TOML.parsefile(project), "deps", Dict())))))
+    table = TOML.parsefile(project)
+    names = [name for kind in ("deps", "weakdeps") for name in keys(get(table, kind, Dict()))]
+    return sort!(filter!(startswith(prefix), names))
 end
 
 """
@@ -52,21 +57,23 @@ function load_package(name::AbstractString)
     id = identify(name)
     id === nothing && return nothing
     Base.locate_package(id) === nothing && return nothing
-    check_compiled(id)
+    Base.root_module_exists(id) || Base.isprecompiled(id) || announce_compiling(id)
     return Base.require(id)
 end
 
 """
-Throw where loading a package would wait for ever: compiling one reads what another process writes, for which Julia
-needs its first thread, and that runs Python's code while another thread solves.
+Say what a solve waits for, where a package of solvers is compiled at its first use. Throw where it would wait for ever:
+compiling reads what another process writes, for which Julia needs its first thread, and that runs Python's code while
+another thread solves.
 """
-function check_compiled(id)
-    Threads.threadid() == 1 || haskey(Base.loaded_modules, id) || Base.isprecompiled(id) || throw(
+function announce_compiling(id)
+    Threads.threadid() == 1 || throw(
         UnsupportedError(
             "$(id.name) is not compiled yet, which Julia does in its first thread alone. Solve once with the same " *
                 "solver in the main thread, or run `python -m pyode_bridge install`."
         )
     )
+    println(stderr, "pyode_bridge: compiling $(id.name), once; this can take a minute or more.")
     return nothing
 end
 

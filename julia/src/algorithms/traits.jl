@@ -3,8 +3,9 @@
 function trait(f, alg, otherwise)
     return try
         oftype(otherwise, f(alg))
-    catch
-        otherwise # Julia does not define it for this solver
+    catch err
+        err isa Union{ErrorException, MethodError} || rethrow()
+        otherwise # it is not defined for this solver, or the solver has none
     end
 end
 

@@ -65,7 +65,9 @@ function compile_ahead(mod, code)
     return nothing
 end
 
-aot_cache_directory() = joinpath(first(DEPOT_PATH), "scratchspaces", string(Base.PkgId(PyODEBridge).uuid), "translations")
+const AOT_CACHE = "translations" # the name of its scratch space
+
+aot_cache_directory() = Scratch.scratch_dir(string(Base.PkgId(PyODEBridge).uuid), AOT_CACHE)
 
 """The files of generated code, the latest first."""
 function aot_cache_files()
@@ -77,11 +79,11 @@ end
 
 """Leave code for later sessions, where the depot can be written."""
 function store(code::GeneratedCode)
-    file = joinpath(aot_cache_directory(), string(hash(code); base = 16) * ".jl")
     try
-        mkpath(dirname(file))
+        directory = get_scratch!(@__MODULE__, AOT_CACHE) # which tells Pkg.gc that it is in use
+        file = joinpath(directory, string(hash(code); base = 16) * ".jl")
         # Others read and write here, too; a file appears whole.
-        part, io = mktemp(dirname(file); cleanup = false)
+        part, io = mktemp(directory; cleanup = false)
         print(io, serialised(code))
         close(io)
         mv(part, file; force = true)
