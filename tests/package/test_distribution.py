@@ -14,7 +14,7 @@ import pyode_bridge
 from pyode_bridge.install.environment import requirements_file
 
 ROOT = Path(__file__).parents[2]
-CONDA_NAMES = {"juliacall": "pyjuliacall", "torch": "pytorch"}
+CONDA_NAMES = {"juliacall": "pyjuliacall", "juliapkg": "pyjuliapkg", "torch": "pytorch"}
 
 
 def read(name: str) -> dict[str, Any]:
