@@ -4,8 +4,9 @@ function trait(f, alg, otherwise)
     return try
         oftype(otherwise, f(alg))
     catch err
-        err isa Union{ErrorException, MethodError} || rethrow()
-        otherwise # it is not defined for this solver, or the solver has none
+        # It is not defined for this solver, or the solver has none, or half an order, as some stochastic ones do.
+        err isa Union{ErrorException, InexactError, MethodError} || rethrow()
+        otherwise
     end
 end
 
