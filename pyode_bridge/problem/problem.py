@@ -218,6 +218,9 @@ class Trajectory:
 Happened = Callable[[float, Tensor], bool]
 
 
+STABLE_FAMILIES = ("stabilised", "exponential")  # of explicit solvers for stiff problems
+
+
 @dataclass(frozen=True)
 class SolverInfo:
     """A solver that an engine offers.
@@ -244,6 +247,11 @@ class SolverInfo:
     problem: str
     summary: str
     limit: str = ""
+
+    @property
+    def stiff(self) -> bool:
+        """Whether it is for stiff problems: implicit, or explicit and made to be stable there."""
+        return self.implicit or self.family in STABLE_FAMILIES
 
 
 LOOKS = 10  # of an engine into each step, for what happens between its ends
