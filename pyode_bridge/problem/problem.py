@@ -218,7 +218,7 @@ class Trajectory:
 Happened = Callable[[float, Tensor], bool]
 
 
-STABLE_FAMILIES = ("stabilised", "exponential")  # of explicit solvers for stiff problems
+STIFF_FAMILIES = ("BDF/NDF", "stabilised", "exponential")  # whether or not a solver says that it is implicit
 
 
 @dataclass(frozen=True)
@@ -250,8 +250,11 @@ class SolverInfo:
 
     @property
     def stiff(self) -> bool:
-        """Whether it is for stiff problems: implicit, or explicit and made to be stable there."""
-        return self.implicit or self.family in STABLE_FAMILIES
+        """Whether it is for stiff problems: implicit, or of a family that is stable there.
+
+        Solvers of stochastic equations, and of Julia packages beside OrdinaryDiffEq, do not tell, and are none here.
+        """
+        return self.implicit or self.family in STIFF_FAMILIES
 
 
 LOOKS = 10  # of an engine into each step, for what happens between its ends

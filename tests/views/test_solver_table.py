@@ -61,5 +61,5 @@ def test_explicit_solvers_that_are_stable_count_as_those_for_stiff_problems() ->
     stiff = {solver.name: solver for solver in pb.solvers("julia", stiff=True)}
     assert not stiff["ROCK4"].implicit
     assert not stiff["ETDRK4"].implicit
-    assert {"Rodas5P", "FBDF", "KenCarp4", "RadauIIA5", "DefaultODEAlgorithm"} <= set(stiff)
+    assert {"Rodas5P", "FBDF", "KenCarp4", "RadauIIA5", "DFBDF"} <= set(stiff)
     assert not set(stiff) & {"Tsit5", "Vern7", "KahanLi8", "SSPRK43", "EM"}
