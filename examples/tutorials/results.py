@@ -1,4 +1,4 @@
-"""solution.plot: a solution draws itself against the time, in a phase plane and with its events, an ensemble as bands.
+"""Results draw themselves: against the time, in a phase plane, with their events, and an ensemble as bands.
 
 Below left, a ball falls from one metre and keeps 80 % of its speed at each bounce. Below right, populations grow with a
 hundred rates, dy/dt = r y (1 - y): the median, and where the middle 90 % of them are.
