@@ -63,7 +63,7 @@ def _name(key: Hashable) -> str:
     return key if isinstance(key, str) else f"y[{key!r}]"
 
 
-def _named(found: Components, wanted: int | str) -> list[str]:
+def _named(found: Components, wanted: Any) -> list[str]:
     names = list(found)
     if isinstance(wanted, str):
         of_one = [name for name in names if name == wanted] or [name for name in names if name.startswith(f"{wanted}[")]

@@ -23,10 +23,7 @@ def bands(course: Course, band: float, ax: Axes | None) -> Axes:
 
     Raises InputError where ``band`` is not between 0 and 1.
     """
-    if isinstance(band, bool) or not isinstance(band, (int, float)) or not 0 < band < 1:
-        raise InputError(
-            f"band is {band!r}; expected the part of the trajectories that it holds, such as 0.9, or None to draw each."
-        )
+    _check(band)
     ax, drawn = ready(ax), curves(course.y)
     levels = [0.5, 0.5 - band / 2, 0.5 + band / 2]
     found = [np.quantile(curve.values, levels, axis=1) for curve in drawn]
@@ -53,3 +50,10 @@ def phase_planes(course: Course, ax: Axes | None) -> Axes:
     ax, (x, y) = ready(ax), pair(curves(course.y))
     ax.plot(x.values, y.values, color=ax.plot([], [])[0].get_color(), label="_", **FAINT)
     return named(ax, x.name, [y])
+
+
+def _check(band: Any) -> None:
+    if isinstance(band, bool) or not isinstance(band, (int, float)) or not 0 < band < 1:
+        raise InputError(
+            f"band is {band!r}; expected the part of the trajectories that it holds, such as 0.9, or None to draw each."
+        )
