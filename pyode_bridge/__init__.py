@@ -21,6 +21,7 @@ from pyode_bridge.errors import (
     EngineUnavailableError,
     GradientWarning,
     InputError,
+    MissingPackageError,
     OptionWarning,
     RandomWarning,
     SolverError,
@@ -33,6 +34,7 @@ from pyode_bridge.errors import (
 )
 from pyode_bridge.problem.problem import SolverInfo
 from pyode_bridge.problem.settings import SolverSettings
+from pyode_bridge.views.solver_table import SolverTable
 
 __version__ = "0.1.0"
 
@@ -47,6 +49,7 @@ __all__ = [
     "GradientWarning",
     "InputError",
     "JuliaDynamics",
+    "MissingPackageError",
     "NeuralODE",
     "OptionWarning",
     "Partitioned",
@@ -58,6 +61,7 @@ __all__ = [
     "SolverError",
     "SolverInfo",
     "SolverSettings",
+    "SolverTable",
     "Split",
     "ToleranceWarning",
     "UnknownSensealgError",

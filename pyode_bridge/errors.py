@@ -35,6 +35,10 @@ class EngineUnavailableError(BridgeError, RuntimeError):
     """The engine asked for cannot start on this machine."""
 
 
+class MissingPackageError(BridgeError, ImportError):
+    """What was asked for needs a package that is not installed; the message says which extra has it."""
+
+
 class SolverError(BridgeError, RuntimeError):
     """A solve ended before the last requested time.
 

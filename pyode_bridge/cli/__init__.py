@@ -22,7 +22,7 @@ from pyode_bridge.install.julia import install
 from pyode_bridge.install.location import configuration_file, locate, write_configuration
 from pyode_bridge.install.optional import OPTIONAL_PACKAGES
 from pyode_bridge.problem.checks import ENGINES
-from pyode_bridge.problem.problem import SolverInfo
+from pyode_bridge.views.solver_table import SolverTable
 
 MARKS = {True: "ok", False: "WRONG", None: "note"}
 
@@ -158,28 +158,15 @@ def _precompile(options: argparse.Namespace) -> int:
 
 def _solvers(options: argparse.Namespace) -> int:
     wanted = options.filter.lower()
-    rows = [
+    rows = SolverTable(
         solver
         for solver in pyode_bridge.solvers(options.engine)
         if wanted in f"{solver.name} {solver.source} {solver.family} {solver.summary}".lower()
-    ]
+    )
     if not rows:
         print(
             f"pyode-bridge: no solver has {options.filter!r} in its name, source, family or summary.", file=sys.stderr
         )
         return 1
-    name = max(len(row.name) for row in rows)
-    for family in dict.fromkeys(row.family for row in rows):
-        print(f"\n{family}")
-        for row in (row for row in rows if row.family == family):
-            print(f"  {row.name:<{name}}  {_traits(row):<24}  {row.summary}")
-            if row.limit:
-                print(f"  {'':<{name}}  ! {row.limit}")
-    print(f"\n{len(rows)} solvers")
+    print(rows)
     return 0
-
-
-def _traits(row: SolverInfo) -> str:
-    order = "order -" if row.order is None else f"order {row.order}"
-    steps = "adaptive" if row.adaptive else "fixed"
-    return ", ".join([order, steps, *(["implicit"] if row.implicit else [])])

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -34,6 +34,11 @@ from pyode_bridge.problem.retcodes import checked
 from pyode_bridge.problem.settings import SolverSettings, check_names, complete, with_settings
 from pyode_bridge.problem.state import State, Times, flat_real, real_size, shaped_like
 from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
+from pyode_bridge.views import ensemble_figures
+from pyode_bridge.views.components import Chosen
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,6 +55,31 @@ class EnsembleSolution(Result):
 
     def _solves(self) -> tuple[Trajectory, ...]:
         return self.trajectories
+
+    def plot(
+        self,
+        components: Chosen | None = None,
+        *,
+        phase: bool = False,
+        band: float | None = 0.9,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw as `Result.plot` does: medians and bands against the time, or each trajectory in a phase plane.
+
+        Args:
+            components, phase, ax: as for `Result.plot`.
+            band: the part of the trajectories, about the median, that the band of a component holds at each time;
+                None to draw each trajectory.
+        """
+        course = self._drawn().chosen(components)
+        if phase:
+            return ensemble_figures.phase_planes(course, ax)
+        if band is None:
+            return ensemble_figures.trajectories(course, ax)
+        return ensemble_figures.bands(course, band, ax)
+
+    def _dimensions(self) -> tuple[str, ...]:
+        return ("t", "trajectory")
 
     def _extent(self) -> str:
         return f"{Stack.of(self.y, 'y').tensors[0].shape[1]} trajectories, {super()._extent()}"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import InputError, near_names
-from pyode_bridge.problem.problem import SolverInfo
 from pyode_bridge.problem.settings import EngineName
+from pyode_bridge.views.solver_table import SolverTable
 
 
 def solvers(
@@ -18,8 +16,9 @@ def solvers(
     adaptive: bool | None = None,
     problem: str | None = None,
     min_order: int = 0,
-) -> Sequence[SolverInfo]:
-    """The solvers of an engine, read from the engine itself.
+    stiff: bool | None = None,
+) -> SolverTable:
+    """The solvers of an engine, read from the engine itself: a list of `SolverInfo`, which shows as a table.
 
     Args:
         engine: ``"julia"`` or ``"embedded"``; default: the one that `odeint` would use.
@@ -28,18 +27,19 @@ def solvers(
         adaptive: only solvers that choose their steps, or that do not.
         problem: only solvers of ``"ODE"``, ``"partitioned"``, ``"DAE"``, ``"SDE"`` or ``"DDE"`` problems.
         min_order: only solvers of at least this order; those without a fixed order are kept if it is 0.
+        stiff: only solvers for stiff problems, or only others; see `SolverInfo.stiff`.
 
     Raises:
         InputError: there is no such family or kind of problem.
 
     Examples:
         >>> import pyode_bridge as pb
-        >>> stiff = [solver.name for solver in pb.solvers("embedded", implicit=True)]
+        >>> stiff = [solver.name for solver in pb.solvers("embedded", stiff=True)]
     """
     found = select_engine(engine).solvers()
     _known("family", family, [solver.family for solver in found])
     _known("problem", problem, ["ODE", "partitioned", "DAE", "SDE", "DDE"])
-    return [
+    return SolverTable(
         solver
         for solver in found
         if family in (None, solver.family)
@@ -47,7 +47,8 @@ def solvers(
         and adaptive in (None, solver.adaptive)
         and problem in (None, solver.problem)
         and (solver.order or 0) >= min_order
-    ]
+        and stiff in (None, solver.stiff)
+    )
 
 
 def _known(name: str, value: str | None, known: list[str]) -> None:

@@ -55,6 +55,9 @@ class DAESolution(Solution):
     def _extent(self) -> str:
         return f"formulation={self.formulation}, {super()._extent()}"
 
+    def _facts(self) -> dict[str, str]:
+        return {**super()._facts(), "formulation": f"{self.formulation}: {self.formulation_reason}"}
+
 
 @between_graphs
 @with_settings

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -83,12 +83,13 @@ def solve_events(
         *values, y = course.values_to(func, state, start, torch.cat([before, at[None]]), found, chosen)
         course.rows += values
         record = _record(func, structure, events, found, at, y, chosen)
-        course.records.append(record)
         left = left[len(before) :]
         event = events[found.index]
         if event.terminal:
+            course.records.append(record)
             return course.finished(terminated=True)
         state = _affected(event, record, structure)
+        course.records.append(replace(record, after=state))
         if left[0] == at:
             course.rows.append(structure.pack(record.y))
             left = left[1:]
@@ -223,7 +224,8 @@ def _record(
         if value.requires_grad and rate != 0:
             shift = -(value - value.detach()).reshape(()) / rate
             t, y = t + shift, y + velocity * shift
-    return EventRecord(t, found.index, structure.unpack(y))
+    state = structure.unpack(y)
+    return EventRecord(t, found.index, state, state)
 
 
 def _affected(event: Event, record: EventRecord, structure: Structure) -> State:

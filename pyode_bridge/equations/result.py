@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch import Tensor
 
@@ -12,6 +12,16 @@ from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.problem import AdjointStats, SolverStats, Tolerances, Trajectory
 from pyode_bridge.problem.retcodes import SUCCESS
 from pyode_bridge.problem.state import State
+from pyode_bridge.views import figures, markup
+from pyode_bridge.views.components import Chosen, as_array, leaves
+from pyode_bridge.views.course import Course
+from pyode_bridge.views.data_frame import data_frame
+from pyode_bridge.views.dataset import dataset
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -112,6 +122,66 @@ class Result:
         pullbacks = [one.pullback for one in self._solves() if one.pullback is not None]
         return between.join(dict.fromkeys(getattr(one, name) for one in pullbacks)) or None
 
+    def plot(self, components: Chosen | None = None, *, phase: bool = False, ax: Axes | None = None) -> Axes:
+        """Draw the components with matplotlib, against the time or in a phase plane.
+
+        Components have the names by which code takes them out of a state: ``"y[0]"``, ``"y[1, 2]"``; in a tuple
+        ``"y[0][2]"``, and in a dict ``"velocity[2]"``. A complex one is drawn as its real part and, dashed, its
+        imaginary part. Points stand at the times `t`, if they are not many; of a solve with ``dense=True`` the curves
+        follow the solver's interpolant. Events are marked. Of a steady state there is a point for each component.
+
+        Args:
+            components: names, or positions in the flat state; the name of a tensor, ``"y"`` or ``"velocity"``, stands
+                for all its components. Default: all.
+            phase: whether to draw one component against another, or the imaginary part of one against its real part.
+            ax: axes of matplotlib to draw into. Default: those of a new figure.
+
+        Returns:
+            The axes, on which titles, scales and the rest may be set.
+
+        Raises:
+            InputError: no such component, too many, or for a phase plane not two.
+            MissingPackageError: matplotlib is not installed.
+        """
+        course = self._drawn().chosen(components)
+        if phase:
+            return figures.phase_plane(course, ax)
+        return figures.over_time(course, ax) if self.t.ndim else figures.at_rest(course.y, ax)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The values as a table of pandas: a row for each time, and a column for each component, named as in `plot`.
+
+        That of an ensemble has a row for each trajectory and time, that of a steady state has one row, at infinity.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
+        return data_frame(self._course())
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The values as a dataset of xarray: a variable for each tensor of the state, along ``t``.
+
+        The tensors are named as in `plot`, ``y``, ``y[0]`` or ``velocity``, and their dimensions after them, as in
+        ``y_dim_0``; an ensemble has the dimension ``trajectory`` behind ``t``. Attributes say what ran.
+
+        Raises:
+            MissingPackageError: xarray is not installed.
+        """
+        ran = {name: getattr(self, name) for name in ("algorithm", "engine", "lane", "retcode")}
+        return dataset(as_array(self.t), leaves(self.y), self._dimensions(), ran)
+
+    def _dimensions(self) -> tuple[str, ...]:
+        """Names of the dimensions of ``y`` before those of a state."""
+        return ("t",)
+
+    def _course(self) -> Course:
+        """The components at the times."""
+        return Course.of(self.t, self.y, len(self._dimensions()))
+
+    def _drawn(self) -> Course:
+        """The components where a figure has them."""
+        return self._course()
+
     def _extent(self) -> str:
         """How much there is, in words."""
         return f"{len(self.t)} times from {self.t[0].item():g} to {self.t[-1].item():g}"
@@ -121,6 +191,28 @@ class Result:
             f"{type(self).__name__}({self.algorithm}, engine={self.engine}, lane={self.lane}, retcode={self.retcode}, "
             f"{self._extent()}, {self.stats})"
         )
+
+    def _repr_html_(self) -> str:
+        return markup.titled(type(self).__name__, markup.table(self._facts().items()))
+
+    def _facts(self) -> dict[str, str]:
+        """What is to be said of the solve, by subject."""
+        stats = self.stats
+        facts = {
+            "solver": self.algorithm,
+            "engine": self.engine,
+            "lane": f"{self.lane}: {self.lane_reason}",
+            "times": self._extent(),
+            "tolerances": f"rtol {_bound(self.rtol)}, atol {_bound(self.atol)}",
+            "steps": f"{_count(stats.accepted)} accepted, {_count(stats.rejected)} rejected",
+            "evaluations": f"{stats.nfe} of the dynamics, {_count(stats.njac)} Jacobians",
+            "retcode": self.retcode,
+        }
+        if stats.compile_seconds:
+            facts["compiled in"] = f"{stats.compile_seconds:.1f} s"
+        if self.sensealg is not None:
+            facts["gradient"] = f"{self.sensealg}: {self.sensealg_reason}"
+        return facts
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "t": self.t.detach(), "y": detached(self.y)}
@@ -171,3 +263,11 @@ def detached(state: State) -> State:
     if isinstance(state, dict):
         return {key: leaf.detach() for key, leaf in state.items()}
     return tuple(leaf.detach() for leaf in state)
+
+
+def _bound(tolerance: float | Tensor) -> str:
+    return "for each component" if isinstance(tolerance, Tensor) else f"{tolerance:g}"
+
+
+def _count(count: int | None) -> str:
+    return "unknown" if count is None else str(count)

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.equations.result import Result, that_travels
+from pyode_bridge.equations.result import LeftBehind, Result, that_travels
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.problem import Interpolant, Trajectory
 from pyode_bridge.problem.state import State, Structure, Times
+from pyode_bridge.views.course import Course, within
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,6 +69,16 @@ class Solution(Result):
         if self.trajectory.interpolant is None:
             raise UnsupportedError("This solution holds the values at t alone; solve with dense=True for others.")
         return self.trajectory.interpolant
+
+    def _dimensions(self) -> tuple[str, ...]:
+        return ("t",) if self.t.ndim else ()
+
+    def _drawn(self) -> Course:
+        interpolant = self.trajectory.interpolant
+        if interpolant is None or isinstance(interpolant, LeftBehind):
+            return super()._drawn()
+        t = within(self.steps).clamp(*sorted((self.t[0].item(), self.t[-1].item())))
+        return Course.of(t, self(t), 1, smooth=True)
 
     def _solves(self) -> tuple[Trajectory]:
         return (self.trajectory,)

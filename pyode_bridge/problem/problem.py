@@ -218,6 +218,9 @@ class Trajectory:
 Happened = Callable[[float, Tensor], bool]
 
 
+STIFF_FAMILIES = ("BDF/NDF", "stabilised", "exponential")  # whether or not a solver says that it is implicit
+
+
 @dataclass(frozen=True)
 class SolverInfo:
     """A solver that an engine offers.
@@ -244,6 +247,14 @@ class SolverInfo:
     problem: str
     summary: str
     limit: str = ""
+
+    @property
+    def stiff(self) -> bool:
+        """Whether it is for stiff problems: implicit, or of a family that is stable there.
+
+        Solvers of stochastic equations, and of Julia packages beside OrdinaryDiffEq, do not tell, and are none here.
+        """
+        return self.implicit or self.family in STIFF_FAMILIES
 
 
 LOOKS = 10  # of an engine into each step, for what happens between its ends

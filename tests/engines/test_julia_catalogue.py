@@ -37,6 +37,7 @@ def test_traits_are_julias() -> None:
 def test_summaries_are_prose_of_the_docstrings() -> None:
     summaries = {solver.name: solver.summary for solver in pb.solvers("julia")}
     assert "Tsitouras" in summaries["Tsit5"]
+    assert not any("#" in summary for summary in summaries.values())
     assert not any("\n" in summary or "(;" in summary.split(" ")[0] for summary in summaries.values())
 
 

@@ -90,6 +90,22 @@ def test_a_result_is_printed_in_a_few_words(result: pb.Result) -> None:
     assert len(shown.splitlines()) <= 3
 
 
+def test_every_result_is_shown_drawn_and_put_into_tables(result: pb.Result) -> None:
+    shown = result._repr_html_()
+    assert all(said in shown for said in (result.algorithm, result.engine, result.lane, result.retcode))
+    count = result.t.numel()
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    ax = result.plot([0, -1])
+    assert {len(line.get_xdata()) for line in ax.lines if line.get_label().startswith("y[")} <= {count, count + 3}
+    assert ax.lines
+    pyplot.close(ax.figure)
+    pytest.importorskip("pandas")
+    frame = result.to_pandas()
+    assert frame.shape[0] * frame.shape[1] == result.y.numel()
+    pytest.importorskip("xarray")
+    assert torch.equal(torch.from_numpy(result.to_xarray()["y"].to_numpy()), result.y.detach())
+
+
 def test_results_can_be_compared(result: pb.Result) -> None:
     assert result == result
     assert result != replace(result)

@@ -20,6 +20,7 @@ NUMBER = r"(-?\d\S*?)"
 # By name: what is looked for in the lines printed, and how large one number may be, or the relative difference of two.
 EITHER_ENGINE = {
     "first_solve": [(rf"largest error {NUMBER}$", 1e-6), (rf"{NUMBER}, exact {NUMBER}$", 1e-5)],
+    "results": [(rf"{NUMBER}, exact {NUMBER}$", 1e-5)],
     "fit_rates": [(rf"found {NUMBER}, true {NUMBER}$", 1e-3)],
     "neural_ode": [(rf"of radius 2: {NUMBER}$", 0.3)],
     "events": [(rf"{NUMBER}(?: s)?, exact {NUMBER}$", 1e-6)],

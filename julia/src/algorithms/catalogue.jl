@@ -61,9 +61,9 @@ function default_instance(type)
     end
 end
 
-"""The first paragraph of prose of a type's docstring, in one line."""
+"""The first paragraph of prose of a type's docstring, in one line; a heading ends it too."""
 function summary_line(type)
-    for paragraph in eachsplit(replace(docstring(type), r"```.*?```"s => "\n\n"), r"\n[ \t]*\n")
+    for paragraph in eachsplit(replace(docstring(type), r"```.*?```"s => "\n\n"), r"\n[ \t]*(?:\n|(?=#))")
         prose = strip(paragraph, '\n')
         !isempty(prose) && isletter(first(prose)) && return join(split(prose), ' ')
     end

@@ -1,0 +1,1 @@
+"""How results show: as figures, tables of other packages, and HTML in notebooks."""
