@@ -37,6 +37,7 @@ WITHOUT_WORKLOAD = {
 
 
 def requirements() -> dict[str, Any]:
+    """What juliapkg.json says: bounds of Julia and of each package, and preferences."""
     project = tomlkit.parse((JULIA / "Project.toml").read_text(encoding="utf-8")).unwrap()
     bounds = project["compat"]
     needed = {**project["deps"], **project["weakdeps"]}
@@ -49,6 +50,7 @@ def requirements() -> dict[str, Any]:
 
 
 def text() -> str:
+    """The file as it is written."""
     return json.dumps(requirements(), indent=4) + "\n"
 
 
