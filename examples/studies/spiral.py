@@ -1,8 +1,9 @@
 """Learn a spiral from noisy points: a small network stands for an unknown vector field (Chen et al. 2018, section 5).
 
 The truth is dy/dt = y^3 A, as in torchdiffeq's demo. A network sees noisy points of one trajectory, never the field: it
-is trained to carry short pieces of the trajectory from their first point through the next ones. At the end it is
-solved over all times from the true first point, and compared with the truth.
+is trained to carry short pieces of the trajectory from their first point, noisy as it is, through the next ones, by
+Adam; then to carry the true first point through all of them, by L-BFGS. At the end it is solved over all times, and
+compared with the truth.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ NOISE = 0.02  # standard deviation of each measured coordinate
 BATCH = 256  # pieces of trajectory in one iteration
 PIECE = torch.arange(3) * 10  # positions in TIMES of a piece's points, from its start
 LEARNING_RATE = 2e-2
-TOLERANCES = {"rtol": 1e-4, "atol": 1e-5}
+TOLERANCES = {"rtol": 1e-4, "atol": 1e-5}  # for the pieces
+WHOLE = 0.025  # share of the iterations that fit the whole trajectory, at the end
+SEARCHES = 10  # steps of L-BFGS in one of them
+TIGHT = {"rtol": 1e-5, "atol": 1e-6}  # for the whole trajectory: a line search needs a loss without jumps
 FINE = {"rtol": 1e-7, "atol": 1e-9}  # for the truth
 
 
@@ -59,29 +63,64 @@ def rms(values: Tensor) -> float:
     return values.square().mean().sqrt().item()
 
 
+def pieces(data: Tensor) -> tuple[Tensor, Tensor]:
+    """Pieces from random starts: their points, of shape (time, batch, 2), and times."""
+    starts = torch.randint(0, len(TIMES) - int(PIECE[-1]), (BATCH,))
+    return data[PIECE[:, None] + starts], TIMES[PIECE]
+
+
 def main() -> None:
-    args = common.arguments(__doc__, name="spiral", method="dopri5", iterations=2500, quick_iterations=250)
+    args = common.arguments(__doc__, name="spiral", method="dopri5", iterations=1000, quick_iterations=80)
     solver: dict[str, Any] = {**common.solver_settings(args), **TOLERANCES}
     with torch.no_grad():
         truth = pb.odeint(true_field, FIRST, TIMES, **{**solver, **FINE})
     data = truth + NOISE * torch.randn_like(truth)
     model = Spiral()
-    optimizer = torch.optim.Adam(model.parameters())
+    adam = torch.optim.Adam(model.parameters())
+    lbfgs = torch.optim.LBFGS(
+        model.parameters(),
+        max_iter=SEARCHES,
+        history_size=30,
+        tolerance_grad=0,
+        tolerance_change=0,
+        line_search_fn="strong_wolfe",
+    )
+    in_pieces = args.iterations - round(WHOLE * args.iterations)
 
-    def step(iteration: int) -> dict[str, float]:
-        optimizer.param_groups[0]["lr"] = learning_rate(iteration, args.iterations)
-        starts = torch.randint(0, len(TIMES) - int(PIECE[-1]), (BATCH,))
-        pieces = data[PIECE[:, None] + starts]  # (time, batch, 2)
-        solution = pb.solve(model, pieces[0], TIMES[PIECE], **solver)
-        loss = (solution.y[1:] - pieces[1:]).abs().mean()
-        optimizer.zero_grad()
+    def fit_pieces(iteration: int) -> dict[str, float]:
+        adam.param_groups[0]["lr"] = learning_rate(iteration, in_pieces)
+        points, times = pieces(data)
+        solution = pb.solve(model, points[0], times, **solver)
+        loss = (solution.y[1:] - points[1:]).abs().mean()
+        adam.zero_grad()
         loss.backward()
-        optimizer.step()
+        adam.step()
         return {"loss": loss.item(), "nfe": solution.stats.nfe}
 
-    training = common.train(step, {"model": model, "optimizer": optimizer}, args, every=100)
+    def fit_whole() -> dict[str, float]:
+        losses, nfe = [], 0
 
-    solution = pb.solve(model, FIRST, TIMES, **solver)
+        def loss() -> Tensor:
+            nonlocal nfe
+            solution = pb.solve(model, FIRST, TIMES, **{**solver, **TIGHT})
+            loss = (solution.y[1:] - data[1:]).square().mean()
+            lbfgs.zero_grad()
+            loss.backward()
+            losses.append(loss.item())
+            nfe += solution.stats.nfe
+            return loss
+
+        lbfgs.step(loss)
+        if min(losses) >= losses[0]:
+            lbfgs.state.clear()  # what it took for the curvature leads nowhere: it starts anew along the gradient
+        return {"loss": min(losses) ** 0.5, "nfe": nfe}
+
+    def step(iteration: int) -> dict[str, float]:
+        return fit_pieces(iteration) if iteration < in_pieces else fit_whole()
+
+    training = common.train(step, {"model": model, "adam": adam, "lbfgs": lbfgs}, args, every=100)
+
+    solution = pb.solve(model, FIRST, TIMES, **{**solver, **TIGHT})
     fit = solution.y.detach()
     numbers = {
         "error": rms(fit - truth),
@@ -95,11 +134,13 @@ def main() -> None:
         f"Fit to the truth over all times: RMSE {numbers['error']:.4f}, mean absolute error "
         f"{numbers['mean_absolute_error']:.4f} (the noise is {NOISE}, the spiral's radius {FIRST.norm():g} at first)"
     )
-    draw(args.output / "spiral.png", truth, data, fit, model, [row["loss"] for row in training["history"]])
+    draw(args.output / "spiral.png", truth, data, fit, model, [row["loss"] for row in training["history"]], in_pieces)
     common.write_results(args, solution, training, numbers)
 
 
-def draw(path: Path, truth: Tensor, data: Tensor, fit: Tensor, model: Spiral, losses: list[float]) -> None:
+def draw(
+    path: Path, truth: Tensor, data: Tensor, fit: Tensor, model: Spiral, losses: list[float], in_pieces: int
+) -> None:
     figure, ((plane, time), (field, curve)) = plt.subplots(2, 2, figsize=(12, 10), layout="constrained")
     plane.plot(*data.T, ".", ms=4, color="0.7", label=f"measured (noise {NOISE})")
     plane.plot(*truth.T, color="k", lw=1, label="truth")
@@ -128,12 +169,16 @@ def draw(path: Path, truth: Tensor, data: Tensor, fit: Tensor, model: Spiral, lo
     field.set(title="Learnt field: directions; line: where data were", xlabel="y1", ylabel="y2", aspect="equal")
     figure.colorbar(shown, ax=field, label="angle to the true field (degrees)", extend="max")
 
-    smooth = torch.tensor(losses).unfold(0, min(20, len(losses)), 1).mean(-1)
-    curve.semilogy(range(1, len(losses) + 1), losses, color="0.75", lw=0.8, label="each mini-batch")
-    curve.semilogy(range(len(losses) - len(smooth) + 1, len(losses) + 1), smooth, color="tab:red", label="mean of 20")
-    curve.set(title="Training", xlabel="iteration", ylabel="mean absolute error of the pieces")
-    curve.legend()
-    figure.savefig(path, dpi=120)
+    by_pieces, by_whole = losses[:in_pieces], losses[in_pieces:]
+    smooth = torch.tensor(by_pieces).unfold(0, min(20, in_pieces), 1).mean(-1)
+    curve.semilogy(range(1, in_pieces + 1), by_pieces, color="0.75", lw=0.8, label="pieces, each mini-batch")
+    curve.semilogy(range(in_pieces - len(smooth) + 1, in_pieces + 1), smooth, color="tab:red", label="mean of 20")
+    steps = [in_pieces + SEARCHES * (1 + i) for i in range(len(by_whole))]
+    curve.semilogy(steps, by_whole, ".-", color="tab:blue", label="whole trajectory, RMSE")
+    curve.axhline(NOISE, color="k", lw=0.8, ls=":", label="noise")
+    curve.set(title="Training", xlabel="step of Adam, then of L-BFGS", ylabel="error against the measured points")
+    curve.legend(fontsize="small")
+    figure.savefig(path, dpi=120, bbox_inches="tight")  # an axis of equal aspect would lose its label
     plt.close(figure)
 
 
