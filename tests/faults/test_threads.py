@@ -195,7 +195,7 @@ def test_a_package_that_is_not_compiled_is_compiled_in_the_main_thread_alone(tmp
         load = session.start().load_package
         with pytest.raises(juliacall.JuliaError, match=r"NeverCompiled is not compiled yet.*in the main thread"):
             at_once([lambda: load("NeverCompiled")])
-        heard = juliacall.Main.seval('(f, path) -> open(io -> redirect_stderr(f, io), path, "w")')
+        heard = juliacall.Main.seval('(f, path) -> open(io -> redirect_stderr(() -> f(), io), path, "w")')
         heard(lambda: load("NeverCompiled"), str(tmp_path / "heard"))
         assert "compiling NeverCompiled, once" in (tmp_path / "heard").read_text()
         assert load("NeverCompiled").VALUE == 7
