@@ -11,8 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+import pandas
 import pytest
 import torch
+import xarray
+from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 import pyode_bridge as pb
@@ -22,6 +25,8 @@ from pyode_bridge.problem import checks, settings
 from pyode_bridge.problem.settings import ShownSettings, SolverSettings, SteadySettings
 from tests.problems import DOUBLE
 
+# What views return comes from packages that are imported when it is asked for: their names are there for type checkers.
+ON_DEMAND = {"Axes": Axes, "pandas": pandas, "xarray": xarray}
 Y0, T = torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
 
 
@@ -155,7 +160,7 @@ def annotations_of(found: Any) -> dict[str, Any]:
     fields = [name for name in vars(found).get("__annotations__", ()) if not name.startswith("_")]
     hints = {f"{found.__name__}.{name}": get_type_hints(found)[name] for name in fields}
     for function in filter(inspect.isfunction, functions):
-        more = get_type_hints(function).items()
+        more = get_type_hints(function, localns=ON_DEMAND).items()
         hints.update({f"{found.__name__}.{function.__name__}.{name}": hint for name, hint in more})
     return hints
 
