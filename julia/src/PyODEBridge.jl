@@ -2,15 +2,14 @@
     PyODEBridge
 
 The Julia half of the Python package pyode_bridge: solves `du/dt = f(u, t)` whose right-hand side and
-vector-Jacobian products are C callbacks, by any solver of OrdinaryDiffEq that a string names, and pulls gradients
-back through the solve with SciMLSensitivity's adjoints.
+vector-Jacobian products are C callbacks, by any solver of OrdinaryDiffEq that a string names. Gradients are pulled
+back through the solve with SciMLSensitivity's adjoints by an extension, `PyODEBridgeSciMLSensitivityExt`.
 """
 module PyODEBridge
 
 using ADTypes: ADTypes, AutoFiniteDiff
-using ChainRulesCore: ChainRulesCore
 using ForwardDiff: ForwardDiff
-using LinearAlgebra: BLAS, I, UniformScaling, cond, issuccess, ldiv!, lu!, mul!, norm, transpose!
+using LinearAlgebra: BLAS, I, issuccess, ldiv!, lu!, mul!, norm
 using LinearSolve: LinearSolve
 using Logging: Logging, AbstractLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
@@ -20,17 +19,13 @@ using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock, Rodas5P
 using OrdinaryDiffEqTsit5: OrdinaryDiffEqTsit5, Tsit5
 using OrdinaryDiffEqVerner: OrdinaryDiffEqVerner, Vern7, Vern9
 using PrecompileTools: @compile_workload
-using SciMLBase: SciMLBase, CallbackSet, DAEFunction, DAEProblem, DDEFunction, DDEProblem, DiscreteCallback,
+using SciMLBase: SciMLBase, DAEFunction, DAEProblem, DDEFunction, DDEProblem, DiscreteCallback,
     DynamicalODEProblem, ODEFunction, ODEProblem, SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction,
-    SplitODEProblem, SteadyStateProblem
+    SplitODEProblem
 using SciMLOperators: MatrixOperator
-using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, ForwardDiffSensitivity, ForwardSensitivity, GaussAdjoint,
-    GaussKronrodAdjoint, InterpolatingAdjoint, ODEAdjointProblem, ODEForwardSensitivityProblem, QuadratureAdjoint,
-    SteadyStateAdjoint, ZygoteVJP
 using Scratch: Scratch, get_scratch!
 using SparseArrays: SparseMatrixCSC, nonzeros
 using TOML: TOML
-using Zygote: Buffer
 
 include("errors.jl")
 
@@ -87,7 +82,7 @@ include("solving/interpolation.jl")
 include("solving/solution.jl")
 include("solving/events.jl")
 
-# Gradients: the choice of a sensitivity algorithm and of its solvers, then a file for each way to pull back.
+# Gradients: the choice of a sensitivity algorithm and of its solvers, what is common to them, and the discrete adjoint.
 include("gradients/sensealgs.jl")
 include("gradients/sensealg_traits.jl")
 include("gradients/choice.jl")
@@ -96,19 +91,13 @@ include("gradients/backward_algorithm.jl")
 include("gradients/solve.jl")
 include("gradients/checked_algorithm.jl")
 include("gradients/adjoint_solution.jl")
-include("gradients/backward.jl")
-include("gradients/backsolve.jl")
+include("gradients/mismatch.jl")
+include("gradients/pull_back.jl")
 include("gradients/stepped_back.jl")
-include("gradients/quadrature.jl")
-include("gradients/gauss.jl")
 include("gradients/tableau.jl")
 include("gradients/discrete.jl")
 include("gradients/discrete_implicit.jl")
 include("gradients/discrete_adams.jl")
-include("gradients/forward_sensitivity.jl")
-include("gradients/forward_diff.jl")
-include("gradients/steady.jl")
-include("gradients/pull_back.jl")
 
 # Many solves of one equation, side by side on Julia's threads.
 include("ensembles/threads.jl")

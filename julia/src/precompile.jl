@@ -1,6 +1,6 @@
 # What the first solves of a session compile, over the very types that Python passes (its numbers arrive as Int), so that
-# they wait less: solves without and with their adjoints, by the solvers that are loaded with the package. Others are
-# loaded when they are asked for, and what they compile cannot be kept here.
+# they wait less: solves by the solvers that are loaded with the package, and the discrete adjoint; the other adjoints are the
+# extension's. Others are loaded when they are asked for, and what they compile cannot be kept here.
 
 function workload_rhs(du::Ptr{T}, u::Ptr{T}, t::Cdouble, env::Ptr{Cvoid})::Cint where {T}
     unsafe_store!(du, -unsafe_load(u))
@@ -47,27 +47,24 @@ function workload_by(::Type{T}, alg, sense; dt = nothing) where {T}
     return nothing
 end
 
+"""Kutta's 3/8 rule, as torchdiffeq's names of explicit steps are."""
+three_eighths() = explicit_steps(
+    "rk4", ((0.0, 0.0, 0.0, 0.0), (1 / 3, 0.0, 0.0, 0.0), (-1 / 3, 1.0, 0.0, 0.0), (1.0, -1.0, 1.0, 0.0)),
+    (1 / 8, 3 / 8, 3 / 8, 1 / 8), (0.0, 1 / 3, 2 / 3, 1.0), 4, false, false
+)
+
 @compile_workload begin
-    for T in (Float32, Float64), name in ("Tsit5", "DP5"), sense in (nothing, "InterpolatingAdjoint", "GaussAdjoint")
-        workload(T, name, sense)
+    for T in (Float32, Float64), name in ("Tsit5", "DP5")
+        workload(T, name, nothing)
     end
     # With Tsit5 and DP5, what runs where no solver is named: at tight tolerances, and for stiff problems and gradients.
-    for (name, adjoint) in ("Rodas5P" => "GaussAdjoint", "Vern7" => "InterpolatingAdjoint"), sense in (nothing, adjoint)
-        workload(Float64, name, sense)
+    for name in ("Rodas5P", "Vern7")
+        workload(Float64, name, nothing)
     end
-    for T in (Float32, Float64)
-        workload(T, "RK4", "DiscreteAdjoint"; dt = 0.5)
+    for T in (Float32, Float64), sense in (nothing, "DiscreteAdjoint")
+        workload(T, "RK4", sense; dt = 0.5)
+        workload_by(T, three_eighths(), sense; dt = 0.5)
     end
-    # Kutta's 3/8 rule, as torchdiffeq's names of explicit steps are.
-    three_eighths = explicit_steps(
-        "rk4", ((0.0, 0.0, 0.0, 0.0), (1 / 3, 0.0, 0.0, 0.0), (-1 / 3, 1.0, 0.0, 0.0), (1.0, -1.0, 1.0, 0.0)),
-        (1 / 8, 3 / 8, 3 / 8, 1 / 8), (0.0, 1 / 3, 2 / 3, 1.0), 4, false, false
-    )
-    for T in (Float32, Float64), sense in (nothing, "DiscreteAdjoint", "BacksolveAdjoint")
-        workload_by(T, three_eighths, sense; dt = 0.5)
-    end
-    workload(Float64, "Tsit5", "BacksolveAdjoint")
-    workload(Float64, "DP5", "BacksolveAdjoint")
 end
 
 # A translation; its functions, which a workload would leave behind, are not run.

@@ -14,12 +14,17 @@ function names_taken!(found, expression)
 end
 
 function takes(owner, name)
-    isdefined(PyODEBridge, owner) && name isa Symbol || return false
-    package = getfield(PyODEBridge, owner)
-    return package isa Module && is_of_package(package) && isdefined(package, name)
+    package = package_named(owner)
+    return package isa Module && name isa Symbol && is_of_package(package) && isdefined(package, name)
 end
 
-is_private(owner, name) = !Base.ispublic(getfield(PyODEBridge, owner), name)
+is_private(owner, name) = !Base.ispublic(package_named(owner), name)
+
+"What the name stands for in the package or its extension, or nothing."
+function package_named(owner)
+    place = findfirst(part -> isdefined(part, owner), (PyODEBridge, Sensitivities))
+    return place === nothing ? nothing : getfield((PyODEBridge, Sensitivities)[place], owner)
+end
 
 "Whether a module is a package's, and neither this one's nor one that comes with Julia."
 function is_of_package(package)
@@ -32,7 +37,7 @@ sources(folder) = [joinpath(place, file) for (place, _, files) in walkdir(folder
 if VERSION >= v"1.11" # which knows what is public
     @testset "private names are in the register, and no others" begin
         found = Dict{String, Bool}()
-        for file in sources(joinpath(ROOT, "julia", "src"))
+        for folder in ("src", "ext"), file in sources(joinpath(ROOT, "julia", folder))
             names_taken!(found, Meta.parseall(read(file, String)))
         end
         table = split(read(joinpath(ROOT, "docs", "private-apis.md"), String), "## Julia"; limit = 2)[2]

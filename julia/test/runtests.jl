@@ -1,7 +1,12 @@
 using PyODEBridge
 using PyODEBridge: algorithm, catalogue, exported_names, ordinary_equation, pull_back, sensitivity_algorithm,
     solve_equation, step_control
+using ChainRulesCore: ChainRulesCore
+using SciMLSensitivity: SciMLSensitivity
+using Zygote: Zygote # with the two others, it loads the extension
 using Test
+
+const Sensitivities = Base.get_extension(PyODEBridge, PyODEBridge.EXTENSION)
 
 @testset "PyODEBridge" begin
     include("decay.jl")
@@ -35,7 +40,7 @@ using Test
         include("gradients/sensealgs.jl")
         include("gradients/choice.jl")
         include("gradients/quadrature.jl")
-        include("gradients/backsolve.jl")
+        include("gradients/mismatch.jl")
         include("gradients/tableau.jl")
         include("gradients/adjoints.jl")
     end

@@ -23,7 +23,7 @@ INSTALL_TIME = "10 to 40 minutes"  # README.md and docs/julia.md say the same
 DOWNLOAD_URL = "https://julialang-s3.julialang.org/bin/versions.json"
 REACH_TIMEOUT = 5.0  # seconds
 PROGRESS_INTERVAL = 30.0  # seconds
-START_SCRIPT = "from pyode_bridge.engines.julia.session import start; start()"
+START_SCRIPT = "from pyode_bridge.engines.julia.session import start; start().load_extension()"
 REMEDY = (
     "Where a Julia with the packages is on this machine already, run `python -m pyode_bridge use --julia EXE "
     "--project DIR`; to do without Julia, set PYODE_BRIDGE_ENGINE=embedded, which uses the solvers of PyPI."

@@ -97,10 +97,9 @@ function find_exported(name::Symbol, packages)
     return nothing
 end
 
-"""Versions of Julia and of the packages that do the work, as pairs of strings."""
+"""Versions of Julia and of the packages that do the work, as pairs of strings; loads those that are not yet."""
 function versions()
-    packages = (
-        OrdinaryDiffEqCore, OrdinaryDiffEqTsit5, SciMLBase, SciMLSensitivity, LinearSolve, @__MODULE__,
-    )
-    return vcat(["Julia" => string(VERSION)], [string(nameof(mod)) => string(pkgversion(mod)) for mod in packages])
+    packages = ("OrdinaryDiffEqCore", "OrdinaryDiffEqTsit5", "SciMLBase", "SciMLSensitivity", "LinearSolve")
+    found = [name => string(pkgversion(load_package(name))) for name in packages]
+    return ["Julia" => string(VERSION); found; string(nameof(@__MODULE__)) => string(pkgversion(@__MODULE__))]
 end

@@ -6,8 +6,7 @@ module JuliaDynamics
 
 using ForwardDiff: ForwardDiff
 using LinearAlgebra: LinearAlgebra, mul!
-using Zygote: Zygote
-using ..PyODEBridge: WrongDynamicsError
+using ..PyODEBridge: PyODEBridge, WrongDynamicsError
 
 export Borrowed, from_source, value!, pull_back!, jacobian!
 
@@ -66,7 +65,9 @@ function evaluate(source)
                 "or f(du, u, p, t) that writes it."
         )
     )
-    return writes(three, four) ? Writing(f) : Returning(f)
+    writes(three, four) && return Writing(f)
+    PyODEBridge.load_extension() # whose method differentiates it
+    return Returning(f)
 end
 
 """The first method of `f` that takes so many arguments, or nothing."""
@@ -114,15 +115,10 @@ end
 
 """
 Write the products of `v` with the derivatives of the dynamics: that to the state to `to_u`, unless its pointer is null,
-and those to parameters to `to_p`, which has the shape of `p` but for what is not wanted.
+and those to parameters to `to_p`, which has the shape of `p` but for what is not wanted. What returns the derivative,
+Zygote differentiates, by a method of the extension.
 """
-function pull_back!(to_u, to_p, v, dynamics::Returning, u, p, t, sign)
-    _, back = Zygote.pullback((u, p) -> dynamics.f(u, p, t), own(u), own(p))
-    du, dp = back(sign .* v)
-    to_u.pointer == C_NULL || fill_with!(to_u, du)
-    fill_with!(to_p, dp)
-    return nothing
-end
+function pull_back! end
 
 # What writes into an array, Zygote does not differentiate.
 function pull_back!(to_u, to_p, v, dynamics::Writing, u, p, t, sign)

@@ -23,23 +23,6 @@ end
 """The backward solve has general noise, whatever the forward one has."""
 backward_algorithm(::Stochastic, alg) = algorithm("EulerHeun", "SDE")
 
-function backward_algorithm(equation, alg, sensealg::ForwardDiffSensitivity)
-    takes_duals(alg) && return backward_algorithm(equation, alg)
-    throw(
-        UnsupportedError(
-            "ForwardDiffSensitivity sends dual numbers through the steps of the solver, which $(nameof(typeof(alg))) " *
-                "does not take: name an explicit solver of OrdinaryDiffEq, for the gradient alone with " *
-                "adjoint_method=\"Tsit5\", or choose ForwardSensitivity."
-        )
-    )
-end
-
-backward_algorithm(::Steady, alg, ::SteadyStateAdjoint) = alg
-
-backward_algorithm(equation, alg, ::SteadyStateAdjoint) = throw(
-    UnsupportedError("SteadyStateAdjoint is that of pyode_bridge.steady_state, and this is a solve over time.")
-)
-
 """
     chosen_backward(alg, n, is_sparse, sensealg)
 
@@ -48,7 +31,7 @@ what does not solve for the adjoint variable. What an adjoint starts with, at ea
 directions too; there, methods of several steps begin again, and those of low order take very many.
 """
 function chosen_backward(alg, n, is_sparse, sensealg = nothing)
-    sensealg isa Union{Nothing, InterpolatingAdjoint, QuadratureAdjoint, Gauss} || return ""
+    sensealg === nothing || solves_for_adjoint(sensealg) || return ""
     is_partitioned(alg) && return "" # refused by `backward_algorithm`, with what to do
     meets_stiffness(alg) && !is_sparse && n > LARGEST_DENSE && return ""
     chosen = meets_stiffness(alg) ? stiff_solver() : interpolating_algorithm(alg, n)

@@ -20,7 +20,7 @@ function chosen_sensealg(equation, alg, backward, n, np)
     form.f.mass_matrix === I || return "InterpolatingAdjoint", "there is a mass matrix"
     is_implicit(backward) || np >= max(MANY_PARAMETERS, n) ||
         return "InterpolatingAdjoint", "the solver is explicit and there are few parameters"
-    misled = may_mislead(GaussAdjoint(), backward)
+    misled = poor_between_steps(backward)
     isempty(misled) || return "InterpolatingAdjoint", "GaussAdjoint would be inaccurate: $misled"
     is_implicit(backward) && return "GaussAdjoint",
         "the solver is implicit: the linear systems of its adjoint do not grow with the number of parameters"
@@ -28,16 +28,3 @@ function chosen_sensealg(equation, alg, backward, n, np)
 end
 
 chosen_sensealg(::Stochastic, alg, backward, n, np) = "BacksolveAdjoint", "it alone differentiates stochastic equations"
-
-"""
-    may_mislead(sensealg, alg)
-
-Why `sensealg` may give a wrong gradient of the parameters, without a word, from a backward solve by `alg`; "" where
-nothing is known against it. Three adjoints integrate that gradient from values between the steps of the solve.
-"""
-may_mislead(sensealg, alg) = ""
-may_mislead(::Gauss, alg) = poor_between_steps(alg)
-function may_mislead(::QuadratureAdjoint, alg)
-    is_implicit(alg) || return poor_between_steps(alg)
-    return "its quadrature misses how fast the adjoint of stiff dynamics changes next to each time of t"
-end

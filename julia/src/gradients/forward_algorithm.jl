@@ -26,17 +26,6 @@ function forward_algorithm(::Ordinary, alg, sensealg, control)
     return eager(alg)
 end
 
-"""Forward modes solve in the backward pass."""
-function forward_algorithm(equation::Ordinary, alg, sensealg::ForwardMode, control)
-    plain = equation.f.mass_matrix === I && equation.f.jac_prototype === nothing
-    plain || throw(
-        UnsupportedError(
-            "$(nameof(typeof(sensealg))) takes neither mass_matrix nor jac_sparsity; choose InterpolatingAdjoint."
-        )
-    )
-    return alg
-end
-
 function forward_algorithm(equation::Ordinary, alg, ::DiscreteAdjoint, control)
     equation.f.mass_matrix === I || throw(
         UnsupportedError("DiscreteAdjoint takes no mass_matrix; choose InterpolatingAdjoint.")
@@ -59,7 +48,7 @@ end
 """The adjoint runs the same paths backwards in steps of their own, which is Stratonovich's calculus."""
 function forward_algorithm(::Stochastic, alg, sensealg, control)
     sensealg === nothing && return alg
-    sensealg isa BacksolveAdjoint || throw(
+    follows_noise(sensealg) || throw(
         UnsupportedError("BacksolveAdjoint differentiates stochastic equations, not $(nameof(typeof(sensealg))).")
     )
     stratonovich = SciMLBase.alg_interpretation(alg) == SciMLBase.AlgorithmInterpretation.Stratonovich

@@ -1,6 +1,16 @@
 # Gradients pulled back through a solve, as Python asks for them.
 
 """
+    backward!(dy0, dp, sol, grads, t, alg, sensealg; abstol, reltol, control)
+
+Pull loss gradients `grads[:, i]` with respect to the values at `t[i]` back to `dy0` and `dp`. Returns a `Mismatch`, or
+nothing where the state was not solved for again.
+
+The gradient at `t[1]` belongs to the initial state as it stands and is added outside the adjoint solve.
+"""
+function backward! end
+
+"""
 How a backward solve ended: its return code, the time where the state that it solved for again is off most, or where it
 stopped, that error, and the state's size.
 """

@@ -1,14 +1,10 @@
-# What a sensitivity algorithm asks of the forward solve and of the dynamics.
+# What a sensitivity algorithm asks of the forward solve and of the dynamics. The extension says it of SciMLSensitivity's.
 
 """Whether the adjoint solves the problem again between the values at the saved times."""
 solves_again(sensealg) = false
-solves_again(sensealg::Adjoint) = hasproperty(sensealg, :checkpointing) && sensealg.checkpointing
-solves_again(::BacksolveAdjoint) = false
 
 """Whether the adjoint asks for the forward solution between its steps."""
 interpolates(sensealg) = false
-interpolates(sensealg::Adjoint) = !solves_again(sensealg)
-interpolates(::BacksolveAdjoint) = false
 
 """Whether the forward solution must be kept at all of its steps."""
 needs_dense(sensealg) = interpolates(sensealg)
@@ -16,8 +12,19 @@ needs_dense(::DiscreteAdjoint) = true
 
 """Whether the adjoint asks for both vector-Jacobian products at the same points."""
 joint_products(sensealg) = false
-joint_products(::Union{InterpolatingAdjoint, BacksolveAdjoint, DiscreteAdjoint}) = true
+joint_products(::DiscreteAdjoint) = true
 
 """Whether it asks for the Jacobian whatever the solver is."""
 takes_jacobian(sensealg) = false
-takes_jacobian(::Union{ForwardMode, SteadyStateAdjoint}) = true
+
+"""Whether the backward solve is for the adjoint variable alone, and known only to its tolerances."""
+solves_for_adjoint(sensealg) = false
+
+"""Whether it goes back along the paths of noise."""
+follows_noise(sensealg) = false
+
+"""
+Why `sensealg` may give a wrong gradient of the parameters, without a word, from a backward solve by `alg`; "" where
+nothing is known against it. Three adjoints integrate that gradient from values between the steps of the solve.
+"""
+may_mislead(sensealg, alg) = ""

@@ -1,13 +1,7 @@
-# Sensitivity algorithms: those that are served, and how a string names one.
+# Sensitivity algorithms: how a string names one. Those of SciMLSensitivity come with an extension, which is loaded when the
+# first one is named: a solve without a gradient does without, and starts seconds earlier.
 
-"""Adjoints that need the dynamics' values and vector-Jacobian products alone."""
-const Adjoint = Union{InterpolatingAdjoint, BacksolveAdjoint, QuadratureAdjoint, GaussAdjoint, GaussKronrodAdjoint}
-
-"""Those that integrate the parameters' gradient apart from the adjoint's state; see `Quadrature`."""
-const Gauss = Union{GaussAdjoint, GaussKronrodAdjoint}
-
-"""Forward modes, which solve again from the start with derivatives beside the state, or within its numbers."""
-const ForwardMode = Union{ForwardSensitivity, ForwardDiffSensitivity}
+const EXTENSION = :PyODEBridgeSciMLSensitivityExt
 
 """
 The gradient of the numbers that a solve computed, by the chain rule through its steps (Hager 2000, "Runge-Kutta methods in
@@ -16,8 +10,11 @@ given; stages are computed again from the state at each step's start. Nothing in
 """
 struct DiscreteAdjoint <: SciMLBase.AbstractAdjointSensitivityAlgorithm{0, false, Val{:central}} end
 
-"""Sensitivity algorithms that are served."""
-const Served = Union{Adjoint, ForwardMode, SteadyStateAdjoint, DiscreteAdjoint}
+"""Whether a sensitivity algorithm is served."""
+is_served(sensealg) = false
+is_served(::DiscreteAdjoint) = true
+
+const OWN_SENSEALGS = Dict{Symbol, Any}(:DiscreteAdjoint => DiscreteAdjoint)
 
 """
     sensitivity_algorithm(text; abstol, reltol)
@@ -26,6 +23,25 @@ The adjoint that `text` names. The vector-Jacobian products are the callback's o
 choice must be, and it is the one that does nothing beforehand. Forward modes take the callback's Jacobians.
 """
 function sensitivity_algorithm(text::AbstractString; abstol::Real, reltol::Real)
+    haskey(OWN_SENSEALGS, Symbol(text)) || load_extension()
+    return Base.invokelatest(sensealg_of, text; abstol, reltol) # with the methods of the extension
+end
+
+function load_extension()
+    Base.get_extension(@__MODULE__, EXTENSION) === nothing || return nothing
+    id = Base.PkgId(Base.uuid5(Base.PkgId(@__MODULE__).uuid, String(EXTENSION)), String(EXTENSION))
+    Base.isprecompiled(id) || announce_compiling(id)
+    load_package("SciMLSensitivity")
+    Base.get_extension(@__MODULE__, EXTENSION) === nothing && throw(
+        UnsupportedError(
+            "SciMLSensitivity, which differentiates solves, does not load; `python -m pyode_bridge doctor` says what is " *
+                "missing. sensealg=\"DiscreteAdjoint\" does without it."
+        )
+    )
+    return nothing
+end
+
+function sensealg_of(text; abstol, reltol)
     defaults(name) = name === :QuadratureAdjoint ? (; abstol, reltol) : (;)
     function make(callable, args, kwargs)
         is_sensealg = callable isa Type && callable <: SciMLBase.AbstractSensitivityAlgorithm
@@ -33,9 +49,8 @@ function sensitivity_algorithm(text::AbstractString; abstol::Real, reltol::Real)
         allowed = defaults(nameof(callable))
         return construct(callable, args, merge(allowed, products(callable), kwargs))
     end
-    own = Dict{Symbol, Any}(:DiscreteAdjoint => DiscreteAdjoint)
-    made = interpret(text, Vocabulary(["SciMLSensitivity"], make; constants = own))
-    made isa Served && return made
+    made = interpret(text, Vocabulary(["SciMLSensitivity"], make; constants = OWN_SENSEALGS))
+    is_served(made) && return made
     made isa SciMLBase.AbstractSensitivityAlgorithm || throw(
         UnsupportedError("`$text` is a $(nameof(typeof(made))), not a sensitivity algorithm.")
     )
@@ -55,7 +70,3 @@ unserved(::SciMLBase.AbstractShadowingSensitivityAlgorithm) =
 
 """Keywords that say where derivatives of the dynamics come from."""
 products(::Type) = (;)
-products(::Type{<:Adjoint}) = (; autojacvec = ZygoteVJP())
-# Without one, more than 50 equations would have dual numbers sent through the dynamics.
-products(::Type{<:SteadyStateAdjoint}) = (; autojacvec = ZygoteVJP(), linsolve = LinearSolve.LUFactorization())
-products(::Type{<:ForwardSensitivity}) = (; autodiff = false, autojacvec = false)

@@ -12,14 +12,6 @@ end
 
 (loss::LossGradients)(out, u, p, t, i) = copyto!(out, view(loss.grads, :, i + 1))
 
-"""
-    backward!(dy0, dp, sol, grads, t, alg, sensealg; abstol, reltol, control)
-
-Pull loss gradients `grads[:, i]` with respect to the values at `t[i]` back to `dy0` and `dp`. Returns a `Mismatch`, or
-nothing where the state was not solved for again.
-
-The gradient at `t[1]` belongs to the initial state as it stands and is added outside the adjoint solve.
-"""
 function backward!(
         dy0::Vector{T}, dp::Vector{T}, sol, grads::Matrix{T}, t::Vector{Float64}, alg, sensealg;
         abstol, reltol, control::StepControl
