@@ -1,5 +1,6 @@
 """Differential equations inside PyTorch, solved by Julia's DifferentialEquations.jl with adjoint gradients."""
 
+from pyode_bridge.engines import start_julia
 from pyode_bridge.ensembles.ensemble import EnsembleSolution, solve_ensemble
 from pyode_bridge.equations.catalogue import solvers
 from pyode_bridge.equations.daeint import DAESolution, daeint, solve_dae
@@ -84,5 +85,6 @@ __all__ = [
     "solve_sde",
     "solve_steady_state",
     "solvers",
+    "start_julia",
     "steady_state",
 ]

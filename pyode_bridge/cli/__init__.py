@@ -14,13 +14,14 @@ import pyode_bridge
 from pyode_bridge.cli import doctor
 from pyode_bridge.cli.doctor import timing
 from pyode_bridge.cli.doctor.findings import Finding, Machine
+from pyode_bridge.cli.image import make_image
 from pyode_bridge.engines.julia import session
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import BridgeError
 from pyode_bridge.install.environment import examine, version_text
 from pyode_bridge.install.julia import install
 from pyode_bridge.install.location import configuration_file, locate, write_configuration
-from pyode_bridge.install.optional import OPTIONAL_PACKAGES
+from pyode_bridge.install.optional import OPTIONAL_PACKAGES, TOOLS
 from pyode_bridge.problem.checks import ENGINES
 from pyode_bridge.views.solver_table import SolverTable
 
@@ -60,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "packages", nargs="*", metavar="PACKAGE", help=f"more solvers: any of {', '.join(OPTIONAL_PACKAGES)}"
     )
+    command.add_argument(
+        "--image",
+        action="store_true",
+        help="also make a system image, from which Julia starts in a fraction of the time; takes many minutes",
+    )
     command.set_defaults(run=_install)
 
     command = add("use", "use, from now on, a Julia that is already installed")
@@ -83,7 +89,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _install(options: argparse.Namespace) -> int:
-    install(lambda text: print(text, flush=True), options.packages)
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    # A Julia that the user has chosen is the user's to change; making the image looks whether the compiler is there.
+    tools = TOOLS if options.image and locate().project is None else ()
+    install(say, [*options.packages, *tools])
+    if options.image:
+        say(f"Made {make_image(say)}; sessions start from it from now on, until the packages change.")
     return 0
 
 

@@ -59,6 +59,18 @@ def julia_engine() -> Engine:
     return _julia_engine()
 
 
+def start_julia() -> None:
+    """Start Julia now, so that no solve waits for it: at the top of a program, or in a notebook's first cell.
+
+    Takes the seconds that the first solve would, during which other threads of Python go on. Julia itself cannot start
+    in one of them: it must be started from the main thread. Does nothing where it runs already.
+
+    Raises:
+        EngineUnavailableError: Julia is neither here nor can it be installed, or this is not the main thread.
+    """
+    julia_engine()
+
+
 @functools.cache
 def _julia_engine() -> Engine:
     from pyode_bridge.engines.julia.bridge import InProcess

@@ -59,7 +59,7 @@ def examine(exe: str, project: str) -> JuliaEnvironment:
     """Look at an executable and a project: does the first run, and does the second hold what PyODEBridge needs?"""
     version = julia_version(exe)
     lacks: list[str] = []
-    folder = _folder(project)
+    folder = environment_folder(project)
     packages: Mapping[str, Package] = {}
     if not (folder / "Project.toml").is_file() and not (folder / "JuliaProject.toml").is_file():
         lacks.append(f"{str(folder)!r} is not a Julia environment: it has no Project.toml.")
@@ -130,7 +130,7 @@ def julia_version(exe: str) -> JuliaVersion | None:
 
 def manifest_file(project: str | Path, version: JuliaVersion | None) -> Path | None:
     """The Manifest that Julia ``version`` would read in a project, or None."""
-    folder = _folder(project)
+    folder = environment_folder(project)
     versioned = [f"Manifest-v{version[0]}.{version[1]}.toml"] if version and version >= VERSIONED_MANIFESTS else []
     names = [prefix + name for name in (*versioned, "Manifest.toml") for prefix in ("Julia", "")]
     return next((folder / name for name in names if (folder / name).is_file()), None)
@@ -162,6 +162,7 @@ def _holds(packages: Mapping[str, Package], name: str, uuid: str) -> bool:
     return name in packages and packages[name].uuid == uuid
 
 
-def _folder(project: str | Path) -> Path:
+def environment_folder(project: str | Path) -> Path:
+    """The folder of an environment, which its project file may stand for."""
     path = Path(project)
     return path.parent if path.is_file() else path

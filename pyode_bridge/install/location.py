@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pyode_bridge.errors import EngineUnavailableError
+
 EXE_VARIABLE = "PYTHON_JULIACALL_EXE"
 PROJECT_VARIABLE = "PYTHON_JULIACALL_PROJECT"
 CONFIG_VARIABLE = "PYODE_BRIDGE_CONFIG"
@@ -69,3 +71,15 @@ def as_environment(location: JuliaLocation) -> dict[str, str]:
     values = asdict(location)
     names = {"exe": EXE_VARIABLE, "project": PROJECT_VARIABLE}
     return {names[key]: values[key] for key in names if values[key]}
+
+
+def package_directory() -> Path:
+    """The Julia package of this project: inside an installed wheel, or beside the Python package in a checkout."""
+    here = Path(__file__).parents[1]
+    candidates = [here / "_julia", here.parent / "julia"]
+    for candidate in candidates:
+        if (candidate / "Project.toml").is_file():
+            return candidate
+    raise EngineUnavailableError(
+        f"The Julia package PyODEBridge is in neither of {[str(path) for path in candidates]}."
+    )

@@ -17,6 +17,8 @@ OPTIONAL_PACKAGES = {
     "Sundials": "c3572dad-4567-51f8-b174-8c6c989267f4",
 }
 
+TOOLS = {"PackageCompiler": "9b87118b-4619-50d2-8e1e-99f35a4d4d9d"}  # which makes system images
+
 
 def request(names: Iterable[str], location: JuliaLocation) -> list[str]:
     """Tell juliapkg to install these packages too, at its next resolve; returns those it was not told of before.
@@ -27,7 +29,7 @@ def request(names: Iterable[str], location: JuliaLocation) -> list[str]:
     """
     names = list(names)
     for name in names:
-        if name not in OPTIONAL_PACKAGES:
+        if name not in OPTIONAL_PACKAGES and name not in TOOLS:
             known = ", ".join(OPTIONAL_PACKAGES)
             raise EngineUnavailableError(
                 f"{name} is not a package that pyode_bridge can add; these are: {known}."
@@ -48,7 +50,7 @@ def request(names: Iterable[str], location: JuliaLocation) -> list[str]:
         known_before = load_cur_deps().get("packages", {})
         added = [name for name in names if name not in known_before]
         for name in added:
-            juliapkg.add(name, OPTIONAL_PACKAGES[name])
+            juliapkg.add(name, {**OPTIONAL_PACKAGES, **TOOLS}[name])
     except Exception as error:  # a bad setting makes the import itself raise
         raise EngineUnavailableError(f"juliapkg cannot be used ({error}).") from error
     return added

@@ -97,6 +97,9 @@ function find_exported(name::Symbol, packages)
     return nothing
 end
 
+"""Those of `solver_packages` that are compiled, which load in little time."""
+compiled_packages() = filter(name -> Base.isprecompiled(identify(name)), solver_packages())
+
 """Versions of Julia and of the packages that do the work, as pairs of strings; loads those that are not yet."""
 function versions()
     packages = ("OrdinaryDiffEqCore", "OrdinaryDiffEqTsit5", "SciMLBase", "SciMLSensitivity", "LinearSolve")

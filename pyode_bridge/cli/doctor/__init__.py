@@ -19,6 +19,7 @@ CHECKS: tuple[Check, ...] = (
     software.julia_release,
     software.environment,
     *(software.package(name) for name in SHOWN_PACKAGES),
+    software.image,
     settings.settings,
     settings.import_order,
     settings.isolation,

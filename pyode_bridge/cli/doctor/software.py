@@ -9,6 +9,7 @@ from importlib import metadata
 
 from pyode_bridge.cli.doctor.findings import Check, Finding, Machine
 from pyode_bridge.install.environment import Package, required_packages, version_text
+from pyode_bridge.install.image import image_for
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE
 
 INSTALL_ADVICE = (
@@ -73,6 +74,20 @@ def environment(machine: Machine) -> Finding:
     if julia.lacks:
         return Finding(subject, julia.project, False, "\n".join(julia.lacks))
     return Finding(subject, f"{julia.project}, {len(julia.packages)} packages", True)
+
+
+def image(machine: Machine) -> Finding:
+    """Whether there is a system image, and whether it is of the packages as they are."""
+    subject, julia = "system image", machine.julia
+    found = image_for(julia.exe, julia.project) if julia else None
+    if found is None:
+        return Finding(
+            subject, "none", None, "`python -m pyode_bridge install --image` makes one: starts take seconds."
+        )
+    if found.changed:
+        advice = "Run `python -m pyode_bridge install --image` again; until then sessions start without it."
+        return Finding(subject, f"outdated: {found.changed} changed since it was made ({found.file})", None, advice)
+    return Finding(subject, f"current ({found.file})", True)
 
 
 def package(name: str) -> Check:

@@ -29,15 +29,22 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pyode_bridge.engines.julia.products import share_products
 from pyode_bridge.errors import EngineUnavailableError
+from pyode_bridge.install.image import SYSIMAGE_VARIABLE, image_for
 from pyode_bridge.install.julia import INSTALL_TIME, REMEDY, can_install, resolved
-from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, as_environment, locate
+from pyode_bridge.install.location import (
+    EXE_VARIABLE,
+    PROJECT_VARIABLE,
+    JuliaLocation,
+    as_environment,
+    locate,
+    package_directory,
+)
 
 JULIA_SETTINGS = {
     "PYTHON_JULIACALL_HANDLE_SIGNALS": "yes",
@@ -60,7 +67,7 @@ def start() -> Any:
     """
     if threading.current_thread() is not threading.main_thread():
         raise EngineUnavailableError(
-            "Julia must be started from the main thread. Solve once, or call pyode_bridge.solvers(), there first."
+            "Julia must be started from the main thread. Call pyode_bridge.start_julia() there first."
         )
     main = _main_module()
     main.seval(f'let dir = raw"{package_directory()}"; dir in LOAD_PATH || push!(LOAD_PATH, dir); end')
@@ -95,18 +102,6 @@ def _leave_julia(main: Any) -> None:
     ctypes.PYFUNCTYPE(ctypes.c_int8)(int(address))()  # not within a call into Julia, whose end would undo it
 
 
-def package_directory() -> Path:
-    """The Julia package of this project: inside an installed wheel, or beside the Python package in a checkout."""
-    here = Path(__file__).parents[2]
-    candidates = [here / "_julia", here.parent / "julia"]
-    for candidate in candidates:
-        if (candidate / "Project.toml").is_file():
-            return candidate
-    raise EngineUnavailableError(
-        f"The Julia package PyODEBridge is in neither of {[str(path) for path in candidates]}."
-    )
-
-
 def _main_module() -> Any:
     if "juliacall" in sys.modules:
         _check_running_juliacall()
@@ -118,6 +113,7 @@ def _main_module() -> Any:
             raise EngineUnavailableError(f"Set both of {EXE_VARIABLE} and {PROJECT_VARIABLE}, or none of them.")
         for name, value in {**JULIA_SETTINGS, **as_environment(location)}.items():
             os.environ.setdefault(name, value)
+        _use_image(location)
         _announce_start()
     try:
         with warnings.catch_warnings(), _signals_kept(), _blocking_kept():
@@ -129,6 +125,23 @@ def _main_module() -> Any:
             "Run `python -m pyode_bridge doctor` to see what is missing."
         ) from error
     return Main
+
+
+def _use_image(location: JuliaLocation) -> None:
+    """Have Julia start from the image that was made for it, if that is current."""
+    found = (location.exe, location.project) if location.exe and location.project else resolved()
+    image = image_for(*found) if found else None
+    if image is None or SYSIMAGE_VARIABLE in os.environ:
+        return
+    if image.changed:
+        print(
+            f"pyode_bridge: the system image {image.file} is passed over, for {image.changed} changed since it was "
+            "made; `python -m pyode_bridge install --image` makes it anew.",
+            file=sys.stderr,
+            flush=True,
+        )
+        return
+    os.environ[SYSIMAGE_VARIABLE] = str(image.file)
 
 
 def _announce_start() -> None:
