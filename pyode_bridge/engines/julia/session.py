@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import importlib
 import os
 import signal
 import sys
@@ -51,6 +52,7 @@ JULIA_SETTINGS = {
     "PYTHON_JULIACALL_THREADS": "auto",
     "PYTHON_JULIACALL_AUTOLOAD_IPYTHON_EXTENSION": "no",
 }
+TRACING = "torch._inductor.config"  # torch.fx imports it, for a second or two, at the first trace of dynamics
 PYTHONS_SIGNALS = [
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1")
@@ -70,8 +72,10 @@ def start() -> Any:
             "Julia must be started from the main thread. Call pyode_bridge.start_julia() there first."
         )
     main = _main_module()
+    _import_beside(TRACING)
     main.seval(f'let dir = raw"{package_directory()}"; dir in LOAD_PATH || push!(LOAD_PATH, dir); end')
     try:
+        main.seval("() -> Base.require(Main, :PyODEBridge)")._jl_call_nogil()
         main.seval("import PyODEBridge")
     except Exception as error:
         raise EngineUnavailableError(
@@ -82,6 +86,17 @@ def start() -> Any:
     _show_types(main)
     _leave_julia(main)
     return main.PyODEBridge
+
+
+def _import_beside(name: str) -> None:
+    """Import a module of torch in another thread, while this one waits for Julia without Python's lock."""
+    if "torch" in sys.modules:  # not in a worker
+        threading.Thread(target=_try_to_import, args=(name,), name=f"import {name}").start()
+
+
+def _try_to_import(name: str) -> None:
+    with contextlib.suppress(Exception):  # whoever needs it finds out
+        importlib.import_module(name)
 
 
 def _show_types(main: Any) -> None:
