@@ -177,6 +177,19 @@ def test_cost_of_the_bridge_is_measured(engine: str, tmp_path: Path) -> None:
         assert f"{row['f in a solve']:.1f}" in ended.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.julia
+def test_cold_starts_are_measured(tmp_path: Path) -> None:
+    ended = run("benchmarks/cold_start", tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert has_figures(tmp_path, "cold_start")
+    found = results(tmp_path)
+    assert found["complete"]
+    assert {"without, no method named", "without, Tsit5"} <= {row["task"] for row in found["numbers"]["rows"]}
+    for row in found["numbers"]["rows"]:
+        assert 0 < row["solve"] < row["gradient"] <= row["slowest"]
+
+
 @pytest.mark.julia
 @pytest.mark.skipif(os.name == "nt", reason="isolation='process' needs Linux or macOS")
 def test_cost_of_isolation_is_measured(tmp_path: Path) -> None:
