@@ -1,8 +1,8 @@
 """Seconds from a process's start to its first solve and its first gradient, with Julia's system image and without.
 
 Each is a process of its own, in turns: torch's import, which is told apart, then a small network's equation without a
-method named, or by one. Medians; prints a table, writes JSON and a figure. `python -m pyode_bridge install --image` makes
-the image; where there is none, or it is outdated, the rows with it are left out.
+method named, or by one. Medians; prints a table, writes JSON and a figure. The image is made by
+`python -m pyode_bridge install --image`; where there is none, or it is outdated, the rows with it are left out.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ push!(LOAD_PATH, ENV["PYODE_BRIDGE_PACKAGE"])
 import PyODEBridge, PythonCall
 
 for name in split(ENV["PYODE_BRIDGE_LOADED"], ','; keepempty = false)
-    Base.require(PyODEBridge.identify(name))
+    Base.require(PyODEBridge.identify(String(name)))
 end
 
 let place = Module(:Seen)
