@@ -10,7 +10,7 @@ function forward(
         equation::Equation, u0::Vector{T}, p::Vector{T}, t::Vector{Float64}, alg;
         abstol, reltol, control::StepControl, dense::Bool, ys::Matrix{T}, ends_at_times::Bool = false
     ) where {T}
-    saving = dense || only_dense(equation) ? (;) : saving_at(t)
+    saving = only_dense(equation) ? (;) : dense ? saving_all() : saving_at(t)
     return quietly() do
         prob, told = problem_and_options(equation, u0, p, t, alg; abstol, reltol, control, saving...)
         (; until_stiff, listeners) = control
@@ -24,6 +24,9 @@ end
 
 """What a solver is told that is to keep its values at these times alone."""
 saving_at(t) = (; saveat = t, save_everystep = false, dense = false)
+
+"""The same for all steps and what lies between them, by values of the same types: an integrator compiles once for both."""
+saving_all() = (; saveat = Float64[], save_everystep = true, dense = true)
 
 """
 The solution, and the time that was reached: what the solution holds may end before, at the last time saved. Steps end
