@@ -14,6 +14,7 @@ import tomlkit
 JULIA = Path(__file__).parent
 REQUIREMENTS = JULIA.parent / "pyode_bridge" / "juliapkg.json"
 STANDARD_LIBRARIES = {"LinearAlgebra", "Logging", "SparseArrays", "TOML"}
+TRANSLATIONS = JULIA / "translations"  # a package beside that of this folder, which no registry has
 
 # Packages compile, when they are installed, what a program that calls them directly would run first. Solves of this
 # package run other code, for its own types of functions, so that the minutes which these take would be lost.
@@ -38,11 +39,15 @@ WITHOUT_WORKLOAD = {
 
 def requirements() -> dict[str, Any]:
     """What juliapkg.json says: bounds of Julia and of each package, and preferences."""
-    project = tomlkit.parse((JULIA / "Project.toml").read_text(encoding="utf-8")).unwrap()
-    bounds = project["compat"]
-    needed = {**project["deps"], **project["weakdeps"]}
+    project, translations = (
+        tomlkit.parse((folder / "Project.toml").read_text(encoding="utf-8")).unwrap()
+        for folder in (JULIA, TRANSLATIONS)
+    )
+    bounds = {**translations["compat"], **project["compat"]}
+    needed = {**translations["deps"], **project["deps"], **project["weakdeps"]}
+    here = {*STANDARD_LIBRARIES, translations["name"]}
     packages: dict[str, dict[str, Any]] = {
-        name: {"uuid": uuid, "version": bounds[name]} for name, uuid in needed.items() if name not in STANDARD_LIBRARIES
+        name: {"uuid": uuid, "version": bounds[name]} for name, uuid in needed.items() if name not in here
     }
     for name, uuid in WITHOUT_WORKLOAD.items():
         packages.setdefault(name, {"uuid": uuid})["preferences"] = {"precompile_workload": False}

@@ -1,7 +1,7 @@
 # Runs while Julia makes an image: loads PythonCall, PyODEBridge, which no environment names, and packages by name, and
 # compiles what first solves were seen to compile.
 
-push!(LOAD_PATH, ENV["PYODE_BRIDGE_PACKAGE"])
+append!(LOAD_PATH, split(ENV["PYODE_BRIDGE_PATH"], Sys.iswindows() ? ';' : ':'))
 import PyODEBridge, PythonCall
 
 for name in split(ENV["PYODE_BRIDGE_LOADED"], ','; keepempty = false)
@@ -10,7 +10,8 @@ end
 
 let place = Module(:Seen)
     for (id, package) in Base.loaded_modules
-        Core.eval(place, :(const $(Symbol(id.name)) = $package))
+        name = Symbol(id.name)
+        isdefined(place, name) || Core.eval(place, :(const $name = $package)) # extensions may share a name
     end
     for statement in eachline(ENV["PYODE_BRIDGE_SEEN"])
         # Some name what is no more: types that the session made.

@@ -19,27 +19,25 @@ using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock, Rodas5P
 using OrdinaryDiffEqTsit5: OrdinaryDiffEqTsit5, Tsit5
 using OrdinaryDiffEqVerner: OrdinaryDiffEqVerner, Vern7, Vern9
 using PrecompileTools: @compile_workload
+using PyODETranslations: Compiled, GeneratedCode, Kernels, OneVector, PyODETranslations, TwoVectors, aot_cache_directory,
+    aot_cache_files, define!, float_type, gc_safe, store
 using SciMLBase: SciMLBase, DAEFunction, DAEProblem, DDEFunction, DDEProblem, DiscreteCallback,
     DynamicalODEProblem, ODEFunction, ODEProblem, SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction,
     SplitODEProblem
 using SciMLOperators: MatrixOperator
-using Scratch: Scratch, get_scratch!
 using SparseArrays: SparseMatrixCSC, nonzeros
 using TOML: TOML
 
 include("errors.jl")
 
 # What crosses between Python and Julia: addresses, C functions, the dynamics as callbacks.
-include("interop/gc_safe.jl")
 include("interop/addresses.jl")
 include("interop/c_functions.jl")
 include("interop/callbacks.jl")
 include("interop/jumps.jl")
 
-# Dynamics as machine code: translated ones, what these call, those written in Julia, and the AOT cache.
-include("compiled/kernels/kernels.jl")
+# Dynamics as machine code: translated ones, by PyODETranslations, those written in Julia, and the AOT cache.
 include("compiled/julia_dynamics.jl")
-include("compiled/generated_code.jl")
 include("compiled/functions.jl")
 include("compiled/aot_cache.jl")
 

@@ -65,6 +65,6 @@ three_eighths() = explicit_steps(
 end
 
 # A translation; its functions, which a workload would leave behind, are not run.
-for f in (from_image, compile_anew, store)
+for f in (from_image, compile_anew)
     precompile(f, (GeneratedCode,))
 end

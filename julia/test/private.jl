@@ -26,10 +26,10 @@ function package_named(owner)
     return place === nothing ? nothing : getfield((PyODEBridge, Sensitivities)[place], owner)
 end
 
-"Whether a module is a package's, and neither this one's nor one that comes with Julia."
+"Whether a module is a package's, and neither one of this project's nor one that comes with Julia."
 function is_of_package(package)
     path = pathof(Base.moduleroot(package))
-    return path !== nothing && !startswith(path, Sys.STDLIB) && Base.moduleroot(package) !== PyODEBridge
+    return path !== nothing && !startswith(path, Sys.STDLIB) && Base.moduleroot(package) ∉ (PyODEBridge, PyODETranslations, Sensitivities)
 end
 
 sources(folder) = [joinpath(place, file) for (place, _, files) in walkdir(folder) for file in files if endswith(file, ".jl")]
@@ -37,7 +37,7 @@ sources(folder) = [joinpath(place, file) for (place, _, files) in walkdir(folder
 if VERSION >= v"1.11" # which knows what is public
     @testset "private names are in the register, and no others" begin
         found = Dict{String, Bool}()
-        for folder in ("src", "ext"), file in sources(joinpath(ROOT, "julia", folder))
+        for folder in ("src", "ext", "translations"), file in sources(joinpath(ROOT, "julia", folder))
             names_taken!(found, Meta.parseall(read(file, String)))
         end
         table = split(read(joinpath(ROOT, "docs", "private-apis.md"), String), "## Julia"; limit = 2)[2]

@@ -7,5 +7,6 @@ else
     @testset "Aqua" begin
         # Solver families are dependencies that are loaded when one of their names is first used.
         Aqua.test_all(PyODEBridge; stale_deps = false, persistent_tasks = false)
+        Aqua.test_all(PyODETranslations; persistent_tasks = false)
     end
 end

@@ -1,4 +1,8 @@
+# The packages of this project, which no environment names.
+append!(LOAD_PATH, [joinpath(dirname(@__DIR__), "translations"), dirname(@__DIR__)])
+
 using PyODEBridge
+using PyODETranslations: PyODETranslations
 using PyODEBridge: algorithm, catalogue, exported_names, ordinary_equation, pull_back, sensitivity_algorithm,
     solve_equation, step_control
 using ChainRulesCore: ChainRulesCore

@@ -14,7 +14,7 @@ from pathlib import Path
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.image import IMAGE_VARIABLE, image_file, remember_image
 from pyode_bridge.install.julia import resolved
-from pyode_bridge.install.location import locate, package_directory
+from pyode_bridge.install.location import load_path, locate, package_directory
 
 ALWAYS_LOADED = "SciMLSensitivity", "Zygote"
 PROGRESS_INTERVAL = 30.0  # seconds
@@ -46,7 +46,7 @@ def make_image(say: Say) -> Path:
         loaded = [*ALWAYS_LOADED, *compiled.read_text(encoding="utf-8").split()]
         scripts, julia = package_directory() / "image", [exe, "--startup-file=no", f"--project={project}"]
         variables = {
-            "PYODE_BRIDGE_PACKAGE": str(package_directory()),
+            "PYODE_BRIDGE_PATH": os.pathsep.join(load_path()),
             "PYODE_BRIDGE_LOADED": ",".join(loaded),
             "PYODE_BRIDGE_SEEN": str(seen),
             "JULIA_PYTHONCALL_EXE": sys.executable,

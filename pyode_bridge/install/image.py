@@ -61,7 +61,7 @@ def made_of(exe: str, project: str) -> dict[str, str]:
     version = julia_version(exe)
     environment = [manifest_file(project, version), environment_folder(project) / "LocalPreferences.toml"]
     package = package_directory()
-    sources = sorted(file for folder in ("src", "ext") for file in (package / folder).rglob("*.jl"))
+    sources = sorted(file for folder in ("src", "ext", "translations") for file in (package / folder).rglob("*.jl"))
     return {
         "Julia": f"{version} {executable} {found.st_size} {found.st_mtime_ns}" if found else "",
         "the environment": _digest([file for file in environment if file and file.is_file()]),

@@ -83,3 +83,8 @@ def package_directory() -> Path:
     raise EngineUnavailableError(
         f"The Julia package PyODEBridge is in neither of {[str(path) for path in candidates]}."
     )
+
+
+def load_path() -> list[str]:
+    """The folders of this project's packages, where Julia looks last: each after those that it needs."""
+    return [str(package_directory() / "translations"), str(package_directory())]

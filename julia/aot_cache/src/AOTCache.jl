@@ -1,13 +1,12 @@
 """
     AOTCache
 
-The generated code that PyODEBridge has stored, compiled: a package for the sake of its image; see PyODEBridge's
-`aot_cache.jl`.
+The generated code that is kept, compiled: a package for the sake of its image; see PyODEBridge's `aot_cache.jl`.
 """
 module AOTCache
 
-using PyODEBridge: PyODEBridge
+using PyODETranslations: compile_stored!
 
-const FUNCTIONS = PyODEBridge.compile_stored!(@__MODULE__)
+const FUNCTIONS = compile_stored!(@__MODULE__)
 
 end

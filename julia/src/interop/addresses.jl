@@ -4,7 +4,5 @@ array(::Type{T}, address::Integer, dims...) where {T} = unsafe_wrap(Array, Ptr{T
 
 pointer_at(address) = Ptr{Cvoid}(UInt(address))
 
-float_type(name::AbstractString) = name == "float32" ? Float32 : Float64
-
 tolerance(::Type{T}, value::Real) where {T} = T(value)
 tolerance(::Type{T}, value) where {T} = T[x for x in value]

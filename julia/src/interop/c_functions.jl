@@ -1,12 +1,6 @@
 # C functions that write into memory: callbacks into Python, and translations. One concrete type serves them all, so that
 # nothing is compiled anew for another model; arrays cross as pointers, without copies.
 
-"""Takes where to write, one vector, the time and an environment, and returns 0 on success."""
-const OneVector = Core.OpaqueClosure{Tuple{Ptr{Cvoid}, Ptr{Cvoid}, Float64, Ptr{Cvoid}}, Cint}
-
-"""Takes where to write, two vectors, the time and an environment, and returns 0 on success."""
-const TwoVectors = Core.OpaqueClosure{Tuple{Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Float64, Ptr{Cvoid}}, Cint}
-
 """
 A C function with the environment that it takes last: a Python callback, which makes nothing of it, or a translation of
 the dynamics, which finds its parameters there. A translation is called without the detour by its C function, which

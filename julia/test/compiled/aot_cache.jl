@@ -1,6 +1,6 @@
 # Generated code in a depot; what is made of them is tested from Python, since it takes sessions.
 
-using PyODEBridge: MOST_STORED, GeneratedCode, store, aot_cache_directory, aot_cache_files, deserialised, serialised
+using PyODETranslations: MOST_STORED, GeneratedCode, store, aot_cache_directory, aot_cache_files, deserialised, serialised
 
 function in_depot(work, directory)
     pushfirst!(DEPOT_PATH, directory)

@@ -43,8 +43,8 @@ from pyode_bridge.install.location import (
     PROJECT_VARIABLE,
     JuliaLocation,
     as_environment,
+    load_path,
     locate,
-    package_directory,
 )
 
 JULIA_SETTINGS = {
@@ -73,7 +73,8 @@ def start() -> Any:
         )
     main = _main_module()
     _import_beside(TRACING)
-    main.seval(f'let dir = raw"{package_directory()}"; dir in LOAD_PATH || push!(LOAD_PATH, dir); end')
+    for folder in load_path():
+        main.seval(f'let dir = raw"{folder}"; dir in LOAD_PATH || push!(LOAD_PATH, dir); end')
     try:
         main.seval("() -> Base.require(Main, :PyODEBridge)")._jl_call_nogil()
         main.seval("import PyODEBridge")

@@ -1,7 +1,7 @@
 # Elementary functions against BigFloat, at their limits, and in loops.
 
 using InteractiveUtils: code_llvm
-using PyODEBridge.Kernels: Elementary
+using PyODETranslations.Kernels: Elementary
 using Random: Xoshiro
 
 """`erf` as e^(-x^2) times a series whose terms have one sign (Abramowitz and Stegun, 7.1.6)."""

@@ -5,7 +5,7 @@ NaN. Memory comes as pointers, row by row.
 module Kernels
 
 using LinearAlgebra: BLAS
-using ..PyODEBridge: gc_safe
+using ..PyODETranslations: gc_safe
 
 include("elementary.jl")
 using .Elementary: Floating, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, quick_sin, quick_cos, is_reducible,
