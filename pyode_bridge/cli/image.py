@@ -53,7 +53,7 @@ def make_image(say: Say) -> Path:
             "JULIA_CONDAPKG_BACKEND": "Null",
         }
         _run("making the image", [*julia, str(scripts / "make.jl"), str(made)], variables, say)
-        _replace(made, file)
+        _put_in_place(made, file)
     remember_image(exe, project)
     _run("compiling dynamics", [sys.executable, "-m", "pyode_bridge", "precompile"], {}, say)
     return file
@@ -93,7 +93,7 @@ def _run(what: str, command: Sequence[str], variables: Mapping[str, str], say: S
     say(f"  {what} took {time.monotonic() - begin:.0f} s")
 
 
-def _replace(made: Path, file: Path) -> None:
+def _put_in_place(made: Path, file: Path) -> None:
     """Put the new image in the place of the old one, from which sessions may be running."""
     beside = file.with_name(f"{file.name}.new")
     shutil.move(made, beside)
