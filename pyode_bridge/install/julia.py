@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import subprocess
 import sys
 import threading
@@ -13,9 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import tomlkit
+
 from pyode_bridge.errors import EngineUnavailableError
-from pyode_bridge.install.environment import JuliaEnvironment, examine
-from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, JuliaLocation, locate
+from pyode_bridge.install.environment import JuliaEnvironment, examine, required_packages
+from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, JuliaLocation, locate, package_directory
 from pyode_bridge.install.optional import request, withdraw
 from pyode_bridge.install.times import InstallTimes, remember
 
@@ -69,6 +72,40 @@ def resolved() -> tuple[str, str] | None:
         return (str(meta["executable"]), str(STATE["project"])) if meta else None
     except Exception:  # private functions of juliapkg, and files that anything may have written
         return None
+
+
+def install_packages() -> None:
+    """Have juliapkg install Julia and the packages, and compile those that most solves need; logs what it does.
+
+    Packages of further solvers are compiled when one of these is first named.
+
+    Raises:
+        EngineUnavailableError: with what failed.
+    """
+    import juliapkg
+
+    try:
+        juliapkg.resolve(julia_args=["-L", str(package_directory() / "install" / "without_compiling.jl")])
+        found = resolved()
+        if found is not None:
+            _compile(*found)
+    except (Exception, SystemExit) as error:
+        raise EngineUnavailableError(f"Installing Julia failed. {_cause(error)} {REMEDY}") from error
+
+
+def _compile(exe: str, project: str) -> None:
+    names = ", ".join(f'"{name}"' for name in needed_packages())
+    code = f"import Pkg; Pkg.precompile([{names}])"
+    environment = {**os.environ, "JULIA_PYTHONCALL_EXE": sys.executable}
+    subprocess.run([exe, "--startup-file=no", f"--project={project}", "-e", code], check=True, env=environment)
+
+
+def needed_packages() -> list[str]:
+    """The packages that every session loads, or every one with a gradient."""
+    project = tomlkit.parse((package_directory() / "Project.toml").read_text(encoding="utf-8")).unwrap()
+    registered = required_packages()
+    triggers = {name for names in project["extensions"].values() for name in names}
+    return ["PythonCall", *sorted(name for name in {*project["deps"], *triggers} if name in registered)]
 
 
 def install(say: Say = print, optional: Sequence[str] = ()) -> None:
@@ -157,7 +194,6 @@ def _unreachable(url: str) -> str | None:
 
 def _resolve(say: Say) -> float | None:
     """Seconds that it took; None where everything was there."""
-    import juliapkg
     from juliapkg.state import STATE
 
     if (found := resolved()) is not None:
@@ -174,10 +210,7 @@ def _resolve(say: Say) -> float | None:
         "What follows is juliapkg's and Julia's own log; a finished step is not repeated if you start again."
     )
     begin = time.monotonic()
-    try:
-        juliapkg.resolve()
-    except (Exception, SystemExit) as error:
-        raise EngineUnavailableError(f"Installing Julia failed. {_cause(error)} {REMEDY}") from error
+    install_packages()
     seconds = time.monotonic() - begin
     say(f"Installed in {seconds:.0f} s.")
     return seconds

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -202,7 +203,7 @@ def test_a_failing_installation_tells_cause_and_remedy(
 ) -> None:
     import juliapkg
 
-    def fail() -> None:
+    def fail(**_: object) -> None:
         raise error
 
     fresh_juliapkg(str(fake_julia("julia version 1.10.8").parent))
@@ -212,6 +213,33 @@ def test_a_failing_installation_tells_cause_and_remedy(
     assert words in str(caught.value)
     assert julia.REMEDY in str(caught.value)
     assert caught.value.__cause__ is error
+
+
+@posix
+def test_what_most_solves_need_is_compiled_and_no_other_package(
+    fake_julia: FakeJulia, fresh_juliapkg: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import juliapkg
+
+    exe, log, asked = fake_julia("julia version 1.10.8"), tmp_path / "log", list[dict[str, Any]]()
+
+    def resolve(**arguments: Any) -> None:
+        asked.append(arguments)
+        write_meta(exe)
+
+    fresh_juliapkg(str(exe.parent))
+    exe.write_text(f"#!/bin/sh\ncase $1 in --version) echo 'julia version 1.10.8';; *) echo \"$@\" >> {log};; esac\n")
+    monkeypatch.setattr(juliapkg, "resolve", resolve)
+    julia.install_packages()
+    (arguments,) = asked
+    flag, script = arguments["julia_args"]
+    assert flag == "-L"
+    assert "Pkg.precompile() = nothing" in Path(script).read_text()
+    (line,) = log.read_text().splitlines()
+    assert "Pkg.precompile([" in line
+    assert {"PythonCall", "OrdinaryDiffEqTsit5", "SciMLSensitivity", "Zygote"} <= set(re.findall(r'"(\w+)"', line))
+    assert "OrdinaryDiffEqSDIRK" not in line
+    assert "PyODETranslations" not in line
 
 
 @posix

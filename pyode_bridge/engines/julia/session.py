@@ -37,7 +37,7 @@ import numpy as np
 from pyode_bridge.engines.julia.products import share_products
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.image import SYSIMAGE_VARIABLE, image_for
-from pyode_bridge.install.julia import INSTALL_TIME, REMEDY, can_install, resolved
+from pyode_bridge.install.julia import INSTALL_TIME, REMEDY, can_install, install_packages, resolved
 from pyode_bridge.install.location import (
     EXE_VARIABLE,
     PROJECT_VARIABLE,
@@ -124,7 +124,7 @@ def _main_module() -> Any:
     else:
         location = locate()
         if location.exe is None and location.project is None:
-            _announce_installation()
+            _install_if_missing()
         if bool(location.exe) != bool(location.project):
             raise EngineUnavailableError(f"Set both of {EXE_VARIABLE} and {PROJECT_VARIABLE}, or none of them.")
         for name, value in {**JULIA_SETTINGS, **as_environment(location)}.items():
@@ -166,8 +166,8 @@ def _announce_start() -> None:
         print("pyode_bridge: starting Julia; first solves compile, for some seconds too.", file=sys.stderr, flush=True)
 
 
-def _announce_installation() -> None:
-    """Say that juliapkg is about to install, or raise at once where it could not."""
+def _install_if_missing() -> None:
+    """Install Julia and its packages, if they are not there, saying so; or raise at once where that cannot be."""
     if resolved() is not None:
         return
     reason = can_install()
@@ -179,6 +179,7 @@ def _announce_installation() -> None:
         file=sys.stderr,
         flush=True,
     )
+    install_packages()
 
 
 def _check_running_juliacall() -> None:
