@@ -35,6 +35,25 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_program_starts_julia_when_it_chooses_and_gradients_come_with_their_own_packages() -> None:
+    script = f"""
+        import sys, torch
+        import pyode_bridge as pb
+        assert "juliacall" not in sys.modules
+        pb.start_julia()
+        from juliacall import Main
+        loaded = lambda: Main.seval('any(id -> id.name == "SciMLSensitivity", keys(Base.loaded_modules))')
+        pb.start_julia()
+        times = torch.tensor([0.0, 1.0])
+        pb.odeint(lambda t, y: -y, torch.ones(2), times, method="Tsit5", engine="julia")
+        assert not loaded()
+        exec({SOLVE!r})
+        assert loaded()
+    """
+    ended = run(script)
+    assert ended.stdout == "solved\n", ended.stderr
+
+
 @pytest.mark.parametrize(
     "imports",
     [
