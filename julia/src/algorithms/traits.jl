@@ -71,8 +71,11 @@ end
 
 # How it runs.
 
-"""Packages whose solvers cannot be stepped, only run from start to end."""
-const WITHOUT_INTEGRATOR = (:IRKGaussLegendre, :LSODA, :ODEInterfaceDiffEq)
+"""
+Packages whose solvers cannot be stepped, only run from start to end; or whose steps are of another state, with estimates of
+its global error in it.
+"""
+const WITHOUT_INTEGRATOR = (:GlobalDiffEq, :IRKGaussLegendre, :LSODA, :ODEInterfaceDiffEq)
 
 has_integrator(alg) = !(nameof(parentmodule(typeof(alg))) in WITHOUT_INTEGRATOR)
 

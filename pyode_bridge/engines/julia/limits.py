@@ -163,9 +163,6 @@ LIMITED: dict[str, Limit] = {
     **{name: limit for limits in OPTIONAL.values() for name, limit in limits.items()},
 }
 
-# Solvers that start at times before the first one of a delay equation, or lose what the past was.
-LIMITED_WITH_DELAYS: dict[str, Limit] = {}
-
 
 def limit_of(name: str, version: str) -> Limit | None:
     """What is known to be wrong with a solver of that version of its package."""
