@@ -172,6 +172,17 @@ def test_a_method_for_additive_noise_refuses_noise_that_depends_on_the_state(met
     assert abs(y[-1].mean().item() - math.exp(MU)) < 4 * deviation / math.sqrt(len(y0))
 
 
+@pytest.mark.julia
+def test_the_catalogue_says_whose_calculus_a_solver_follows_and_whether_it_is_implicit() -> None:
+    solvers = {solver.name: solver for solver in pb.solvers("julia")}
+    followed = {
+        name: solvers[name].calculus for name in ("EM", "EulerHeun", "RS1", "ISSEulerHeun", "RandomEM", "Tsit5")
+    }
+    stratonovich = dict.fromkeys(("EulerHeun", "RS1", "ISSEulerHeun"), "Stratonovich")
+    assert followed == {"EM": "Ito", **stratonovich, "RandomEM": "", "Tsit5": ""}
+    assert [solvers[name].implicit for name in ("EM", "ImplicitEM", "SKenCarp", "DFBDF")] == [False, True, True, True]
+
+
 class Growth(torch.nn.Module):
     """Geometric Brownian motion, in Stratonovich's sense ``y0 exp(mu t + sigma W)``."""
 

@@ -10,7 +10,7 @@ function trait(f, alg, otherwise)
     end
 end
 
-"""Whether it solves equations in its steps; solvers of stochastic equations and of residuals tell by their Newton's method."""
+"""Whether it solves equations in its steps; solvers for noise and for residuals tell by their Newton's method alone."""
 solves_equations(alg) = trait(OrdinaryDiffEqCore.isimplicit, alg, false) || hasproperty(alg, :nlsolve)
 
 """Whether it, or one that it may switch to, solves equations in its steps, for which it wants the Jacobian."""
