@@ -13,6 +13,7 @@ from torch import Tensor
 
 import pyode_bridge as pb
 from pyode_bridge.engines.julia.limits import LIMITED
+from pyode_bridge.problem.dynamics import Dynamic
 from tests.problems import DOUBLE
 
 pytestmark = [pytest.mark.julia, pytest.mark.slow]
@@ -22,10 +23,11 @@ COUNT = SAMPLES * SEEDS
 SPAN = torch.tensor([0.0, 1.0], dtype=DOUBLE)
 RATE, NOISE = 0.5, 0.5
 STEPS = {"dt": 1 / 64}
+OPTIONS = {"maxiters": 20_000}  # one that steps too small is stopped early
 BIAS = 1e-2  # of the steps: of first order in their length, by RATE^2 / 2, where steps are fixed
 
 
-def sample(method: str, drift: pb.Dynamic, diffusion: pb.Dynamic, options: Mapping[str, Any]) -> Tensor:
+def sample(method: str, drift: Dynamic, diffusion: Dynamic, options: Mapping[str, Any]) -> Tensor:
     """Values at the end, from 1, each with noise of its own."""
     ends = []
     for seed in range(SEEDS):
@@ -37,7 +39,7 @@ def sample(method: str, drift: pb.Dynamic, diffusion: pb.Dynamic, options: Mappi
             method=method,
             seed=seed,
             engine="julia",
-            options=options,
+            options={**OPTIONS, **options},
         )
         assert isinstance(y, Tensor)
         ends.append(y[-1])
