@@ -10,9 +10,13 @@ from pyode_bridge.install.location import JuliaLocation
 # Name -> UUID, as in Julia's General registry.
 OPTIONAL_PACKAGES = {
     "DelayDiffEq": "bcd4f6db-9728-5f36-b5f7-82caef46ccdb",
+    "GlobalDiffEq": "1d72d19b-84cc-4cb7-a099-7cbdb9ccc67c",
     "IRKGaussLegendre": "58bc7355-f626-4c51-96f2-1f8a038f95a2",
     "LSODA": "7f56f5a3-f504-529b-bc02-0b1fe5e64312",
     "ODEInterfaceDiffEq": "09606e27-ecf5-54fc-bb29-004bd9f985bf",
+    "OrdinaryDiffEqMultirate": "d4b830b4-ac80-426b-8507-16693d424963",
+    "OrdinaryDiffEqMultirateImplicit": "fd3f87d1-5955-4d40-9638-6d84dd605b32",
+    "OrdinaryDiffEqNewmark": "d204908a-63b9-11ef-18f5-cfec7123a93b",
     "StochasticDiffEq": "789caeaf-c7a9-5a7d-9973-96adeb23e2a0",
     "Sundials": "c3572dad-4567-51f8-b174-8c6c989267f4",
 }

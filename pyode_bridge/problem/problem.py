@@ -236,6 +236,7 @@ class SolverInfo:
             residual form), ``"SDE"`` or ``"DDE"`` (for which any ``"ODE"`` solver serves).
         summary: a line about it.
         limit: why it does not work as it stands, where it does not; see the engine's own list.
+        calculus: whose an ``"SDE"`` solver follows, ``"Ito"`` or ``"Stratonovich"``; else empty.
     """
 
     name: str
@@ -247,12 +248,13 @@ class SolverInfo:
     problem: str
     summary: str
     limit: str = ""
+    calculus: str = ""
 
     @property
     def stiff(self) -> bool:
         """Whether it is for stiff problems: implicit, or of a family that is stable there.
 
-        Solvers of stochastic equations, and of Julia packages beside OrdinaryDiffEq, do not tell, and are none here.
+        Solvers of Julia packages beside OrdinaryDiffEq and StochasticDiffEq do not tell, and are none here.
         """
         return self.implicit or self.family in STIFF_FAMILIES
 

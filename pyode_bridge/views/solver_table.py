@@ -33,7 +33,8 @@ def _lines(row: SolverInfo, name: int) -> list[str]:
 
 
 def _traits(row: SolverInfo) -> str:
-    return ", ".join([f"order {_order(row)}", _steps(row), *(["implicit"] if row.implicit else [])])
+    further = ["implicit"] if row.implicit else []
+    return ", ".join([f"order {_order(row)}", _steps(row), *further, *([row.calculus] if row.calculus else [])])
 
 
 def _cells(row: SolverInfo) -> tuple[str, ...]:

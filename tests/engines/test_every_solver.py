@@ -12,15 +12,14 @@ import torch
 from torch import Tensor
 
 import pyode_bridge as pb
-from pyode_bridge.engines.julia.limits import LIMITED
+from pyode_bridge.engines.julia.limits import LIMITED, OPTIONAL
+from tests.engines.bounds import BOUND, BOUNDS, bound_of
 from tests.problems import DOUBLE, Coupled
 
 pytestmark = [pytest.mark.julia, pytest.mark.slow]
 
 SPAN = torch.tensor([0.1, 1.1], dtype=DOUBLE)
 TOLERANCE = 1e-6
-BOUNDS = {1: 5e-2, 2: 5e-3}  # for the relative error, by order
-BOUND = 1e-3  # for higher orders, and where none is stated
 FRONT_BOUND = 5e-3  # for the same behind a steep front
 FIXED_STEPS = {"dt": 1 / 256}
 MEETS_THE_FRONT = {"dtmax": 0.1}  # a high order may take a step so large that it does not see the front
@@ -30,7 +29,7 @@ OPTIONS = {"maxiters": 20_000}  # one that steps too small is stopped early
 FAMILIES = (
     *("BDF/NDF", "FIRK", "IMEX multistep", "Nystrom", "Rosenbrock", "SDIRK", "Verner", "automatic", "explicit RK"),
     *("exponential", "extrapolation", "linear (Magnus, Lie)", "low-storage RK", "multistep", "parallel DIRK"),
-    *("stabilised", "strong-stability RK"),
+    *("stabilised", "strong-stability RK", "global error", "multirate"),
 )
 
 
@@ -118,7 +117,7 @@ def fault(method: str, dynamics: Known, options: Mapping[str, Any], bound: float
 
 def faults(solver: pb.SolverInfo) -> list[str]:
     """What is wrong with a solver as it stands."""
-    bound = BOUNDS.get(solver.order or 0, BOUND)
+    bound = bound_of(solver)
     found = [fault(solver.name, Coupled(), {} if solver.adaptive else FIXED_STEPS, bound)]
     if solver.adaptive:
         found.append(fault(solver.name, Front(), MEETS_THE_FRONT, max(bound, FRONT_BOUND)))
@@ -130,6 +129,10 @@ WAYS_OUT: dict[str, Callable[[str], str]] = {
     "autonomous dynamics": lambda name: fault(name, Autonomous(), FIXED_STEPS),
     "Quasilinear": lambda name: fault(name, Turning(), FIXED_STEPS),
     "Split": lambda name: fault(name, Relaxing(by_matrix=False), FIXED_STEPS, BOUNDS[1]),
+    "Split and m=4": lambda name: fault(f"{name}(m=4)", Relaxing(by_matrix=False), {}),
+    "Split, m=4 and fixed steps": lambda name: fault(
+        f"{name}(m=4)", Relaxing(by_matrix=False), {**FIXED_STEPS, "adaptive": False}
+    ),
     "Split(matrix, f)": lambda name: fault(name, Relaxing(by_matrix=True), FIXED_STEPS, BOUNDS[1]),
     "krylov=true": lambda name: fault(f"{name}(krylov=true)", Autonomous(), FIXED_STEPS, BOUNDS[1]),
 }
@@ -138,10 +141,11 @@ WAYS_OUT: dict[str, Callable[[str], str]] = {
 def complaints(solver: pb.SolverInfo) -> list[str]:
     """What is wrong with a solver, or with what is said of it."""
     found = faults(solver)
-    if (limit := LIMITED.get(solver.name)) is None:
+    if not solver.limit:
         return found
     if not found:
         return ["is listed as limited, but works"]
+    limit = LIMITED[solver.name]
     wrong = WAYS_OUT[limit.works_with](solver.name) if limit.works_with else ""
     return [f"does not work with {limit.works_with} either: {wrong}"] if wrong else []
 
@@ -156,7 +160,7 @@ def test_every_solver_works_or_is_listed(family: str) -> None:
         start = time.perf_counter()
         if found := complaints(solver):
             wrong[solver.name] = found
-        verdict = "; ".join(found) or ("limited, as listed" if solver.name in LIMITED else "works")
+        verdict = "; ".join(found) or ("limited, as listed" if solver.limit else "works")
         print(f"{solver.name:36} {time.perf_counter() - start:6.1f} s  {verdict}", flush=True)
     assert not wrong
 
@@ -173,15 +177,18 @@ def test_every_partitioned_solver_works() -> None:
                 spring, start, SPAN, method=solver.name, engine="julia", rtol=1e-6, atol=1e-6, options=options
             )
             error = max((q[-1] - torch.cos(SPAN[-1])).abs().item(), (v[-1] + torch.sin(SPAN[-1])).abs().item())
-            found = "" if error < BOUNDS.get(solver.order or 0, BOUND) else f"error {error:.1e}"
+            found = "" if error < bound_of(solver) else f"error {error:.1e}"
         except pb.BridgeError as complaint:
             found = str(complaint).splitlines()[0]
         print(f"{solver.name:36} {found or 'works'}", flush=True)
-        if bool(found) != (solver.name in LIMITED):
+        if bool(found) != bool(solver.limit):
             wrong[solver.name] = found or "is listed as limited, but works"
     assert not wrong
 
 
 def test_every_family_is_a_case_and_every_listed_solver_exists() -> None:
     assert {solver.family for solver in ode_solvers()} <= set(FAMILIES)
-    assert set(LIMITED) <= {solver.name for solver in pb.solvers("julia")}
+    solvers = pb.solvers("julia")
+    absent = OPTIONAL.keys() - {solver.source for solver in solvers}
+    of_absent = {name for package in absent for name in OPTIONAL[package]}
+    assert set(LIMITED) - of_absent <= {solver.name for solver in solvers}

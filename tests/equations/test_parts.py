@@ -217,8 +217,8 @@ def test_lie_group_methods(method: str, error: float) -> None:
     ("func", "method", "message"),
     [
         (lambda t, y: (y[1], -y[0]), "KahanLi8", "pyode_bridge.SecondOrder or Partitioned"),
-        (pb.Partitioned(lambda t, q, p: p, lambda t, q, p: -q), "DPRKN6", "Nystrom method"),
-        (lambda t, y: (y[1], -y[0]), "CNAB2", "a stiff and another part.*pyode_bridge.Split"),
+        (pb.Partitioned(lambda t, q, p: p, lambda t, q, p: -q), "DPRKN6", "DPRKN6 solves q'' = .*SecondOrder"),
+        (lambda t, y: (y[1], -y[0]), "CNAB2", "a stiff or fast part and another.*pyode_bridge.Split"),
         (lambda t, y: (y[1], -y[0]), "ETDRK4", r"Split\(matrix, f\)"),
         (lambda t, y: (y[1], -y[0]), "MagnusGL6", "Quasilinear"),
     ],

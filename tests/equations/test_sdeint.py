@@ -135,8 +135,10 @@ def test_a_dict_state_in_single_precision() -> None:
         ({"seed": -1}, pb.InputError, "seed is -1"),
         ({"method": "Tsit5"}, pb.UnsupportedError, "not a solver of stochastic.*pyode_bridge.ddeint or"),
         ({"method": "SOSRY"}, pb.UnknownSolverError, "SOSRI"),
+        ({"method": "ISSEM"}, pb.UnsupportedError, "overwrites their noise.*'adaptive': False"),
+        ({"method": "TauLeaping"}, pb.UnsupportedError, "TauLeaping does not solve this: For jump processes"),
     ],
-    ids=["noise", "shape", "general", "seed", "ODE solver", "misspelt"],
+    ids=["noise", "shape", "general", "seed", "ODE solver", "misspelt", "wrong values", "jumps"],
 )
 def test_bad_input(settings: dict[str, object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
@@ -157,6 +159,28 @@ def test_an_exception_in_the_diffusion_arrives_as_itself() -> None:
     with pytest.raises(ZeroDivisionError, match="in the diffusion"):
         sample(torch.ones(3, dtype=DOUBLE), diffusion=failing)
     assert sample(torch.ones(3, dtype=DOUBLE)).isfinite().all()
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["SRA1", "SOSRA"])
+def test_a_method_for_additive_noise_refuses_noise_that_depends_on_the_state(method: str) -> None:
+    y0 = torch.ones(100, dtype=DOUBLE)
+    with pytest.raises(pb.UnsupportedError, match=f"{method} is for additive noise.*'SOSRI'"):
+        sample(y0, method=method)
+    y = sample(y0, diffusion=lambda t, y: SIGMA * torch.ones_like(y), method=method)
+    deviation = SIGMA * math.sqrt((math.exp(2 * MU) - 1) / (2 * MU))  # of dy = mu y dt + sigma dW
+    assert abs(y[-1].mean().item() - math.exp(MU)) < 4 * deviation / math.sqrt(len(y0))
+
+
+@pytest.mark.julia
+def test_the_catalogue_says_whose_calculus_a_solver_follows_and_whether_it_is_implicit() -> None:
+    solvers = {solver.name: solver for solver in pb.solvers("julia")}
+    followed = {
+        name: solvers[name].calculus for name in ("EM", "EulerHeun", "RS1", "ISSEulerHeun", "RandomEM", "Tsit5")
+    }
+    stratonovich = dict.fromkeys(("EulerHeun", "RS1", "ISSEulerHeun"), "Stratonovich")
+    assert followed == {"EM": "Ito", **stratonovich, "RandomEM": "", "Tsit5": ""}
+    assert [solvers[name].implicit for name in ("EM", "ImplicitEM", "SKenCarp", "DFBDF")] == [False, True, True, True]
 
 
 class Growth(torch.nn.Module):

@@ -74,11 +74,14 @@ function on_one_thread(alg)
     return Base.invokelatest(SciMLBase.remake, alg; threading = false) # its package may have just been loaded
 end
 
-uses_finite_differences(alg) = !hasproperty(alg, :autodiff) || ADTypes.dense_ad(alg.autodiff) isa AutoFiniteDiff
+differentiates(alg) = hasproperty(alg, :autodiff) &&
+    !(alg.autodiff isa ADTypes.AbstractADType && ADTypes.dense_ad(alg.autodiff) isa AutoFiniteDiff)
 
+"""It, and the solver of the equations in its steps, by finite differences."""
 function by_finite_differences(alg)
-    uses_finite_differences(alg) && return alg
-    return Base.invokelatest(SciMLBase.remake, alg; autodiff = AutoFiniteDiff())
+    differentiates(alg) && (alg = Base.invokelatest(SciMLBase.remake, alg; autodiff = AutoFiniteDiff()))
+    hasproperty(alg, :nlsolve) && differentiates(alg.nlsolve) || return alg
+    return Base.invokelatest(SciMLBase.remake, alg; nlsolve = by_finite_differences(alg.nlsolve))
 end
 
 """What to call the solver that ran; one that switches is called by those that it used."""

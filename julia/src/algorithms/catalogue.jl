@@ -8,19 +8,21 @@ const FAMILIES = Dict(
     "Nordsieck" => "multistep", "PDIRK" => "parallel DIRK", "PRK" => "explicit RK", "QPRK" => "explicit RK",
     "RKN" => "Nystrom", "Rosenbrock" => "Rosenbrock", "SDIRK" => "SDIRK", "SSPRK" => "strong-stability RK",
     "StabilizedIRK" => "stabilised", "StabilizedRK" => "stabilised", "SymplecticRK" => "symplectic",
-    "Tsit5" => "explicit RK", "Verner" => "Verner", "DelayDiffEq" => "DDE",
+    "Tsit5" => "explicit RK", "Verner" => "Verner", "DelayDiffEq" => "DDE", "GlobalDiffEq" => "global error",
+    "Multirate" => "multirate", "MultirateImplicit" => "multirate", "Newmark" => "Newmark",
 )
 
 """
     catalogue()
 
-A row for every solver type that the solver packages export: name, package, family, order (0 where it has none that is
-fixed), whether it adapts its steps, whether it is implicit, the kind of problem it solves, and the first paragraph of
-its docstring. All but the family is read from Julia's traits and types.
+A row for every solver type that the solver packages export: name, package, the package's version, family, order (0 where
+it has none that is fixed), whether it adapts its steps, whether it is implicit, the kind of problem it solves, whose
+calculus it follows, and the first paragraph of its docstring. All but the family is read from Julia's traits and types.
 """
 function catalogue()
-    rows = Tuple{String, String, String, Int, Bool, Bool, String, String}[]
+    rows = Tuple{String, String, String, String, Int, Bool, Bool, String, String, String}[]
     for package in solver_packages()
+        endswith(package, "Core") && continue # it exports what solvers are made of
         mod = load_package(package)
         mod === nothing && continue
         for name in Base.invokelatest(names, mod)
@@ -41,8 +43,8 @@ function describe(type, name, package)
     family = startswith(package, "StochasticDiffEq") ? "SDE" :
         get(FAMILIES, replace(package, "OrdinaryDiffEq" => ""; count = 1), package)
     return (
-        String(name), package, family, trait(OrdinaryDiffEqCore.alg_order, alg, 0),
-        trait(SciMLBase.isadaptive, alg, false), trait(OrdinaryDiffEqCore.isimplicit, alg, false), problem_kind(type),
+        String(name), package, string(pkgversion(parentmodule(type))), family, trait(OrdinaryDiffEqCore.alg_order, alg, 0),
+        trait(SciMLBase.isadaptive, alg, false), solves_equations(alg), problem_kind(type), calculus(alg),
         summary_line(type),
     )
 end

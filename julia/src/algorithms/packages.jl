@@ -34,6 +34,10 @@ const OPTIONAL_SOLVERS = [
     "LSODA" => ["lsoda"],
     "IRKGaussLegendre" => ["IRKGL16"],
     "ODEInterfaceDiffEq" => ["dopri5", "dop853", "odex", "seulex", "radau", "radau5", "rodas", "ddeabm", "ddebdf"],
+    "GlobalDiffEq" => ["GLEE23", "GLEE24", "GLEE35", "MM5GEE", "GlobalRichardson"],
+    "OrdinaryDiffEqMultirate" => ["MREEF", "MRAB", "MIS", "MRIGARKERK22a", "MRIGARKERK33a", "MRIGARKERK45a"],
+    "OrdinaryDiffEqMultirateImplicit" => ["MREIL", "MRIGARKIRK21a", "MRIGARKESDIRK34a", "MRIGARKESDIRK46a"],
+    "OrdinaryDiffEqNewmark" => ["NewmarkBeta", "GeneralizedAlpha"],
 ]
 
 """Packages that hold what solvers take as arguments: linear solvers and automatic differentiation backends."""

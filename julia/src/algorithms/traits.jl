@@ -10,7 +10,10 @@ function trait(f, alg, otherwise)
     end
 end
 
-"""Whether it, or one that it may switch to, solves equations in its steps."""
+"""Whether it solves equations in its steps; solvers for noise and for residuals tell by their Newton's method alone."""
+solves_equations(alg) = trait(OrdinaryDiffEqCore.isimplicit, alg, false) || hasproperty(alg, :nlsolve)
+
+"""Whether it, or one that it may switch to, solves equations in its steps, for which it wants the Jacobian."""
 is_implicit(alg) = false
 is_implicit(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) = trait(OrdinaryDiffEqCore.isimplicit, alg, false)
 is_implicit(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(is_implicit, alg.algs)
@@ -35,13 +38,20 @@ takes_duals(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) =
 # Which equations it takes.
 
 is_partitioned(alg) = is_partitioned_type(typeof(alg))
-is_partitioned_type(type) = type <: OrdinaryDiffEqCore.PartitionedAlgorithm || is_nystrom_type(type)
+is_partitioned_type(type) = type <: OrdinaryDiffEqCore.PartitionedAlgorithm || is_second_order_type(type)
 is_of_matrices(alg) = nameof(typeof(alg)) === :CayleyEuler
 takes_operator(alg) = nameof(parentmodule(typeof(alg))) === :OrdinaryDiffEqLinear && !is_of_matrices(alg)
-is_nystrom(alg) = is_nystrom_type(typeof(alg))
-is_nystrom_type(type) = nameof(parentmodule(type)) === :OrdinaryDiffEqRKN
-is_imex(alg) = nameof(typeof(alg)) in SPLIT_ONLY ||
+is_second_order(alg) = is_second_order_type(typeof(alg))
+is_second_order_type(type) = nameof(parentmodule(type)) in OF_SECOND_ORDER
+is_imex(alg) = is_split_only(alg) ||
     (alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm && OrdinaryDiffEqCore.issplit(alg))
+is_split_only(alg) = nameof(typeof(alg)) in SPLIT_ONLY || nameof(parentmodule(typeof(alg))) in MULTIRATE
+
+"""Packages whose solvers are for q'' = g(t, q, q')."""
+const OF_SECOND_ORDER = (:OrdinaryDiffEqNewmark, :OrdinaryDiffEqRKN)
+
+"""Packages whose solvers take shorter steps for the first part of an equation than for the second."""
+const MULTIRATE = (:OrdinaryDiffEqMultirate, :OrdinaryDiffEqMultirateImplicit)
 
 const SPLIT_ONLY = (:CNAB2, :CNLF2, :IRKC, :SBDF, :SplitEuler)
 const SEMILINEAR = (:LawsonEuler, :NorsettEuler, :ETD2, :ETDRK2, :ETDRK3, :ETDRK4, :HochOst4)
@@ -49,10 +59,23 @@ const SEMILINEAR = (:LawsonEuler, :NorsettEuler, :ETD2, :ETDRK2, :ETDRK3, :ETDRK
 """Whether it needs the linear part's matrix; by Krylov subspaces, the Jacobian of an ordinary equation will do."""
 needs_matrix(alg) = nameof(typeof(alg)) in SEMILINEAR && !(hasproperty(alg, :krylov) && alg.krylov)
 
+"""
+Whose calculus a solver of stochastic equations follows: "Ito" or "Stratonovich"; "" for any other. ISSEulerHeun takes
+Heun's steps, and its package leaves it with the trait of all others, which is Itô's.
+"""
+function calculus(alg)
+    alg isa KINDS["SDE"].type || return ""
+    nameof(typeof(alg)) === :ISSEulerHeun && return "Stratonovich"
+    return trait(string ∘ SciMLBase.alg_interpretation, alg, "")
+end
+
 # How it runs.
 
-"""Packages whose solvers cannot be stepped, only run from start to end."""
-const WITHOUT_INTEGRATOR = (:IRKGaussLegendre, :LSODA, :ODEInterfaceDiffEq)
+"""
+Packages whose solvers cannot be stepped, only run from start to end; or whose steps are of another state, with estimates of
+its global error in it.
+"""
+const WITHOUT_INTEGRATOR = (:GlobalDiffEq, :IRKGaussLegendre, :LSODA, :ODEInterfaceDiffEq)
 
 has_integrator(alg) = !(nameof(parentmodule(typeof(alg))) in WITHOUT_INTEGRATOR)
 

@@ -19,8 +19,9 @@ end
 function compile_anew(code::GeneratedCode)
     mod = Module(:Translated)
     functions = Base.invokelatest(define!(mod, code, (Kernels, JuliaDynamics)))::Compiled
-    # What a user wrote in Julia has yet another module, which no image can hold.
-    isdefined(mod, :dynamics) || store(code)
+    # What a user wrote in Julia has yet another module, which no image can hold. From Julia 1.12 on, the world that this
+    # function was called in need not know what has been defined since.
+    Base.invokelatest(isdefined, mod, :dynamics) || store(code)
     return functions
 end
 

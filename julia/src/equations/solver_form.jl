@@ -8,7 +8,7 @@ end
 
 function solver_form(equation::Ordinary, alg)
     is_partitioned(alg) && refuse_parts(alg, "pairs q' = f(p), p' = g(q)", "SecondOrder or Partitioned")
-    nameof(typeof(alg)) in SPLIT_ONLY && refuse_parts(alg, "a stiff and another part", "Split")
+    is_split_only(alg) && refuse_parts(alg, "a stiff or fast part and another", "Split")
     needs_matrix(alg) && refuse_parts(alg, "a linear and another part", "Split(matrix, f)")
     takes_operator(alg) && refuse_parts(alg, "y' = A(t, y) y by its matrix", "Quasilinear")
     is_of_matrices(alg) && throw(
@@ -23,10 +23,10 @@ end
 
 function solver_form(equation::Partitioned, alg)
     is_partitioned(alg) || return solver_form(equation.ordinary, alg)
-    is_nystrom(alg) && equation.velocity !== nothing && throw(
+    is_second_order(alg) && equation.velocity !== nothing && throw(
         UnsupportedError(
-            "$(nameof(typeof(alg))) is a Nystrom method, which solves q'' = g(t, q, q'): give the dynamics as " *
-                "pyode_bridge.SecondOrder, with increasing t."
+            "$(nameof(typeof(alg))) solves q'' = g(t, q, q'): give the dynamics as pyode_bridge.SecondOrder, with " *
+                "increasing t."
         )
     )
     return in_parts(equation, alg)

@@ -51,8 +51,7 @@ function forward_algorithm(::Stochastic, alg, sensealg, control)
     follows_noise(sensealg) || throw(
         UnsupportedError("BacksolveAdjoint differentiates stochastic equations, not $(nameof(typeof(sensealg))).")
     )
-    stratonovich = SciMLBase.alg_interpretation(alg) == SciMLBase.AlgorithmInterpretation.Stratonovich
-    stratonovich && has_fixed_steps(control, alg) && return alg
+    calculus(alg) == "Stratonovich" && has_fixed_steps(control, alg) && return alg
     throw(
         UnsupportedError(
             "$(nameof(typeof(alg))) cannot be differentiated: gradients need a method in Stratonovich's sense with " *

@@ -21,7 +21,7 @@ from pyode_bridge.engines.julia.ensemble import Ensemble, SharedOut
 from pyode_bridge.engines.julia.equations import Equations
 from pyode_bridge.engines.julia.interpolant import JuliaInterpolant
 from pyode_bridge.engines.julia.lanes import Lanes, why_compiled
-from pyode_bridge.engines.julia.limits import LIMITED, warn_of_wrong_values
+from pyode_bridge.engines.julia.limits import limit_of, refuse_unfit_noise, warn_of_wrong_values
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.pullback import JuliaPullback
@@ -66,6 +66,7 @@ class JuliaEngine:
 
     def _solve(self, problem: Problem) -> Trajectory:
         _check_on_cpu(problem)
+        refuse_unfit_noise(problem)
         warn_of_wrong_values(problem.method, problem.options)
         problem, solvers = self._named.with_solvers(problem)
         lane, why = self._lanes.chosen(problem, solvers)
@@ -162,13 +163,17 @@ class JuliaEngine:
 
     def solvers(self) -> Sequence[SolverInfo]:
         """Every solver that the solver packages of the running Julia export."""
-        return [
-            SolverInfo(
-                *(str(name), str(source), str(family), order or None, adaptive, implicit, str(kind), str(summary)),
-                limit=str(LIMITED.get(str(name), "")),
-            )
-            for name, source, family, order, adaptive, implicit, kind, summary in self._bridge.catalogue()
-        ]
+        return [_solver_info(*row) for row in self._bridge.catalogue()]
+
+
+def _solver_info(name: Any, source: Any, version: Any, *traits: Any) -> SolverInfo:
+    """A row of Julia's catalogue."""
+    family, order, adaptive, implicit, kind, calculus, summary = traits
+    return SolverInfo(
+        *(str(name), str(source), str(family), order or None, adaptive, implicit, str(kind), str(summary)),
+        limit=str(limit_of(str(name), str(version)) or ""),
+        calculus=str(calculus),
+    )
 
 
 def _check_on_cpu(problem: Problem) -> None:

@@ -7,13 +7,17 @@ said of the packages was read in OrdinaryDiffEqCore 4.6 with the solver packages
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 
-from pyode_bridge.errors import GradientWarning
+import torch
+
+from pyode_bridge.errors import GradientWarning, UnsupportedError
+from pyode_bridge.problem.forms import Noise
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.options import StepOptions
-from pyode_bridge.problem.problem import Sensitivity
+from pyode_bridge.problem.problem import Problem, Sensitivity
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,13 @@ class Limit:
         reason: a sentence.
         works_with: what it works with, if there is anything.
         silent: whether its values are wrong without a word.
+        mended: the version of the solver's package that it was seen to work in as it stands, if there is one.
     """
 
     reason: str
     works_with: str | None = None
     silent: bool = False
+    mended: str | None = None
 
     def __str__(self) -> str:
         return self.reason + (f" Works with {self.works_with}." if self.works_with else "")
@@ -70,7 +76,62 @@ NOT_RESET = Limit(
     silent=True,
 )
 COEFFICIENTS = Limit("A coefficient of the package's tableau is wrong (sum b c is 0.55, not 1/2): of first order.")
-UNDEFINED = Limit("The package uses names that OrdinaryDiffEqDifferentiation 3.2.3 has no longer: UndefVarError.")
+UNDEFINED = Limit(
+    "The package uses names that OrdinaryDiffEqDifferentiation 3.2.3 has no longer: UndefVarError.", mended="2.5.1"
+)
+RATES = Limit("Needs dynamics that are split into a fast and a slow part.", "Split")
+MICRO_STEPS = Limit(
+    "Needs dynamics that are split into a fast and a slow part, and how many steps the fast one takes, as in m=4.",
+    "Split and m=4",
+)
+WITHOUT_ESTIMATE = Limit(
+    MICRO_STEPS.reason
+    + " The package has no embedded method for it and takes the difference of its last stages for the "
+    "error, which is as large as the step is long: steps become too many.",
+    "Split, m=4 and fixed steps",
+)
+ADDITIVE = Limit(
+    "For additive noise, which does not depend on the state: of other noise, its error estimate misses most.",
+    "additive noise",
+)
+OVERWRITTEN = Limit(
+    "To estimate the error of its steps, the package overwrites their noise: wrong values.", "fixed steps", silent=True
+)
+LINEAR_DRIFT = Limit("Needs a drift that is split into a linear part and the rest, which sdeint does not take.")
+JUMPS = Limit("For jump processes, which pyode_bridge does not serve.")
+RANDOM = Limit("For random ordinary equations, whose drift takes the noise, which pyode_bridge does not serve.")
+
+# What is known of packages that have to be added, by the package.
+OPTIONAL: dict[str, dict[str, Limit]] = {
+    "GlobalDiffEq": {
+        "GlobalRichardson": Limit(
+            "Needs a solver as an argument, as in GlobalRichardson(Tsit5()), and a dt to begin with."
+        ),
+    },
+    "OrdinaryDiffEqMultirate": {
+        **_each("MREEF MRAB", RATES),
+        **_each("MIS MRIGARKERK22a", WITHOUT_ESTIMATE),
+        **_each("MRIGARKERK22b MRIGARKERK33a MRIGARKERK45a", MICRO_STEPS),
+    },
+    "OrdinaryDiffEqMultirateImplicit": {
+        "MREIL": RATES,
+        **_each("MRIGARKIRK21a MRIGARKESDIRK34a MRIGARKESDIRK46a", MICRO_STEPS),
+    },
+    "OrdinaryDiffEqNewmark": {
+        "GeneralizedAlpha": Limit("Needs its parameters as arguments, as in GeneralizedAlpha(rho_inf=1.0)."),
+    },
+    "StochasticDiffEq": {
+        **_each("SRA SRA1 SRA2 SRA3 SOSRA SOSRA2 SKenCarp PL1WMA", ADDITIVE),
+        **_each("TauLeaping CaoTauLeaping ImplicitTauLeaping ThetaTrapezoidalTauLeaping", JUMPS),
+        **_each("RandomEM RandomHeun RandomTamedEM", RANDOM),
+        **_each("IIF1M IIF2M IIF1Mil", LINEAR_DRIFT),
+        **_each("ISSEM ISSEulerHeun", OVERWRITTEN),
+        "BAOAB": Limit("For Langevin's equation, of positions and velocities, which sdeint does not take."),
+        "PCEuler": Limit("Needs a function as an argument: the diffusion times its derivative."),
+        "SplitEM": Limit("Needs a drift that is split into two parts, which sdeint does not take."),
+        "StochasticCompositeAlgorithm": Limit("Needs solvers and a function that chooses between them as arguments."),
+    },
+}
 
 LIMITED: dict[str, Limit] = {
     **_each("CG2 CG3 CG4a LieEuler LieRK4 LinearExponential RKMK2 RKMK4", LINEAR),
@@ -99,7 +160,25 @@ LIMITED: dict[str, Limit] = {
     "KenCarp58": Limit("Behind a steep front its error is ten thousand times the tolerance.", "fixed steps"),
     "RKV76IIa": Limit("Takes very many steps, and is unstable with fixed ones: the package's coefficients seem wrong."),
     "HybridExplicitImplicitRK": Limit("Needs a tableau and its order as arguments; Tsit5DA is it with one."),
+    **{name: limit for limits in OPTIONAL.values() for name, limit in limits.items()},
 }
+
+
+def limit_of(name: str, version: str) -> Limit | None:
+    """What is known to be wrong with a solver of that version of its package."""
+    limit = LIMITED.get(name)
+    if limit is None or (limit.mended and _numbers(version) >= _numbers(limit.mended)):
+        return None
+    return limit
+
+
+def name_of(method: Method | str) -> str:
+    """The name of the solver in an expression."""
+    return str(method).split("(")[0]
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)[:3]]
 
 
 # Solvers whose values are wrong, without a word, where the first step is given and too long.
@@ -111,12 +190,33 @@ LONG_STEPS = {
 
 def warn_of_wrong_values(method: Method, options: StepOptions) -> None:
     """Warn where a solver is known to return wrong values without a word: nothing else would tell."""
-    name = str(method).split("(")[0]
+    name = name_of(method)
     limit = LIMITED.get(name)
     if limit is not None and limit.silent and options.adaptive is not False:
         warnings.warn(f"{method}: {limit} Pass options={{'adaptive': False, 'dt': ...}}.", RuntimeWarning, stacklevel=5)
     if name in LONG_STEPS and options.dt is not None:
         warnings.warn(f"{method}: {LONG_STEPS[name]} Values are wrong; give no dt.", RuntimeWarning, stacklevel=5)
+
+
+def refuse_unfit_noise(problem: Problem) -> None:
+    """Refuse a stochastic solver where its values would be wrong: nobody could see it, since they are random."""
+    form, method = problem.form, problem.method
+    limit = LIMITED.get(name_of(method))
+    if not isinstance(form, Noise) or limit is None:
+        return
+    if limit is ADDITIVE and _depends_on_state(form, problem):
+        raise UnsupportedError(
+            f"{method} is for additive noise, and this diffusion depends on the state: values would be inaccurate. "
+            "Name another solver, such as 'SOSRI', or 'LambaEM' for general noise."
+        )
+    if limit.silent and problem.options.adaptive is not False:
+        raise UnsupportedError(f"{method}: {limit} Pass options={{'adaptive': False, 'dt': ...}}.")
+
+
+def _depends_on_state(noise: Noise, problem: Problem) -> bool:
+    start, y0 = problem.t[0].item(), problem.y0
+    here, elsewhere = (noise.diffusion(start, y).clone() for y in (y0.clone(), y0 + 1))
+    return not torch.equal(here, elsewhere)
 
 
 def warn_of_misleading(sensitivity: Sensitivity, reason: str) -> None:

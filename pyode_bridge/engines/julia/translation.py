@@ -16,6 +16,7 @@ from pyode_bridge.engines.julia.failures import (
     JuliaRaisedError,
     described,
 )
+from pyode_bridge.engines.julia.limits import LIMITED, name_of
 from pyode_bridge.errors import (
     BridgeError,
     InputError,
@@ -81,5 +82,8 @@ def _translated(failure: JuliaRaisedError, asked_for: str, argument: str) -> Exc
         return UnsupportedError(failure.message)
     if failure.kind == WRONG_DYNAMICS:
         return InputError(failure.message)
-    lines = failure.message.splitlines()
-    return BridgeError(f"Julia failed while working on {asked_for!r}: " + " ".join(lines[:FIRST_LINES]))
+    said = " ".join(failure.message.splitlines()[:FIRST_LINES])
+    limit = LIMITED.get(name_of(asked_for)) if argument in SOLVER_ARGUMENTS else None
+    if limit is not None:
+        return UnsupportedError(f"{asked_for} does not solve this: {limit} Julia says: {said}")
+    return BridgeError(f"Julia failed while working on {asked_for!r}: {said}")
