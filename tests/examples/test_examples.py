@@ -28,7 +28,7 @@ class Example:
 # The CO2 error is the RMSE of the forecast in ppm; the parameters it starts from give above 3.
 # The ball's is the relative distance to a fit in closed form; the first guess is off by a half.
 EXAMPLES = [
-    Example("spiral", bound=0.5, stop_after=20),
+    Example("spiral", bound=0.5, stop_after=2),
     Example("co2", bound=2.0, stop_after=1, slow=True),
     Example("bouncing_ball", bound=1e-3, stop_after=1),
 ]
