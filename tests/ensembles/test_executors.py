@@ -72,13 +72,9 @@ def differentiates_itself(_t: Tensor, y: Tensor) -> Tensor:
         return -slope / 2
 
 
-def few_threads() -> None:
-    torch.set_num_threads(1)
-
-
 def pool(workers: int = 2) -> ProcessPoolExecutor:
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=spawn, initializer=few_threads)
+    return ProcessPoolExecutor(workers, mp_context=spawn)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +116,7 @@ def test_threads_give_values_and_gradients() -> None:
 
 def test_loky_gives_values_and_gradients() -> None:
     loky = pytest.importorskip("loky")
-    with loky.ProcessPoolExecutor(2, initializer=few_threads) as workers:
+    with loky.ProcessPoolExecutor(2) as workers:
         check_against_the_closed_form(workers, "embedded", Decay())
 
 
