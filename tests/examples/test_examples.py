@@ -106,6 +106,4 @@ def done(progress):
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_resume_without_a_checkpoint_says_so(example, tmp_path):
-    ended = run(example, tmp_path, "--resume")
-    assert ended.returncode == 1
-    assert "there is no checkpoint" in ended.stderr
+    assert "there is no checkpoint" in running.refusal(f"studies/{example.name}", tmp_path, "--resume")
