@@ -77,6 +77,14 @@ def test_run_fits_through_julia(example, tmp_path):
     assert results(tmp_path)["numbers"]["error"] < example.bound
 
 
+# What interrupts and resumes is the same for all.
+RESUMED = [
+    pytest.param(example, id=example.name, marks=[] if example.name == "spiral" else [pytest.mark.slow])
+    for example in EXAMPLES
+]
+
+
+@pytest.mark.parametrize("finished", RESUMED, indirect=True)
 def test_resumed_run_continues_as_if_never_interrupted(finished, tmp_path):
     example, reference = finished
     at = interrupt(example, tmp_path)
@@ -106,4 +114,5 @@ def done(progress):
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_resume_without_a_checkpoint_says_so(example, tmp_path):
-    assert "there is no checkpoint" in running.refusal(f"studies/{example.name}", tmp_path, "--resume")
+    said = running.refusal(f"studies/{example.name}", tmp_path, "--engine", "embedded", "--resume")
+    assert "there is no checkpoint" in said
