@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 
 import pytest
@@ -15,6 +16,10 @@ from pyode_bridge.install.location import locate
 
 # A shell's background jobs ignore Ctrl-C, and so would the tests of it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# States are small: a second thread of torch takes many times the time of processors. What tests start inherits it.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # A run of the tests compiles more dynamics than a session does; each test is to find the lane that it would find alone.
 cache.MOST_TRANSLATIONS = 100_000

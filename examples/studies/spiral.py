@@ -1,14 +1,14 @@
 """Learn a spiral from noisy points: a small network stands for an unknown vector field (Chen et al. 2018, section 5).
 
-The truth is dy/dt = y^3 A, as in torchdiffeq's demo. A network sees noisy points of one trajectory, never the field: it
-is trained to carry short pieces of the trajectory from their first point, noisy as it is, through the next ones, by
-Adam; then to carry the true first point through all of them, by L-BFGS. At the end it is solved over all times, and
-compared with the truth.
+The truth is dy/dt = y^3 A, as in torchdiffeq's demo. A network sees noisy points of one trajectory, never the field.
+The trajectory is cut into pieces, which are solved at once. The network and the points where pieces start are fitted
+together, by L-BFGS: to the measured points, and so that each piece ends where the next one starts. This is multiple
+shooting (Bock & Plitt 1984): in one long solve, an error early on would spoil all that comes after. At the end the
+network is solved over all times from the true first point, and compared with the truth.
 """
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,10 @@ A = torch.tensor([[-0.1, 2.0], [-2.0, -0.1]])
 FIRST = torch.tensor([2.0, 0.0])
 TIMES = torch.linspace(0.0, 6.0, 400)
 NOISE = 0.02  # standard deviation of each measured coordinate
-BATCH = 256  # pieces of trajectory in one iteration
-PIECE = torch.arange(3) * 10  # positions in TIMES of a piece's points, from its start
-LEARNING_RATE = 2e-2
-TOLERANCES = {"rtol": 1e-4, "atol": 1e-5}  # for the pieces
-WHOLE = 0.025  # share of the iterations that fit the whole trajectory, at the end
-SEARCHES = 10  # steps of L-BFGS in one of them
-TIGHT = {"rtol": 1e-5, "atol": 1e-6}  # for the whole trajectory: a line search needs a loss without jumps
+PIECE = 19  # intervals of TIMES in a piece
+GAPS = 10.0  # weight of the mean squared gap between pieces, beside that of the measured points' distances
+SEARCHES = 10  # steps of L-BFGS in one iteration
+TOLERANCES = {"rtol": 1e-5, "atol": 1e-6}  # a line search needs a loss without jumps
 FINE = {"rtol": 1e-7, "atol": 1e-9}  # for the truth
 
 
@@ -50,77 +47,75 @@ class Spiral(torch.nn.Module):
         return self.net(y**3)
 
 
+class Pieces(torch.nn.Module):
+    """The measured trajectory in pieces, each with a first point that is learnt; that of the trajectory is known.
+
+    The last point of a piece is the first of the next one. Shapes are (time, piece, 2).
+    """
+
+    def __init__(self, data: Tensor) -> None:
+        super().__init__()
+        starts = torch.arange(0, len(TIMES) - 1, PIECE)
+        self.measured = data[torch.arange(PIECE + 1)[:, None] + starts]
+        self.starts = torch.nn.Parameter(self.measured[0, 1:].clone())
+
+    def first(self) -> Tensor:
+        return torch.cat([FIRST[None], self.starts])
+
+    def misfit(self, y: Tensor) -> Tensor:
+        """The mean squared distance from the measured points, by coordinates."""
+        return (y[1:] - self.measured[1:]).square().mean()
+
+    def gap(self, y: Tensor) -> Tensor:
+        """The mean squared distance from the end of a piece to the start of the next one, by coordinates."""
+        return (y[-1, :-1] - self.starts).square().mean()
+
+
 def true_field(_t: Tensor, y: Tensor) -> Tensor:
     return y**3 @ A
-
-
-def learning_rate(iteration: int, total: int) -> float:
-    """Warm up, then fall to zero along a cosine."""
-    return LEARNING_RATE * min(1.0, 10 * (iteration + 1) / total) * 0.5 * (1 + math.cos(math.pi * iteration / total))
 
 
 def rms(values: Tensor) -> float:
     return values.square().mean().sqrt().item()
 
 
-def pieces(data: Tensor) -> tuple[Tensor, Tensor]:
-    """Pieces from random starts: their points, of shape (time, batch, 2), and times."""
-    starts = torch.randint(0, len(TIMES) - int(PIECE[-1]), (BATCH,))
-    return data[PIECE[:, None] + starts], TIMES[PIECE]
-
-
 def main() -> None:
-    args = common.arguments(__doc__, name="spiral", method="dopri5", iterations=1000, quick_iterations=80)
+    args = common.arguments(__doc__, name="spiral", method="dopri5", iterations=60, quick_iterations=8)
     solver: dict[str, Any] = {**common.solver_settings(args), **TOLERANCES}
     with torch.no_grad():
         truth = pb.odeint(true_field, FIRST, TIMES, **{**solver, **FINE})
     data = truth + NOISE * torch.randn_like(truth)
-    model = Spiral()
-    adam = torch.optim.Adam(model.parameters())
+    model, pieces = Spiral(), Pieces(data)
     lbfgs = torch.optim.LBFGS(
-        model.parameters(),
+        [*model.parameters(), *pieces.parameters()],
         max_iter=SEARCHES,
         history_size=30,
         tolerance_grad=0,
         tolerance_change=0,
         line_search_fn="strong_wolfe",
     )
-    in_pieces = args.iterations - round(WHOLE * args.iterations)
 
-    def fit_pieces(iteration: int) -> dict[str, float]:
-        adam.param_groups[0]["lr"] = learning_rate(iteration, in_pieces)
-        points, times = pieces(data)
-        solution = pb.solve(model, points[0], times, **solver)
-        loss = (solution.y[1:] - points[1:]).abs().mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        return {"loss": loss.item(), "nfe": solution.stats.nfe}
+    def step(_iteration: int) -> dict[str, float]:
+        tried, nfe = list[tuple[float, float, float]](), 0
 
-    def fit_whole() -> dict[str, float]:
-        losses, nfe = [], 0
-
-        def loss() -> Tensor:
+        def evaluated() -> Tensor:
             nonlocal nfe
-            solution = pb.solve(model, FIRST, TIMES, **{**solver, **TIGHT})
-            loss = (solution.y[1:] - data[1:]).square().mean()
+            solution = pb.solve(model, pieces.first(), TIMES[: PIECE + 1], **solver)
+            misfit, gap = pieces.misfit(solution.y), pieces.gap(solution.y)
+            loss = misfit + GAPS * gap
             lbfgs.zero_grad()
             loss.backward()
-            losses.append(loss.item())
+            tried.append((loss.item(), misfit.item(), gap.item()))
             nfe += solution.stats.nfe
             return loss
 
-        lbfgs.step(loss)
-        if min(losses) >= losses[0]:
-            lbfgs.state.clear()  # what it took for the curvature leads nowhere: it starts anew along the gradient
-        return {"loss": min(losses) ** 0.5, "nfe": nfe}
+        lbfgs.step(evaluated)
+        _, misfit, gap = min(tried)
+        return {"loss": misfit**0.5, "gap": gap**0.5, "nfe": nfe}
 
-    def step(iteration: int) -> dict[str, float]:
-        return fit_pieces(iteration) if iteration < in_pieces else fit_whole()
+    training = common.train(step, {"model": model, "pieces": pieces, "lbfgs": lbfgs}, args, every=5)
 
-    training = common.train(step, {"model": model, "adam": adam, "lbfgs": lbfgs}, args, every=100)
-
-    solution = pb.solve(model, FIRST, TIMES, **{**solver, **TIGHT})
+    solution = pb.solve(model, FIRST, TIMES, **solver)
     fit = solution.y.detach()
     numbers = {
         "error": rms(fit - truth),
@@ -128,19 +123,18 @@ def main() -> None:
         "rms_to_noisy_data": rms(fit - data),
         "noise": NOISE,
         "last_loss": training["history"][-1]["loss"],
+        "last_gap": training["history"][-1]["gap"],
         "nfe_whole_trajectory": solution.stats.nfe,
     }
     print(
         f"Fit to the truth over all times: RMSE {numbers['error']:.4f}, mean absolute error "
         f"{numbers['mean_absolute_error']:.4f} (the noise is {NOISE}, the spiral's radius {FIRST.norm():g} at first)"
     )
-    draw(args.output / "spiral.png", truth, data, fit, model, [row["loss"] for row in training["history"]], in_pieces)
+    draw(args.output / "spiral.png", truth, data, fit, model, training["history"])
     common.write_results(args, solution, training, numbers)
 
 
-def draw(
-    path: Path, truth: Tensor, data: Tensor, fit: Tensor, model: Spiral, losses: list[float], in_pieces: int
-) -> None:
+def draw(path: Path, truth: Tensor, data: Tensor, fit: Tensor, model: Spiral, history: list[dict[str, float]]) -> None:
     figure, ((plane, time), (field, curve)) = plt.subplots(2, 2, figsize=(12, 10), layout="constrained")
     plane.plot(*data.T, ".", ms=4, color="0.7", label=f"measured (noise {NOISE})")
     plane.plot(*truth.T, color="k", lw=1, label="truth")
@@ -169,14 +163,11 @@ def draw(
     field.set(title="Learnt field: directions; line: where data were", xlabel="y1", ylabel="y2", aspect="equal")
     figure.colorbar(shown, ax=field, label="angle to the true field (degrees)", extend="max")
 
-    by_pieces, by_whole = losses[:in_pieces], losses[in_pieces:]
-    smooth = torch.tensor(by_pieces).unfold(0, min(20, in_pieces), 1).mean(-1)
-    curve.semilogy(range(1, in_pieces + 1), by_pieces, color="0.75", lw=0.8, label="pieces, each mini-batch")
-    curve.semilogy(range(in_pieces - len(smooth) + 1, in_pieces + 1), smooth, color="tab:red", label="mean of 20")
-    steps = [in_pieces + SEARCHES * (1 + i) for i in range(len(by_whole))]
-    curve.semilogy(steps, by_whole, ".-", color="tab:blue", label="whole trajectory, RMSE")
+    steps = [SEARCHES * (1 + position) for position in range(len(history))]
+    curve.semilogy(steps, [row["loss"] for row in history], color="tab:red", label="from the measured points")
+    curve.semilogy(steps, [row["gap"] for row in history], color="tab:blue", label="between the pieces")
     curve.axhline(NOISE, color="k", lw=0.8, ls=":", label="noise")
-    curve.set(title="Training", xlabel="step of Adam, then of L-BFGS", ylabel="error against the measured points")
+    curve.set(title="Training", xlabel="step of L-BFGS", ylabel="distance, RMS by coordinate")
     curve.legend(fontsize="small")
     figure.savefig(path, dpi=120, bbox_inches="tight")  # an axis of equal aspect would lose its label
     plt.close(figure)

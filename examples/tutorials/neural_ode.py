@@ -1,6 +1,6 @@
 """A neural ODE: a network learns the field of a spiral, which it never sees, from pieces of one trajectory.
 
-The truth is dy/dt = y^3 A (Chen et al. 2018). The study spiral.py does the same from noisy points, with checkpoints.
+The truth is dy/dt = y^3 A (Chen et al. 2018). The study spiral.py learns it from noisy points.
 """
 
 from pathlib import Path

@@ -72,13 +72,9 @@ def differentiates_itself(_t: Tensor, y: Tensor) -> Tensor:
         return -slope / 2
 
 
-def few_threads() -> None:
-    torch.set_num_threads(1)
-
-
 def pool(workers: int = 2) -> ProcessPoolExecutor:
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=spawn, initializer=few_threads)
+    return ProcessPoolExecutor(workers, mp_context=spawn)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +116,7 @@ def test_threads_give_values_and_gradients() -> None:
 
 def test_loky_gives_values_and_gradients() -> None:
     loky = pytest.importorskip("loky")
-    with loky.ProcessPoolExecutor(2, initializer=few_threads) as workers:
+    with loky.ProcessPoolExecutor(1) as workers:
         check_against_the_closed_form(workers, "embedded", Decay())
 
 
@@ -215,11 +211,9 @@ def test_what_is_shipped_stays_the_same_while_values_change() -> None:
         assert k.item() == 5.0
 
 
-def cluster(**settings: Any) -> Any:
+def cluster() -> Any:
     distributed = pytest.importorskip("distributed")
-    return distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, **settings
-    )
+    return distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None)
 
 
 def test_nothing_is_lost_with_a_worker_of_dask(tmp_path: Path) -> None:
@@ -244,4 +238,4 @@ def test_nothing_is_lost_with_a_worker_of_dask(tmp_path: Path) -> None:
         true = torch.autograd.grad(exact.sum(), (y0, rates, func.k))
         for grad, expected in zip(found, true, strict=True):
             torch.testing.assert_close(grad, expected, rtol=1e-4, atol=1e-6)
-    assert len({path.name for path in tmp_path.iterdir()} - {own}) >= 3, "a process took the place of the killed one"
+    assert len({path.name for path in tmp_path.iterdir()} - {own}) >= 2, "a process took the place of the killed one"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +30,20 @@ def run(name: str, output: Path, *extra: str, limit: float) -> subprocess.Comple
     return subprocess.run(
         command(name, output, *extra), env=environment(), capture_output=True, text=True, timeout=limit
     )
+
+
+def refusal(name: str, output: Path, *extra: str) -> str:
+    """What an example says that ends before it has begun: it runs in this process, which has torch at hand."""
+    argv, dtype = command(name, output, *extra)[1:], torch.get_default_dtype()
+    with (
+        mock.patch.object(sys, "argv", argv),
+        mock.patch.object(sys, "path", list(sys.path)),
+        pytest.raises(SystemExit) as ended,
+    ):
+        runpy.run_path(argv[0], run_name="__main__")
+    torch.set_default_dtype(dtype)  # some set another first
+    assert isinstance(ended.value.code, str), "Python shows it, and ends with 1"
+    return ended.value.code
 
 
 def results(output: Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Example:
 # The CO2 error is the RMSE of the forecast in ppm; the parameters it starts from give above 3.
 # The ball's is the relative distance to a fit in closed form; the first guess is off by a half.
 EXAMPLES = [
-    Example("spiral", bound=0.5, stop_after=20),
+    Example("spiral", bound=0.5, stop_after=2),
     Example("co2", bound=2.0, stop_after=1, slow=True),
     Example("bouncing_ball", bound=1e-3, stop_after=1),
 ]
@@ -77,6 +77,14 @@ def test_run_fits_through_julia(example, tmp_path):
     assert results(tmp_path)["numbers"]["error"] < example.bound
 
 
+# What interrupts and resumes is the same for all.
+RESUMED = [
+    pytest.param(example, id=example.name, marks=[] if example.name == "spiral" else [pytest.mark.slow])
+    for example in EXAMPLES
+]
+
+
+@pytest.mark.parametrize("finished", RESUMED, indirect=True)
 def test_resumed_run_continues_as_if_never_interrupted(finished, tmp_path):
     example, reference = finished
     at = interrupt(example, tmp_path)
@@ -106,6 +114,5 @@ def done(progress):
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_resume_without_a_checkpoint_says_so(example, tmp_path):
-    ended = run(example, tmp_path, "--resume")
-    assert ended.returncode == 1
-    assert "there is no checkpoint" in ended.stderr
+    said = running.refusal(f"studies/{example.name}", tmp_path, "--engine", "embedded", "--resume")
+    assert "there is no checkpoint" in said

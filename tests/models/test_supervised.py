@@ -12,12 +12,13 @@ from pyode_bridge.models import MLP, ConvDynamics, Head, ODENet, ResNet, RKNet, 
 from pyode_bridge.models.rk_net import TABLEAUS, runge_kutta
 
 SMALL = {"width": 4, "downsamplings": 1}
+PAPERS = {"engine": "embedded", "rtol": 1e-3, "atol": 1e-3}  # the tolerances of Chen et al. 2018
 DIGITS, MNIST = (3, 1, 8, 8), (3, 1, 28, 28)
 PARTS = (("stem", "stem"), ("ode.func", "dynamics"), ("head", "head"))  # of an ODE-Net and an RK-Net
 
 
 def models(**sizes):
-    return [ResNet(**sizes), RKNet(**sizes), ODENet(engine="embedded", **sizes)]
+    return [ResNet(**sizes), RKNet(**sizes), ODENet(**PAPERS, **sizes)]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_sizes_at_the_papers_width_round_to_the_papers():
 
 
 def test_augmentation_appends_channels_of_zeros():
-    model = ODENet(augment=3, engine="embedded", **SMALL)
+    model = ODENet(augment=3, **PAPERS, **SMALL)
     images = torch.randn(DIGITS)
     state = model.state(images)
     assert state.shape == (3, 7, 4, 4)
@@ -66,7 +67,7 @@ def test_augmentation_appends_channels_of_zeros():
 
 
 def test_ode_net_can_be_copied_after_a_solve():
-    model = ODENet(engine="embedded", **SMALL)
+    model = ODENet(**PAPERS, **SMALL)
     images = torch.randn(DIGITS)
     logits = model(images)
     copied = copy.deepcopy(model)
@@ -136,7 +137,7 @@ def counted(dynamics, calls):
 
 
 def test_ode_net_counts_its_evaluations(calls):
-    model = ODENet(engine="embedded", sensealg="BacksolveAdjoint", rtol=1e-3, atol=1e-3, **SMALL)
+    model = ODENet(sensealg="BacksolveAdjoint", **PAPERS, **SMALL)
     counted(model.ode.func, calls)
     assert model.nfe == (None, None)
     logits = model(torch.randn(DIGITS))

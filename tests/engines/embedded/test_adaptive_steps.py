@@ -15,6 +15,7 @@ from tests.engines.embedded.against import CLOSE, PAIR, Y0, Forced, Pair, T, bot
 from tests.problems import DOUBLE, Driven
 
 TIGHT = {"rtol": 1e-5, "atol": 1e-6}
+LOOSE = {"rtol": 1e-3, "atol": 1e-4}  # for a method of order 2, whose steps are shorter than 0.1 at this
 OPTIONS: dict[str, dict[str, Any]] = {
     "none": {},
     "first_step": {"first_step": 0.01},
@@ -32,7 +33,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("method", ["dopri5", "adaptive_heun", "fehlberg2"])
 def test_values_are_torchdiffeqs(method: str, name: str, backwards: bool) -> None:
     t = T.flip(0) if backwards else T
-    theirs, ours = both(Forced(), Y0, t, method=method, options=OPTIONS[name], **TIGHT)
+    tolerances = LOOSE if method == "adaptive_heun" else TIGHT
+    theirs, ours = both(Forced(), Y0, t, method=method, options=OPTIONS[name], **tolerances)
     torch.testing.assert_close(ours, theirs, **CLOSE)
 
 
