@@ -1,8 +1,8 @@
-# Runs while Julia makes an image: loads PythonCall, PyODEBridge, which no environment names, and packages by name, and
+# Runs while Julia makes an image: loads PyODEBridge, which no environment names, and packages by name, and
 # compiles what first solves were seen to compile.
 
 append!(LOAD_PATH, split(ENV["PYODE_BRIDGE_PATH"], Sys.iswindows() ? ';' : ':'))
-import PyODEBridge, PythonCall
+import PyODEBridge
 
 for name in split(ENV["PYODE_BRIDGE_LOADED"], ','; keepempty = false)
     Base.require(PyODEBridge.identify(String(name)))
