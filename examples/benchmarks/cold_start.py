@@ -1,8 +1,9 @@
-"""Seconds from a process's start to its first solve and its first gradient, with Julia's system image and without.
+"""Seconds from a process's start to its first solve and its first gradient, from each that Julia can start from.
 
 Each is a process of its own, in turns: torch's import, which is told apart, then a small network's equation without a
-method named, or by one. Medians; prints a table, writes JSON and a figure. The image is made by
-`python -m pyode_bridge install --image`; where there is none, or it is outdated, the rows with it are left out.
+method named, or by one. Medians; prints a table, writes JSON and a figure. "plain" has what packages bring,
+"packages" also what `python -m pyode_bridge install` compiles of first solves, "image" the system image that
+`install --image` makes; where there is none, or it is outdated, its rows are left out.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # the repository
 
 from examples.support import common
 from examples.support.measurements import COLORS, measured, print_table, save
-from pyode_bridge.install.image import IMAGE_VARIABLE, image_for
+from pyode_bridge.install.image import IMAGE, PACKAGES, PLAIN, START_VARIABLE, image_for
 from pyode_bridge.install.julia import resolved
 from pyode_bridge.install.location import locate
 
@@ -46,15 +47,14 @@ print(json.dumps([imported - begin, solved - imported, time.perf_counter() - imp
 
 @dataclass(frozen=True)
 class Task:
-    """A way to start."""
+    """From what Julia starts, and the solver."""
 
-    image: bool
+    start: str
     method: str | None
 
     @property
     def name(self) -> str:
-        start = "with the image" if self.image else "without"
-        return f"{start}, {self.method or 'no method named'}"
+        return f"{self.start}, {self.method or 'no method named'}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Row:
 
 def seconds(task: Task) -> list[float]:
     """Those of one process."""
-    variables = {**os.environ, IMAGE_VARIABLE: "yes" if task.image else "no"}
+    variables = {**os.environ, START_VARIABLE: task.start}
     command = [sys.executable, "-c", PROCESS, json.dumps(task.method)]
     ended = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE, text=True)
     found: list[float] = json.loads(ended.stdout.splitlines()[-1])
@@ -120,8 +120,8 @@ def main() -> None:
     if args.engine == "embedded":
         raise SystemExit("--engine embedded has no Julia that would start; leave it out.")
     rounds = args.rounds or (QUICK_ROUNDS if args.quick else ROUNDS)
-    images = (True, False) if has_image() else (False,)
-    tasks = [Task(image, method) for method in METHODS for image in images]
+    starts = (PLAIN, PACKAGES, IMAGE) if has_image() else (PLAIN, PACKAGES)
+    tasks = [Task(start, method) for method in METHODS for start in starts]
     rows, complete = measured(tasks, lambda task: measure(task, rounds), lambda task: task.name)
     print_table(
         ["start", "torch, s", "first solve, s", "first gradient, s", "slowest, s", "processes"],

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pyode_bridge
 from pyode_bridge.cli import doctor
+from pyode_bridge.cli.ahead import compile_ahead, first_solves
 from pyode_bridge.cli.doctor import timing
 from pyode_bridge.cli.doctor.findings import Finding, Machine
-from pyode_bridge.cli.image import make_image
+from pyode_bridge.cli.image import check_compiler, make_image
 from pyode_bridge.engines.julia import session
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import BridgeError
@@ -92,11 +93,17 @@ def _install(options: argparse.Namespace) -> int:
     def say(text: str) -> None:
         print(text, flush=True)
 
-    # A Julia that the user has chosen is the user's to change; making the image looks whether the compiler is there.
+    # A Julia that the user has chosen is the user's to change; there it is looked whether the compiler is there.
     tools = TOOLS if options.image and locate().project is None else ()
-    install(say, [*options.packages, *tools])
+    exe, project = install(say, [*options.packages, *tools])
     if options.image:
-        say(f"Made {make_image(say)}; sessions start from it from now on, until the packages change.")
+        check_compiler(exe, project)
+    with first_solves(say) as seen:
+        compile_ahead(exe, project, seen, say)
+        if options.image:
+            file = make_image(exe, project, seen, say)
+            say(f"Made {file}; sessions start from it from now on, until the packages change.")
+    say("Done: the Julia engine is ready. `python -m pyode_bridge doctor --time` tries it.")
     return 0
 
 

@@ -14,13 +14,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.environment import environment_folder, julia_version, manifest_file
 from pyode_bridge.install.location import package_directory
 
 NAME = "pyode_bridge_image"
 SUFFIXES = {"win32": ".dll", "darwin": ".dylib"}  # else .so
 SYSIMAGE_VARIABLE = "PYTHON_JULIACALL_SYSIMAGE"
-IMAGE_VARIABLE = "PYODE_BRIDGE_IMAGE"
+START_VARIABLE = "PYODE_BRIDGE_START"
+IMAGE, PACKAGES, PLAIN = "image", "packages", "plain"  # from what Julia starts, if it is there
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,30 @@ class Image:
 
 
 def image_for(exe: str, project: str) -> Image | None:
-    """The image of an environment, or None where there is none, or PYODE_BRIDGE_IMAGE is ``"no"``."""
+    """The image of an environment, or None where there is none, or PYODE_BRIDGE_START says to start without."""
     file = image_file(project)
     try:
         recorded = json.loads(_record(file).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if not file.is_file() or os.environ.get(IMAGE_VARIABLE) == "no":
+    if not file.is_file() or start_from() != IMAGE:
         return None
     now = made_of(exe, project)
     return Image(file, " and ".join(part for part in now if recorded.get(part) != now[part]))
+
+
+def start_from() -> str:
+    """What the variable PYODE_BRIDGE_START says.
+
+    Raises:
+        EngineUnavailableError: something else than it may.
+    """
+    value = os.environ.get(START_VARIABLE, IMAGE)
+    if value not in (IMAGE, PACKAGES, PLAIN):
+        raise EngineUnavailableError(
+            f"{START_VARIABLE}={value} is unknown; expected {IMAGE!r} (the default), {PACKAGES!r} or {PLAIN!r}."
+        )
+    return value
 
 
 def remember_image(exe: str, project: str) -> None:

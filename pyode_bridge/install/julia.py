@@ -108,8 +108,10 @@ def needed_packages() -> list[str]:
     return ["PythonCall", *sorted(name for name in {*project["deps"], *triggers} if name in registered)]
 
 
-def install(say: Say = print, optional: Sequence[str] = ()) -> None:
-    """Install Julia and its packages, and compile PyODEBridge; tell through ``say`` what happens.
+def install(say: Say = print, optional: Sequence[str] = ()) -> tuple[str, str]:
+    """Install Julia and its packages, and compile PyODEBridge; returns Julia's executable and project.
+
+    ``say`` is told what happens.
 
     ``optional`` names packages with more solvers, see `OPTIONAL_PACKAGES`.
 
@@ -120,21 +122,24 @@ def install(say: Say = print, optional: Sequence[str] = ()) -> None:
     """
     location = locate()
     added = request(optional, location)
-    packages: float | None = None
     if location.exe or location.project:
         say(f"Nothing has to be installed: {location.rule} names a Julia. Checking it.")
         environment = examine_location(location)
         say(f"Julia {environment.exe} with the environment {environment.project} holds every package needed.")
-    else:
-        try:
-            packages = _resolve(say)
-        except BaseException:
-            withdraw(added)  # or the installation that is there would no longer count as finished
-            raise
+        _precompile(say)
+        return environment.exe, environment.project
+    try:
+        packages = _resolve(say)
+    except BaseException:
+        withdraw(added)  # or the installation that is there would no longer count as finished
+        raise
     compiling = _precompile(say)
-    if packages is not None and (found := resolved()) is not None:
+    found = resolved()
+    if found is None:
+        raise EngineUnavailableError("juliapkg's installation changed while PyODEBridge was compiled; install again.")
+    if packages is not None:
         remember(InstallTimes(packages, compiling), found[1])
-    say("Done: the Julia engine is ready. `python -m pyode_bridge doctor --time` tries it.")
+    return found
 
 
 def examine_location(location: JuliaLocation) -> JuliaEnvironment:

@@ -87,4 +87,5 @@ def package_directory() -> Path:
 
 def load_path() -> list[str]:
     """The folders of this project's packages, where Julia looks last: each after those that it needs."""
-    return [str(package_directory() / "translations"), str(package_directory())]
+    package = package_directory()
+    return [str(folder) for folder in (package / "translations", package, package / "session")]

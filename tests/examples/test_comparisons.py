@@ -184,7 +184,7 @@ def test_cold_starts_are_measured(tmp_path: Path) -> None:
     assert has_figures(tmp_path, "cold_start")
     found = results(tmp_path)
     assert found["complete"]
-    assert {"without, no method named", "without, Tsit5"} <= {row["task"] for row in found["numbers"]["rows"]}
+    assert {"plain, no method named", "packages, Tsit5"} <= {row["task"] for row in found["numbers"]["rows"]}
     for row in found["numbers"]["rows"]:
         assert 0 < row["solve"] < row["gradient"] <= row["slowest"]
 

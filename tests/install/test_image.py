@@ -9,8 +9,17 @@ from pathlib import Path
 import pytest
 
 from pyode_bridge.engines.julia import session
+from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install import image
-from pyode_bridge.install.image import IMAGE_VARIABLE, SYSIMAGE_VARIABLE, image_file, image_for, remember_image
+from pyode_bridge.install.image import (
+    PACKAGES,
+    PLAIN,
+    START_VARIABLE,
+    SYSIMAGE_VARIABLE,
+    image_file,
+    image_for,
+    remember_image,
+)
 from pyode_bridge.install.location import JuliaLocation
 from tests.install.conftest import FakeJulia
 
@@ -78,9 +87,13 @@ def test_so_is_a_change_of_the_package_itself(
 def test_there_is_none_without_its_file_or_record_or_where_it_is_not_wanted(
     julia: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(IMAGE_VARIABLE, "no")
-    assert image_for(*julia) is None
-    monkeypatch.delenv(IMAGE_VARIABLE)
+    for start in (PACKAGES, PLAIN):
+        monkeypatch.setenv(START_VARIABLE, start)
+        assert image_for(*julia) is None
+    monkeypatch.setenv(START_VARIABLE, "no")
+    with pytest.raises(EngineUnavailableError, match=r"'image' \(the default\), 'packages' or 'plain'"):
+        image_for(*julia)
+    monkeypatch.delenv(START_VARIABLE)
     record = image_file(julia[1]).with_suffix(".json")
     kept = record.read_text()
     record.write_text("{")

@@ -36,7 +36,7 @@ import numpy as np
 
 from pyode_bridge.engines.julia.products import share_products
 from pyode_bridge.errors import EngineUnavailableError
-from pyode_bridge.install.image import SYSIMAGE_VARIABLE, image_for
+from pyode_bridge.install.image import PLAIN, SYSIMAGE_VARIABLE, image_for, start_from
 from pyode_bridge.install.julia import INSTALL_TIME, REMEDY, can_install, install_packages, resolved
 from pyode_bridge.install.location import (
     EXE_VARIABLE,
@@ -52,6 +52,12 @@ JULIA_SETTINGS = {
     "PYTHON_JULIACALL_THREADS": "auto",
     "PYTHON_JULIACALL_AUTOLOAD_IPYTHON_EXTENSION": "no",
 }
+LOAD = """ahead -> begin
+    session = Base.identify_package("PyODESession") # what `install` has compiled for first solves
+    ahead && Base.isprecompiled(session) && Base.require(session)
+    Base.require(Main, :PyODEBridge)
+    return nothing
+end"""
 TRACING = "torch._inductor.config"  # torch.fx imports it, for a second or two, at the first trace of dynamics
 PYTHONS_SIGNALS = [
     getattr(signal, name)
@@ -76,7 +82,7 @@ def start() -> Any:
     for folder in load_path():
         main.seval(f'let dir = raw"{folder}"; dir in LOAD_PATH || push!(LOAD_PATH, dir); end')
     try:
-        main.seval("() -> Base.require(Main, :PyODEBridge)")._jl_call_nogil()
+        main.seval(LOAD)._jl_call_nogil(start_from() != PLAIN)
         main.seval("import PyODEBridge")
     except Exception as error:
         raise EngineUnavailableError(
