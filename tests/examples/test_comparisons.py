@@ -131,6 +131,7 @@ def test_gradients_are_compared(engine: str, tmp_path: Path) -> None:
     assert min(run["error"] for run in others if run["error"] is not None) < 1e-4
 
 
+@pytest.mark.slow
 def test_backsolve_fails_on_chaos_where_the_example_says(engine: str, tmp_path: Path) -> None:
     other = {"embedded": "TorchAdjoint", "julia": "GaussAdjoint"}[engine]
     ended = run("studies/chaotic_gradients", tmp_path, "--engine", engine, "--sensealgs", "BacksolveAdjoint", other)
@@ -219,6 +220,7 @@ def test_how_cost_grows_is_measured(engine: str, tmp_path: Path) -> None:
     assert all(0 < way["solve"] < way["trajectories"] * 10 for way in ways.values())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads resident memory as Linux gives it")
 def test_memory_and_time_are_noted_along_many_solves(engine: str, tmp_path: Path) -> None:
     ended = run("benchmarks/soak", tmp_path, "--engine", engine, "--solves", "40")

@@ -43,6 +43,7 @@ def test_spirals_learn_and_print_the_papers_figures_beside_their_own(tmp_path, e
     assert re.search(r"RNN \(published\) +0\.3937 +0\.1813", printed)
 
 
+@pytest.mark.slow
 def test_co2_learns_and_compares_with_its_baselines(tmp_path, engine):
     found, printed = run("studies/latent_ode_co2/run", tmp_path, "--engine", engine)
     assert found["ran"]["engine"] == engine
