@@ -84,8 +84,10 @@ def test_a_tuple_state_in_single_precision() -> None:
         ({"func": lambda t, y, past: past[0][:0]}, pb.InputError, "returned shape"),
         ({"method": "DFBDF"}, pb.UnsupportedError, "not a solver of delay.*pyode_bridge.daeint"),
         ({"method": "Tsit55"}, pb.UnknownSolverError, "Tsit5"),
+        ({"method": "AdaptiveRadau"}, pb.UnsupportedError, "wrong values between its steps.*'RadauIIA5'"),
+        ({"method": "MethodOfSteps(NordsieckBDF())"}, pb.UnsupportedError, "NordsieckBDF gives wrong values"),
     ],
-    ids=["no lags", "negative lag", "decreasing", "history", "shape", "kind", "misspelt"],
+    ids=["no lags", "negative lag", "decreasing", "history", "shape", "kind", "misspelt", "unfit", "unfit within"],
 )
 def test_bad_input(settings: dict[str, object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):

@@ -21,7 +21,7 @@ from pyode_bridge.engines.julia.ensemble import Ensemble, SharedOut
 from pyode_bridge.engines.julia.equations import Equations
 from pyode_bridge.engines.julia.interpolant import JuliaInterpolant
 from pyode_bridge.engines.julia.lanes import Lanes, why_compiled
-from pyode_bridge.engines.julia.limits import limit_of, refuse_unfit_noise, warn_of_wrong_values
+from pyode_bridge.engines.julia.limits import limit_of, refuse_unfit_delays, refuse_unfit_noise, warn_of_wrong_values
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.pullback import JuliaPullback
@@ -67,6 +67,7 @@ class JuliaEngine:
     def _solve(self, problem: Problem) -> Trajectory:
         _check_on_cpu(problem)
         refuse_unfit_noise(problem)
+        refuse_unfit_delays(problem)
         warn_of_wrong_values(problem.method, problem.options)
         problem, solvers = self._named.with_solvers(problem)
         lane, why = self._lanes.chosen(problem, solvers)

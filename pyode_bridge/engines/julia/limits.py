@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from pyode_bridge.errors import GradientWarning, UnsupportedError
-from pyode_bridge.problem.forms import Noise
+from pyode_bridge.problem.forms import Delays, Noise
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.problem import Problem, Sensitivity
@@ -196,6 +196,21 @@ def warn_of_wrong_values(method: Method, options: StepOptions) -> None:
         warnings.warn(f"{method}: {limit} Pass options={{'adaptive': False, 'dt': ...}}.", RuntimeWarning, stacklevel=5)
     if name in LONG_STEPS and options.dt is not None:
         warnings.warn(f"{method}: {LONG_STEPS[name]} Values are wrong; give no dt.", RuntimeWarning, stacklevel=5)
+
+
+# Solvers whose values between their steps, which delayed terms take, are wrong: of y' = -y(t - 1), at tolerances of
+# 1e-6, by 0.3 and by 0.07.
+WRONG_WITH_DELAYS = ("AdaptiveRadau", "NordsieckBDF")
+
+
+def refuse_unfit_delays(problem: Problem) -> None:
+    """Refuse a solver whose values would be wrong with delays, without a word."""
+    named = [name for name in WRONG_WITH_DELAYS if name in re.findall(r"\w+", str(problem.method))]
+    if named and isinstance(problem.form, Delays):
+        raise UnsupportedError(
+            f"{named[0]} gives wrong values between its steps, which delayed terms take. Name another solver, such as "
+            "'RadauIIA5' or 'FBDF'."
+        )
 
 
 def refuse_unfit_noise(problem: Problem) -> None:
