@@ -25,8 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # the repository
 from examples.support import common
 from examples.support.measurements import COLORS, measured, print_table, save
 from pyode_bridge.install.image import IMAGE, PACKAGES, PLAIN, START_VARIABLE, image_for
-from pyode_bridge.install.julia import resolved
-from pyode_bridge.install.location import locate
+from pyode_bridge.install.julia import chosen
 
 ROUNDS, QUICK_ROUNDS = 5, 1
 METHODS = (None, "Tsit5")
@@ -88,8 +87,7 @@ def measure(task: Task, rounds: int) -> list[Row]:
 
 def has_image() -> bool:
     """Whether sessions start from a current image."""
-    location = locate()
-    found = (location.exe, location.project) if location.exe and location.project else resolved()
+    found = chosen()
     image = image_for(*found) if found else None
     return image is not None and not image.changed
 

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyode_bridge.cli.steps import Say, run_step
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.image import PLAIN, START_VARIABLE
 from pyode_bridge.install.location import load_path
+from pyode_bridge.install.steps import Say, run_step
 
 COMPILE = """
 append!(LOAD_PATH, split(ENV["PYODE_BRIDGE_PATH"], Sys.iswindows() ? ';' : ':'))

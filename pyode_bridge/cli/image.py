@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 from pyode_bridge.cli.ahead import Seen, compile_ahead, julia_variables
-from pyode_bridge.cli.steps import Say, run_step
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.image import image_file, remember_image
 from pyode_bridge.install.location import package_directory
+from pyode_bridge.install.steps import Say, run_step
 
 ALWAYS_LOADED = "SciMLSensitivity", "Zygote"
 

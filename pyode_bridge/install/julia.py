@@ -10,9 +10,8 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import tomlkit
 
@@ -20,19 +19,17 @@ from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.environment import JuliaEnvironment, examine, required_packages
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, JuliaLocation, locate, package_directory
 from pyode_bridge.install.optional import request, withdraw
+from pyode_bridge.install.steps import Say, exit_code
 from pyode_bridge.install.times import InstallTimes, remember
 
 INSTALL_TIME = "10 to 40 minutes"  # README.md and docs/julia.md say the same
 DOWNLOAD_URL = "https://julialang-s3.julialang.org/bin/versions.json"
 REACH_TIMEOUT = 5.0  # seconds
-PROGRESS_INTERVAL = 30.0  # seconds
 START_SCRIPT = "from pyode_bridge.engines.julia.session import start; start().load_extension()"
 REMEDY = (
     "Where a Julia with the packages is on this machine already, run `python -m pyode_bridge use --julia EXE "
     "--project DIR`; to do without Julia, set PYODE_BRIDGE_ENGINE=embedded, which uses the solvers of PyPI."
 )
-
-Say = Callable[[str], None]
 
 
 def can_install() -> str | None:
@@ -72,6 +69,12 @@ def resolved() -> tuple[str, str] | None:
         return (str(meta["executable"]), str(STATE["project"])) if meta else None
     except Exception:  # private functions of juliapkg, and files that anything may have written
         return None
+
+
+def chosen() -> tuple[str, str] | None:
+    """Executable and project that a session starts with; None where they would have to be installed first."""
+    location = locate()
+    return (location.exe, location.project) if location.exe and location.project else resolved()
 
 
 def install_packages() -> None:
@@ -231,16 +234,7 @@ def _precompile(say: Say) -> float:
     """Start the session once in a process of its own, which leaves PyODEBridge's compiled code behind; its seconds."""
     say("Compiling PyODEBridge, which takes minutes the first time and seconds afterwards.")
     begin = time.monotonic()
-    process: Any = subprocess.Popen([sys.executable, "-c", START_SCRIPT])
-    try:
-        while True:
-            try:
-                code = process.wait(PROGRESS_INTERVAL)
-                break
-            except subprocess.TimeoutExpired:
-                say(f"  still compiling, {time.monotonic() - begin:.0f} s so far")
-    finally:
-        process.kill()
+    code = exit_code("compiling", [sys.executable, "-c", START_SCRIPT], {}, say)
     if code != 0:
         raise EngineUnavailableError(
             f"Julia is installed, but PyODEBridge did not start (exit code {code}); the messages above say why. "

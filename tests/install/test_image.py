@@ -20,7 +20,7 @@ from pyode_bridge.install.image import (
     image_for,
     remember_image,
 )
-from pyode_bridge.install.location import JuliaLocation
+from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE
 from tests.install.conftest import FakeJulia
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the fake executables are shell scripts")
@@ -106,18 +106,21 @@ def test_there_is_none_without_its_file_or_record_or_where_it_is_not_wanted(
 def test_a_session_starts_from_a_current_image_and_passes_over_another(
     julia: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    location = JuliaLocation(*julia, "a test")
+    monkeypatch.setenv(EXE_VARIABLE, julia[0])
+    monkeypatch.setenv(PROJECT_VARIABLE, julia[1])
     monkeypatch.delenv(SYSIMAGE_VARIABLE, raising=False)
-    session._use_image(location)
+    session._use_image()
     assert os.environ.pop(SYSIMAGE_VARIABLE) == str(image_file(julia[1]))
     assert capsys.readouterr().err == ""
     _update_a_package(Path(julia[0]), Path(julia[1]))
-    session._use_image(location)
+    session._use_image()
     assert SYSIMAGE_VARIABLE not in os.environ
     assert "the environment changed since it was made" in capsys.readouterr().err
 
 
 def test_an_image_that_the_user_names_stays(julia: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(EXE_VARIABLE, julia[0])
+    monkeypatch.setenv(PROJECT_VARIABLE, julia[1])
     monkeypatch.setenv(SYSIMAGE_VARIABLE, "/mine.so")
-    session._use_image(JuliaLocation(*julia, "a test"))
+    session._use_image()
     assert os.environ[SYSIMAGE_VARIABLE] == "/mine.so"

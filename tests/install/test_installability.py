@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pyode_bridge.errors import EngineUnavailableError
-from pyode_bridge.install import julia
+from pyode_bridge.install import julia, steps
 from pyode_bridge.install.julia import can_install, install, resolved
 from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, write_configuration
 from tests.install.conftest import FakeJulia
@@ -167,7 +167,7 @@ def test_a_fit_environment_is_compiled_with_signs_of_life(
     monkeypatch.setenv(EXE_VARIABLE, str(fake_julia("julia version 1.10.8")))
     monkeypatch.setenv(PROJECT_VARIABLE, str(ready_project))
     monkeypatch.setattr(julia, "START_SCRIPT", "import time; time.sleep(0.3)")
-    monkeypatch.setattr(julia, "PROGRESS_INTERVAL", 0.05)
+    monkeypatch.setattr(steps, "PROGRESS_INTERVAL", 0.05)
     said: list[str] = []
     install(said.append)
     assert "holds every package needed" in said[1]

@@ -37,11 +37,10 @@ import numpy as np
 from pyode_bridge.engines.julia.products import share_products
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install.image import PLAIN, SYSIMAGE_VARIABLE, image_for, start_from
-from pyode_bridge.install.julia import INSTALL_TIME, REMEDY, can_install, install_packages, resolved
+from pyode_bridge.install.julia import INSTALL_TIME, REMEDY, can_install, chosen, install_packages, resolved
 from pyode_bridge.install.location import (
     EXE_VARIABLE,
     PROJECT_VARIABLE,
-    JuliaLocation,
     as_environment,
     load_path,
     locate,
@@ -135,7 +134,7 @@ def _main_module() -> Any:
             raise EngineUnavailableError(f"Set both of {EXE_VARIABLE} and {PROJECT_VARIABLE}, or none of them.")
         for name, value in {**JULIA_SETTINGS, **as_environment(location)}.items():
             os.environ.setdefault(name, value)
-        _use_image(location)
+        _use_image()
         _announce_start()
     try:
         with warnings.catch_warnings(), _signals_kept(), _blocking_kept():
@@ -149,11 +148,11 @@ def _main_module() -> Any:
     return Main
 
 
-def _use_image(location: JuliaLocation) -> None:
+def _use_image() -> None:
     """Have Julia start from the image that was made for it, if that is current."""
-    found = (location.exe, location.project) if location.exe and location.project else resolved()
+    found = None if SYSIMAGE_VARIABLE in os.environ else chosen()
     image = image_for(*found) if found else None
-    if image is None or SYSIMAGE_VARIABLE in os.environ:
+    if image is None:
         return
     if image.changed:
         print(

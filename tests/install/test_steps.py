@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from pyode_bridge.cli import steps
 from pyode_bridge.errors import EngineUnavailableError
+from pyode_bridge.install import steps
 
 
 def test_a_step_that_fails_says_how_it_ended() -> None:
