@@ -17,16 +17,5 @@ let python = Base.identify_package("PythonCall")
     end
 end
 
-let place = Module(:Seen)
-    for (id, package) in Base.loaded_modules
-        name = Symbol(id.name)
-        isdefined(place, name) || Core.eval(place, :(const $name = $package)) # extensions may share a name
-    end
-    for statement in eachline(ENV["PYODE_BRIDGE_SEEN"])
-        # Some name what is no more: types that the session made.
-        try
-            Core.eval(place, Meta.parse(statement))
-        catch
-        end
-    end
-end
+include(joinpath(@__DIR__, "..", "session", "src", "seen.jl"))
+compile_seen(Module(:Seen), ENV["PYODE_BRIDGE_SEEN"])

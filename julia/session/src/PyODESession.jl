@@ -10,23 +10,10 @@ using PrecompileTools: @compile_workload
 using PyODEBridge: PyODEBridge
 using PythonCall: PythonCall
 
-"""Compile what the statements in a file name; some name what is no more, such as types that the session made."""
-function compile_seen(file)
-    for (id, package) in Base.loaded_modules
-        name = Symbol(id.name)
-        isdefined(PyODESession, name) || Core.eval(PyODESession, :(const $name = $package))
-    end
-    for statement in eachline(file)
-        try
-            Core.eval(PyODESession, Meta.parse(statement))
-        catch
-        end
-    end
-    return nothing
-end
+include("seen.jl")
 
 @compile_workload begin
-    compile_seen(ENV["PYODE_BRIDGE_SEEN"])
+    compile_seen(@__MODULE__, ENV["PYODE_BRIDGE_SEEN"])
 end
 
 end
