@@ -56,7 +56,7 @@ def sdeint(
         diffusion: likewise; for general noise, over a state of shape ``(*shape)``, to a tensor ``(*shape, m)``.
         y0: initial state, real; a leading dimension of samples shares the steps, each sample with its own noise where
             noise is diagonal.
-        t: times, shape ``(T,)``, strictly increasing.
+        t: times, shape ``(T,)``, strictly increasing; steps end at them, since a line between steps is no path.
         noise: ``"diagonal"``: each component its own Wiener process; ``"scalar"``: one process for all; ``"general"``:
             ``m`` processes, mixed by the diffusion.
         seed: fixes the paths; default: drawn from torch's generator, so that `torch.manual_seed` fixes them.

@@ -21,6 +21,10 @@ OPTIONAL_PACKAGES = {
     "Sundials": "c3572dad-4567-51f8-b174-8c6c989267f4",
 }
 
+# Packages that come with another one, of which older versions will not do.
+ALONG = {"StochasticDiffEq": ["DiffEqNoiseProcess"]}
+BOUNDED = {"DiffEqNoiseProcess": ("77a26b50-5914-5dd7-bc55-306e6241c503", "5.34")}  # UUID, versions; see stochastic.jl
+
 TOOLS = {"PackageCompiler": "9b87118b-4619-50d2-8e1e-99f35a4d4d9d"}  # which makes system images
 
 
@@ -39,6 +43,7 @@ def request(names: Iterable[str], location: JuliaLocation) -> list[str]:
                 f"{name} is not a package that pyode_bridge can add; these are: {known}."
                 + near_names(name, OPTIONAL_PACKAGES)
             )
+    names += [other for name in names for other in ALONG.get(name, [])]
     if names and location.project:
         quoted = ", ".join(f'"{name}"' for name in names)
         raise EngineUnavailableError(
@@ -54,7 +59,8 @@ def request(names: Iterable[str], location: JuliaLocation) -> list[str]:
         known_before = load_cur_deps().get("packages", {})
         added = [name for name in names if name not in known_before]
         for name in added:
-            juliapkg.add(name, {**OPTIONAL_PACKAGES, **TOOLS}[name])
+            uuid, versions = BOUNDED.get(name) or ({**OPTIONAL_PACKAGES, **TOOLS}[name], None)
+            juliapkg.add(name, uuid, version=versions)
     except Exception as error:  # a bad setting makes the import itself raise
         raise EngineUnavailableError(f"juliapkg cannot be used ({error}).") from error
     return added

@@ -96,6 +96,43 @@ def test_general_noise_is_mixed_by_the_diffusion() -> None:
 
 
 @pytest.mark.julia
+@pytest.mark.parametrize(("method", "options"), [("SOSRI", {}), ("LambaEM", {}), ("EM", {"dt": 0.5})])
+def test_values_within_a_long_step_have_noise_of_their_own(method: str, options: dict[str, float]) -> None:
+    times = torch.tensor([0.0, 0.1, 0.3, 1.0], dtype=DOUBLE)
+    y = pb.sdeint(
+        lambda t, y: 0 * y,
+        lambda t, y: torch.ones_like(y),
+        torch.zeros(SAMPLES, dtype=DOUBLE),
+        times,
+        method=method,
+        options=options,
+        seed=3,
+        engine="julia",
+    )
+    assert isinstance(y, Tensor)
+    torch.testing.assert_close(y.var(1), times, rtol=4 * math.sqrt(2 / SAMPLES), atol=0)
+
+
+@pytest.mark.julia
+def test_noise_is_right_after_steps_that_are_rejected() -> None:
+    size, seeds, own = 10, 40, torch.arange(10)
+
+    def two_each(t: Tensor, y: Tensor) -> Tensor:
+        values = torch.zeros(size, 2 * size, dtype=DOUBLE)
+        values[own, 2 * own], values[own, 2 * own + 1] = 0.3 * y, 0.4 * y
+        return values
+
+    t = torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    ends = [
+        pb.sdeint(drift, two_each, torch.ones(size, dtype=DOUBLE), t, noise="general", seed=seed, engine="julia")[-1]  # type: ignore[index]
+        for seed in range(seeds)
+    ]
+    log, deviation = torch.cat(ends).log(), 0.5 / math.sqrt(size * seeds)
+    assert abs(log.mean().item() - (MU - 0.5**2 / 2)) < 4 * deviation
+    assert abs(log.std().item() - 0.5) < 4 * deviation
+
+
+@pytest.mark.julia
 def test_seeds_fix_the_paths() -> None:
     y0 = torch.ones(3, dtype=DOUBLE)
     first = sample(y0)

@@ -15,7 +15,8 @@ import pytest
 from pyode_bridge.errors import EngineUnavailableError
 from pyode_bridge.install import julia, steps
 from pyode_bridge.install.julia import can_install, install, resolved
-from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, write_configuration
+from pyode_bridge.install.location import EXE_VARIABLE, PROJECT_VARIABLE, locate, write_configuration
+from pyode_bridge.install.optional import request, withdraw
 from tests.install.conftest import FakeJulia
 from tests.install.juliapkg_state import CLOSED, SetUp, fresh_juliapkg, write_meta
 
@@ -252,6 +253,19 @@ def test_an_optional_package_that_cannot_be_had_spoils_no_installation(
     with pytest.raises(EngineUnavailableError, match="cannot be installed"):
         install(lambda _: None, ["Sundials"])
     assert resolved() == before
+
+
+def test_solvers_for_noise_come_with_noise_that_is_right(fresh_juliapkg: SetUp) -> None:
+    fresh_juliapkg()
+    added = request(["StochasticDiffEq"], locate())
+    from juliapkg.deps import load_cur_deps
+
+    asked = load_cur_deps()["packages"]
+    assert added == ["StochasticDiffEq", "DiffEqNoiseProcess"]
+    assert asked["DiffEqNoiseProcess"]["version"] == "5.34"
+    assert "version" not in asked["StochasticDiffEq"]
+    withdraw(added)
+    assert not load_cur_deps().get("packages")
 
 
 def test_optional_packages_with_a_setting_that_juliapkg_refuses(

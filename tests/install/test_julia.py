@@ -68,6 +68,8 @@ def test_optional_packages_are_checked_and_left_to_the_owner_of_an_environment(
     monkeypatch.setenv(PROJECT_VARIABLE, str(tmp_path))
     with pytest.raises(EngineUnavailableError, match=r'Pkg\.add\(\["Sundials"\]\)'):
         julia.install(lambda _: None, ["Sundials"])
+    with pytest.raises(EngineUnavailableError, match=r'Pkg\.add\(\["StochasticDiffEq", "DiffEqNoiseProcess"\]\)'):
+        julia.install(lambda _: None, ["StochasticDiffEq"])
 
 
 def test_an_installation_leaves_its_times_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -81,9 +81,9 @@ const OF_ADAPTIVE_STEPS = (:dtmin, :dtmax, :force_dtmin, :isoutofdomain)
 
 """
 The keyword arguments of `solve` for `control` and `alg`. A fixed-step solve without `dt` steps from time to time of
-`t`, and a scheme along its grid.
+`t`, and a scheme along its grid; others end steps at the times of `t` too if `ends_at_times`.
 """
-function solve_options(control::StepControl, alg, t::Vector{Float64})
+function solve_options(control::StepControl, alg, t::Vector{Float64}; ends_at_times = false)
     fixed = has_fixed_steps(control, alg)
     options = Dict{Symbol, Any}(:maxiters => control.maxiters)
     for key in FIELD_OPTIONS
@@ -93,7 +93,7 @@ function solve_options(control::StepControl, alg, t::Vector{Float64})
         options[key] = value
     end
     fixed ? refuse_adapting(control, alg) : add_adapting!(options, control, alg)
-    add_stops!(options, control, alg, t, fixed)
+    add_stops!(options, control, alg, t, fixed, ends_at_times)
     return options
 end
 
@@ -119,7 +119,7 @@ function refuse_adapting(control::StepControl, alg)
 end
 
 """Add the times that steps are to end on. A jump before the start would hide the others."""
-function add_stops!(options, control::StepControl, alg, t, fixed)
+function add_stops!(options, control::StepControl, alg, t, fixed, ends_at_times)
     (; tstops, grid) = control
     d_discontinuities = filter(jump -> t[1] < jump < t[end], control.d_discontinuities)
     for (name, stops) in (:tstops => tstops, :d_discontinuities => d_discontinuities)
@@ -128,8 +128,9 @@ function add_stops!(options, control::StepControl, alg, t, fixed)
     along = isempty(grid) ? t : grid
     if fixed && (control.dt === nothing || !isempty(grid))
         options[:dt] = maximum(abs, diff(along))
-        tstops = vcat(along, tstops)
+        ends_at_times = true
     end
+    ends_at_times && (tstops = vcat(along, tstops))
     isempty(tstops) || (options[:tstops] = tstops)
     isempty(d_discontinuities) || (options[:d_discontinuities] = d_discontinuities)
     return options

@@ -11,6 +11,12 @@ flatten!(flat, ::Equation, u) = copyto!(flat, u)
 """Whether a solution that keeps the values at the times alone is not to be relied on."""
 only_dense(::Equation) = false
 
+"""Whether values between steps are those of the solution; else steps end at the times that are asked for."""
+has_values_between_steps(::Equation) = true
+
+"""Refuse steps with which values would be wrong."""
+check_steps(::Equation, alg, control) = nothing
+
 """What else `solve` is told."""
 options(::Equation) = (;)
 

@@ -40,6 +40,25 @@ wiener_process(t) = load_package("StochasticDiffEq").WienerProcess(t, zero(t), z
 
 options(equation::Stochastic) = (; save_noise = equation.keep_paths)
 
+"""A solver draws a line between its steps, of which the variance is too small."""
+has_values_between_steps(::Stochastic) = false
+
+"""The version of DiffEqNoiseProcess from which on noise is right after a step is rejected (its pull request 307)."""
+const RIGHT_REJECTIONS = v"5.34"
+
+function check_steps(::Stochastic, alg, control)
+    has_fixed_steps(control, alg) && return nothing
+    version = pkgversion(parentmodule(load_package("StochasticDiffEq").WienerProcess))
+    version >= RIGHT_REJECTIONS && return nothing
+    throw(
+        UnsupportedError(
+            "DiffEqNoiseProcess $version draws wrong noise after a step that is rejected, so that paths are wrong. " *
+                "Install StochasticDiffEq once more, which brings $RIGHT_REJECTIONS, or take fixed steps: " *
+                "options={'adaptive': False, 'dt': ...}."
+        )
+    )
+end
+
 """Four callbacks of the drift, three of the diffusion, and what `Stochastic` says."""
 function stochastic_equation(drift, diffusion, noise, processes, seed, keep_paths)
     own, (value, vjp, vjp_p) = callbacks(drift), diffusion

@@ -63,8 +63,10 @@ end
 """The problem, and what `solve` is told."""
 function problem_and_options(equation::Equation, u0, p, t, alg; abstol, reltol, control, further...)
     check_tolerances(alg, abstol, reltol)
+    check_steps(equation, alg, control)
     prob = problem(equation, u0, p, (t[1], t[end]))
-    return prob, (; abstol, reltol, options(equation)..., further..., solve_options(control, alg, t)...)
+    of_steps = solve_options(control, alg, t; ends_at_times = !has_values_between_steps(equation))
+    return prob, (; abstol, reltol, options(equation)..., further..., of_steps...)
 end
 
 """
