@@ -73,6 +73,34 @@ def relaxation(solver: pb.SolverInfo, options: Mapping[str, Any]) -> str:
     return departure(values, math.exp(-1), NOISE * math.sqrt((1 - math.exp(-2)) / 2))
 
 
+def mixed(solver: pb.SolverInfo, options: Mapping[str, Any]) -> str:
+    """The same growth, of three components with two Wiener processes each: general noise."""
+    size, seeds, own = 3, COUNT // 3, torch.arange(3)
+
+    def two_each(t: Tensor, y: Tensor) -> Tensor:
+        values = torch.zeros(size, 2 * size, dtype=DOUBLE)
+        values[own, 2 * own], values[own, 2 * own + 1] = 0.6 * NOISE * y, 0.8 * NOISE * y
+        return values
+
+    y0 = torch.ones(size, dtype=DOUBLE)
+    ends = [
+        pb.sdeint(
+            lambda t, y: RATE * y,
+            two_each,
+            y0,
+            SPAN,
+            noise="general",
+            method=solver.name,
+            seed=seed,
+            engine="julia",
+            options={**OPTIONS, **options},
+        )
+        for seed in range(seeds)
+    ]
+    log = torch.cat([y[-1] for y in ends if isinstance(y, Tensor)]).log()
+    return departure(log, RATE - (NOISE**2 / 2 if solver.calculus == "Ito" else 0.0), NOISE)
+
+
 def fault(problem: Problem, solver: pb.SolverInfo, options: Mapping[str, Any]) -> str:
     try:
         return problem(solver, options)
@@ -112,4 +140,21 @@ def test_every_stochastic_solver_works_or_is_listed() -> None:
             wrong[solver.name] = found
         verdict = found or ("limited, as listed" if solver.limit else "works")
         print(f"{solver.name:28} {time.perf_counter() - start:6.1f} s  {verdict}", flush=True)
+    assert not wrong
+
+
+@pytest.mark.timeout(2 * 3600)
+def test_general_noise_is_right_or_refused() -> None:
+    wrong: dict[str, str] = {}
+    for solver in pb.solvers("julia", problem="SDE"):
+        way = LIMITED[solver.name].works_with if solver.limit else None
+        options = {**STEPS, "adaptive": False} if way == "fixed steps" else {} if solver.adaptive else STEPS
+        try:
+            found = mixed(solver, options)
+            verdict = found or "works"
+        except pb.BridgeError as error:
+            found, verdict = "", f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"
+        print(f"{solver.name:28} {verdict}", flush=True)
+        if found:
+            wrong[solver.name] = found
     assert not wrong

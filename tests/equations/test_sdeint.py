@@ -123,11 +123,10 @@ def test_noise_is_right_after_steps_that_are_rejected() -> None:
         return values
 
     t = torch.tensor([0.0, 1.0], dtype=DOUBLE)
-    ends = [
-        pb.sdeint(drift, two_each, torch.ones(size, dtype=DOUBLE), t, noise="general", seed=seed, engine="julia")[-1]  # type: ignore[index]
-        for seed in range(seeds)
-    ]
-    log, deviation = torch.cat(ends).log(), 0.5 / math.sqrt(size * seeds)
+    y0 = torch.ones(size, dtype=DOUBLE)
+    paths = [pb.sdeint(drift, two_each, y0, t, noise="general", seed=seed, engine="julia") for seed in range(seeds)]
+    log = torch.cat([y[-1] for y in paths if isinstance(y, Tensor)]).log()
+    deviation = 0.5 / math.sqrt(size * seeds)
     assert abs(log.mean().item() - (MU - 0.5**2 / 2)) < 4 * deviation
     assert abs(log.std().item() - 0.5) < 4 * deviation
 
@@ -173,9 +172,26 @@ def test_a_dict_state_in_single_precision() -> None:
         ({"method": "Tsit5"}, pb.UnsupportedError, "not a solver of stochastic.*pyode_bridge.ddeint or"),
         ({"method": "SOSRY"}, pb.UnknownSolverError, "SOSRI"),
         ({"method": "ISSEM"}, pb.UnsupportedError, "overwrites their noise.*'adaptive': False"),
+        ({"method": "PL1WM"}, pb.UnsupportedError, "adds the noise of each component to all.*'SOSRI'"),
+        (
+            {"noise": "general", "diffusion": lambda t, y: y[:, None], "method": "WangLi3SMil_A"},
+            pb.UnsupportedError,
+            "wrong for general noise.*'LambaEM'",
+        ),
         ({"method": "TauLeaping"}, pb.UnsupportedError, "TauLeaping does not solve this: For jump processes"),
     ],
-    ids=["noise", "shape", "general", "seed", "ODE solver", "misspelt", "wrong values", "jumps"],
+    ids=[
+        "noise",
+        "shape",
+        "general",
+        "seed",
+        "ODE solver",
+        "misspelt",
+        "wrong values",
+        "mixed up",
+        "wrong alone",
+        "jumps",
+    ],
 )
 def test_bad_input(settings: dict[str, object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):

@@ -97,6 +97,7 @@ ADDITIVE = Limit(
 OVERWRITTEN = Limit(
     "To estimate the error of its steps, the package overwrites their noise: wrong values.", "fixed steps", silent=True
 )
+MIXED_UP = Limit("The package adds the noise of each component to all components: wrong values.", silent=True)
 LINEAR_DRIFT = Limit("Needs a drift that is split into a linear part and the rest, which sdeint does not take.")
 JUMPS = Limit("For jump processes, which pyode_bridge does not serve.")
 RANDOM = Limit("For random ordinary equations, whose drift takes the noise, which pyode_bridge does not serve.")
@@ -126,6 +127,8 @@ OPTIONAL: dict[str, dict[str, Limit]] = {
         **_each("RandomEM RandomHeun RandomTamedEM", RANDOM),
         **_each("IIF1M IIF2M IIF1Mil", LINEAR_DRIFT),
         **_each("ISSEM ISSEulerHeun", OVERWRITTEN),
+        "PL1WM": MIXED_UP,
+        "RI5": ESTIMATE,
         "BAOAB": Limit("For Langevin's equation, of positions and velocities, which sdeint does not take."),
         "PCEuler": Limit("Needs a function as an argument: the diffusion times its derivative."),
         "SplitEM": Limit("Needs a drift that is split into two parts, which sdeint does not take."),
@@ -213,17 +216,27 @@ def refuse_unfit_delays(problem: Problem) -> None:
         )
 
 
+# Solvers that take general noise and give wrong values; those of Wang and Li's also write past their memory.
+WRONG_WITH_GENERAL_NOISE = ("TangXiaoSROCK2", *(f"WangLi3SMil_{letter}" for letter in "ABCDEF"))
+
+
 def refuse_unfit_noise(problem: Problem) -> None:
     """Refuse a stochastic solver where its values would be wrong: nobody could see it, since they are random."""
     form, method = problem.form, problem.method
+    if not isinstance(form, Noise):
+        return
+    if form.kind == "general" and name_of(method) in WRONG_WITH_GENERAL_NOISE:
+        raise UnsupportedError(f"{method} is wrong for general noise. Name another solver, such as 'LambaEM' or 'EM'.")
     limit = LIMITED.get(name_of(method))
-    if not isinstance(form, Noise) or limit is None:
+    if limit is None:
         return
     if limit is ADDITIVE and _depends_on_state(form, problem):
         raise UnsupportedError(
             f"{method} is for additive noise, and this diffusion depends on the state: values would be inaccurate. "
             "Name another solver, such as 'SOSRI', or 'LambaEM' for general noise."
         )
+    if limit is MIXED_UP:
+        raise UnsupportedError(f"{method}: {limit} Name another solver, such as 'SOSRI' or 'LambaEM'.")
     if limit.silent and problem.options.adaptive is not False:
         raise UnsupportedError(f"{method}: {limit} Pass options={{'adaptive': False, 'dt': ...}}.")
 
