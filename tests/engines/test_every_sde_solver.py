@@ -51,8 +51,8 @@ def departure(values: Tensor, mean: float, deviation: float) -> str:
     found = values.mean().item(), values.std().item()
     if not math.isfinite(sum(found)):
         return "values are not finite"
-    off = abs(found[0] - mean) > 4 * deviation / math.sqrt(COUNT) + BIAS
-    wide = abs(found[1] - deviation) > 4 * deviation / math.sqrt(2 * COUNT) + BIAS
+    off = abs(found[0] - mean) > 4 * deviation / math.sqrt(len(values)) + BIAS
+    wide = abs(found[1] - deviation) > 4 * deviation / math.sqrt(2 * len(values)) + BIAS
     return (
         f"mean {found[0]:.3f}, deviation {found[1]:.3f}; {mean:.3f}, {deviation:.3f} are right" if off or wide else ""
     )
@@ -73,32 +73,36 @@ def relaxation(solver: pb.SolverInfo, options: Mapping[str, Any]) -> str:
     return departure(values, math.exp(-1), NOISE * math.sqrt((1 - math.exp(-2)) / 2))
 
 
-def mixed(solver: pb.SolverInfo, options: Mapping[str, Any]) -> str:
-    """The same growth, of three components with two Wiener processes each: general noise."""
-    size, seeds, own = 3, COUNT // 3, torch.arange(3)
+def two_each(t: Tensor, y: Tensor) -> Tensor:
+    """Two Wiener processes for each component, of NOISE together."""
+    own = torch.arange(len(y))
+    values = torch.zeros(len(y), 2 * len(y), dtype=DOUBLE)
+    values[own, 2 * own], values[own, 2 * own + 1] = 0.6 * NOISE * y, 0.8 * NOISE * y
+    return values
 
-    def two_each(t: Tensor, y: Tensor) -> Tensor:
-        values = torch.zeros(size, 2 * size, dtype=DOUBLE)
-        values[own, 2 * own], values[own, 2 * own + 1] = 0.6 * NOISE * y, 0.8 * NOISE * y
-        return values
 
-    y0 = torch.ones(size, dtype=DOUBLE)
-    ends = [
+def growth_by(noise: Any, solver: pb.SolverInfo, options: Mapping[str, Any]) -> str:
+    """The same growth of three components, whose noise is mixed from several processes or shared."""
+    diffusion = two_each if noise == "general" else lambda t, y: NOISE * y
+    paths = [
         pb.sdeint(
             lambda t, y: RATE * y,
-            two_each,
-            y0,
+            diffusion,
+            torch.ones(3, dtype=DOUBLE),
             SPAN,
-            noise="general",
+            noise=noise,
             method=solver.name,
             seed=seed,
             engine="julia",
             options={**OPTIONS, **options},
         )
-        for seed in range(seeds)
+        for seed in range(COUNT // 3)
     ]
-    log = torch.cat([y[-1] for y in ends if isinstance(y, Tensor)]).log()
-    return departure(log, RATE - (NOISE**2 / 2 if solver.calculus == "Ito" else 0.0), NOISE)
+    logs = torch.stack([y[-1].log() for y in paths if isinstance(y, Tensor)])
+    if noise == "scalar" and not torch.allclose(logs[:, 0], logs[:, 1]):
+        return "components with one noise differ"
+    own = logs[:, 0] if noise == "scalar" else logs.flatten()
+    return departure(own, RATE - (NOISE**2 / 2 if solver.calculus == "Ito" else 0.0), NOISE)
 
 
 def fault(problem: Problem, solver: pb.SolverInfo, options: Mapping[str, Any]) -> str:
@@ -144,13 +148,14 @@ def test_every_stochastic_solver_works_or_is_listed() -> None:
 
 
 @pytest.mark.timeout(2 * 3600)
-def test_general_noise_is_right_or_refused() -> None:
+@pytest.mark.parametrize("noise", ["general", "scalar"])
+def test_noise_of_another_kind_is_right_or_refused(noise: str) -> None:
     wrong: dict[str, str] = {}
     for solver in pb.solvers("julia", problem="SDE"):
         way = LIMITED[solver.name].works_with if solver.limit else None
         options = {**STEPS, "adaptive": False} if way == "fixed steps" else {} if solver.adaptive else STEPS
         try:
-            found = mixed(solver, options)
+            found = growth_by(noise, solver, options)
             verdict = found or "works"
         except pb.BridgeError as error:
             found, verdict = "", f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"

@@ -178,6 +178,7 @@ def test_a_dict_state_in_single_precision() -> None:
             pb.UnsupportedError,
             "wrong for general noise.*'LambaEM'",
         ),
+        ({"noise": "scalar", "method": "RS1"}, pb.UnsupportedError, "wrong for scalar noise.*'EulerHeun'"),
         ({"method": "TauLeaping"}, pb.UnsupportedError, "TauLeaping does not solve this: For jump processes"),
     ],
     ids=[
@@ -189,7 +190,8 @@ def test_a_dict_state_in_single_precision() -> None:
         "misspelt",
         "wrong values",
         "mixed up",
-        "wrong alone",
+        "wrong with a kind",
+        "wrong with another",
         "jumps",
     ],
 )

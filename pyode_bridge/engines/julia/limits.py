@@ -216,8 +216,11 @@ def refuse_unfit_delays(problem: Problem) -> None:
         )
 
 
-# Solvers that take general noise and give wrong values; those of Wang and Li's also write past their memory.
-WRONG_WITH_GENERAL_NOISE = ("TangXiaoSROCK2", *(f"WangLi3SMil_{letter}" for letter in "ABCDEF"))
+# Kind of noise -> solvers that take it and give wrong values; those of Wang and Li also write past their memory.
+WRONG_WITH = {
+    "general": ["TangXiaoSROCK2", *(f"WangLi3SMil_{letter}" for letter in "ABCDEF")],
+    "scalar": ["RS1", "RS2"],
+}
 
 
 def refuse_unfit_noise(problem: Problem) -> None:
@@ -225,8 +228,10 @@ def refuse_unfit_noise(problem: Problem) -> None:
     form, method = problem.form, problem.method
     if not isinstance(form, Noise):
         return
-    if form.kind == "general" and name_of(method) in WRONG_WITH_GENERAL_NOISE:
-        raise UnsupportedError(f"{method} is wrong for general noise. Name another solver, such as 'LambaEM' or 'EM'.")
+    if name_of(method) in WRONG_WITH.get(form.kind, ()):
+        raise UnsupportedError(
+            f"{method} is wrong for {form.kind} noise. Name another solver, such as 'LambaEM' or 'EulerHeun'."
+        )
     limit = LIMITED.get(name_of(method))
     if limit is None:
         return
