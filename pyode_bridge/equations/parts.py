@@ -23,8 +23,9 @@ class Partitioned(nn.Module):
     as an ordinary equation. Values at ``t`` are steps of the method, which shortens the step before each.
 
     Args:
-        velocity: maps ``t`` and two tensors of one shape to ``dq/dt``; symplectic methods take it to depend on ``p``.
-        force: likewise to ``dp/dt``; symplectic methods take it to depend on ``q``.
+        velocity: maps ``t`` and two tensors of one shape to ``dq/dt``; symplectic methods refuse one that depends on
+            ``q``, of which their steps would be of first order.
+        force: likewise to ``dp/dt``; they refuse one that depends on ``p``.
 
     Examples:
         >>> import torch, pyode_bridge as pb
@@ -52,7 +53,8 @@ class Partitioned(nn.Module):
 class SecondOrder(Partitioned):
     """``d²q/dt² = acceleration(t, q, v)`` over a state ``(q, v)`` of positions and velocities.
 
-    Beside the methods of `Partitioned`, the Nystrom methods (``"Nystrom4"``, ``"DPRKN6"``, ...) solve it.
+    Beside the methods of `Partitioned`, the Nystrom methods solve it: ``"Nystrom4"``, ``"FineRKN4"`` and ``"FineRKN5"``
+    any, others (``"DPRKN6"``, ...) those where the acceleration does not depend on velocities.
 
     Args:
         acceleration: maps ``t``, positions and velocities, tensors of one shape, to the acceleration.

@@ -309,6 +309,30 @@ def test_predicates_of_solvers_of_halves_see_the_whole_state(method: str) -> Non
 
 
 @pytest.mark.julia
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize("method", ["KahanLi8", "VelocityVerlet", "DPRKN6", "ERKN4", "IRKN4"])
+def test_a_force_that_depends_on_velocities_is_refused_where_steps_would_be_poor(
+    method: str, dtype: torch.dtype
+) -> None:
+    damped = pb.SecondOrder(lambda t, q, v: -q - 0.5 * v)
+    start, t = (torch.ones(1, dtype=dtype), torch.zeros(1, dtype=dtype)), torch.tensor([0.0, 1.0], dtype=dtype)
+    with pytest.raises(
+        pb.UnsupportedError, match=f"{method} takes a force that depends on positions alone.*'FineRKN5'"
+    ):
+        pb.odeint(damped, start, t, method=method, engine="julia", options={"dt": 0.1})
+    solved = [pb.odeint(damped, start, t, method=name, engine="julia")[0][-1] for name in ("FineRKN5", "Tsit5")]
+    torch.testing.assert_close(solved[0], solved[1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.julia
+def test_a_velocity_that_depends_on_positions_is_refused_by_symplectic_methods() -> None:
+    coupled = pb.Partitioned(lambda t, q, p: p * (1 + q**2), lambda t, q, p: -q)
+    start, t = (torch.ones(1, dtype=DOUBLE), torch.zeros(1, dtype=DOUBLE)), torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    with pytest.raises(pb.UnsupportedError, match="KahanLi8 takes a velocity that depends on momenta alone"):
+        pb.odeint(coupled, start, t, method="KahanLi8", engine="julia", options={"dt": 0.1})
+
+
+@pytest.mark.julia
 def test_progress_of_parts_is_told_on_the_way(capsys: pytest.CaptureFixture[str]) -> None:
     def explicit(t: Tensor, y: Tensor) -> Tensor:
         time.sleep(2e-4)  # so that there is time to be told on the way

@@ -14,8 +14,8 @@ only_dense(::Equation) = false
 """Whether values between steps are those of the solution; else steps end at the times that are asked for."""
 has_values_between_steps(::Equation) = true
 
-"""Refuse steps with which values would be wrong."""
-check_steps(::Equation, alg, control) = nothing
+"""Refuse steps from `u0` at `t` with which values would be wrong."""
+check_steps(::Equation, u0, t, alg, control) = nothing
 
 """What else `solve` is told."""
 options(::Equation) = (;)

@@ -15,6 +15,53 @@ function problem(equation::Partitioned, u0, p, tspan)
     return dynamical_problem(equation.force, equation.velocity, v, q, p, tspan)
 end
 
+function check_steps(equation::Partitioned, u0, t, alg, control)
+    package, name = nameof(parentmodule(typeof(alg))), nameof(typeof(alg))
+    package in OF_SEPARATE_HALVES && !(name in OF_ANY_FORCE) || return nothing
+    q, v = halves(u0)
+    check_force(equation.force, v, q, t, name)
+    equation.velocity === nothing || check_velocity(equation.velocity, v, q, t, name)
+    return nothing
+end
+
+"""Packages of which solvers take the force to depend on `q` alone, and the velocity on `v`; and those that do not."""
+const OF_SEPARATE_HALVES = (:OrdinaryDiffEqSymplecticRK, :OrdinaryDiffEqRKN)
+const OF_ANY_FORCE = (:Nystrom4, :FineRKN4, :FineRKN5)
+
+"""Beside a start, where something may vanish."""
+const NEARBY = 1 // 64
+
+function check_force(f, v, q, t, name)
+    v, q = v .+ NEARBY, q .+ NEARBY
+    isequal(value_of(f, v, q, t), value_of(f, v .+ NEARBY, q, t)) && return nothing
+    throw(
+        UnsupportedError(
+            "$name takes a force that depends on positions alone, and this one depends on velocities: steps would be of " *
+                "first order. Name 'Nystrom4' or 'FineRKN5', which solve SecondOrder, or a solver such as 'Tsit5'."
+        )
+    )
+end
+
+function check_velocity(f, v, q, t, name)
+    v, q = v .+ NEARBY, q .+ NEARBY
+    isequal(value_of(f, v, q, t), value_of(f, v, q .+ NEARBY, t)) && return nothing
+    throw(
+        UnsupportedError(
+            "$name takes a velocity that depends on momenta alone, and this one depends on positions: steps would be of " *
+                "first order. Name a solver such as 'Tsit5'."
+        )
+    )
+end
+
+function value_of(f::Half, v, q, t)
+    out = similar(q)
+    call!(f.c_half, out, v, q, t)
+    return out
+end
+
+"""A package that passes something else for `v` asks whether the force depends on it."""
+(f::Half)(out, v, q, p, t) = check_force(f, zero(q), q, t, "The solver")
+
 dynamical_problem(force, ::Nothing, v, q, p, tspan) = SecondOrderODEProblem{true}(force, v, q, tspan, p)
 dynamical_problem(force, velocity, v, q, p, tspan) = DynamicalODEProblem{true}(force, velocity, v, q, tspan, p)
 

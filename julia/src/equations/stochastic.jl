@@ -46,7 +46,7 @@ has_values_between_steps(::Stochastic) = false
 """The version of DiffEqNoiseProcess from which on noise is right after a step is rejected (its pull request 307)."""
 const RIGHT_REJECTIONS = v"5.34"
 
-function check_steps(::Stochastic, alg, control)
+function check_steps(::Stochastic, u0, t, alg, control)
     has_fixed_steps(control, alg) && return nothing
     version = pkgversion(parentmodule(load_package("StochasticDiffEq").WienerProcess))
     version >= RIGHT_REJECTIONS && return nothing

@@ -68,10 +68,18 @@ function call!(
 end
 
 # Any other real array is copied across.
-function call!(f::CFunction, out::AbstractArray{T}, inputs_and_time...) where {T <: Union{Float32, Float64}}
+call!(f::CFunction{OneVector}, out::AbstractArray{T}, u::AbstractArray, t::Real) where {T <: Union{Float32, Float64}} =
+    call_with_copies!(f, out, t, u)
+
+function call!(
+        f::CFunction{TwoVectors}, out::AbstractArray{T}, v::AbstractArray, u::AbstractArray, t::Real
+    ) where {T <: Union{Float32, Float64}}
+    return call_with_copies!(f, out, t, v, u)
+end
+
+function call_with_copies!(f, out::AbstractArray{T}, t, inputs...) where {T}
     dense = Array{T}(undef, size(out))
-    inputs = map(x -> x isa AbstractArray ? convert(Array{T}, x) : x, inputs_and_time)
-    call!(f, dense, inputs...)
+    call!(f, dense, map(Array{T}, inputs)..., t)
     copyto!(out, dense)
     return nothing
 end

@@ -45,7 +45,7 @@ struct Jacobian
 end
 
 (f::RightHandSide)(du, u, p, t) = call!(f.c_rhs, du, u, t)
-(f::Half)(out, v, q, p, t) = call!(f.c_half, out, v, q, t)
+(f::Half)(out, v::AbstractArray, q, p, t) = call!(f.c_half, out, v, q, t)
 (f::VJP)(out, v, u, p, t) = call!(f.c_vjp, out, v, u, t)
 (f::ParameterVJP)(out, v, u, p, t) = call!(f.c_vjp_p, out, v, u, t)
 (f::Jacobian)(J, u, p, t) = call!(f.c_jacobian, J, u, t)

@@ -63,7 +63,7 @@ end
 """The problem, and what `solve` is told."""
 function problem_and_options(equation::Equation, u0, p, t, alg; abstol, reltol, control, further...)
     check_tolerances(alg, abstol, reltol)
-    check_steps(equation, alg, control)
+    check_steps(equation, u0, t[1], alg, control)
     prob = problem(equation, u0, p, (t[1], t[end]))
     of_steps = solve_options(control, alg, t; ends_at_times = !has_values_between_steps(equation))
     return prob, (; abstol, reltol, options(equation)..., further..., of_steps...)
