@@ -52,9 +52,9 @@ function check_steps(::Stochastic, u0, t, alg, control)
     version >= RIGHT_REJECTIONS && return nothing
     throw(
         UnsupportedError(
-            "DiffEqNoiseProcess $version draws wrong noise after a step that is rejected, so that paths are wrong. " *
-                "Install StochasticDiffEq once more, which brings $RIGHT_REJECTIONS, or take fixed steps: " *
-                "options={'adaptive': False, 'dt': ...}."
+            "DiffEqNoiseProcess $version draws wrong noise after a step that is rejected, so that paths are wrong. Run " *
+                "`python -m pyode_bridge install StochasticDiffEq`, which brings $RIGHT_REJECTIONS or newer, or take " *
+                "fixed steps: options={'adaptive': False, 'dt': ...}."
         )
     )
 end
