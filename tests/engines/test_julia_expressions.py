@@ -30,7 +30,8 @@ def solve(method: str) -> pb.Solution:
         "AutoVern9(Rodas5P())",
         "Vern7(; lazy = false)",
         "  Tsit5( ) ",
-        "Rodas5P(linsolve = LUFactorization(), concrete_jac = true)",
+        "Rodas5P(linsolve = LUFactorization())",
+        "Rodas5P(linsolve = KrylovJL_GMRES(), concrete_jac = true)",
     ],
 )
 def test_nested_calls_with_arguments_are_solvers(method: str) -> None:
