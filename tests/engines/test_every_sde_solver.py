@@ -23,7 +23,7 @@ COUNT = SAMPLES * SEEDS
 SPAN = torch.tensor([0.0, 1.0], dtype=DOUBLE)
 RATE, NOISE = 0.5, 0.5
 STEPS = {"dt": 1 / 64}
-OPTIONS = {"maxiters": 20_000}  # one that steps too small is stopped early
+OPTIONS = {"maxiters": 2_000}  # one that steps too small is stopped early
 BIAS = 1e-2  # of the steps: of first order in their length, by RATE^2 / 2, where steps are fixed
 
 

@@ -218,8 +218,8 @@ def refuse_unfit_delays(problem: Problem) -> None:
 
 # Kind of noise -> solvers that take it and give wrong values; those of Wang and Li also write past their memory.
 WRONG_WITH = {
-    "general": ["TangXiaoSROCK2", *(f"WangLi3SMil_{letter}" for letter in "ABCDEF")],
-    "scalar": ["RS1", "RS2"],
+    "general": ["KomBurSROCK2", "TangXiaoSROCK2", *(f"WangLi3SMil_{letter}" for letter in "ABCDEF")],
+    "scalar": ["DRI1", "IRI1", "RDI2WM", "RDI3WM", "RDI4WM", "RI1", "RI3", "RI5", "RI6", "RS1", "RS2"],
 }
 
 
