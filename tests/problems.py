@@ -84,3 +84,11 @@ class Robertson(nn.Module):
 
 
 SPIRAL = torch.tensor([[-0.1, 2.0], [-2.0, -0.1]], dtype=DOUBLE)
+
+
+def two_processes_each(y: Tensor, first: float, second: float) -> Tensor:
+    """General noise in proportion to the components of `y`, each of which has two Wiener processes of its own."""
+    own = torch.arange(len(y))
+    values = y.new_zeros(len(y), 2 * len(y))
+    values[own, 2 * own], values[own, 2 * own + 1] = first * y, second * y
+    return values

@@ -14,7 +14,7 @@ from torch import Tensor
 import pyode_bridge as pb
 from pyode_bridge.engines.julia.limits import LIMITED
 from pyode_bridge.problem.dynamics import Dynamic
-from tests.problems import DOUBLE
+from tests.problems import DOUBLE, two_processes_each
 
 pytestmark = [pytest.mark.julia, pytest.mark.slow]
 
@@ -73,17 +73,12 @@ def relaxation(solver: pb.SolverInfo, options: Mapping[str, Any]) -> str:
     return departure(values, math.exp(-1), NOISE * math.sqrt((1 - math.exp(-2)) / 2))
 
 
-def two_each(t: Tensor, y: Tensor) -> Tensor:
-    """Two Wiener processes for each component, of NOISE together."""
-    own = torch.arange(len(y))
-    values = torch.zeros(len(y), 2 * len(y), dtype=DOUBLE)
-    values[own, 2 * own], values[own, 2 * own + 1] = 0.6 * NOISE * y, 0.8 * NOISE * y
-    return values
-
-
 def growth_by(noise: Any, solver: pb.SolverInfo, options: Mapping[str, Any]) -> str:
     """The same growth of three components, whose noise is mixed from several processes or shared."""
-    diffusion = two_each if noise == "general" else lambda t, y: NOISE * y
+
+    def diffusion(t: Tensor, y: Tensor) -> Tensor:
+        return two_processes_each(y, 0.6 * NOISE, 0.8 * NOISE) if noise == "general" else NOISE * y
+
     paths = [
         pb.sdeint(
             lambda t, y: RATE * y,

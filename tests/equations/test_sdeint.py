@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import pyode_bridge as pb
-from tests.problems import DOUBLE
+from tests.problems import DOUBLE, two_processes_each
 
 SAMPLES = 4000
 T = torch.linspace(0, 1, 5, dtype=DOUBLE)
@@ -115,16 +115,14 @@ def test_values_within_a_long_step_have_noise_of_their_own(method: str, options:
 
 @pytest.mark.julia
 def test_noise_is_right_after_steps_that_are_rejected() -> None:
-    size, seeds, own = 10, 40, torch.arange(10)
+    size, seeds = 10, 40
 
-    def two_each(t: Tensor, y: Tensor) -> Tensor:
-        values = torch.zeros(size, 2 * size, dtype=DOUBLE)
-        values[own, 2 * own], values[own, 2 * own + 1] = 0.3 * y, 0.4 * y
-        return values
+    def mixing(t: Tensor, y: Tensor) -> Tensor:
+        return two_processes_each(y, 0.3, 0.4)
 
     t = torch.tensor([0.0, 1.0], dtype=DOUBLE)
     y0 = torch.ones(size, dtype=DOUBLE)
-    paths = [pb.sdeint(drift, two_each, y0, t, noise="general", seed=seed, engine="julia") for seed in range(seeds)]
+    paths = [pb.sdeint(drift, mixing, y0, t, noise="general", seed=seed, engine="julia") for seed in range(seeds)]
     log = torch.cat([y[-1] for y in paths if isinstance(y, Tensor)]).log()
     deviation = 0.5 / math.sqrt(size * seeds)
     assert abs(log.mean().item() - (MU - 0.5**2 / 2)) < 4 * deviation

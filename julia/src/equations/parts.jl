@@ -33,25 +33,23 @@ const NEARBY = 1 // 64
 
 function check_force(f, v, q, t, name)
     v, q = v .+ NEARBY, q .+ NEARBY
-    isequal(value_of(f, v, q, t), value_of(f, v .+ NEARBY, q, t)) && return nothing
-    throw(
-        UnsupportedError(
-            "$name takes a force that depends on positions alone, and this one depends on velocities: steps would be of " *
-                "first order. Name 'Nystrom4' or 'FineRKN5', which solve SecondOrder, or a solver such as 'Tsit5'."
-        )
+    isequal(value_of(f, v, q, t), value_of(f, v .+ NEARBY, q, t)) || refuse_steps(
+        "$name takes a force that depends on positions alone, and this one depends on velocities",
+        "'Nystrom4' or 'FineRKN5', which solve SecondOrder, or a solver such as 'Tsit5'"
     )
+    return nothing
 end
 
 function check_velocity(f, v, q, t, name)
     v, q = v .+ NEARBY, q .+ NEARBY
-    isequal(value_of(f, v, q, t), value_of(f, v, q .+ NEARBY, t)) && return nothing
-    throw(
-        UnsupportedError(
-            "$name takes a velocity that depends on momenta alone, and this one depends on positions: steps would be of " *
-                "first order. Name a solver such as 'Tsit5'."
-        )
+    isequal(value_of(f, v, q, t), value_of(f, v, q .+ NEARBY, t)) || refuse_steps(
+        "$name takes a velocity that depends on momenta alone, and this one depends on positions",
+        "a solver such as 'Tsit5'"
     )
+    return nothing
 end
+
+refuse_steps(why, others) = throw(UnsupportedError("$why: steps would be of first order. Name $others."))
 
 function value_of(f::Half, v, q, t)
     out = similar(q)

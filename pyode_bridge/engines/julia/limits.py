@@ -97,7 +97,6 @@ ADDITIVE = Limit(
 OVERWRITTEN = Limit(
     "To estimate the error of its steps, the package overwrites their noise: wrong values.", "fixed steps", silent=True
 )
-MIXED_UP = Limit("The package adds the noise of each component to all components: wrong values.", silent=True)
 LINEAR_DRIFT = Limit("Needs a drift that is split into a linear part and the rest, which sdeint does not take.")
 JUMPS = Limit("For jump processes, which pyode_bridge does not serve.")
 RANDOM = Limit("For random ordinary equations, whose drift takes the noise, which pyode_bridge does not serve.")
@@ -127,7 +126,7 @@ OPTIONAL: dict[str, dict[str, Limit]] = {
         **_each("RandomEM RandomHeun RandomTamedEM", RANDOM),
         **_each("IIF1M IIF2M IIF1Mil", LINEAR_DRIFT),
         **_each("ISSEM ISSEulerHeun", OVERWRITTEN),
-        "PL1WM": MIXED_UP,
+        "PL1WM": Limit("The package adds the noise of each component to all components: wrong values.", silent=True),
         "RI5": ESTIMATE,
         "BAOAB": Limit("For Langevin's equation, of positions and velocities, which sdeint does not take."),
         "PCEuler": Limit("Needs a function as an argument: the diffusion times its derivative."),
@@ -240,7 +239,7 @@ def refuse_unfit_noise(problem: Problem) -> None:
             f"{method} is for additive noise, and this diffusion depends on the state: values would be inaccurate. "
             "Name another solver, such as 'SOSRI', or 'LambaEM' for general noise."
         )
-    if limit is MIXED_UP:
+    if limit.silent and limit.works_with is None:
         raise UnsupportedError(f"{method}: {limit} Name another solver, such as 'SOSRI' or 'LambaEM'.")
     if limit.silent and problem.options.adaptive is not False:
         raise UnsupportedError(f"{method}: {limit} Pass options={{'adaptive': False, 'dt': ...}}.")
