@@ -3,12 +3,12 @@
 from pyode_bridge.models.blocks import Head, Stem
 from pyode_bridge.models.cnf import CNF, Transport
 from pyode_bridge.models.conv_dynamics import ConcatTimeConv, ConvDynamics
-from pyode_bridge.models.encoders import GRUEncoder, ODERNNEncoder
+from pyode_bridge.models.encoders import Encoder, GRUEncoder, ODERNNEncoder
 from pyode_bridge.models.evaluations import Evaluations
 from pyode_bridge.models.flow_distribution import FlowDistribution, InverseFlow
 from pyode_bridge.models.flow_dynamics import ConcatSquash, ConcatSquashLinear, GatedSum
 from pyode_bridge.models.latent_ode import Elbo, LatentDynamics, LatentODE
-from pyode_bridge.models.likelihood import GaussianLikelihood
+from pyode_bridge.models.likelihood import GaussianLikelihood, Likelihood
 from pyode_bridge.models.mlp import MLP
 from pyode_bridge.models.ode_net import ODENet
 from pyode_bridge.models.planar_flow import PlanarFlow
@@ -33,6 +33,7 @@ __all__ = [
     "ConcatTimeConv",
     "ConvDynamics",
     "Elbo",
+    "Encoder",
     "Evaluations",
     "ExactTrace",
     "FlowDistribution",
@@ -47,6 +48,7 @@ __all__ = [
     "KineticEnergy",
     "LatentDynamics",
     "LatentODE",
+    "Likelihood",
     "ODENet",
     "ODERNNEncoder",
     "PlanarFlow",

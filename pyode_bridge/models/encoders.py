@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,15 @@ from pyode_bridge.equations.odeint import odeint
 from pyode_bridge.models.series import Series, steps_back
 from pyode_bridge.problem.early_checks import check_settings
 from pyode_bridge.problem.settings import SolverSettings, with_settings
+
+
+class Encoder(Protocol):
+    """Reads a series into a state: `GRUEncoder`, `ODERNNEncoder`, or a module of your own."""
+
+    hidden: int
+
+    def __call__(self, series: Series, start: float = 0.0) -> Tensor:
+        """The state at ``start``, shape ``(B, hidden)``; rows that are masked throughout say nothing."""
 
 
 class GRUEncoder(nn.Module):

@@ -12,12 +12,13 @@ from typing_extensions import Unpack
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
-from pyode_bridge.models.encoders import GRUEncoder, ODERNNEncoder
+from pyode_bridge.models.encoders import Encoder
 from pyode_bridge.models.last_solve import LastSolve
-from pyode_bridge.models.likelihood import GaussianLikelihood
+from pyode_bridge.models.likelihood import Likelihood
 from pyode_bridge.models.poisson import PoissonProcess
 from pyode_bridge.models.posterior import GaussianPosterior, kl_to_prior
 from pyode_bridge.models.series import Series
+from pyode_bridge.models.sizes import is_whole
 from pyode_bridge.models.union import gather_times, union_of_times
 from pyode_bridge.problem.early_checks import check_settings
 from pyode_bridge.problem.settings import SolverSettings, with_settings
@@ -68,17 +69,21 @@ class LatentODE(LastSolve):
 
     Args:
         encoder: maps a `Series` and ``start`` to states ``(B, H)``, and says ``H`` as its ``hidden``: `GRUEncoder`,
-            `ODERNNEncoder`.
+            `ODERNNEncoder`, or a module of your own, see `Encoder`.
         dynamics: ``dz/dt`` as a module of ``t`` and ``z``, of shape ``(B, L)``; `LatentDynamics`.
         decoder: maps latent states ``(..., L)`` to means of the values ``(..., D)``.
-        likelihood: the distribution of a value around its mean.
+        likelihood: the distribution of a value around its mean: `GaussianLikelihood`, or another `Likelihood`.
         latent: size ``L`` of the latent state.
         arrivals: the likelihood of the times of observation, if they tell something.
         start: the time of the initial latent state; no series begins before it.
         **settings: as for `pyode_bridge.odeint`: ``method``, ``rtol``, ``engine``, ...; see `SolverSettings`.
 
+    Raises:
+        InputError: the encoder does not say its size, or a setting is unknown or unusable.
+
     Examples:
         >>> import torch
+        >>> from pyode_bridge.models import GaussianLikelihood, GRUEncoder, Series
         >>> decoder, noise = torch.nn.Linear(4, 2), GaussianLikelihood(2, std=0.1)
         >>> model = LatentODE(GRUEncoder(2), LatentDynamics(4), decoder, noise, latent=4, engine="embedded")
         >>> series = Series.of(torch.linspace(0.0, 1.0, 10), torch.randn(3, 10, 2))
@@ -91,10 +96,10 @@ class LatentODE(LastSolve):
     @with_settings
     def __init__(
         self,
-        encoder: GRUEncoder | ODERNNEncoder,
+        encoder: Encoder,
         dynamics: nn.Module,
         decoder: nn.Module,
-        likelihood: GaussianLikelihood,
+        likelihood: Likelihood,
         *,
         latent: int,
         arrivals: PoissonProcess | None = None,
@@ -103,6 +108,11 @@ class LatentODE(LastSolve):
     ) -> None:
         super().__init__()
         check_settings("LatentODE", SolverSettings, settings)
+        if not is_whole(getattr(encoder, "hidden", None), least=1):
+            raise InputError(
+                f"The encoder, a {type(encoder).__name__}, has no whole number `hidden`; set it to the size H of the "
+                "states (B, H) that it returns."
+            )
         self.encoder = encoder
         self.posterior_head = GaussianPosterior(encoder.hidden, latent)
         self.dynamics = dynamics

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from pyode_bridge.errors import InputError
+
+
+class Likelihood(Protocol):
+    """The distribution of values around what the decoder says: `GaussianLikelihood`, or a module of your own."""
+
+    def log_prob(self, mean: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+        """Log-density of the observed values of each series: ``(B, N, D)`` thrice, the last bool, to ``(B,)``."""
 
 
 class GaussianLikelihood(nn.Module):

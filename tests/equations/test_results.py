@@ -170,7 +170,7 @@ def flow() -> Any:
 
 
 def net() -> Any:
-    model = models.ODENet(width=4, downsamplings=1, **EMBEDDED)
+    model = models.ODENet.for_images(width=4, downsamplings=1, **EMBEDDED)
     return model, lambda: model(torch.zeros(2, 1, 8, 8))
 
 

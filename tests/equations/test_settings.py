@@ -57,7 +57,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]]
 CONSTRUCTED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = {
     "NeuralODE": (pb.NeuralODE, (decay,), {}),
     "CNF": (models.CNF, (models.GatedSum(2, 8),), {}),
-    "ODENet": (models.ODENet, (), {"width": 8}),
+    "ODENet": (models.ODENet.for_images, (), {"width": 8}),
     "ODERNNEncoder": (models.ODERNNEncoder, (2,), {}),
     "LatentODE": (
         models.LatentODE,
@@ -225,7 +225,7 @@ def flow_solution(dtype: torch.dtype) -> pb.Solution:
 
 
 def net_solution(dtype: torch.dtype) -> pb.Solution:
-    net = models.ODENet(width=4, downsamplings=1, engine="embedded").to(dtype)
+    net = models.ODENet.for_images(width=4, downsamplings=1, engine="embedded").to(dtype)
     return net.ode.solve(net.state(torch.zeros(2, 1, 4, 4, dtype=dtype)))
 
 

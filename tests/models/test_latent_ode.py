@@ -144,6 +144,47 @@ def test_predictions_do_not_depend_on_the_rest_of_the_batch(engine):
     torch.testing.assert_close(shared[0], together[0], rtol=1e-4, atol=1e-4)
 
 
+class MeanEncoder(nn.Module):
+    """An encoder of somebody's own: a linear map of the mean over what was observed."""
+
+    hidden = 5
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, self.hidden)
+
+    def forward(self, series, start=0.0):
+        count = series.mask.sum(dim=1).clamp(min=1)
+        return self.linear(series.x.sum(dim=1) / count)
+
+
+class Laplace(nn.Module):
+    """Another distribution of values."""
+
+    def log_prob(self, mean, x, mask):
+        return torch.where(mask, -(x - mean).abs() - math.log(2), 0.0).sum(dim=(1, 2))
+
+
+def test_encoder_dynamics_decoder_and_likelihood_may_be_ones_own():
+    dynamics = nn.Module()
+    dynamics.net = nn.Linear(LATENT, LATENT)
+    dynamics.forward = lambda t, z: torch.tanh(dynamics.net(z))
+    model = LatentODE(MeanEncoder(), dynamics, nn.Linear(LATENT, 2), Laplace(), latent=LATENT, engine="embedded")
+    series = irregular()
+    elbo = model.elbo(series)
+    elbo.value.mean().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in model.parameters())
+    with torch.no_grad():
+        means = model.predict(series, series.t)
+    assert means.shape == series.x.shape
+    assert (elbo.log_likelihood < 0).all()  # a density of Laplace is below 1/2
+
+
+def test_an_encoder_that_does_not_say_its_size_is_refused():
+    with pytest.raises(InputError, match="The encoder, a Linear, has no whole number `hidden`"):
+        make("embedded", encoder=nn.Linear(2, 6))
+
+
 def test_targets_may_differ_from_what_the_encoder_reads():
     model, series = make("embedded"), irregular()
     kept = series.mask.clone()

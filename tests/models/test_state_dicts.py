@@ -89,8 +89,8 @@ CASES = {
     "MLP": Case(lambda: MLP(64, hidden=8), classified),
     "ResNet": Case(lambda: ResNet(**SMALL, blocks=2), classified),
     "RKNet": Case(lambda: RKNet(**SMALL), classified),
-    "ODENet": Case(lambda: ODENet(**SMALL, **SOLVER), classified),
-    "ODENet, augmented": Case(lambda: ODENet(**SMALL, augment=2, **SOLVER), classified),
+    "ODENet": Case(lambda: ODENet.for_images(**SMALL, **SOLVER), classified),
+    "ODENet, augmented": Case(lambda: ODENet.for_images(**SMALL, augment=2, **SOLVER), classified),
     "CNF": Case(lambda: CNF(GatedSum(2, 4), trace=ClosedFormTrace(), **SOLVER), unlikely),
     "CNF, estimated": Case(
         lambda: CNF(ConcatSquash(2, (6,)), trace=HutchinsonTrace(), regularisers=[KineticEnergy()], **SOLVER), unlikely

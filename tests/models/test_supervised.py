@@ -18,7 +18,7 @@ PARTS = (("stem", "stem"), ("ode.func", "dynamics"), ("head", "head"))  # of an 
 
 
 def models(**sizes):
-    return [ResNet(**sizes), RKNet(**sizes), ODENet(**PAPERS, **sizes)]
+    return [ResNet(**sizes), RKNet(**sizes), ODENet.for_images(**PAPERS, **sizes)]
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_parameter_counts_are_those_of_the_architecture(width):
 def test_sizes_at_the_papers_width_round_to_the_papers():
     """Chen et al. 2018, table 1, in millions of parameters: MLP 0.24, ODE-Net 0.22, ResNet 0.60."""
     assert round(count(MLP(784)) / 1e6, 2) == 0.24
-    assert round(count(ODENet()) / 1e6, 1) == 0.2
+    assert round(count(ODENet.for_images()) / 1e6, 1) == 0.2
     assert round(count(ResNet()) / 1e6, 1) == 0.6
 
 
 def test_augmentation_appends_channels_of_zeros():
-    model = ODENet(augment=3, **PAPERS, **SMALL)
+    model = ODENet.for_images(augment=3, **PAPERS, **SMALL)
     images = torch.randn(DIGITS)
     state = model.state(images)
     assert state.shape == (3, 7, 4, 4)
@@ -66,8 +66,31 @@ def test_augmentation_appends_channels_of_zeros():
     assert model(images).shape == (3, 10)
 
 
+class Field(torch.nn.Linear):
+    """The simplest dynamics of vectors."""
+
+    def forward(self, t, y):
+        return torch.tanh(super().forward(y)) + t
+
+
+@pytest.mark.parametrize("augment", [0, 2])
+def test_an_ode_net_of_ones_own_parts(augment):
+    """Against the same parts with a solve between them."""
+    stem, dynamics, head = torch.nn.Linear(5, 3), Field(3 + augment, 3 + augment), torch.nn.Linear(3 + augment, 2)
+    model = ODENet(stem, dynamics, head, augment=augment, **PAPERS)
+    x = torch.randn(7, 5)
+    y0 = torch.cat([stem(x), torch.zeros(7, augment)], dim=1)
+    expected = head(pb.odeint(dynamics, y0, torch.tensor([0.0, 1.0]), **PAPERS)[-1])
+    torch.testing.assert_close(model(x), expected)
+    expected.sum().backward()
+    wanted = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    model(x).sum().backward()
+    torch.testing.assert_close([parameter.grad for parameter in model.parameters()], wanted)
+
+
 def test_ode_net_can_be_copied_after_a_solve():
-    model = ODENet(**PAPERS, **SMALL)
+    model = ODENet.for_images(**PAPERS, **SMALL)
     images = torch.randn(DIGITS)
     logits = model(images)
     copied = copy.deepcopy(model)
@@ -91,7 +114,7 @@ def test_rk_net_equals_ode_net_with_the_same_fixed_steps():
     images = torch.randn(DIGITS, dtype=torch.float64)
     rk_net = RKNet(steps=4, **SMALL).double()
     options = {"dt": 0.25, "adaptive": False}
-    ode_net = ODENet(method="RK4", options=options, engine="embedded", **SMALL).double()
+    ode_net = ODENet.for_images(method="RK4", options=options, engine="embedded", **SMALL).double()
     for ours, theirs in PARTS:
         ode_net.get_submodule(ours).load_state_dict(rk_net.get_submodule(theirs).state_dict())
     torch.testing.assert_close(ode_net(images), rk_net(images), rtol=1e-12, atol=1e-12)
@@ -108,7 +131,8 @@ def smooth(model):
 def test_adjoint_gradients_agree_with_backpropagation_through_fine_steps(engine):
     tolerances = {"rtol": 1e-9, "atol": 1e-9}
     images = torch.randn(DIGITS, dtype=torch.float64)
-    ode_net = smooth(ODENet(method="Tsit5" if engine == "julia" else "DP5", engine=engine, **SMALL, **tolerances))
+    method = "Tsit5" if engine == "julia" else "DP5"
+    ode_net = smooth(ODENet.for_images(method=method, engine=engine, **SMALL, **tolerances))
     rk_net = RKNet(steps=64, **SMALL).double()
     for ours, theirs in PARTS:
         rk_net.get_submodule(theirs).load_state_dict(ode_net.get_submodule(ours).state_dict())
@@ -137,7 +161,7 @@ def counted(dynamics, calls):
 
 
 def test_ode_net_counts_its_evaluations(calls):
-    model = ODENet(sensealg="BacksolveAdjoint", **PAPERS, **SMALL)
+    model = ODENet.for_images(sensealg="BacksolveAdjoint", **PAPERS, **SMALL)
     counted(model.ode.func, calls)
     assert model.nfe == (None, None)
     logits = model(torch.randn(DIGITS))
@@ -171,7 +195,7 @@ def test_memory_is_constant_for_the_adjoint_and_grows_with_runge_kutta_steps():
 
     def network(tol):
         torch.manual_seed(1)  # the same parameters, of dynamics that are stable backwards
-        return ODENet(engine="embedded", sensealg="BacksolveAdjoint", rtol=tol, atol=tol, **SMALL)
+        return ODENet.for_images(engine="embedded", sensealg="BacksolveAdjoint", rtol=tol, atol=tol, **SMALL)
 
     coarse, fine = network(1e-1), network(1e-4)
     coarse_peak, fine_peak = peak(coarse), peak(fine)
@@ -198,11 +222,11 @@ def test_peak_bytes_counts_what_is_held_at_once():
         (lambda: ResNet(blocks=0), "blocks is 0"),
         (lambda: RKNet(steps=1.5), "steps is 1.5"),
         (lambda: RKNet(method="RK5"), "Did you mean RK4"),
-        (lambda: ODENet(augment=-1), "augment is -1"),
+        (lambda: ODENet.for_images(augment=-1), "augment is -1"),
         (lambda: Stem(1, 0, 1), "width is 0"),
         (lambda: Head(4, 0), "classes is 0"),
         (lambda: MLP(0), "features is 0"),
-        (lambda: ODENet(**SMALL)(torch.zeros(8, 8)), r"expected \(batch, 1, height, width\)"),
+        (lambda: ODENet.for_images(**SMALL)(torch.zeros(8, 8)), r"expected \(batch, 1, height, width\)"),
         (lambda: ResNet(**SMALL)(torch.zeros(2, 3, 8, 8)), r"shape \(2, 3, 8, 8\)"),
     ],
 )

@@ -110,7 +110,7 @@ def build(name: str, args: argparse.Namespace, side: int, **changed: Any) -> tor
     if name == "RK-Net":
         return RKNet(**sizes)
     solver = {**common.solver_settings(args), "rtol": args.tolerance, "atol": args.tolerance}
-    return ODENet(augment=args.augment, **sizes, **solver)
+    return ODENet.for_images(augment=args.augment, **sizes, **solver)
 
 
 def train(name: str, split: Split, args: argparse.Namespace) -> Run:

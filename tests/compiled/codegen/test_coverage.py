@@ -78,9 +78,13 @@ def latent(encoder: nn.Module, arrivals: nn.Module | None = None) -> Callable[[]
     return lambda: model.elbo(series(), end=1.5)
 
 
+def ode_net(**sizes):
+    return ODENet.for_images(1, 3, downsamplings=1, **sizes, **QUICK)
+
+
 MODELS = {
-    "ODE-Net": lambda: ODENet(1, 3, width=4, downsamplings=1, **QUICK)(torch.randn(1, 1, 4, 4)),
-    "ODE-Net, augmented": lambda: ODENet(1, 3, width=2, downsamplings=1, augment=1, **QUICK)(torch.randn(1, 1, 4, 4)),
+    "ODE-Net": lambda: ode_net(width=4)(torch.randn(1, 1, 4, 4)),
+    "ODE-Net, augmented": lambda: ode_net(width=2, augment=1)(torch.randn(1, 1, 4, 4)),
     "CNF, exact trace": flow(GatedSum(2, 8), ExactTrace()),
     "CNF, closed form": flow(GatedSum(2, 8), ClosedFormTrace()),
     "CNF, brute force": flow(GatedSum(2, 8), BruteForceTrace()),
