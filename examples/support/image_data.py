@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from sklearn.datasets import fetch_openml, get_data_home, load_digits
+from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
+from examples.support.mnist import load as load_mnist
+
 TEST_SHARE = 0.25  # of the digits
 VALIDATION_SHARE = 0.1  # of what there is to learn from
-MNIST = {"name": "mnist_784", "version": 1}
-MNIST_SHAPE, MNIST_TRAINING = (70_000, 784), 60_000
+MNIST_TRAINING = 60_000
 
 
 @dataclass(frozen=True)
@@ -36,31 +36,13 @@ def digits(seed: int) -> Split:
 
 def mnist(_seed: int) -> Split:
     """The 28x28 digits of LeCun et al. 1998, whose last 10,000 are for testing whatever the seed."""
-    x, y = _tensors(*_fetched_mnist())
+    x, y = _tensors(*load_mnist())
     return Split(x[:MNIST_TRAINING], y[:MNIST_TRAINING], x[MNIST_TRAINING:], y[MNIST_TRAINING:])
 
 
 def without_validation(split: Split, seed: int) -> Split:
     """What there is to learn from, divided: less of it, and in the place of the test images those held back."""
     return _divided(split.x, split.y, VALIDATION_SHARE, seed)
-
-
-def _fetched_mnist() -> tuple[Any, Any]:
-    print(f"Fetching MNIST from OpenML, once; scikit-learn keeps it in {get_data_home()}")
-    try:
-        pixels, labels = fetch_openml(**MNIST, return_X_y=True, as_frame=False)
-    except (OSError, http.client.HTTPException) as error:
-        raise SystemExit(
-            f"MNIST could not be fetched: fetch_openml({MNIST['name']!r}) asked www.openml.org and got {error}. Try "
-            f"again where there is a network, or copy the folder openml from {get_data_home()} of a machine that has "
-            "fetched it (SCIKIT_LEARN_DATA names another place). --dataset digits needs no network."
-        ) from None
-    if pixels.shape != MNIST_SHAPE:
-        raise SystemExit(
-            f"fetch_openml({MNIST['name']!r}) gave pixels of shape {pixels.shape}; expected {MNIST_SHAPE}. "
-            f"Remove the folder openml in {get_data_home()} and fetch again."
-        )
-    return pixels, labels
 
 
 def _tensors(pixels: Any, labels: Any) -> tuple[Tensor, Tensor]:

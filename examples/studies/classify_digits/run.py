@@ -1,6 +1,6 @@
 """Classify handwritten digits with ResNet, RK-Net, ODE-Net and an MLP (Chen et al. 2018, section 3, table 1, figure 3).
 
-The digits of 8x8 pixels are scikit-learn's; --dataset mnist fetches MNIST (28x28) from OpenML, for which --iterations
+The digits of 8x8 pixels are scikit-learn's; --dataset mnist downloads MNIST (28x28, 17 MB), for which --iterations
 28140 is 30 epochs. Each seed draws its own split (MNIST has a fixed one), weights and batches. Memory is the peak of
 what torch's allocator held during one forward and backward pass (activation_memory.py): on the Julia engine the
 solver's own arrays come on top. The sensitivity algorithm is the paper's adjoint unless --sensealg says otherwise.
