@@ -28,7 +28,7 @@ def run(name: str, output: Path, *extra: str) -> subprocess.CompletedProcess[str
 
 
 def test_solvers_are_compared(engine: str, tmp_path: Path) -> None:
-    problems = ("--problem", "Kepler", "ROBER", "Brusselator")
+    problems = ("--problem", "Kepler", "ROBER", "Brusselator", "--others")
     ended = run("studies/compare_solvers/run", tmp_path, "--engine", engine, *problems, "--methods", *SOLVERS[engine])
     assert ended.returncode == 0, ended.stderr
     kinds = ("nonstiff", "stiff", "energy", "brusselator")
@@ -65,6 +65,18 @@ def test_solvers_are_compared(engine: str, tmp_path: Path) -> None:
     assert all(0 < max(row["drift"]) < 1e-2 and len(row["drift"]) == 10 for row in found["numbers"]["energy_drift"])
 
 
+def test_other_libraries_solve_the_same_problems(tmp_path: Path) -> None:
+    asked = ("--engine", "embedded", "--problem", "Kepler", "ROBER", "--methods", "RadauIIA5")
+    ended = run("studies/compare_solvers/run", tmp_path, *asked, "--others", "SciPy", "torchdiffeq")
+    assert ended.returncode == 0, ended.stderr
+    runs = [run for run in results(tmp_path)["numbers"]["work_precision"] if " " in run["method"]]
+    kepler, rober = ({run["method"] for run in runs if run["problem"] == name} for name in ("Kepler", "ROBER"))
+    assert {"SciPy RK45", "SciPy DOP853"} <= kepler <= {"torchdiffeq dopri5", "torchdiffeq dopri8", *kepler}
+    assert rober == {"SciPy Radau", "SciPy BDF", "SciPy LSODA"}
+    assert all(run["error"] < (0.1 if run["control"] == 1e-4 else 1e-3) for run in runs)
+    assert all(run["nfe"] > 0 for run in runs)
+
+
 def test_default_solvers_are_those_of_the_engine() -> None:
     from examples.studies.compare_solvers.methods import default_methods
 
@@ -81,7 +93,7 @@ def test_unknown_solver_is_refused_before_anything_runs(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
-    asked = ("--engine", "embedded", "--problem", "Pleiades", "Kepler", "--methods", "RK4", "BS3", "DP5")
+    asked = ("--engine", "embedded", "--problem", "Pleiades", "Kepler", "--methods", "RK4", "BS3", "DP5", "--others")
     interrupt_when(lambda seen: re.search(r"\| [1-3]/6 \[", seen), "studies/compare_solvers/run", tmp_path, *asked)
     found = results(tmp_path)
     assert not found["complete"]

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from examples.support.problems import arrays
 from examples.support.problems.brusselator import brusselator
 from examples.support.problems.nonstiff import PROBLEMS as NONSTIFF
 from examples.support.problems.problem import Problem
 from examples.support.problems.stiff import PROBLEMS as STIFF
-
-from . import arrays
 
 TIMES = 101  # at which values are kept
 RTOL, QUICK_RTOL = 1e-8, 1e-5  # of the problems

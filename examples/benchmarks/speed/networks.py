@@ -13,7 +13,8 @@ import torchdiffeq
 from scipy.integrate import solve_ivp
 from torch import Tensor, nn
 
-from . import arrays
+from examples.support.problems import arrays
+
 from .cases import Case, relative_error
 
 TOLERANCES = {"rtol": 1e-5, "atol": 1e-6}  # of the networks, whose numbers are float32

@@ -2,8 +2,10 @@
 
 Each solver runs over a range of tolerances, or of steps if its steps are fixed. Its error at the end, the largest
 relative error of a component, is measured against values that no compared solver made, and drawn against time and
-against evaluations of the dynamics. For the Kepler orbit, the drift of the energy over many periods is drawn as well,
-and for the Brusselator, the time against the number of grid points.
+against evaluations of the dynamics. Solvers of torchdiffeq, torchode, SciPy and diffrax are in the same picture, those
+that are installed, all over the same right-hand side in torch, but for diffrax, which has its own in JAX. For the
+Kepler orbit, the drift of the energy over many periods is drawn as well, and for the Brusselator, the time against the
+number of grid points.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[3]))  # the repository
 
 import pyode_bridge as pb
-from examples.studies.compare_solvers import figures
+from examples.studies.compare_solvers import figures, others
 from examples.studies.compare_solvers.methods import (
     default_methods,
     has_fixed_steps,
@@ -59,6 +61,7 @@ class Case:
         fixed: whether the solver's steps are; else it may take ``maxiters`` of them.
         maxiters: the largest number of steps.
         partitioned: whether the solver wants positions and velocities apart.
+        other: makes the solver of another library; None for one of ours.
     """
 
     problem: Problem
@@ -66,6 +69,13 @@ class Case:
     fixed: bool
     maxiters: int
     partitioned: bool
+    other: Callable[[], others.Solver] | None = None
+
+    @functools.cached_property
+    def solver(self) -> others.Solver:
+        """The other library's, made once: diffrax compiles at its first solve."""
+        assert self.other is not None
+        return self.other()
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,12 @@ def own_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods", nargs="+", metavar="NAME", help="solvers by name; default: some for the problem's kind"
     )
+    parser.add_argument(
+        "--others",
+        nargs="*",
+        choices=list(others.LIBRARIES),
+        help="other libraries to compare with; default: those that are installed",
+    )
 
 
 def main() -> None:
@@ -116,7 +132,7 @@ def main() -> None:
     problems = chosen_problems(args)
     cases = [case for problem in problems for case in cases_of(problem, args, engine.name)]
     try:
-        for method in dict.fromkeys(case.method for case in cases):
+        for method in dict.fromkeys(case.method for case in cases if case.other is None):
             engine.check(as_method(method), None)
     except (pb.UnknownSolverError, pb.UnsupportedError) as error:
         raise SystemExit(f"--methods: {error}") from None
@@ -147,7 +163,7 @@ def accuracy(args: argparse.Namespace, engine: str, cases: Sequence[Case]) -> Fi
 
 def orbit_energy(args: argparse.Namespace, engine: str, cases: Sequence[Case]) -> Findings:
     """Drift of the energy, where the Kepler orbit is among the problems."""
-    orbits = [case for case in cases if case.problem.invariant]
+    orbits = [case for case in cases if case.problem.invariant and case.other is None]
     if not orbits:
         return {}, True
     drifts, complete = measured(orbits, functools.partial(energy_drift, args, engine), label)
@@ -183,10 +199,12 @@ def chosen_problems(args: argparse.Namespace) -> list[Problem]:
 def cases_of(problem: Problem, args: argparse.Namespace, engine: str) -> list[Case]:
     maxiters = QUICK_MAXITERS if args.quick else MAXITERS
     methods = args.methods or [*default_methods(problem.stiff, engine), *second_order_methods(problem, engine)]
-    return [
+    ours = [
         Case(problem, method, has_fixed_steps(method, engine), maxiters, is_partitioned(method, engine))
         for method in methods
     ]
+    theirs = others.solvers_of(problem, others.installed(args.others))
+    return ours + [Case(problem, name, False, maxiters, False, make) for name, make in theirs.items()]
 
 
 def settings(case: Case, control: float, engine: str) -> dict[str, Any]:
@@ -234,6 +252,8 @@ def solve(case: Case, t: Tensor, control: float, engine: str) -> tuple[Tensor, p
 
 def one_run(case: Case, control: float, engine: str, once: bool) -> Run:
     problem = case.problem
+    if case.other is not None:
+        return others_run(case, control, once)
     try:
         (y, solution), seconds, repeats = repeated(lambda: solve(case, problem.times(), control, engine), once=once)
     except pb.BridgeError as error:
@@ -244,6 +264,16 @@ def one_run(case: Case, control: float, engine: str, once: bool) -> Run:
         *(problem.error(y[-1]), seconds, repeats),
         *(stats.nfe, stats.njac, stats.accepted, stats.rejected),
     )
+
+
+def others_run(case: Case, rtol: float, once: bool) -> Run:
+    try:
+        with torch.no_grad():
+            (y, nfe), seconds, repeats = repeated(lambda: case.solver(rtol), once=once)
+    except (others.FailedError, AssertionError, RuntimeError, ValueError) as error:  # torchdiffeq's are assertions
+        return _failed(case, rtol, "Failure", first_line(error))
+    error, size = case.problem.error(y), len(case.problem.y0)
+    return Run(case.problem.name, size, case.method, rtol, "Success", error, seconds, repeats, nfe)
 
 
 def _failed(case: Case, control: float, retcode: str, message: str) -> Run:

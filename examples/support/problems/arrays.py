@@ -21,6 +21,19 @@ def rober(xp: Any, y: Any) -> Any:
     return xp.array([-slow, slow - fast, fast])
 
 
+def orego(xp: Any, y: Any) -> Any:
+    s, w, q = 77.27, 0.161, 8.375e-6
+    return xp.array([s * (y[1] + y[0] * (1 - q * y[0] - y[1])), (y[2] - (1 + y[0]) * y[1]) / s, w * (y[0] - y[2])])
+
+
+def vdpol(xp: Any, y: Any) -> Any:
+    return xp.array([y[1], ((1 - y[0] ** 2) * y[1] - y[0]) / 1e-6])
+
+
+def kepler(xp: Any, y: Any) -> Any:
+    return xp.concatenate([y[2:], -y[:2] / (y[:2] ** 2).sum() ** 1.5])
+
+
 def hires(xp: Any, y: Any) -> Any:
     return xp.array(hires_rates(y))
 
