@@ -8,7 +8,12 @@ from pyode_bridge.models.evaluations import Evaluations
 from pyode_bridge.models.flow_distribution import FlowDistribution, InverseFlow
 from pyode_bridge.models.flow_dynamics import ConcatSquash, ConcatSquashLinear, GatedSum
 from pyode_bridge.models.latent_ode import Elbo, LatentDynamics, LatentODE
-from pyode_bridge.models.likelihood import GaussianLikelihood, Likelihood
+from pyode_bridge.models.likelihood import (
+    GaussianLikelihood,
+    Likelihood,
+    OrnsteinUhlenbeckLikelihood,
+    PersistentLikelihood,
+)
 from pyode_bridge.models.mlp import MLP
 from pyode_bridge.models.ode_net import ODENet
 from pyode_bridge.models.planar_flow import PlanarFlow
@@ -51,6 +56,8 @@ __all__ = [
     "Likelihood",
     "ODENet",
     "ODERNNEncoder",
+    "OrnsteinUhlenbeckLikelihood",
+    "PersistentLikelihood",
     "PlanarFlow",
     "PoissonProcess",
     "RKNet",

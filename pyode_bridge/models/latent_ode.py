@@ -14,7 +14,7 @@ from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
 from pyode_bridge.models.encoders import Encoder
 from pyode_bridge.models.last_solve import LastSolve
-from pyode_bridge.models.likelihood import Likelihood
+from pyode_bridge.models.likelihood import Likelihood, PersistentLikelihood
 from pyode_bridge.models.poisson import PoissonProcess
 from pyode_bridge.models.posterior import GaussianPosterior, kl_to_prior
 from pyode_bridge.models.series import Series
@@ -72,7 +72,8 @@ class LatentODE(LastSolve):
             `ODERNNEncoder`, or a module of your own, see `Encoder`.
         dynamics: ``dz/dt`` as a module of ``t`` and ``z``, of shape ``(B, L)``; `LatentDynamics`.
         decoder: maps latent states ``(..., L)`` to means of the values ``(..., D)``.
-        likelihood: the distribution of a value around its mean: `GaussianLikelihood`, or another `Likelihood`.
+        likelihood: the distribution of a value around its mean: `GaussianLikelihood`, `OrnsteinUhlenbeckLikelihood`, or
+            another `Likelihood`.
         latent: size ``L`` of the latent state.
         arrivals: the likelihood of the times of observation, if they tell something.
         start: the time of the initial latent state; no series begins before it.
@@ -156,16 +157,22 @@ class LatentODE(LastSolve):
             window = {"start": self.start, "end": end}
             arrivals = self.arrivals(self.dynamics, z0, targets.t, targets.observed, **window, **self.solver)
             z, solution, of_times = arrivals.z, self._noted(arrivals.solution), arrivals.log_prob
-        of_values = self.likelihood.log_prob(self.decoder(z), targets.x, targets.mask)
+        of_values = self.likelihood.log_prob(self.decoder(z), targets)
         return Elbo(of_values + of_times, kl_to_prior(posterior), kl_weight, solution)
 
     def predict(self, series: Series, t: Tensor, *, sample: bool = False) -> Tensor:
-        """Means of the values at times ``t``, shape ``(M,)`` or ``(B, M)``: shape ``(B, M, D)``.
+        """Expected values at times ``t``, shape ``(M,)`` or ``(B, M)``: shape ``(B, M, D)``.
 
-        The initial state is the posterior's mean, or with ``sample`` a draw from it. A fixed-step method steps from
-        the model's ``start`` to the first of ``t`` at once, and on from time to time: give it close times or ``dt``.
+        The initial state is the posterior's mean, or with ``sample`` a draw from it. Where errors last, by the
+        likelihood, those of the series are carried on. A fixed-step method steps from the model's ``start`` to the
+        first of ``t`` at once, and on from time to time: give it close times or ``dt``.
         """
-        return self.decoder(self.latent(series, t, sample=sample))  # type: ignore[no-any-return]
+        if not isinstance(self.likelihood, PersistentLikelihood):
+            return self.decoder(self.latent(series, t, sample=sample))  # type: ignore[no-any-return]
+        t = t.expand(len(series), t.shape[-1])
+        means = self.decoder(self.latent(series, torch.cat([series.t, t], dim=1), sample=sample))
+        seen, wanted = means.split([series.t.shape[1], t.shape[1]], dim=1)
+        return wanted + self.likelihood.expected_error(seen, series, t)  # type: ignore[no-any-return]
 
     def latent(self, series: Series, t: Tensor, *, sample: bool = False) -> Tensor:
         """The latent states behind `predict`, shape ``(B, M, L)``."""

@@ -17,6 +17,7 @@ from pyode_bridge.models import (
     LatentDynamics,
     LatentODE,
     ODERNNEncoder,
+    OrnsteinUhlenbeckLikelihood,
     PoissonProcess,
     Series,
     kl_to_prior,
@@ -64,10 +65,89 @@ def test_gaussian_likelihood_counts_observed_values_alone():
     noise, mean = GaussianLikelihood(2, std=0.3), torch.randn(4, 6, 2)
     each = Normal(mean, 0.3).log_prob(series.x)
     expected = torch.where(series.mask, each, 0.0).sum(dim=(1, 2))
-    torch.testing.assert_close(noise.log_prob(mean, series.x, series.mask), expected)
+    torch.testing.assert_close(noise.log_prob(mean, series), expected)
     assert not list(noise.parameters())
     with pytest.raises(InputError, match="positive"):
         GaussianLikelihood(2, std=0.0)
+
+
+def wandering():
+    noise = OrnsteinUhlenbeckLikelihood(2, std=0.2, wander=0.7, timescale=0.4).double()
+    with torch.no_grad():
+        noise.log_timescale[1] = 0.5  # features with their own
+    return noise
+
+
+def ou_covariance(noise, feature, t):
+    """Written out for one feature at times ``(n,)``."""
+    decay = torch.exp(-(t[:, None] - t).abs() / noise.timescale[feature])
+    return noise.wander[feature] ** 2 * decay, noise.std[feature] ** 2 * torch.eye(len(t), dtype=t.dtype)
+
+
+def in_double(series):
+    return Series(series.t.double(), series.x.double(), series.mask)
+
+
+def test_lasting_errors_have_the_density_of_a_gaussian_process():
+    """Beside torch's multivariate normal over what was observed of each feature."""
+    noise, series = wandering(), in_double(irregular())
+    mean = torch.randn_like(series.x)
+    expected = torch.zeros(len(series), dtype=torch.float64)
+    for row in range(len(series)):
+        for feature in range(2):
+            seen = series.mask[row, :, feature]
+            if seen.any():
+                process, white = ou_covariance(noise, feature, series.t[row, seen])
+                normal = torch.distributions.MultivariateNormal(mean[row, seen, feature], process + white)
+                expected[row] += normal.log_prob(series.x[row, seen, feature])
+    torch.testing.assert_close(noise.log_prob(mean, series), expected)
+
+
+def test_errors_that_do_not_last_are_independent_ones():
+    series, mean = irregular(), torch.randn(4, 6, 2)
+    brief = OrnsteinUhlenbeckLikelihood(2, std=0.3, wander=0.4, timescale=1e-6)
+    torch.testing.assert_close(brief.log_prob(mean, series), GaussianLikelihood(2, std=0.5).log_prob(mean, series))
+    assert (brief.expected_error(mean, series, series.t + 0.1).abs() < 1e-6).all()
+
+
+def test_expected_errors_are_those_of_a_gaussian_process():
+    """By the conditional distribution of the process, written out (Rasmussen & Williams 2006, equation 2.23)."""
+    noise, series = wandering(), in_double(irregular())
+    mean, t = torch.randn_like(series.x), torch.rand(4, 3, dtype=torch.float64) * 1.5
+    found = noise.expected_error(mean, series, t)
+    for row in range(len(series)):
+        for feature in range(2):
+            seen = series.mask[row, :, feature]
+            times = torch.cat([t[row], series.t[row, seen]])
+            process, white = ou_covariance(noise, feature, times)
+            among = (process + white)[3:, 3:]
+            error = (series.x - mean)[row, seen, feature]
+            expected = process[:3, 3:] @ torch.linalg.solve(among, error)
+            torch.testing.assert_close(found[row, :, feature], expected)
+
+
+@pytest.mark.parametrize("guess", ["std", "wander", "timescale"])
+def test_guesses_of_lasting_errors_are_positive(guess):
+    with pytest.raises(InputError, match=f"{guess} is 0"):
+        OrnsteinUhlenbeckLikelihood(2, **{guess: 0})
+
+
+def test_predictions_carry_lasting_errors_on():
+    torch.manual_seed(0)
+    lasting = OrnsteinUhlenbeckLikelihood(2, std=0.01, wander=1.0, timescale=2.0)
+    parts = (GRUEncoder(2, hidden=6), LatentDynamics(LATENT, units=7), nn.Linear(LATENT, 2))
+    series = irregular()
+    with torch.no_grad():
+        means = LatentODE(*parts, GaussianLikelihood(2), latent=LATENT, **SOLVER)
+        carrying = LatentODE(*parts, lasting, latent=LATENT, **SOLVER)
+        carrying.posterior_head = means.posterior_head
+        plain, carried = means.predict(series, series.t), carrying.predict(series, series.t)
+        torch.testing.assert_close(carried, plain + lasting.expected_error(plain, series, series.t), atol=1e-5, rtol=0)
+    seen = series.mask
+    assert (carried - series.x)[seen].abs().max() < 0.1, "it goes through what was observed"
+    assert (plain - series.x)[seen].abs().max() > 0.5
+    carrying.elbo(series).value.mean().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in carrying.parameters())
 
 
 def test_bound_is_log_likelihood_less_weighted_kl():
@@ -79,7 +159,7 @@ def test_bound_is_log_likelihood_less_weighted_kl():
     first = model.elbo(series)
     torch.manual_seed(3)
     mean = model.predict(series, series.t, sample=True)
-    torch.testing.assert_close(first.log_likelihood, model.likelihood.log_prob(mean, series.x, series.mask))
+    torch.testing.assert_close(first.log_likelihood, model.likelihood.log_prob(mean, series))
 
 
 @pytest.mark.parametrize("kind", ["gru", "ode_rnn", "arrivals"])
@@ -161,8 +241,8 @@ class MeanEncoder(nn.Module):
 class Laplace(nn.Module):
     """Another distribution of values."""
 
-    def log_prob(self, mean, x, mask):
-        return torch.where(mask, -(x - mean).abs() - math.log(2), 0.0).sum(dim=(1, 2))
+    def log_prob(self, mean, targets):
+        return torch.where(targets.mask, -(targets.x - mean).abs() - math.log(2), 0.0).sum(dim=(1, 2))
 
 
 def test_encoder_dynamics_decoder_and_likelihood_may_be_ones_own():
@@ -195,7 +275,7 @@ def test_targets_may_differ_from_what_the_encoder_reads():
     torch.testing.assert_close(conditional.kl, model.elbo(prefix).kl)
     torch.manual_seed(4)
     mean = model.predict(prefix, series.t, sample=True)
-    torch.testing.assert_close(conditional.log_likelihood, model.likelihood.log_prob(mean, series.x, series.mask))
+    torch.testing.assert_close(conditional.log_likelihood, model.likelihood.log_prob(mean, series))
 
 
 def test_times_before_the_start_are_refused():

@@ -20,6 +20,7 @@ from pyode_bridge.models import (
     AutoregressiveRNN,
     ClosedFormTrace,
     ConcatSquash,
+    Encoder,
     FlowDistribution,
     GatedSum,
     GaussianLikelihood,
@@ -29,8 +30,10 @@ from pyode_bridge.models import (
     KineticEnergy,
     LatentDynamics,
     LatentODE,
+    Likelihood,
     ODENet,
     ODERNNEncoder,
+    OrnsteinUhlenbeckLikelihood,
     PlanarFlow,
     PoissonProcess,
     ResNet,
@@ -78,8 +81,8 @@ def solved(layer: nn.Module, dtype: torch.dtype) -> Tensor:
     return loss
 
 
-def latent(encoder: GRUEncoder | ODERNNEncoder, arrivals: PoissonProcess | None = None) -> LatentODE:
-    noise = GaussianLikelihood(2, std=0.5, learned=True)
+def latent(encoder: Encoder, arrivals: PoissonProcess | None = None, noise: Likelihood | None = None) -> LatentODE:
+    noise = noise or GaussianLikelihood(2, std=0.5, learned=True)
     dynamics, decoder = LatentDynamics(LATENT, units=4), nn.Linear(LATENT, 2)
     return LatentODE(encoder, dynamics, decoder, noise, latent=LATENT, arrivals=arrivals, **SOLVER)
 
@@ -99,6 +102,9 @@ CASES = {
     "LatentODE": Case(lambda: latent(GRUEncoder(2, hidden=4)), bounded),
     "LatentODE, ODE-RNN": Case(
         lambda: latent(ODERNNEncoder(2, hidden=4, units=4, **SOLVER), PoissonProcess(nn.Linear(LATENT, 1))), bounded
+    ),
+    "LatentODE, lasting errors": Case(
+        lambda: latent(GRUEncoder(2, hidden=4), noise=OrnsteinUhlenbeckLikelihood(2)), bounded
     ),
     "AutoregressiveRNN": Case(
         lambda: AutoregressiveRNN(2, hidden=4), lambda model, dtype: -model.log_prob(series(dtype)).mean()
