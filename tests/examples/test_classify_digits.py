@@ -41,6 +41,10 @@ def test_quick_run_learns_and_writes_its_files(engine, tmp_path):
         assert most > 0.5 * least * many / few, f"{name}'s memory is proportional to its depth"
     (_, least), (_, most) = memory["ODE-Net"]
     assert most < 1.2 * least, "the adjoint's memory does not depend on the number of evaluations"
+    backward = found["numbers"]["backward_by_sensealg"]
+    assert "BacksolveAdjoint" in backward
+    assert len(backward) > 1
+    assert all(row["nfe"] > 0 and row["nfe_backward"] > 0 for rows in backward.values() for row in rows)
     errors = [row["error"] for row in found["numbers"]["trained_ode_net"]]
     assert errors == sorted(errors, reverse=True), "a tighter tolerance gives a smaller error"
 

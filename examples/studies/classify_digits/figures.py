@@ -18,6 +18,7 @@ def draw(
     table: dict[str, dict[str, Any]],
     behaviour: list[dict[str, float]],
     memory: dict[str, list[tuple[int, float]]],
+    backward: dict[str, list[dict[str, float]]],
     histories: list[list[dict[str, float]]],
 ) -> None:
     figure, grid = plt.subplots(2, 3, figsize=(16, 9), layout="constrained")
@@ -27,7 +28,8 @@ def draw(
     grid[0, 1].set(title="Memory of one training step", ylabel="peak (MiB)", ylim=(0, None))
     grid[0, 1].set_xlabel("residual blocks, or forward evaluations")
     grid[0, 1].legend()
-    draw_behaviour(grid[0, 2], grid[1, 0], grid[1, 1], behaviour)
+    draw_behaviour(grid[0, 2], grid[1, 0], behaviour)
+    draw_backward(grid[1, 1], backward)
     draw_training(grid[1, 2], histories)
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -45,7 +47,7 @@ def draw_errors(axes: Any, table: dict[str, dict[str, Any]]) -> None:
     axes.legend()
 
 
-def draw_behaviour(error: Any, seconds: Any, backward: Any, behaviour: list[dict[str, float]]) -> None:
+def draw_behaviour(error: Any, seconds: Any, behaviour: list[dict[str, float]]) -> None:
     nfe = [row["nfe"] for row in behaviour]
     error.semilogy(nfe, [row["error"] for row in behaviour], "o-", color=COLORS[ODE])
     error.set(title="ODE-Net: error of the final state", xlabel="forward evaluations", ylabel="relative error")
@@ -58,11 +60,16 @@ def draw_behaviour(error: Any, seconds: Any, backward: Any, behaviour: list[dict
         seconds.plot(nfe, [row[key] for row in behaviour], mark, color=color, label=label)
     seconds.set(title="ODE-Net: time", xlabel="forward evaluations", ylabel="seconds", ylim=(0, None))
     seconds.legend()
-    backward.plot(nfe, [row["nfe_backward"] for row in behaviour], "o-", color=COLORS[ODE], label="measured")
-    backward.plot(nfe, nfe, ":", color="k", label="as many as forward")
-    backward.plot(nfe, [count / 2 for count in nfe], "--", color="0.6", label="half (paper)")
-    backward.set(title="ODE-Net: backward evaluations", xlabel="forward evaluations", ylabel="backward evaluations")
-    backward.legend()
+
+
+def draw_backward(axes: Any, backward: dict[str, list[dict[str, float]]]) -> None:
+    for (name, rows), mark in zip(backward.items(), ("o-", "s-", "^-"), strict=False):
+        axes.plot([row["nfe"] for row in rows], [row["nfe_backward"] for row in rows], mark, label=name)
+    nfe = sorted({row["nfe"] for rows in backward.values() for row in rows})
+    axes.plot(nfe, nfe, ":", color="k", label="as many as forward")
+    axes.plot(nfe, [count / 2 for count in nfe], "--", color="0.6", label="half (paper)")
+    axes.set(title="ODE-Net: backward evaluations", xlabel="forward evaluations", ylabel="backward evaluations")
+    axes.legend()
 
 
 def draw_training(axes: Any, histories: list[list[dict[str, float]]]) -> None:

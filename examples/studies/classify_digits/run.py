@@ -3,7 +3,8 @@
 The digits of 8x8 pixels are scikit-learn's; --dataset mnist downloads MNIST (28x28, 17 MB), for which --iterations
 28140 is 30 epochs. Each seed draws its own split (MNIST has a fixed one), weights and batches. Memory is the peak of
 what torch's allocator held during one forward and backward pass (activation_memory.py): on the Julia engine the
-solver's own arrays come on top. The sensitivity algorithm is the paper's adjoint unless --sensealg says otherwise.
+solver's own arrays come on top. The sensitivity algorithm is the paper's adjoint unless --sensealg says otherwise;
+evaluations of the trained network's backward pass are counted by each of several.
 """
 
 from __future__ import annotations
@@ -30,12 +31,17 @@ from examples.studies.classify_digits.figures import ODE
 from examples.support import common
 from examples.support.activation_memory import peak_bytes
 from examples.support.image_data import Split, digits, mnist, without_validation
+from pyode_bridge.engines import select_engine
 from pyode_bridge.models import MLP, ODENet, ResNet, RKNet
 
 OTHERS = {"mlp": "MLP", "resnet": "ResNet", "rknet": "RK-Net"}
 DATASETS = {"digits": digits, "mnist": mnist}
 SIZES = {"digits": {"width": 32, "downsamplings": 1}, "mnist": {"width": 64, "downsamplings": 2}}
 QUICK_WIDTH = 16
+SENSEALGS = {
+    "julia": ("BacksolveAdjoint", "InterpolatingAdjoint", "GaussAdjoint"),
+    "embedded": ("BacksolveAdjoint", "TorchAdjoint"),
+}
 BATCH = 64
 LEARNING_RATE = 8e-3
 MEASURED = 64  # images in the pass whose memory and solver statistics are measured
@@ -85,8 +91,12 @@ def main() -> None:
     exact = exact_end(trained, images)
     behaviour = [solver_behaviour(trained, images, labels, exact, tol) for tol in tqdm(tolerances, desc="tolerances")]
     memory = memory_curves(args, trained, images, labels, tolerances)
+    backward = {
+        name: [evaluations(with_sensealg(trained, name), images, labels, tol) for tol in tolerances]
+        for name in tqdm(SENSEALGS[select_engine(args.engine).name], desc="sensitivity algorithms")
+    }
     histories = [run.training["history"] for run in runs[ODE]]
-    figures.draw(args.output / "classify_digits.png", table, behaviour, memory, histories)
+    figures.draw(args.output / "classify_digits.png", table, behaviour, memory, backward, histories)
     numbers = {
         "error": table[ODE]["error"],
         "models": table,
@@ -94,6 +104,7 @@ def main() -> None:
         "test_images": len(split.test_y),
         "trained_ode_net": behaviour,
         "memory_mib": memory,
+        "backward_by_sensealg": backward,
         "nfe_in_training": [[mean_over(history, "nfe"), mean_over(history, "nfe_backward")] for history in histories],
     }
     solution = trained.ode.solve(trained.state(images))
@@ -205,6 +216,19 @@ def with_tolerance(model: ODENet, tolerance: float) -> ODENet:
     changed = copy.deepcopy(model)
     changed.ode.solver = {**model.ode.solver, "rtol": tolerance, "atol": tolerance}
     return changed
+
+
+def with_sensealg(model: ODENet, name: str) -> ODENet:
+    changed = copy.deepcopy(model)
+    changed.ode.solver = {**model.ode.solver, "sensealg": name}
+    return changed
+
+
+def evaluations(model: ODENet, images: Tensor, labels: Tensor, tolerance: float) -> dict[str, float]:
+    """Of both passes at one tolerance, in float64."""
+    changed = with_tolerance(model, tolerance).double()
+    one_pass(changed, images.double(), labels)
+    return {"tolerance": tolerance, "nfe": changed.nfe.forward, "nfe_backward": changed.nfe.backward}
 
 
 @torch.no_grad()

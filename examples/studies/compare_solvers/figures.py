@@ -49,6 +49,18 @@ def _controls(drifts: Sequence[Any]) -> str:
     return ", or ".join(tolerances + steps)
 
 
+def paths(path: Path, rows: Sequence[Any], engine: str) -> None:
+    """The error of paths against the steps, and against time."""
+    work_precision.draw(
+        path,
+        rows,
+        line="method",
+        costs={"control": "steps", "seconds": "time of a path (s)"},
+        error="mean error of a path",
+        title=f"Solvers for noise, each beside the solution for its own noise, {engine} engine",
+    )
+
+
 def growing(path: Path, runs: Sequence[Any], engine: str, rtol: float) -> None:
     """Time and error against the number of grid points."""
     methods = list(dict.fromkeys(run.method for run in runs if run.error is not None))

@@ -11,10 +11,14 @@ from pyode_bridge.problem.methods import as_method
 
 # On the embedded engine, the solvers that it has are compared (`default_methods`).
 JULIA_METHODS = {
-    False: ("BS3", "Tsit5", "DP8", "Vern7", "Vern9", "VCABM"),
-    True: ("Rosenbrock23", "Rodas5P", "TRBDF2", "KenCarp4", "RadauIIA5", "QNDF", "FBDF"),
+    False: ("BS3", "BS5", "Tsit5", "DP5", "DP8", "TanYam7", "Vern6", "Vern7", "Vern8", "Vern9", "VCABM"),
+    True: (
+        *("Rosenbrock23", "Rodas4", "Rodas5P", "TRBDF2", "KenCarp4", "Kvaerno5", "RadauIIA5", "RadauIIA9"),
+        *("QNDF", "FBDF", "Rodas4P"),
+    ),
 }
-SECOND_ORDER_METHODS = ("McAte5", "KahanLi8")  # symplectic; in Julia alone
+# In Julia alone: symplectic ones, and Nystrom's.
+SECOND_ORDER_METHODS = ("VelocityVerlet", "McAte5", "KahanLi8", "DPRKN6", "DPRKN12")
 
 
 def second_order_methods(problem: Problem, engine: str) -> Sequence[str]:

@@ -4,8 +4,8 @@ Each solver runs over a range of tolerances, or of steps if its steps are fixed.
 relative error of a component, is measured against values that no compared solver made, and drawn against time and
 against evaluations of the dynamics. Solvers of torchdiffeq, torchode, SciPy and diffrax are in the same picture, those
 that are installed, all over the same right-hand side in torch, but for diffrax, which has its own in JAX. For the
-Kepler orbit, the drift of the energy over many periods is drawn as well, and for the Brusselator, the time against the
-number of grid points.
+Kepler orbit, the drift of the energy over many periods is drawn as well, for the Brusselator, the time against the
+number of grid points, and for a Brownian motion, the error of paths against the steps of solvers for noise (Julia's).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[3]))  # the repository
 
 import pyode_bridge as pb
-from examples.studies.compare_solvers import figures, others
+from examples.studies.compare_solvers import figures, others, stochastic
 from examples.studies.compare_solvers.methods import (
     default_methods,
     has_fixed_steps,
@@ -113,7 +113,7 @@ class Drift:
 
 
 def own_options(parser: argparse.ArgumentParser) -> None:
-    names = [problem.name for problem in (*NONSTIFF, *STIFF)] + ["Brusselator", "all"]
+    names = [problem.name for problem in (*NONSTIFF, *STIFF)] + ["Brusselator", stochastic.NAME, "all"]
     parser.add_argument("--problem", nargs="+", default=["all"], choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument(
         "--methods", nargs="+", metavar="NAME", help="solvers by name; default: some for the problem's kind"
@@ -138,7 +138,7 @@ def main() -> None:
         raise SystemExit(f"--methods: {error}") from None
     numbers: dict[str, Any] = {}
     complete = True
-    for experiment in (accuracy, orbit_energy, growing_grids):
+    for experiment in (accuracy, orbit_energy, growing_grids, noisy_paths):
         if complete:
             found, complete = experiment(args, engine.name, cases)
             numbers.update(found)
@@ -184,6 +184,23 @@ def growing_grids(args: argparse.Namespace, engine: str, cases: Sequence[Case]) 
     report(args, "compare_solvers_brusselator", runs)
     figures.growing(args.output / "compare_solvers_brusselator", runs, engine, GROWING_RTOL)
     return {"growing_brusselator": [asdict(run) for run in runs]}, complete
+
+
+def noisy_paths(args: argparse.Namespace, engine: str, _cases: Sequence[Case]) -> Findings:
+    """Errors of paths, where the Brownian motion is among the problems and the engine has solvers for noise."""
+    methods = stochastic.available(engine) if {stochastic.NAME, "all"} & set(args.problem) else []
+    if not methods:
+        return {}, True
+    paths, complete = measured(
+        methods,
+        lambda method: stochastic.strong_errors(method, engine, quick=args.quick),
+        lambda method: f"{stochastic.NAME}, {method}",
+    )
+    figures.paths(args.output / "compare_solvers_paths", paths, engine)
+    for path in paths:
+        found = path.message or f"error {path.error:.2e}, {path.nfe} evaluations"
+        print(f"{path.method} with {path.control:g} steps: {found}")
+    return {"paths": [asdict(path) for path in paths]}, complete
 
 
 def label(case: Case) -> str:
@@ -272,8 +289,8 @@ def others_run(case: Case, rtol: float, once: bool) -> Run:
             (y, nfe), seconds, repeats = repeated(lambda: case.solver(rtol), once=once)
     except (others.FailedError, AssertionError, RuntimeError, ValueError) as error:  # torchdiffeq's are assertions
         return _failed(case, rtol, "Failure", first_line(error))
-    error, size = case.problem.error(y), len(case.problem.y0)
-    return Run(case.problem.name, size, case.method, rtol, "Success", error, seconds, repeats, nfe)
+    name, size, off = case.problem.name, len(case.problem.y0), case.problem.error(y)
+    return Run(name, size, case.method, rtol, "Success", off, seconds, repeats, nfe)
 
 
 def _failed(case: Case, control: float, retcode: str, message: str) -> Run:
