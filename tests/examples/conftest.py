@@ -1,4 +1,4 @@
-"""Whole scripts on Julia take a process each, which compiles what it solves: they are `slow`, but for the tutorials."""
+"""Whole scripts on Julia take a process each, which compiles what it solves: they are `slow`."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ HERE = Path(__file__).parent
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent == HERE and item.path.stem != "test_tutorials" and item.get_closest_marker("julia"):
+        if item.path.parent == HERE and item.get_closest_marker("julia"):
             item.add_marker(pytest.mark.slow)

@@ -69,14 +69,14 @@ def test_many_programs(first: int) -> None:
 
 
 @pytest.mark.julia
-@pytest.mark.parametrize("first", range(0, 150, 15))
+@pytest.mark.parametrize("first", range(0, 75, 15))
 def test_programs_on_julia(first: int) -> None:
     check("julia", JULIA, range(first, first + 15))
 
 
 @pytest.mark.julia
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(150, 3000, 15))
+@pytest.mark.parametrize("first", range(75, 3000, 15))
 def test_many_programs_on_julia(first: int) -> None:
     check("julia", [*JULIA, ("compiled", 0)], range(first, first + 15))
 

@@ -1,9 +1,9 @@
 """What the documentation says is true: its code runs and prints what it shows, messages are those that are raised.
 
 In the Markdown, `<!-- needs: julia -->` before a block of Python says what it runs with alone: the Julia engine, or a
-package by its name. A block of text right after one of Python is what that prints, warns of and raises at its end;
-before a message that no code of the page provokes, `<!-- provoked by: ... -->` names what does, in the
-fixture `provoked`. Dots stand for anything.
+package by its name, or, with `no-` before it, where there is no such package. A block of text right after one of Python
+is what that prints, warns of and raises at its end; before a message that no code of the page provokes,
+`<!-- provoked by: ... -->` names what does, in the fixture `provoked`. Dots stand for anything.
 """
 
 from __future__ import annotations
@@ -95,6 +95,8 @@ def can_run(block: Block, engine: str) -> bool:
     needs = {
         "julia": lambda: engine == "julia",
         "diffeqpy": lambda: engine == "julia" and julia_finds("DifferentialEquations"),
+        "Sundials": lambda: engine == "julia" and julia_finds("Sundials"),
+        "no-Sundials": lambda: engine == "julia" and not julia_finds("Sundials"),
     }
     return all(
         needs[name]() if name in needs else bool(importlib.util.find_spec(name)) for name in (block.value or "").split()

@@ -77,6 +77,12 @@ its global error in it.
 """
 const WITHOUT_INTEGRATOR = (:GlobalDiffEq, :IRKGaussLegendre, :LSODA, :ODEInterfaceDiffEq)
 
+"""Packages whose solvers take states of double precision alone."""
+const OF_DOUBLE_PRECISION = (:IRKGaussLegendre, :Sundials)
+
+takes_precision(alg, ::Type{Float64}) = true
+takes_precision(alg, ::Type{<:AbstractFloat}) = !(nameof(parentmodule(typeof(alg))) in OF_DOUBLE_PRECISION)
+
 has_integrator(alg) = !(nameof(parentmodule(typeof(alg))) in WITHOUT_INTEGRATOR)
 
 """

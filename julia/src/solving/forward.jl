@@ -62,12 +62,23 @@ end
 
 """The problem, and what `solve` is told."""
 function problem_and_options(equation::Equation, u0, p, t, alg; abstol, reltol, control, further...)
+    check_precision(alg, eltype(u0))
     check_tolerances(alg, abstol, reltol)
     check_steps(equation, u0, t[1], alg, control)
     prob = problem(equation, u0, p, (t[1], t[end]))
     # Noise is drawn for the first step as soon as there is an integrator: a stop that it hears of later comes too late.
     of_steps = solve_options(control, alg, t; ends_at_times = !has_values_between_steps(equation))
     return prob, (; abstol, reltol, options(equation)..., further..., of_steps...)
+end
+
+function check_precision(alg, T)
+    takes_precision(alg, T) || throw(
+        UnsupportedError(
+            "$(nameof(typeof(alg))) takes states of double precision alone, and this one is of $(lowercase(string(T))). " *
+                "Give it y0.double(), or name another solver."
+        )
+    )
+    return nothing
 end
 
 """

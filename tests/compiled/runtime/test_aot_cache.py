@@ -52,6 +52,7 @@ def solved(environment, factor=1.0):
     return json.loads(run(environment, "-c", code).stdout.splitlines()[-1])
 
 
+@pytest.mark.slow  # three sessions, two of which compile
 def test_an_image_serves_later_sessions_with_the_same_numbers(depot):
     assert "Nothing to compile" in run(depot, "-m", "pyode_bridge", "precompile").stdout
     first = solved(depot)
