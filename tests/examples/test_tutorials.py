@@ -23,6 +23,9 @@ EITHER_ENGINE = {
     "results": [(rf"{NUMBER}, exact {NUMBER}$", 1e-5)],
     "fit_rates": [(rf"found {NUMBER}, true {NUMBER}$", 1e-3)],
     "neural_ode": [(rf"of radius 2: {NUMBER}$", 0.3)],
+    "ode_net": [(rf"^1 coordinates .* errors {NUMBER}$", 0.01)],
+    "flow": [(rf"integrates to 1 within {NUMBER}$", 1e-3)],
+    "latent_ode": [(rf"in the half after it {NUMBER}$", 0.1)],  # of swings of 0.4 at noise of 0.05
     "events": [(rf"{NUMBER}(?: s)?, exact {NUMBER}$", 1e-6)],
     "ensemble": [(rf"largest error of the values {NUMBER}$", 1e-6), (rf"of the sensitivities {NUMBER}$", 1e-5)],
 }
@@ -43,16 +46,13 @@ JULIA = {
     ],
     "jac_sparsity": [(rf"largest error {NUMBER}$", 1e-2)],
 }
-LONG = {"ensemble", "neural_ode"}  # without Julia
+LONG = {"ensemble", "neural_ode", "ode_net", "flow", "latent_ode"}  # without Julia
 CASES = [
     *(
         pytest.param(name, "embedded", id=f"{name}-embedded", marks=[pytest.mark.slow] if name in LONG else [])
         for name in EITHER_ENGINE
     ),
-    *(
-        pytest.param(name, "julia", id=f"{name}-julia", marks=[pytest.mark.julia, pytest.mark.slow])
-        for name in EITHER_ENGINE
-    ),
+    *(pytest.param(name, "julia", id=f"{name}-julia", marks=pytest.mark.julia) for name in EITHER_ENGINE),
     *(pytest.param(name, "julia", id=name, marks=pytest.mark.julia) for name in JULIA),
 ]
 
