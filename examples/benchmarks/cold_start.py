@@ -93,7 +93,7 @@ def has_image() -> bool:
 
 
 def plot(rows: list[Row], path: Any) -> None:
-    figure, panel = plt.subplots(figsize=(6.5, 3.0), layout="constrained")
+    figure, panel = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
     places = range(len(rows))
     solves, gradients = [row.solve for row in rows], [row.gradient - row.solve for row in rows]
     panel.barh(places, solves, color=COLORS[0], label="to the first solve")
@@ -104,7 +104,7 @@ def plot(rows: list[Row], path: Any) -> None:
     panel.invert_yaxis()
     panel.set_xlabel("seconds after torch's import, median")
     panel.margins(x=0.12)
-    panel.legend(frameon=False)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
     panel.spines[["top", "right"]].set_visible(False)
     save(figure, path)
 
