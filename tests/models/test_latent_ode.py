@@ -138,8 +138,8 @@ def test_predictions_carry_lasting_errors_on():
     parts = (GRUEncoder(2, hidden=6), LatentDynamics(LATENT, units=7), nn.Linear(LATENT, 2))
     series = irregular()
     with torch.no_grad():
-        means = LatentODE(*parts, GaussianLikelihood(2), latent=LATENT, **SOLVER)
-        carrying = LatentODE(*parts, lasting, latent=LATENT, **SOLVER)
+        means = LatentODE(*parts, GaussianLikelihood(2), latent=LATENT, engine="embedded", **SOLVER)
+        carrying = LatentODE(*parts, lasting, latent=LATENT, engine="embedded", **SOLVER)
         carrying.posterior_head = means.posterior_head
         plain, carried = means.predict(series, series.t), carrying.predict(series, series.t)
         torch.testing.assert_close(carried, plain + lasting.expected_error(plain, series, series.t), atol=1e-5, rtol=0)

@@ -198,7 +198,7 @@ def noisy_paths(args: argparse.Namespace, engine: str, _cases: Sequence[Case]) -
     )
     figures.paths(args.output / "compare_solvers_paths", paths, engine)
     for path in paths:
-        found = path.message or f"error {path.error:.2e}, {path.nfe} evaluations"
+        found = path.message or f"error {path.error:.2e}"
         print(f"{path.method} with {path.control:g} steps: {found}")
     return {"paths": [asdict(path) for path in paths]}, complete
 
