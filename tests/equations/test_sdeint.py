@@ -130,6 +130,22 @@ def test_noise_is_right_after_steps_that_are_rejected() -> None:
 
 
 @pytest.mark.julia
+@pytest.mark.parametrize("method", ["EM", "SRIW1"])
+def test_evaluations_are_counted_where_the_solver_counts_none(method: str) -> None:
+    calls = 0
+
+    def counted(t: Tensor, y: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return drift(t, y)
+
+    options = {"dt": 0.125, "adaptive": False}
+    solution = pb.solve_sde(counted, diffusion, torch.ones(2, dtype=DOUBLE), T, method=method, options=options, seed=1)
+    assert solution.stats.accepted == 8
+    assert 8 <= solution.stats.nfe <= calls <= solution.stats.nfe + 2, "some calls look at the dynamics before"
+
+
+@pytest.mark.julia
 def test_seeds_fix_the_paths() -> None:
     y0 = torch.ones(3, dtype=DOUBLE)
     first = sample(y0)

@@ -33,7 +33,7 @@ class SolveRequest(NamedTuple):
 
 
 class Report(NamedTuple):
-    """How a solve ended; counts are negative for a solver that counts nothing."""
+    """How a solve ended; counts are negative for a solver that counts nothing, and some count their steps alone."""
 
     retcode: str
     s: float
@@ -43,10 +43,11 @@ class Report(NamedTuple):
     rejected: int
 
     def stats(self, evaluated: int, seconds: float) -> SolverStats:
-        """What the solver counted, or, where it counts nothing, the evaluations that arrived here."""
+        """What the solver counted; for evaluations that it does not count, those that arrived here."""
         if self.nfe < 0:
             return SolverStats(evaluated, compile_seconds=seconds)
-        return SolverStats(self.nfe, self.njac, self.accepted, self.rejected, seconds)
+        nfe = evaluated if self.nfe == 0 else self.nfe
+        return SolverStats(nfe, self.njac, self.accepted, self.rejected, seconds)
 
 
 @dataclass(slots=True)
