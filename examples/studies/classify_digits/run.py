@@ -92,7 +92,7 @@ def main() -> None:
     behaviour = [solver_behaviour(trained, images, labels, exact, tol) for tol in tqdm(tolerances, desc="tolerances")]
     memory = memory_curves(args, trained, images, labels, tolerances)
     backward = {
-        name: [evaluations(with_sensealg(trained, name), images, labels, tol) for tol in tolerances]
+        name: [evaluations(with_solver(trained, sensealg=name), images, labels, tol) for tol in tolerances]
         for name in tqdm(SENSEALGS[select_engine(args.engine).name], desc="sensitivity algorithms")
     }
     histories = [run.training["history"] for run in runs[ODE]]
@@ -212,16 +212,15 @@ def print_table(table: dict[str, dict[str, Any]]) -> None:
         print(f"{name:8s} {error:>17s} {row['parameters']:11,d} {row['peak_mib']:9.2f} {row['seconds']:8.1f} {counts}")
 
 
+def with_solver(model: ODENet, **settings: Any) -> ODENet:
+    """A copy that solves by other settings."""
+    changed = copy.deepcopy(model)
+    changed.ode.solver = {**model.ode.solver, **settings}
+    return changed
+
+
 def with_tolerance(model: ODENet, tolerance: float) -> ODENet:
-    changed = copy.deepcopy(model)
-    changed.ode.solver = {**model.ode.solver, "rtol": tolerance, "atol": tolerance}
-    return changed
-
-
-def with_sensealg(model: ODENet, name: str) -> ODENet:
-    changed = copy.deepcopy(model)
-    changed.ode.solver = {**model.ode.solver, "sensealg": name}
-    return changed
+    return with_solver(model, rtol=tolerance, atol=tolerance)
 
 
 def evaluations(model: ODENet, images: Tensor, labels: Tensor, tolerance: float) -> dict[str, float]:
