@@ -77,7 +77,7 @@ def test_mnist_is_split_as_it_always_is_and_every_model_takes_it(image_data: Any
         model = run.build(name, args, 28)
         assert model(split.x[:2]).shape == (2, 10)
         if name != "MLP":
-            assert model.stem(split.x[:2]).shape == (2, 64, 7, 7), "two downsamplings, at the paper's width"
+            assert model.stem(split.x[:2]).shape == (2, 32, 7, 7), "two downsamplings"
 
 
 def test_mnist_is_downloaded_once(mnist: Any, index: list[list[str]]) -> None:

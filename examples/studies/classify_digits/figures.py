@@ -21,16 +21,19 @@ def draw(
     backward: dict[str, list[dict[str, float]]],
     histories: list[list[dict[str, float]]],
 ) -> None:
-    figure, grid = plt.subplots(2, 3, figsize=(16, 9), layout="constrained")
+    figure, grid = plt.subplots(2, 4, figsize=(20, 9), layout="constrained")
     draw_errors(grid[0, 0], table)
     for name, points in memory.items():
         grid[0, 1].plot(*zip(*points, strict=True), marker=MARKS[name], color=COLORS[name], label=name)
     grid[0, 1].set(title="Memory of one training step", ylabel="peak (MiB)", ylim=(0, None))
     grid[0, 1].set_xlabel("residual blocks, or forward evaluations")
     grid[0, 1].legend()
-    draw_behaviour(grid[0, 2], grid[1, 0], behaviour)
-    draw_backward(grid[1, 1], backward)
-    draw_training(grid[1, 2], histories)
+    draw_behaviour(grid[0, 2], grid[0, 3], behaviour)
+    draw_backward(grid[1, 0], backward)
+    draw_gradients(grid[1, 1], backward)
+    grid[1, 2].legend(*grid[1, 0].get_legend_handles_labels(), loc="center", title="Backward passes by")
+    grid[1, 2].axis("off")
+    draw_training(grid[1, 3], histories)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -63,13 +66,27 @@ def draw_behaviour(error: Any, seconds: Any, behaviour: list[dict[str, float]]) 
 
 
 def draw_backward(axes: Any, backward: dict[str, list[dict[str, float]]]) -> None:
-    for (name, rows), mark in zip(backward.items(), ("o-", "s-", "^-"), strict=False):
-        axes.plot([row["nfe"] for row in rows], [row["nfe_backward"] for row in rows], mark, label=name)
+    for name, rows in backward.items():
+        axes.plot([row["nfe"] for row in rows], [row["nfe_backward"] for row in rows], **style(name, backward))
     nfe = sorted({row["nfe"] for rows in backward.values() for row in rows})
     axes.plot(nfe, nfe, ":", color="k", label="as many as forward")
-    axes.plot(nfe, [count / 2 for count in nfe], "--", color="0.6", label="half (paper)")
+    axes.plot(nfe, [count / 2 for count in nfe], ":", color="0.6", label="half as many (the paper's)")
     axes.set(title="ODE-Net: backward evaluations", xlabel="forward evaluations", ylabel="backward evaluations")
-    axes.legend()
+    axes.set_yscale("log")
+
+
+def draw_gradients(axes: Any, backward: dict[str, list[dict[str, float]]]) -> None:
+    for name, rows in backward.items():
+        errors = [row["gradient_error"] for row in rows]
+        axes.loglog([row["nfe_backward"] for row in rows], errors, **style(name, backward))
+    axes.set(title="ODE-Net: gradients", xlabel="backward evaluations", ylabel="relative error of the gradient")
+
+
+def style(name: str, backward: dict[str, Any]) -> dict[str, Any]:
+    """A colour for each sensitivity algorithm; dashed where it finds its first step by itself."""
+    sensealg, _, told = name.partition(",")
+    sensealgs = list(dict.fromkeys(each.partition(",")[0] for each in backward))
+    return {"color": f"C{sensealgs.index(sensealg)}", "ls": "-" if told else "--", "marker": "o", "label": name}
 
 
 def draw_training(axes: Any, histories: list[list[dict[str, float]]]) -> None:
