@@ -31,7 +31,7 @@ def test_solvers_are_compared(engine: str, tmp_path: Path) -> None:
     problems = ("--problem", "Kepler", "ROBER", "Brusselator", "--others")
     ended = run("studies/compare_solvers/run", tmp_path, "--engine", engine, *problems, "--methods", *SOLVERS[engine])
     assert ended.returncode == 0, ended.stderr
-    kinds = ("nonstiff", "stiff", "energy", "brusselator")
+    kinds = ("nonstiff", "stiff", "energy", "brusselator", "gradients")
     assert has_figures(tmp_path, *(f"compare_solvers_{kind}" for kind in kinds))
     found = results(tmp_path)
     assert found["complete"]
@@ -63,6 +63,22 @@ def test_solvers_are_compared(engine: str, tmp_path: Path) -> None:
     assert {run["size"] for run in growing} == {32, 64}
     assert all(run["error"] < 1e-4 for run in growing)
     assert all(0 < max(row["drift"]) < 1e-2 and len(row["drift"]) == 10 for row in found["numbers"]["energy_drift"])
+
+
+def test_gradients_of_solvers_and_of_other_libraries_are_compared(engine: str, tmp_path: Path) -> None:
+    method = {"embedded": "DP5", "julia": "Tsit5"}[engine]
+    asked = ("--engine", engine, "--problem", "Lotka-Volterra", "--methods", method, "rk4", "--others", "torchdiffeq")
+    ended = run("studies/compare_solvers/run", tmp_path, *asked)
+    assert ended.returncode == 0, ended.stderr
+    rows = results(tmp_path)["numbers"]["gradients"]
+    methods = {row["method"] for row in rows}
+    assert method in methods <= {method, "torchdiffeq dopri5", "torchdiffeq dopri5, adjoint"}
+    for name in methods:
+        loose, tight = (row for row in rows if row["method"] == name)
+        assert (loose["control"], tight["control"]) == (1e-4, 1e-6)
+        assert tight["error"] < loose["error"] / 5
+        assert tight["error"] < 1e-3
+        assert tight["seconds"] > 0
 
 
 def test_other_libraries_solve_the_same_problems(tmp_path: Path) -> None:

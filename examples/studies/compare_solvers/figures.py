@@ -25,6 +25,18 @@ def errors(path: Path, runs: Sequence[Any], engine: str) -> None:
     )
 
 
+def gradients(path: Path, rows: Sequence[Any], engine: str) -> None:
+    """Error of gradients against the time of a solve with one."""
+    work_precision.draw(
+        path,
+        rows,
+        line="method",
+        costs={"seconds": "time of a solve with its gradient (s)"},
+        error="relative error of the gradient",
+        title=f"Gradients, each by the sensitivity algorithm that comes with its solver, {engine} engine",
+    )
+
+
 def energy(path: Path, drifts: Sequence[Any], engine: str) -> None:
     """How the energy of the Kepler orbit drifts."""
     done = [drift for drift in drifts if drift.drift]

@@ -6,6 +6,8 @@ against evaluations of the dynamics. Solvers of torchdiffeq, torchode, SciPy and
 that are installed, all over the same right-hand side in torch, but for diffrax, which has its own in JAX. For the
 Kepler orbit, the drift of the energy over many periods is drawn as well, for the Brusselator, the time against the
 number of grid points, and for a Brownian motion, the error of paths against the steps of solvers for noise (Julia's).
+For Lotka-Volterra and ROBER, the error of the gradient of a loss is drawn too, against the time of a solve with it;
+expected gradients are forward sensitivities by SciPy's codes.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[3]))  # the repository
 
 import pyode_bridge as pb
-from examples.studies.compare_solvers import figures, others, stochastic
+from examples.studies.compare_solvers import figures, gradients, others, stochastic
 from examples.studies.compare_solvers.methods import (
     default_methods,
     has_fixed_steps,
@@ -127,6 +129,7 @@ def own_options(parser: argparse.ArgumentParser) -> None:
 
 
 def main() -> None:
+    torch.set_default_dtype(torch.float64)
     args = common.measuring_arguments(__doc__, name="compare_solvers", own=own_options)
     engine = select_engine(args.engine)
     problems = chosen_problems(args)
@@ -138,7 +141,7 @@ def main() -> None:
         raise SystemExit(f"--methods: {error}") from None
     numbers: dict[str, Any] = {}
     complete = True
-    for experiment in (accuracy, orbit_energy, growing_grids, noisy_paths):
+    for experiment in (accuracy, gradient_errors, orbit_energy, growing_grids, noisy_paths):
         if complete:
             found, complete = experiment(args, engine.name, cases)
             numbers.update(found)
@@ -159,6 +162,23 @@ def accuracy(args: argparse.Namespace, engine: str, cases: Sequence[Case]) -> Fi
     others = [run for run in runs if run.problem not in stiff]
     figures.errors(args.output / "compare_solvers_nonstiff", others, engine)
     return {"work_precision": [asdict(run) for run in runs]}, complete
+
+
+def gradient_errors(args: argparse.Namespace, engine: str, _cases: Sequence[Case]) -> Findings:
+    """Errors of gradients, where a problem that has some is among the problems."""
+    contests = gradients.contests(engine, others.installed(args.others), args.problem, args.methods)
+    if not contests:
+        return {}, True
+    found, complete = measured(
+        contests,
+        lambda contest: gradients.errors(contest, quick=args.quick),
+        lambda contest: f"gradient, {contest.task.name}, {contest.method}",
+    )
+    figures.gradients(args.output / "compare_solvers_gradients", found, engine)
+    for row in found:
+        shown = row.message or f"error {row.error:.2e}, {1e3 * row.seconds:.1f} ms"
+        print(f"gradient, {row.problem}, {row.method} with rtol {row.control:g}: {shown}")
+    return {"gradients": [asdict(row) for row in found]}, complete
 
 
 def orbit_energy(args: argparse.Namespace, engine: str, cases: Sequence[Case]) -> Findings:
