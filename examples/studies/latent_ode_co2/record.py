@@ -16,20 +16,20 @@ CONTEXT, HORIZON = 156, 104  # weeks
 WINDOW = CONTEXT + HORIZON
 EVERY = 4  # weeks, of which one is drawn
 CENTRE = 132  # where in its window a run to fill begins
-HELD_OUT_FROM = 1997
+AHEAD = 5  # years held out at the end
 RUNS, SHORTEST, LONGEST = 30, 4, 16  # weeks held out before
 SPACING = 20  # weeks from the first of a run to the first of the next, at least
 EDGES = 152, 240  # weeks of that time without such runs at its begin and end
 HIDDEN_RUN = 40  # weeks hidden in training, at most
-SCALE = 3.0  # ppm, about the seasonal swing
+CENTRAL, SCALE = 330.0, 3.0  # ppm that models see as 0, and ppm that they see as 1, about the seasonal swing
 
 
 @dataclass(frozen=True)
 class Record:
     """Every week from the first to the last: ``year`` and ``ppm`` ``(W,)``, NaN where nothing was measured.
 
-    ``fill`` and ``ahead`` mark measured weeks that are held out, to fill and to forecast; ``learn`` the others;
-    ``runs`` are the first weeks and the lengths of the runs to fill.
+    ``fill`` and ``ahead`` mark measured weeks that are held out, to fill and to forecast, the latter those of AHEAD
+    years ``since`` a New Year; ``learn`` the others; ``runs`` are the first weeks and the lengths of the runs to fill.
     """
 
     year: Tensor
@@ -38,11 +38,15 @@ class Record:
     fill: Tensor
     ahead: Tensor
     runs: Tensor
+    since: int
 
 
-def load(seed: int) -> Record:
+def load(seed: int, since: int) -> Record:
+    """The record until AHEAD years ``since``, with runs to fill that are drawn by ``seed``."""
     year, ppm = weekly()
-    measured, ahead = ~torch.isnan(ppm), year >= HELD_OUT_FROM
+    until = year < since + AHEAD
+    year, ppm = year[until], ppm[until]
+    measured, ahead = ~torch.isnan(ppm), year >= since
     random = torch.Generator().manual_seed(seed)
     places = torch.randperm((int((~ahead).sum()) - sum(EDGES)) // SPACING, generator=random)[:RUNS]
     starts = EDGES[0] + SPACING * places.sort().values
@@ -51,28 +55,24 @@ def load(seed: int) -> Record:
     for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
         fill[start : start + length] = True
     fill &= measured
-    return Record(year, ppm, measured & ~fill & ~ahead, fill, measured & ahead, torch.stack([starts, lengths], dim=1))
+    runs = torch.stack([starts, lengths], dim=1)
+    return Record(year, ppm, measured & ~fill & ~ahead, fill, measured & ahead, runs, since)
 
 
-def window(record: Record, starts: Tensor, weeks: Tensor, readable: Tensor) -> tuple[Series, Tensor]:
-    """What is readable at ``weeks`` of the windows that begin at ``starts``, and the mean of each, its level, in ppm.
+def window(record: Record, starts: Tensor, weeks: Tensor, readable: Tensor) -> Series:
+    """What is readable at ``weeks`` of the windows that begin at ``starts``.
 
     ``readable`` is a mask over the weeks of the record; a window may reach beyond its end.
     """
     at = starts[:, None] + weeks
     inside = at.clamp(max=len(record.ppm) - 1)
-    return relative(record, inside, weeks, readable[inside] & (at == inside))
+    return scaled(record, inside, weeks, readable[inside] & (at == inside))
 
 
-def relative(record: Record, at: Tensor, weeks: Tensor, mask: Tensor) -> tuple[Series, Tensor]:
-    """The masked weeks ``at`` of the record, ``(B, N)``, as a series relative to their mean, and that mean."""
-    ppm = torch.where(mask, record.ppm[at], 0.0)
-    level = ppm.sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True)
-    return scaled(ppm - level, weeks, mask), level
-
-
-def scaled(ppm: Tensor, weeks: Tensor, mask: Tensor) -> Series:
-    return Series.of((weeks * WEEK).float(), (ppm / SCALE).float()[..., None], mask[..., None])
+def scaled(record: Record, at: Tensor, weeks: Tensor, mask: Tensor) -> Series:
+    """The masked weeks ``at`` of the record, ``(B, N)``, as a series whose times are those of ``weeks``."""
+    x = ((record.ppm[at] - CENTRAL) / SCALE).float()
+    return Series.of((weeks * WEEK).float(), x[..., None], mask[..., None])
 
 
 def draw_batch(record: Record, size: int) -> tuple[Series, Series]:
@@ -87,8 +87,7 @@ def draw_batch(record: Record, size: int) -> tuple[Series, Series]:
     length = torch.where(to_the_end, HORIZON, length)
     hidden = (weeks >= begin) & (weeks < begin + length)
     at = starts[:, None] + weeks
-    read, level = relative(record, at, weeks, record.learn[at] & ~hidden)
-    return read, scaled(record.ppm[at] - level, weeks, record.learn[at])
+    return scaled(record, at, weeks, record.learn[at] & ~hidden), scaled(record, at, weeks, record.learn[at])
 
 
 def real_gaps(record: Record) -> Tensor:
