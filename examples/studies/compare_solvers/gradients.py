@@ -47,15 +47,16 @@ class Gradient:
     message: str = ""
 
 
-def contests(engine: str, libraries: list[str], problems: list[str], methods: list[str] | None) -> list[Contest]:
+def contests(
+    engine: str, libraries: list[str], problems: list[str], methods: list[str] | None, *, quick: bool
+) -> list[Contest]:
     """What is compared, of solvers that keep to tolerances; torch's default type must be float64."""
     chosen = [task for task in tasks() if task.name in NAMES and (task.name in problems or "all" in problems)]
     found = []
     for task in chosen:
         expected, _ = reference(task)
-        adaptive = [
-            name for name in methods or default_methods(task.stiff, engine) if not has_fixed_steps(name, engine)
-        ]
+        named = methods or default_methods(task.stiff, engine, quick=quick)
+        adaptive = [name for name in named if not has_fixed_steps(name, engine)]
         ours = {name: _ours(name, engine) for name in adaptive}
         theirs = {} if task.stiff else {name: solve for name, solve in THEIRS.items() if name.split()[0] in libraries}
         found += [Contest(task, name, solve, expected) for name, solve in (ours | theirs).items()]

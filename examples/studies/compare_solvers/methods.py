@@ -19,10 +19,15 @@ JULIA_METHODS = {
 }
 # In Julia alone: symplectic ones, and Nystrom's.
 SECOND_ORDER_METHODS = ("VelocityVerlet", "McAte5", "KahanLi8", "DPRKN6", "DPRKN12")
+# With --quick, since Julia compiles each for some seconds.
+QUICK_JULIA_METHODS = {False: ("Tsit5", "Vern7"), True: ("Rodas5P", "FBDF")}
+QUICK_SECOND_ORDER_METHODS = ("KahanLi8",)
 
 
-def second_order_methods(problem: Problem, engine: str) -> Sequence[str]:
-    return SECOND_ORDER_METHODS if problem.acceleration and engine == "julia" else ()
+def second_order_methods(problem: Problem, engine: str, *, quick: bool) -> Sequence[str]:
+    if not problem.acceleration or engine != "julia":
+        return ()
+    return QUICK_SECOND_ORDER_METHODS if quick else SECOND_ORDER_METHODS
 
 
 @functools.cache
@@ -39,10 +44,10 @@ def type_name(method: str) -> str:
     return str(as_method(method)).split("(")[0]
 
 
-def default_methods(stiff: bool, engine: str) -> Sequence[str]:
+def default_methods(stiff: bool, engine: str, *, quick: bool) -> Sequence[str]:
     """Solvers worth comparing: on the embedded engine, all implicit ones, or the explicit ones of order 3 or more."""
     if engine == "julia":
-        return JULIA_METHODS[stiff]
+        return (QUICK_JULIA_METHODS if quick else JULIA_METHODS)[stiff]
     if stiff:
         return [solver.name for solver in pb.solvers(engine, implicit=True)]
     explicit = pb.solvers(engine, implicit=False, adaptive=True)

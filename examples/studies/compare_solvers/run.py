@@ -166,7 +166,8 @@ def accuracy(args: argparse.Namespace, engine: str, cases: Sequence[Case]) -> Fi
 
 def gradient_errors(args: argparse.Namespace, engine: str, _cases: Sequence[Case]) -> Findings:
     """Errors of gradients, where a problem that has some is among the problems."""
-    contests = gradients.contests(engine, others.installed(args.others), args.problem, args.methods)
+    libraries = others.installed(args.others)
+    contests = gradients.contests(engine, libraries, args.problem, args.methods, quick=args.quick)
     if not contests:
         return {}, True
     found, complete = measured(
@@ -208,7 +209,7 @@ def growing_grids(args: argparse.Namespace, engine: str, cases: Sequence[Case]) 
 
 def noisy_paths(args: argparse.Namespace, engine: str, _cases: Sequence[Case]) -> Findings:
     """Errors of paths, where the Brownian motion is among the problems and the engine has solvers for noise."""
-    methods = stochastic.available(engine) if {stochastic.NAME, "all"} & set(args.problem) else []
+    methods = stochastic.available(engine, quick=args.quick) if {stochastic.NAME, "all"} & set(args.problem) else []
     if not methods:
         return {}, True
     paths, complete = measured(
@@ -235,7 +236,8 @@ def chosen_problems(args: argparse.Namespace) -> list[Problem]:
 
 def cases_of(problem: Problem, args: argparse.Namespace, engine: str) -> list[Case]:
     maxiters = QUICK_MAXITERS if args.quick else MAXITERS
-    methods = args.methods or [*default_methods(problem.stiff, engine), *second_order_methods(problem, engine)]
+    of_kind = default_methods(problem.stiff, engine, quick=args.quick)
+    methods = args.methods or [*of_kind, *second_order_methods(problem, engine, quick=args.quick)]
     ours = [
         Case(problem, method, has_fixed_steps(method, engine), maxiters, is_partitioned(method, engine))
         for method in methods

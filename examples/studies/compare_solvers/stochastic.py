@@ -19,6 +19,7 @@ from examples.support.measurements import first_line, repeated
 NAME = "Brownian"
 MU, SIGMA, T_END = 1.0, 0.6, 1.0
 METHODS = ("EM", "RKMil", "SRIW1", "SOSRI", "WangLi3SMil_A", "EulerHeun")
+QUICK_METHODS = ("EM", "SRIW1")
 STEPS, QUICK_STEPS = tuple(2**k for k in range(3, 10)), (8, 32)
 PATHS, QUICK_PATHS = 200, 20
 
@@ -36,10 +37,10 @@ class Path:
     message: str = ""
 
 
-def available(engine: str) -> list[str]:
+def available(engine: str, *, quick: bool) -> list[str]:
     """Those of METHODS that are there for noise that components share."""
     known = {solver.name for solver in pb.solvers(engine, problem="SDE")}
-    return [method for method in METHODS if method in known]
+    return [method for method in (QUICK_METHODS if quick else METHODS) if method in known]
 
 
 def strong_errors(method: str, engine: str, *, quick: bool) -> Iterator[Path]:
