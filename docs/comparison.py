@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ Rows = dict[str, dict[str, Any]]
 
 FIGURES = Path(__file__).parents[1] / "examples" / "figures"
 WITHIN = 100  # tolerances: what counts as an accurate gradient
+TARGETS = (1e-4, 1e-8)  # relative errors at the end of a solve
+GRADIENT_TARGETS = (1e-4,)
 CASES = {
     "Lotka-Volterra": "predators and prey, not stiff",
     "ROBER": "a stiff reaction",
@@ -46,6 +48,39 @@ def speed() -> Rows:
     """Milliseconds of every case that a library other than this has solved too."""
     cases = dict.fromkeys(row["case"] for row in _numbers("benchmarks")["rows"] if "to t =" not in row["case"])
     return {case: _times(case, tuple(COLUMNS)) for case in cases}
+
+
+def choices() -> Rows:
+    """For each problem of `compare_solvers` the solver that was fastest below an error: ours, and another library's."""
+    return _fastest("work_precision", TARGETS)
+
+
+def gradients() -> Rows:
+    """The same for gradients."""
+    return _fastest("gradients", GRADIENT_TARGETS)
+
+
+def _fastest(measured: str, targets: Sequence[float]) -> Rows:
+    runs = [run for run in _numbers("compare_solvers")[measured] if run["error"] is not None]
+
+    def first(problem: str, target: float, theirs: bool) -> str | None:
+        fitting = [run for run in runs if run["problem"] == problem and run["error"] < target]
+        best = min((run for run in fitting if _is_theirs(run) == theirs), key=lambda run: run["seconds"], default=None)
+        return None if best is None else f"{best['method']}, {_digits(1e3 * best['seconds'])} ms"
+
+    return {
+        problem: {
+            f"{whose} below {target:g}": first(problem, target, theirs)
+            for target in targets
+            for theirs, whose in ((False, "fastest"), (True, "other library"))
+        }
+        for problem in dict.fromkeys(run["problem"] for run in runs)
+    }
+
+
+def _is_theirs(run: dict[str, Any]) -> bool:
+    """Other libraries' solvers are named after them, in two words."""
+    return " " in run["method"]
 
 
 def _row(*cells: Any) -> dict[str, Any]:
@@ -84,4 +119,4 @@ def _numbers(record: str) -> Any:
     return json.loads((FIGURES / f"{record}.json").read_text(encoding="utf-8"))["numbers"]
 
 
-TABLES: dict[str, Callable[[], Rows]] = {"apart": apart, "speed": speed}
+TABLES: dict[str, Callable[[], Rows]] = {"apart": apart, "speed": speed, "choices": choices, "gradients": gradients}

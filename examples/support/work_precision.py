@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from examples.support.measurements import look, save, whole_decades
 
 LEAST = 1e-16  # an error of zero is drawn here
+NARROWEST = 9.5  # inches: what the legend and the title take
 
 
 def draw(path: Path, rows: Sequence[Any], *, line: str, costs: Mapping[str, str], error: str, title: str) -> None:
@@ -34,7 +35,7 @@ def draw(path: Path, rows: Sequence[Any], *, line: str, costs: Mapping[str, str]
     figure, grid = plt.subplots(
         len(problems),
         len(costs),
-        figsize=(2.0 + 4.5 * len(costs), 3.1 * len(problems) + 1.0),
+        figsize=(max(2.0 + 4.5 * len(costs), NARROWEST), 3.1 * len(problems) + 1.0),
         sharey="row",
         layout="constrained",
         squeeze=False,

@@ -33,7 +33,7 @@ def gradients(path: Path, rows: Sequence[Any], engine: str) -> None:
         line="method",
         costs={"seconds": "time of a solve with its gradient (s)"},
         error="relative error of the gradient",
-        title=f"Gradients, each by the sensitivity algorithm that comes with its solver, {engine} engine",
+        title=f"Gradients, the sensitivity algorithm left open, {engine} engine",
     )
 
 
