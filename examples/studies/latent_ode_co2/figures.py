@@ -50,7 +50,7 @@ def draw_bars(axes: Any, by_seed: list[dict[str, dict[str, float]]]) -> None:
         bars = axes.bar(at, each.mean(0), 0.25, label=task, color=shade)
         axes.bar_label(bars, fmt="%.2f", fontsize=8, padding=6)
         axes.plot(np.broadcast_to(at, each.shape), each, ".", ms=4, color="k")
-    axes.set_xticks(places, [name.replace(" with", "\nwith").replace(" trend", "\ntrend") for name in names])
+    axes.set_xticks(places, [name.replace(" with ", "\nwith ").replace(" trend + ", "\ntrend +\n") for name in names])
     axes.margins(y=0.3)  # room for the legend above the bars
     axes.set(title="Error on the held-out weeks: mean, and each seed (dots)", ylabel="RMSE (ppm)")
     axes.legend(loc="upper center", ncols=3)
