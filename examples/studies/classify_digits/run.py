@@ -6,20 +6,18 @@ what torch's allocator held during one forward and backward pass (activation_mem
 solver's own arrays come on top. The sensitivity algorithm is the paper's adjoint unless --sensealg says otherwise.
 
 Evaluations of the trained network's backward pass are counted for several sensitivity algorithms, beside the error of
-the gradient. The backward solve is told its first step: one that has to find it takes the gradient's size as a scale,
-and a gradient is small beside the tolerances, so it begins with some millionth and spends most of its steps on growing.
+the gradient. On the Julia engine the backward solve is told its first step: one that has to find it takes the
+gradient's size as a scale, and a gradient is small beside the tolerances, so it begins with some millionth and spends
+most of its steps on growing.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import math
 import statistics
 import sys
-import time
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +30,17 @@ sys.path.insert(0, str(Path(__file__).parents[3]))  # the repository
 
 from examples.studies.classify_digits import figures
 from examples.studies.classify_digits.figures import ODE
+from examples.studies.classify_digits.passes import (
+    FIRST_STEPS_BACK,
+    backward_passes,
+    begun_with,
+    exact_end,
+    pass_mib,
+    solver_behaviour,
+    step_milliseconds,
+    with_tolerance,
+)
 from examples.support import common
-from examples.support.activation_memory import peak_bytes
 from examples.support.image_data import Split, digits, mnist, without_validation
 from pyode_bridge.engines import select_engine
 from pyode_bridge.models import MLP, ODENet, ResNet, RKNet
@@ -42,19 +49,9 @@ OTHERS = {"mlp": "MLP", "resnet": "ResNet", "rknet": "RK-Net"}
 DATASETS = {"digits": digits, "mnist": mnist}
 SIZES = {"digits": {"width": 32, "downsamplings": 1}, "mnist": {"width": 32, "downsamplings": 2}}
 QUICK_WIDTH = 16
-SENSEALGS = {
-    "julia": ("BacksolveAdjoint", "InterpolatingAdjoint", "GaussAdjoint"),
-    "embedded": ("BacksolveAdjoint", "TorchAdjoint"),
-}
-WITHOUT_BACKWARD_SOLVE = ("TorchAdjoint",)
 BATCH = 64
 LEARNING_RATE = 8e-3
-FIRST_STEP_BACK = 0.5  # of the interval from 0 to 1
 MEASURED = 64  # images in the pass whose memory and solver statistics are measured
-REFERENCE = 1e-8  # tolerance of the solve that stands for the exact one
-FINER = 1e-2  # how much finer than the finest tolerance the gradient that stands for the exact one is
-ROUNDS = 9  # of passes that are timed
-MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ def build(name: str, args: argparse.Namespace, side: int, **changed: Any) -> tor
         return ResNet(**sizes)
     if name == "RK-Net":
         return RKNet(**sizes)
-    back = {"adjoint_options": {"dt": FIRST_STEP_BACK}}
+    back = begun_with(FIRST_STEPS_BACK[select_engine(args.engine).name])
     solver = {**common.solver_settings(args), **back, "rtol": args.tolerance, "atol": args.tolerance}
     return ODENet.for_images(augment=args.augment, **sizes, **solver)
 
@@ -179,26 +176,6 @@ def test_logits(model: torch.nn.Module, split: Split) -> Tensor:
         return torch.cat([model(x) for x in split.test_x.split(500)])
 
 
-def one_pass(model: torch.nn.Module, images: Tensor, labels: Tensor) -> None:
-    cross_entropy(model(images), labels).backward()
-
-
-def pass_mib(model: torch.nn.Module, images: Tensor, labels: Tensor) -> float:
-    one_pass(model, images, labels)  # the parameters' gradients are there from here on
-    return peak_bytes(lambda: one_pass(model, images, labels)) / MIB
-
-
-def step_milliseconds(models: dict[str, torch.nn.Module], images: Tensor, labels: Tensor) -> dict[str, float]:
-    """Of a forward and a backward pass: the median of interleaved rounds."""
-    found: dict[str, list[float]] = {name: [] for name in models}
-    for _ in range(ROUNDS):
-        for name, model in models.items():
-            began = time.perf_counter()
-            one_pass(model, images, labels)
-            found[name].append(1e3 * (time.perf_counter() - began))
-    return {name: statistics.median(each) for name, each in found.items()}
-
-
 def mean_over(history: list[dict[str, float]], key: str) -> list[float]:
     """Means over the iterations' tenths, or each where there are fewer than ten."""
     size = max(1, len(history) // 10)
@@ -230,72 +207,6 @@ def print_table(table: dict[str, dict[str, Any]]) -> None:
         counts = " ".join(f"{'-' if row[key] is None else f'{row[key]:.1f}':>6s}" for key in ("nfe", "nfe_backward"))
         error = f"{100 * row['error']:.2f}{spread} %"
         print(f"{name:8s} {error:>17s} {row['parameters']:11,d} {row['peak_mib']:9.2f} {row['step_ms']:9.1f} {counts}")
-
-
-def with_solver(model: ODENet, **settings: Any) -> ODENet:
-    """A copy that solves by other settings."""
-    changed = copy.deepcopy(model)
-    changed.ode.solver = {**model.ode.solver, **settings}
-    return changed
-
-
-def with_tolerance(model: ODENet, tolerance: float) -> ODENet:
-    return with_solver(model, rtol=tolerance, atol=tolerance)
-
-
-def backward_passes(
-    trained: ODENet, images: Tensor, labels: Tensor, tolerances: list[float], engine: str
-) -> dict[str, list[dict[str, float]]]:
-    """Figure 3's backward passes, in float64, by sensitivity algorithm: at each tolerance evaluations and error."""
-    finer = FINER * min(tolerances)
-    fine = {"rtol": finer, "atol": finer, "adjoint_atol": FINER * finer}
-    exact = gradient(with_solver(trained, **fine).double(), images, labels)
-    found: dict[str, list[dict[str, float]]] = {}
-    for sensealg, told in tqdm(list(product(SENSEALGS[engine], (True, False))), desc="sensitivity algorithms"):
-        if told and sensealg in WITHOUT_BACKWARD_SOLVE:
-            continue
-        label = f"{sensealg}, first step told" if told else sensealg
-        options = {"dt": FIRST_STEP_BACK} if told else None
-        found[label] = []
-        for tolerance in tolerances:
-            settings = {"sensealg": sensealg, "adjoint_options": options, "rtol": tolerance, "atol": tolerance}
-            model = with_solver(trained, **settings).double()
-            error = (gradient(model, images, labels) - exact).norm() / exact.norm()
-            counts = {"nfe": model.nfe.forward, "nfe_backward": model.nfe.backward}
-            found[label].append({"tolerance": tolerance, **counts, "gradient_error": error.item()})
-    return found
-
-
-def gradient(model: ODENet, images: Tensor, labels: Tensor) -> Tensor:
-    """With respect to the dynamics' parameters, one after another; ``model`` is in float64."""
-    one_pass(model, images.double(), labels)
-    return torch.cat([parameter.grad.flatten() for parameter in model.ode.parameters()])
-
-
-@torch.no_grad()
-def exact_end(model: ODENet, images: Tensor) -> Tensor:
-    """The final state in float64."""
-    fine = with_tolerance(model, REFERENCE).double()
-    return fine.ode(fine.state(images.double()))[-1]
-
-
-def solver_behaviour(
-    model: ODENet, images: Tensor, labels: Tensor, exact: Tensor, tolerance: float
-) -> dict[str, float]:
-    """Figure 3 at one tolerance, in float64: error of the final state, evaluations, seconds (best of three)."""
-    changed, images = with_tolerance(model, tolerance).double(), images.double()
-    with torch.no_grad():
-        error = (changed.ode(changed.state(images))[-1] - exact).norm() / exact.norm()
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        loss = cross_entropy(changed(images), labels)
-        middle = time.perf_counter()
-        loss.backward()
-        seconds.append((middle - began, time.perf_counter() - middle))
-    forward, backward = (min(column) for column in zip(*seconds, strict=True))
-    counts = {"nfe": changed.nfe.forward, "nfe_backward": changed.nfe.backward}
-    return {"tolerance": tolerance, "error": error.item(), **counts, "forward_s": forward, "backward_s": backward}
 
 
 def memory_curves(
