@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import claims
 import comparison
 import torch
 
@@ -35,6 +36,12 @@ The figures of the [examples](../examples/README.md), with the command that made
 they print, then studies and benchmarks. A picture leads to its section. This page is made by
 `python docs/make_gallery.py` from what the scripts wrote and printed: every number comes from the run that the section
 names.
+"""
+CLAIMS = """### Claims, published and here
+
+What Chen et al. 2018 and those after them claim, beside what the studies below found on the Julia engine: means over
+seeds with their standard deviations, and whether a claim was met. The wording is ours; sizes of data and of training
+differ from the papers', so a published number says what to expect, and comparisons hold within a row.
 """
 THUMBNAIL_HEIGHT = 110  # pixels
 MOST_ROWS, MOST_COLUMNS = 12, 10  # of a table that is shown
@@ -85,7 +92,8 @@ def page() -> str:
             and (names := [name for name in figures if owner(name, records) == record])
         ]
         sections += ["\n\n".join([introduction(scripts[script]), *runs])] if runs else []
-    return "\n\n".join([HEADER.strip(), thumbnails(sections), *sections]) + "\n"
+    of_claims = f"{CLAIMS}\n{markdown('claim', claims.table())}"
+    return "\n\n".join([HEADER.strip(), thumbnails(sections), of_claims, *sections]) + "\n"
 
 
 def thumbnails(sections: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import html
 import json
 import re
 import shlex
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,32 @@ def test_the_comparison_shows_cases_in_which_another_library_is_faster(gallery: 
     table = gallery.comparison.apart()
     times = [[float(cell.replace(",", "")) for cell in row.values()] for name, row in table.items() if "ms" in name]
     assert any(ours > min(others) for ours, *others in times)
+
+
+def test_claims_are_met_where_the_seeds_of_the_records_say(gallery: Any) -> None:
+    met = {words: row["met"] for words, row in gallery.claims.table().items()}
+
+    def mean(record: str, row: str, column: str) -> float:
+        by_seed = json.loads((ROOT / "examples" / "figures" / f"{record}.json").read_text())["numbers"]["by_seed"]
+        assert len(by_seed) >= 5
+        return statistics.fmean(table[row][column] for table in by_seed)
+
+    for task in ("fill", "one year ahead", "five years ahead"):
+        ode, *others = (
+            mean("latent_ode_co2", task, name)
+            for name in ("latent ODE", "RNN", "RNN with time gaps", "quadratic trend + seasons")
+        )
+        assert met[f"and the CO2 of Mauna Loa, {task}, than RNNs and trends"] == (ode < min(others))
+    published = {"30": 0.1642, "50": 0.1502, "100": 0.1346}
+    for count, paper in published.items():
+        ode, rnn = (mean("latent_ode_spirals", name, count) for name in ("latent ODE", "RNN with time gaps"))
+        words = f"a latent ODE continues spirals seen at {count} of 100 times better than an RNN"
+        assert met[words] == (ode < min(rnn, paper))
+    models = json.loads((ROOT / "examples" / "figures" / "classify_digits.json").read_text())["numbers"]["models"]
+    ode, rk = (models[name]["errors"] for name in ("ODE-Net", "RK-Net"))
+    assert len(ode) == len(rk) >= 5
+    apart = statistics.fmean(ode) - statistics.fmean(rk)
+    assert met["and as well as an RK-Net"] == (apart <= statistics.stdev(ode) + statistics.stdev(rk))
 
 
 def test_memory_that_should_not_grow_with_the_steps_does_not() -> None:
