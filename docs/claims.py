@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
-FIGURES = Path(__file__).parents[1] / "examples" / "figures"
+from comparison import FIGURES, numbers
+
 TOLD = "first step told"  # of the backward solve
 MIB = 2**20
 FLAT = 1.1  # memory for the most steps, over that for the fewest: what counts as not growing
 
 
 class Claim(NamedTuple):
-    """``met`` is None where there is nothing to compare with."""
+    """``published`` is None where no paper has a number."""
 
     words: str
     published: str | None
     ours: str
-    met: bool | None
+    met: bool
 
 
 def table() -> dict[str, dict[str, Any]]:
@@ -143,7 +142,3 @@ def overlap(row: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def percent(row: dict[str, Any]) -> str:
     return f"{100 * row['error']:.2f} ± {100 * row['spread']:.2f} %"
-
-
-def numbers(record: str) -> Any:
-    return json.loads((FIGURES / f"{record}.json").read_text(encoding="utf-8"))["numbers"]

@@ -46,7 +46,7 @@ def apart() -> Rows:
 
 def speed() -> Rows:
     """Milliseconds of every case that a library other than this has solved too."""
-    cases = dict.fromkeys(row["case"] for row in _numbers("benchmarks")["rows"] if "to t =" not in row["case"])
+    cases = dict.fromkeys(row["case"] for row in numbers("benchmarks")["rows"] if "to t =" not in row["case"])
     return {case: _times(case, tuple(COLUMNS)) for case in cases}
 
 
@@ -61,7 +61,7 @@ def gradients() -> Rows:
 
 
 def _fastest(measured: str, targets: Sequence[float]) -> Rows:
-    runs = [run for run in _numbers("compare_solvers")[measured] if run["error"] is not None]
+    runs = [run for run in numbers("compare_solvers")[measured] if run["error"] is not None]
 
     def first(problem: str, target: float, theirs: bool) -> str | None:
         fitting = [run for run in runs if run["problem"] == problem and run["error"] < target]
@@ -88,7 +88,7 @@ def _row(*cells: Any) -> dict[str, Any]:
 
 
 def _solvers() -> dict[str, Any]:
-    catalogue = _numbers("catalogue")
+    catalogue = numbers("catalogue")
     ours = "{solvers}, of which {with a known limit} with a stated limit".format(**catalogue["in all"])
     return {**catalogue["libraries"], "pyode_bridge": ours}
 
@@ -97,7 +97,7 @@ def _times(case: str, columns: tuple[str, ...]) -> dict[str, str | None]:
     """Medians in milliseconds, of the fastest where a column has several contestants."""
     seconds = {
         row["contestant"]: row["seconds"]
-        for row in _numbers("benchmarks")["rows"]
+        for row in numbers("benchmarks")["rows"]
         if row["case"] == case and row["seconds"] is not None
     }
     fastest = {name: min((seconds[one] for one in COLUMNS[name] if one in seconds), default=None) for name in columns}
@@ -110,12 +110,12 @@ def _digits(number: float) -> str:
 
 
 def _accurate_gradients() -> str:
-    runs = _numbers("gradient_accuracy")["runs"]
+    runs = numbers("gradient_accuracy")["runs"]
     accurate = sum(run["error"] is not None and run["error"] <= WITHIN for run in runs)
     return f"{accurate} of {len(runs)} within {WITHIN} tolerances"
 
 
-def _numbers(record: str) -> Any:
+def numbers(record: str) -> Any:
     return json.loads((FIGURES / f"{record}.json").read_text(encoding="utf-8"))["numbers"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,22 @@ from examples.support.measurements import look, save, whole_decades
 
 LEAST = 1e-16  # an error of zero is drawn here
 NARROWEST = 9.5  # inches: what the legend and the title take
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement: ``control`` is the relative tolerance, or the number of steps.
+
+    What a solve that failed has no number for is None; its return code and message say why.
+    """
+
+    problem: str
+    method: str
+    control: float
+    retcode: str
+    error: float | None = None
+    seconds: float | None = None
+    message: str = ""
 
 
 def draw(path: Path, rows: Sequence[Any], *, line: str, costs: Mapping[str, str], error: str, title: str) -> None:

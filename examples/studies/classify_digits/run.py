@@ -40,7 +40,7 @@ from examples.studies.classify_digits.passes import (
     step_milliseconds,
     with_tolerance,
 )
-from examples.support import common
+from examples.support import common, seeds
 from examples.support.image_data import Split, digits, mnist, without_validation
 from pyode_bridge.engines import select_engine
 from pyode_bridge.models import MLP, ODENet, ResNet, RKNet
@@ -87,7 +87,7 @@ def main() -> None:
     for seed in range(args.seed, args.seed + args.seeds):
         split = DATASETS[args.dataset](seed)
         for name in names:
-            runs[name].append(train(name, split, argparse.Namespace(**{**vars(args), "seed": seed})))
+            runs[name].append(train(name, split, seeds.with_seed(args, seed)))
     images, labels = split.x[:MEASURED], split.y[:MEASURED]
     table = {name: summary(of, images, labels) for name, of in runs.items()}
     for name, milliseconds in step_milliseconds(

@@ -15,6 +15,7 @@ from examples.studies.compare_solvers import others
 from examples.studies.compare_solvers.methods import default_methods, has_fixed_steps
 from examples.support.gradient_tasks import Gradients, Task, distance, reference, tasks
 from examples.support.measurements import first_line, repeated, sweep
+from examples.support.work_precision import Point
 
 NAMES = ("Lotka-Volterra", "ROBER")
 TOLERANCES, QUICK_TOLERANCES = tuple(10.0**-k for k in range(3, 10)), (1e-4, 1e-6)
@@ -34,19 +35,6 @@ class Contest:
     expected: Gradients
 
 
-@dataclass(frozen=True)
-class Gradient:
-    """One measurement: the relative error of the gradient, and the time of a solve with it."""
-
-    problem: str
-    method: str
-    control: float
-    retcode: str
-    error: float | None = None
-    seconds: float | None = None
-    message: str = ""
-
-
 def contests(
     engine: str, libraries: list[str], problems: list[str], methods: list[str] | None, *, quick: bool
 ) -> list[Contest]:
@@ -63,26 +51,26 @@ def contests(
     return found
 
 
-def errors(contest: Contest, *, quick: bool) -> Iterator[Gradient]:
-    """One measurement for each tolerance."""
+def errors(contest: Contest, *, quick: bool) -> Iterator[Point]:
+    """For each tolerance the relative error of the gradient, and the time of a solve with it."""
     name, method = contest.task.name, contest.method
     return sweep(
         QUICK_TOLERANCES if quick else TOLERANCES,
         lambda rtol, once: _measure(contest, rtol, once),
-        lambda rtol, reason: Gradient(name, method, rtol, "NotRun", message=reason),
+        lambda rtol, reason: Point(name, method, rtol, "NotRun", message=reason),
         quick=quick,
         longest=QUICK_LONGEST if quick else LONGEST,
     )
 
 
-def _measure(contest: Contest, rtol: float, once: bool) -> Gradient:
+def _measure(contest: Contest, rtol: float, once: bool) -> Point:
     name, method = contest.task.name, contest.method
     try:
         found, seconds, _ = repeated(functools.partial(_gradients, contest, rtol), once=once)
     except (pb.BridgeError, others.FailedError, AssertionError, RuntimeError) as error:
         retcode = getattr(error, "retcode", type(error).__name__)
-        return Gradient(name, method, rtol, retcode, message=first_line(error))
-    return Gradient(name, method, rtol, "Success", distance(found, contest.expected), seconds)
+        return Point(name, method, rtol, retcode, message=first_line(error))
+    return Point(name, method, rtol, "Success", distance(found, contest.expected), seconds)
 
 
 def _gradients(contest: Contest, rtol: float) -> Gradients:

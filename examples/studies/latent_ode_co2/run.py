@@ -18,7 +18,6 @@ Data: statsmodels' `co2`, weekly, 1958-2001 (Keeling and Whorf, Scripps Institut
 from __future__ import annotations
 
 import argparse
-import math
 import statistics
 import sys
 from dataclasses import dataclass
@@ -34,9 +33,11 @@ from examples.studies.latent_ode_co2 import figures
 from examples.studies.latent_ode_co2.models import ODE, RNN, RNN_BLIND, make
 from examples.studies.latent_ode_co2.predictions import fillings, forecasts, rmse
 from examples.studies.latent_ode_co2.record import RUNS, SCALE, Record, draw_batch, load, real_gaps
-from examples.support import common
+from examples.support import common, seeds
+from examples.support.likelihood import maximise
 from pyode_bridge.models import LatentODE
 
+SEEDS = 5
 BATCH, QUICK_BATCH = 64, 16
 LEARNING_RATE = 1e-2
 KL_WARM_UP = 0.5  # of training
@@ -47,29 +48,20 @@ FILL, ONE_YEAR, FIVE_YEARS = "fill", "one year ahead", "five years ahead"
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", type=int, default=1997, help="the first of the five years held out; the last read")
-    parser.add_argument("--seeds", type=int, help="number of seeds, from --seed; default: 5, or 1 with --quick")
+    seeds.add_option(parser, SEEDS)
 
 
 def learn(model: nn.Module, record: Record, args: argparse.Namespace) -> dict[str, Any]:
-    optimizer = torch.optim.Adam(model.parameters())
-
-    def step(iteration: int) -> dict[str, float]:
-        done = iteration / args.iterations
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * done))
+    def objective(kl_weight: float) -> tuple[Tensor, dict[str, float]]:
         read, whole = draw_batch(record, QUICK_BATCH if args.quick else BATCH)
-        if isinstance(model, LatentODE):
-            elbo = model.elbo(read, whole, kl_weight=min(1.0, done / KL_WARM_UP))
-            objective, shown = elbo.value, {"kl": elbo.kl.mean().item(), "nfe": elbo.solution.stats.nfe}
-        else:
-            objective, shown = model.log_prob(read, whole), {}
-        loss = -objective.mean()
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)
-        optimizer.step()
-        return {"loss": loss.item(), **shown}
+        if not isinstance(model, LatentODE):
+            return model.log_prob(read, whole), {}
+        elbo = model.elbo(read, whole, kl_weight=kl_weight)
+        return elbo.value, {"kl": elbo.kl.mean().item(), "nfe": elbo.solution.stats.nfe}
 
-    return common.train(step, {"model": model, "optimizer": optimizer}, args, every=50)
+    return maximise(
+        model, objective, args, learning_rate=LEARNING_RATE, kl_warm_up=KL_WARM_UP, largest_gradient=LARGEST_GRADIENT
+    )
 
 
 @dataclass(frozen=True)
@@ -101,20 +93,18 @@ def main() -> None:
     args = common.arguments(
         __doc__, name="latent_ode_co2", method="dopri5", iterations=1500, quick_iterations=20, own=options
     )
-    seeds = range(args.seed, args.seed + (args.seeds or (1 if args.quick else 5)))
-    records = [load(seed, args.since) for seed in seeds]
-    describe(records[0])
+    records = {seed: load(seed, args.since) for seed in seeds.chosen(args, SEEDS)}
+    describe(records[args.seed])
     fits, by_seed = [], []
-    for seed, record in zip(seeds, records, strict=True):
-        fits.append(fit(record, argparse.Namespace(**{**vars(args), "seed": seed})))
+    for seed, record in records.items():
+        fits.append(fit(record, seeds.with_seed(args, seed)))
         by_seed.append({task: rmse(found, record, held_out(record, task)) for task, found in fits[-1].found.items()})
         print_errors("RMSE in ppm of held-out weeks", by_seed[-1])
-    table = summary(by_seed, statistics.fmean)
-    spread = summary(by_seed, statistics.pstdev)
+    table, spread = (seeds.over_seeds(by_seed, of) for of in (statistics.fmean, statistics.pstdev))
     if len(by_seed) > 1:
         print_errors(f"The same, mean over {len(by_seed)} seeds", table)
         print_errors("Its standard deviation", spread)
-    record, first = records[0], fits[0]
+    record, first = records[args.seed], fits[0]
     gaps = real_gaps(record)
     path = args.output / "latent_ode_co2.png"
     figures.draw(path, record, first.found, gaps, fillings(first.models, record, gaps), by_seed)
@@ -139,13 +129,6 @@ def describe(record: Record) -> None:
 
 def held_out(record: Record, task: str) -> Tensor:
     return record.fill if task == FILL else record.ahead
-
-
-def summary(by_seed: list[dict[str, dict[str, float]]], of: Any) -> dict[str, dict[str, float]]:
-    """A statistic over the seeds for each task and model."""
-    return {
-        task: {name: of([each[task][name] for each in by_seed]) for name in row} for task, row in by_seed[0].items()
-    }
 
 
 def print_errors(title: str, table: dict[str, dict[str, float]]) -> None:

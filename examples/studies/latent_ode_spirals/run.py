@@ -31,10 +31,12 @@ sys.path.insert(0, str(Path(__file__).parents[3]))  # the repository
 from examples.studies.latent_ode_spirals import figures
 from examples.studies.latent_ode_spirals.data import SCALE, STEPS, Spirals, make_spirals, observe
 from examples.studies.latent_ode_spirals.figures import ODE, RNN, RNN_BLIND
-from examples.support import common
+from examples.support import common, seeds
+from examples.support.likelihood import maximise
 from pyode_bridge.models import AutoregressiveRNN, GaussianLikelihood, GRUEncoder, LatentDynamics, LatentODE, Series
 
 SPIRALS = 1000
+SEEDS = 5
 COUNTS = (30, 50, 100)
 BATCH = 200
 LATENT, HIDDEN, UNITS = 4, 50, 20  # HIDDEN is of the encoder and of the RNNs alike, 25 in the paper
@@ -51,7 +53,7 @@ PUBLISHED = {  # table 2 of the paper
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seeds", type=int, help="number of seeds, from --seed; default: 5, or 1 with --quick")
+    seeds.add_option(parser, SEEDS)
 
 
 class TurningDynamics(nn.Module):
@@ -86,23 +88,15 @@ def make(name: str, solver: dict[str, Any]) -> nn.Module:
 
 def learn(model: nn.Module, series: Series, args: argparse.Namespace) -> dict[str, Any]:
     """Maximise the bound of a latent ODE, or the likelihood of an RNN, with mini-batches and Adam."""
-    optimizer = torch.optim.Adam(model.parameters())
     batch = min(BATCH, len(series) // 2)
-    learning_rate = LEARNING_RATE if isinstance(model, LatentODE) else RNN_LEARNING_RATE
 
-    def step(iteration: int) -> dict[str, float]:
-        done = iteration / args.iterations
-        optimizer.param_groups[0]["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-        some = series[torch.randperm(len(series))[:batch]]
-        objective, shown = bound(model, some, kl_weight=min(1.0, done / KL_WARM_UP))
-        loss = -objective.mean()
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)
-        optimizer.step()
-        return {"loss": loss.item(), **shown}
+    def objective(kl_weight: float) -> tuple[Tensor, dict[str, float]]:
+        return bound(model, series[torch.randperm(len(series))[:batch]], kl_weight)
 
-    return common.train(step, {"model": model, "optimizer": optimizer}, args, every=50)
+    rate = LEARNING_RATE if isinstance(model, LatentODE) else RNN_LEARNING_RATE
+    return maximise(
+        model, objective, args, learning_rate=rate, kl_warm_up=KL_WARM_UP, largest_gradient=LARGEST_GRADIENT
+    )
 
 
 def bound(model: nn.Module, series: Series, kl_weight: float) -> tuple[Tensor, dict[str, float]]:
@@ -155,14 +149,6 @@ def errors(fits: Fits, spirals: Spirals) -> dict[str, dict[int, float]]:
     return table | {INSIDE: {count: rms(each[:, :STEPS]) for count, each in off[ODE].items()}}
 
 
-def over_seeds(by_seed: list[dict[str, dict[int, float]]], of: Any) -> dict[str, dict[int, float]]:
-    """A statistic over the seeds for each model and count."""
-    return {
-        name: {count: of([table[name][count] for table in by_seed]) for count in row}
-        for name, row in by_seed[0].items()
-    }
-
-
 def print_table(title: str, table: dict[str, dict[int, float]], counts: tuple[int, ...]) -> None:
     print(f"{title:48s}" + "".join(f"{count:>9}" for count in counts))
     for name, row in table.items():
@@ -175,14 +161,14 @@ def main() -> None:
     )
     counts = QUICK_COUNTS if args.quick else COUNTS
     every, by_seed = [], []
-    for seed in range(args.seed, args.seed + (args.seeds or (1 if args.quick else 5))):
+    for seed in seeds.chosen(args, SEEDS):
         spirals = make_spirals(QUICK_SPIRALS if args.quick else SPIRALS, seed)
-        own = argparse.Namespace(**{**vars(args), "seed": seed})
+        own = seeds.with_seed(args, seed)
         fits = {name: {count: fit(name, count, spirals, own) for count in counts} for name in (RNN_BLIND, RNN, ODE)}
         every.append((spirals, fits))
         by_seed.append(errors(fits, spirals))
         print_table(f"RMSE at the {STEPS} times beyond, by observed points", by_seed[-1], counts)
-    table, spread = over_seeds(by_seed, statistics.fmean), over_seeds(by_seed, statistics.pstdev)
+    table, spread = (seeds.over_seeds(by_seed, of) for of in (statistics.fmean, statistics.pstdev))
     print_table(f"The mean over {len(by_seed)} seeds, by observed points", table | PUBLISHED, counts)
     print_table("The standard deviation over them", spread, counts)
     spirals, fits = every[0]

@@ -27,10 +27,11 @@ sys.path.insert(0, str(Path(__file__).parents[3]))  # the repository
 
 from examples.studies.tabular_flow import figures
 from examples.studies.tabular_flow.tables import TABLES, Table
-from examples.support import common
+from examples.support import common, seeds
 from pyode_bridge.models import CNF, ConcatSquash, ExactTrace, HutchinsonTrace, InverseFlow, KineticEnergy, PlanarFlow
 
 # Chosen by validation rows, seeds 100 to 102, which are not the reported ones.
+SEEDS = 5
 HIDDEN = 2  # hidden layers of the dynamics, each of WIDTH coordinates for one of the table
 WIDTH, QUICK_WIDTH = 4, 1
 BATCH = 256
@@ -72,7 +73,7 @@ class Whitening:
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", choices=list(TABLES), default="tumours", help="miniboone is fetched from OpenML")
     parser.add_argument("--weights", nargs="+", type=float, help="of the kinetic energy; default: 0 to 0.3")
-    parser.add_argument("--seeds", type=int, help="number of seeds, from --seed; default: 5, or 1 with --quick")
+    seeds.add_option(parser, SEEDS)
 
 
 def make(cell: Cell, dim: int, args: argparse.Namespace) -> nn.Module:
@@ -100,7 +101,7 @@ def standard_normal(dim: int) -> MultivariateNormal:
 
 
 def learn(cell: Cell, table: Table, whiten: Whitening, args: argparse.Namespace) -> tuple[nn.Module, dict[str, Any]]:
-    own = common.part(argparse.Namespace(**{**vars(args), "seed": cell.seed}), f"{cell.model}-{cell.seed}")
+    own = common.part(seeds.with_seed(args, cell.seed), f"{cell.model}-{cell.seed}")
     flow = make(cell, table.dim, own)
     rate = LEARNING_RATES["planar" if cell.weight is None else "continuous"]
     optimizer = torch.optim.Adam(flow.parameters(), lr=rate)
@@ -175,11 +176,10 @@ def main() -> None:
     )
     table = TABLES[args.table]()
     weights = args.weights or (QUICK_WEIGHTS if args.quick else WEIGHTS)
-    seeds = range(args.seed, args.seed + (args.seeds or (1 if args.quick else 5)))
     whiten = Whitening(table.train)
     sizes = f"{len(table.train)} rows to learn from, {len(table.validation)} to stop by, {len(table.test)} to test on"
     print(f"{args.table}: {table.dim} columns, {sizes}")
-    cells = [Cell(weight, seed) for seed, weight in product(seeds, (None, *weights))]
+    cells = [Cell(weight, seed) for seed, weight in product(seeds.chosen(args, SEEDS), (None, *weights))]
     rows, trainings, last = [], [], None
     for position, cell in enumerate(cells, 1):
         print(f"{cell.model}, seed {cell.seed} ({position} of {len(cells)})")
