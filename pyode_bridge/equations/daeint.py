@@ -21,12 +21,12 @@ from pyode_bridge.equations.solving import solution_without_gradients
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
-from pyode_bridge.problem.forms import Residual
+from pyode_bridge.problem.forms import Part, Residual
+from pyode_bridge.problem.jacobians import columns
 from pyode_bridge.problem.methods import as_method
 from pyode_bridge.problem.problem import AS_ASKED
 from pyode_bridge.problem.settings import (
     Algorithm,
-    EngineName,
     ShownSettings,
     check_names,
     complete,
@@ -151,7 +151,7 @@ def _solution(
         flags = _has_derivative(residual, structure, times[0].detach(), flat_y0.detach(), slope)
     else:
         flags = _like_state(differential, structure, "differential").ne(0)
-    chosen, reason = _formulation(settings.get("method"), settings.get("engine"), formulation)
+    chosen, reason = _formulation(settings, formulation)
     if settings.get("method") is None:
         settings["method"] = DEFAULT_METHODS[chosen]
     if chosen == "mass_matrix":
@@ -171,15 +171,14 @@ def _has_derivative(residual: ResidualFunction, structure: Structure, t: Tensor,
     return flags
 
 
-def _formulation(
-    method: str | Algorithm | None, engine: EngineName | None, asked: FormulationName | None
-) -> tuple[FormulationName, str]:
+def _formulation(settings: ShownSettings, asked: FormulationName | None) -> tuple[FormulationName, str]:
     """The formulation, and why this one."""
     if asked is not None and asked not in DEFAULT_METHODS:
         raise InputError(f"formulation is {asked!r}; expected one of {', '.join(map(repr, DEFAULT_METHODS))}.")
+    method = settings.get("method")
     if method is None:
         return asked or "residual", AS_ASKED if asked else "no method is named"
-    suits: FormulationName = "residual" if _takes_residuals(method, engine) else "mass_matrix"
+    suits: FormulationName = "residual" if _takes_residuals(method, settings) else "mass_matrix"
     if asked is not None and asked != suits:
         raise UnsupportedError(
             f"formulation={asked!r} cannot be solved by {method}, which is a solver for formulation={suits!r}; name "
@@ -188,9 +187,9 @@ def _formulation(
     return suits, AS_ASKED if asked else f"{method} is a solver for it"
 
 
-def _takes_residuals(method: str | Algorithm, engine: EngineName | None) -> bool:
+def _takes_residuals(method: str | Algorithm, settings: ShownSettings) -> bool:
     """Whether a solver is one for residuals; raises where it is one for nothing that `daeint` solves."""
-    chosen = select_engine(engine)
+    chosen = select_engine(settings.get("engine"), settings.get("isolation"))
     try:
         chosen.check(as_method(method, "DAE"), None)
     except UnsupportedError:
@@ -204,8 +203,8 @@ def _of_residual(
 ) -> Solution:
     """Solve the residual itself."""
     dynamics = prepared.problem.dynamics
-    made = _Residual(residual, dynamics)
-    form = Residual(made, made.jacobian, dynamics.direction.turned(slope), flags.tolist())
+    dy0 = dynamics.direction.turned(slope)
+    form = Residual(*_parts(residual, dynamics, dy0, prepared.problem.y0), dy0, flags.tolist(), (residual,))
     what, advice = (
         f"{function} with a solver for the residual itself",
         "take formulation='mass_matrix', with method='Rodas5P' or another",
@@ -229,29 +228,25 @@ def _with_derivatives(
     return replace(solution, y=y, structure=structure)
 
 
-class _Residual:
-    """The residual over flat vectors, in a solver's time, with derivatives by that."""
+def _parts(residual: ResidualFunction, dynamics: Dynamics, dy0: Tensor, y0: Tensor) -> tuple[Part, Part]:
+    """The residual, of the derivative by a solver's time and the state, and its Jacobians with respect to both."""
 
-    def __init__(self, residual: ResidualFunction, dynamics: Dynamics) -> None:
-        self._residual = residual
-        self._dynamics = dynamics
+    def value(s: float, t: Tensor, slope: Tensor, y: Tensor) -> Tensor:
+        velocity = dynamics.direction.turned(slope)
+        return flat_residual(residual, dynamics.structure, t, y, velocity)
 
-    def __call__(self, s: float, slope: Tensor, y: Tensor) -> Tensor:
-        """The residual at time ``s``, without autograd."""
-        self._dynamics.visit(s)
-        with torch.no_grad():
-            return self._evaluate(s, slope, y)
-
-    def jacobian(self, s: float, slope: Tensor, y: Tensor) -> Tensor:
-        """Both Jacobians, each column by column: with respect to the state, then to its derivative."""
-        both = jacobian(lambda *point: self._evaluate(s, *point), (slope.clone(), y.clone()))  # type: ignore[no-untyped-call]
+    def called(s: float, t: Tensor, slope: Tensor, y: Tensor) -> Tensor:
+        with torch.enable_grad():
+            both = jacobian(lambda *point: value(s, t.clone(), *point), (slope.clone(), y.clone()))  # type: ignore[no-untyped-call]
         to_slope, to_state = both
         return torch.stack([to_state.mT, to_slope.mT]).reshape(-1)
 
-    def _evaluate(self, s: float, slope: Tensor, y: Tensor) -> Tensor:
-        dynamics = self._dynamics
-        velocity = dynamics.direction.turned(slope)
-        return flat_residual(self._residual, dynamics.structure, dynamics.time(s), y, velocity)
+    def traced(s: float, t: Tensor, slope: Tensor, y: Tensor) -> Tensor:
+        to_state = columns(lambda y: value(s, t.clone(), slope, y), y)
+        return torch.stack([to_state, columns(lambda slope: value(s, t.clone(), slope, y), slope)])
+
+    n, at = len(y0), (dy0, y0)
+    return Part(value, at, n), Part(called, at, 2 * n**2, traced, optional=True)
 
 
 def _like_state(given: Any, structure: Structure, name: str) -> Tensor:

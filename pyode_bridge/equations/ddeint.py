@@ -16,7 +16,7 @@ from pyode_bridge.equations.solving import solution_without_gradients
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
-from pyode_bridge.problem.forms import Delays
+from pyode_bridge.problem.forms import Delays, Part
 from pyode_bridge.problem.settings import ShownSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times
 
@@ -92,44 +92,46 @@ def _solution(
 ) -> Solution:
     checks.function(func, "func", "t, y and the past")
     delays, structure = _lags(lags), Structure.of(y0)
-    past = _history(history, structure, structure.pack(y0).detach())
+    flat_y0 = structure.pack(y0).detach()
+
+    def past(t: float) -> Tensor:
+        time = torch.tensor(t, dtype=structure.time_dtype, device=structure.device)
+        with torch.no_grad():
+            flat = _past(history, structure, flat_y0, t, time)
+        checks.finite(flat, f"history(t) at t = {t:.6g}")
+        return flat
 
     def at_start(time: Tensor, y: Any) -> Any:
-        return func(time, y, tuple(structure.unpack_copy(past(time.item() - lag, time)) for lag in delays))
+        return func(time, y, tuple(structure.unpack_copy(past(time.item() - lag)) for lag in delays))
 
     chosen = complete(function, ShownSettings, settings, {"method": DEFAULT_METHOD}, kind="DDE")
     prepared = prepare(at_start, y0, t, chosen)
     problem = prepared.problem
     if problem.dynamics.direction.decreases:
         raise InputError(f"{function} takes increasing times.")
-    form = Delays(_rhs(func, problem.dynamics, len(delays)), delays, past)
+    starts = [past(prepared.t[0].item() - lag) for lag in delays]
+    form = Delays(
+        _rhs(func, problem.dynamics, starts, problem.y0),
+        delays,
+        Part(lambda s, time, _: _past(history, structure, flat_y0, s, time), (problem.y0,), len(flat_y0)),
+        (func, flat_y0 if history is None else history),
+    )
     return solution_without_gradients(prepared, form, function)
 
 
-def _rhs(func: DelayedDynamic, dynamics: Dynamics, count: int) -> Callable[[float, Tensor, Tensor], Tensor]:
+def _rhs(func: DelayedDynamic, dynamics: Dynamics, starts: Sequence[Tensor], y0: Tensor) -> Part:
     structure = dynamics.structure
 
-    def rhs(s: float, delayed: Tensor, y: Tensor) -> Tensor:
-        dynamics.visit(s)
-        past = tuple(structure.unpack_copy(state) for state in delayed.view(count, -1))
-        with torch.no_grad():
-            value = func(dynamics.time(s), structure.unpack_copy(y), past)
-        return structure.pack_returned(value, "func(t, y, delayed)", s)
+    def rhs(s: float, t: Tensor, delayed: Tensor, y: Tensor) -> Tensor:
+        past = tuple(structure.unpack_copy(state) for state in delayed.view(len(starts), -1))
+        return structure.pack_returned(func(t, structure.unpack_copy(y), past), "func(t, y, delayed)", s)
 
-    return rhs
+    return Part(rhs, (torch.cat(list(starts)), y0), len(y0))
 
 
-def _history(history: History | None, structure: Structure, y0: Tensor) -> Callable[[float, Tensor], Tensor]:
-    def past(s: float, _: Tensor) -> Tensor:
-        if history is None:
-            return y0
-        with torch.no_grad():
-            value = history(torch.tensor(s, dtype=structure.time_dtype, device=structure.device))
-        flat = structure.pack_returned(value, "history(t)", s)
-        checks.finite(flat, f"history(t) at t = {s:.6g}")
-        return flat
-
-    return past
+def _past(history: History | None, structure: Structure, y0: Tensor, s: float, t: Tensor) -> Tensor:
+    """The flat state at a time before the start."""
+    return y0 if history is None else structure.pack_returned(history(t), "history(t)", s)
 
 
 def _lags(given: Any) -> list[float]:

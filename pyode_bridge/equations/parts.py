@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
-from pyode_bridge.problem.forms import Halves, OneInput, Operator, Terms, TwoInputs
+from pyode_bridge.problem.forms import Halves, Operator, Part, Terms
+from pyode_bridge.problem.jacobians import columns
 from pyode_bridge.problem.state import State, Structure, copied
 from pyode_bridge.problem.wanted import Wanted
 
@@ -160,52 +160,64 @@ def refuse_parts(func: Any) -> None:
         )
 
 
-def flat_parts(func: Any, dynamics: Dynamics) -> Halves | Terms | Operator | None:
-    """The parts of ``func``, or None where it has none."""
+def flat_parts(func: Any, dynamics: Dynamics, y0: Tensor) -> Halves | Terms | Operator | None:
+    """The parts of ``func``, with the flat state at the start, or None where it has none."""
     if isinstance(func, Partitioned):
-        return _halves(func, dynamics)
+        return _halves(func, dynamics, y0)
     if isinstance(func, Quasilinear):
-        return Operator(_columns(func, dynamics))
-    return _terms(func, dynamics) if isinstance(func, Split) else None
+        return Operator(_matrix(func, dynamics, y0))
+    return _terms(func, dynamics, y0) if isinstance(func, Split) else None
 
 
 def _same(_t: Tensor, _q: Tensor, v: Tensor) -> Tensor:
     return v
 
 
-def _halves(func: Partitioned, dynamics: Dynamics) -> Halves:
+def _halves(func: Partitioned, dynamics: Dynamics, y0: Tensor) -> Halves:
     is_velocity = isinstance(func, SecondOrder) and not dynamics.direction.decreases
-    velocity = None if is_velocity else _flat_half(func.velocity, dynamics)
-    return Halves(_flat_half(func.force, dynamics), velocity)
+    velocity = None if is_velocity else _half(func.velocity, dynamics, y0)
+    return Halves(_half(func.force, dynamics, y0), velocity)
 
 
-def _flat_half(part: Callable[..., Tensor], dynamics: Dynamics) -> TwoInputs:
+def _half(part: Callable[..., Tensor], dynamics: Dynamics, y0: Tensor) -> Part:
     half = dynamics.structure.half()
 
-    def flat(s: float, q: Tensor, p: Tensor) -> Tensor:
-        dynamics.visit(s)
-        with torch.no_grad():
-            value = part(dynamics.time(s), half.unpack_copy(q), half.unpack_copy(p))
-        return dynamics.direction.turned(half.pack(value))
+    def flat(s: float, t: Tensor, p: Tensor, q: Tensor) -> Tensor:
+        return dynamics.direction.turned(half.pack(part(t, half.unpack_copy(q), half.unpack_copy(p))))
 
-    return flat
+    q, p = y0.chunk(2)
+    return Part(flat, (p, q), len(p))
 
 
-def _columns(func: Quasilinear, dynamics: Dynamics) -> OneInput:
-    def columns(s: float, y: Tensor) -> Tensor:
-        dynamics.visit(s)
+def _matrix(func: Quasilinear, dynamics: Dynamics, y0: Tensor) -> Part:
+    def matrix(s: float, t: Tensor, y: Tensor) -> Tensor:
         state: Any = dynamics.structure.unpack_copy(y)
-        with torch.no_grad():
-            matrix = func.matrix(dynamics.time(s), state).to(y.dtype)
-        return dynamics.direction.turned(matrix.mT.reshape(-1))
+        return dynamics.direction.turned(func.matrix(t, state).to(y.dtype).mT.reshape(-1))
 
-    return columns
+    return Part(matrix, (y0,), len(y0) ** 2)
 
 
-def _terms(func: Split, dynamics: Dynamics) -> Terms:
-    structure = dynamics.structure
-    explicit = Dynamics(func.explicit, structure, Wanted(), dynamics.direction)
-    explicit.on_time = dynamics.visit
+def _terms(func: Split, dynamics: Dynamics, y0: Tensor) -> Terms:
+    structure, direction = dynamics.structure, dynamics.direction
+    explicit = _term(Dynamics(func.explicit, structure, Wanted(), direction), y0)
     if isinstance(func.implicit, Tensor):
-        return Terms(dynamics.direction.turned(func.implicit.detach().to("cpu", structure.dtype)), explicit)
-    return Terms(Dynamics(func.implicit, structure, Wanted(), dynamics.direction), explicit)
+        return Terms(direction.turned(func.implicit.detach().to("cpu", structure.dtype)), None, explicit)
+    implicit = Dynamics(func.implicit, structure, Wanted(), direction)
+    return Terms(_term(implicit, y0), _term_jacobian(implicit, y0), explicit)
+
+
+def _term(term: Dynamics, y0: Tensor) -> Part:
+    def flat(s: float, t: Tensor, y: Tensor) -> Tensor:
+        return term.direction.turned(term.at(t, y, s))
+
+    return Part(flat, (y0,), len(y0))
+
+
+def _term_jacobian(term: Dynamics, y0: Tensor) -> Part:
+    def called(s: float, t: Tensor, y: Tensor) -> Tensor:
+        return term.jacobian(s, y).mT.reshape(-1)
+
+    def traced(s: float, t: Tensor, y: Tensor) -> Tensor:
+        return columns(lambda y: term.direction.turned(term.at(t.clone(), y, s)), y)
+
+    return Part(called, (y0,), len(y0) ** 2, traced, optional=True)

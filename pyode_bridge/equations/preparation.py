@@ -66,7 +66,7 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
         options=options,
         sensitivity=sensitivity if wants_grad else None,
         mass_matrix=checks.mass_matrix(settings["mass_matrix"], structure),
-        form=flat_parts(func, dynamics),
+        form=flat_parts(func, dynamics, start),
         sparsity=_sparsity(settings["jac_sparsity"], dynamics, s0, start),
         dense=settings["dense"],
         progress=settings["progress"],

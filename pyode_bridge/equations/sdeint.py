@@ -18,7 +18,8 @@ from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.direction import INCREASING
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
-from pyode_bridge.problem.forms import Noise
+from pyode_bridge.problem.forms import Noise, Part
+from pyode_bridge.problem.jacobians import direction, pulled_back
 from pyode_bridge.problem.settings import ShownSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times, copied
 from pyode_bridge.problem.wanted import Wanted
@@ -120,12 +121,13 @@ def _solution(
     diffusion_dynamics = (_Matrix if noise == "general" else Dynamics)(
         diffusion, structure, wanted, INCREASING, "diffusion(t, y)"
     )
-    start = diffusion_dynamics(prepared.problem.t[0].item(), prepared.problem.y0.clone())
-    problem = replace(
-        prepared.problem,
-        dynamics=_Drift(drift, structure, wanted, both),
-        form=Noise(diffusion_dynamics, noise, len(start) // structure.size, _seed(seed)),
-    )
+    s0, start = prepared.problem.t[0].item(), prepared.problem.y0
+    dynamics = _Drift(drift, structure, wanted, both)
+    dynamics.start = dynamics(s0, start.clone())
+    value = diffusion_dynamics(s0, start.clone())
+    parts = _parts(diffusion_dynamics, start, len(value), products=prepared.problem.sensitivity is not None)
+    form = Noise(*parts, noise, len(value) // structure.size, _seed(seed), (diffusion,))
+    problem = replace(prepared.problem, dynamics=dynamics, form=form)
     return solution_of(replace(prepared, problem=problem))
 
 
@@ -176,6 +178,34 @@ class _Matrix(Dynamics):
             )
         columns: Tensor = value.to(structure.dtype).reshape(structure.size, -1).mT
         return columns.reshape(-1)
+
+
+def _parts(diffusion: Dynamics, y0: Tensor, size: int, *, products: bool) -> tuple[Part, Part | None, Part | None]:
+    """The diffusion and both its vector-Jacobian products, where they are wanted."""
+    parameters = diffusion.parameters
+
+    def called(s: float, t: Tensor, y: Tensor) -> Tensor:
+        return diffusion.at(t, y, s)
+
+    def vjp(s: float, t: Tensor, v: Tensor, y: Tensor) -> Tensor:
+        return diffusion.vjp(s, y, v, state=True, parameters=False)[0]
+
+    def traced_vjp(s: float, t: Tensor, v: Tensor, y: Tensor) -> Tensor:
+        return pulled_back(lambda y: called(s, t, y), y, v, ())[0]
+
+    def vjp_p(s: float, t: Tensor, v: Tensor, y: Tensor) -> Tensor:
+        return diffusion.vjp(s, y, v, state=False, parameters=True)[1]
+
+    def traced_vjp_p(s: float, t: Tensor, v: Tensor, y: Tensor) -> Tensor:
+        _, *grads = pulled_back(lambda y: called(s, t, y), y, v, parameters)
+        return torch.cat([grad.reshape(-1).to(y.dtype) for grad in grads])
+
+    value = Part(called, (y0,), size)
+    if not products:
+        return value, None, None
+    vectors = direction(size, y0), y0
+    to_state = Part(vjp, vectors, len(y0), traced_vjp)
+    return value, to_state, Part(vjp_p, vectors, diffusion.parameter_size, traced_vjp_p) if parameters else None
 
 
 def _seed(given: object) -> int:

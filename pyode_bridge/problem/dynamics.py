@@ -11,6 +11,7 @@ from torch import Tensor
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import autocast, checks, grad_mode, jacobians
 from pyode_bridge.problem.direction import INCREASING, Direction
+from pyode_bridge.problem.forms import Part
 from pyode_bridge.problem.graph import depends_on_all, lost_leaves
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import State, Structure, flat_gradients, real_size, split_like
@@ -216,6 +217,12 @@ class Dynamics:
             y = y.detach().requires_grad_()
             value = self.evaluate(s, y)
         return jacobians.products(value, y, vs)
+
+    def part(self, part: Part, s: float, *vectors: Tensor) -> Tensor:
+        """A function of the equation beside these, at time ``s``, without autograd."""
+        self.visit(s)
+        with torch.no_grad():
+            return part.at(s, self.time(s), *vectors).detach()  # it has a graph where the user's switches autograd on
 
     def split_parameters(self, flat: Tensor) -> list[Tensor]:
         """Cut a flat vector over all parameters into pieces with the parameters' shapes and dtypes."""

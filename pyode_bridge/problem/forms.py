@@ -3,91 +3,136 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from torch import Tensor
 
-from pyode_bridge.problem.dynamics import Dynamics
 
-OneInput = Callable[[float, Tensor], Tensor]
-TwoInputs = Callable[[float, Tensor, Tensor], Tensor]
+@dataclass(frozen=True)
+class Part:
+    """A function of an equation: of the time and of one or two flat vectors, to a flat vector.
+
+    Attributes:
+        at: of the solver's time ``s``, for messages, the user's time, a scalar tensor, and the vectors.
+        start: the vectors at the start of a solve, or others there that tell one from another.
+        size: of the result.
+        traced: what is traced in the place of ``at``, where that cannot be.
+        optional: whether it may be called back where it cannot be translated, though the equation's others are.
+    """
+
+    at: Callable[..., Tensor]
+    start: tuple[Tensor, ...]
+    size: int
+    traced: Callable[..., Tensor] | None = None
+    optional: bool = False
+
+
+class Form:
+    """An equation that has functions beside its right-hand side, or in the place of it.
+
+    Attributes:
+        has_rhs: whether the dynamics' own functions are asked for too.
+        functions: what the user gave that is not within the dynamics' function.
+    """
+
+    has_rhs = True
+    functions: tuple[object, ...] = ()
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """Its functions, by name."""
+        held = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: part for name, part in held.items() if isinstance(part, Part)}
 
 
 @dataclass(frozen=True)
-class Halves:
-    """A partitioned equation: functions of ``(s, q, p)``; ``velocity`` is None where it is ``p`` itself."""
+class Halves(Form):
+    """A partitioned equation: functions of ``(p, q)``; ``velocity`` is None where it is ``p`` itself."""
 
-    force: TwoInputs
-    velocity: TwoInputs | None
-
-
-@dataclass(frozen=True)
-class Terms:
-    """A split equation; ``implicit`` is a matrix where it is linear."""
-
-    implicit: Dynamics | Tensor
-    explicit: Dynamics
+    force: Part
+    velocity: Part | None
 
 
 @dataclass(frozen=True)
-class Operator:
+class Terms(Form):
+    """A split equation; ``implicit`` is a matrix where it is linear, and has a Jacobian, column by column, else."""
+
+    implicit: Part | Tensor
+    implicit_jacobian: Part | None
+    explicit: Part
+
+
+@dataclass(frozen=True)
+class Operator(Form):
     """``dy/ds = A(s, y) y``; ``matrix`` gives ``A`` column by column."""
 
-    matrix: OneInput
+    matrix: Part
 
 
 @dataclass(frozen=True)
-class Noise:
+class Noise(Form):
     """A stochastic equation.
 
     Attributes:
-        diffusion: like the dynamics, which are the drift; to ``n`` values, or, of general noise, to a matrix of shape
-            ``(n, processes)``, column by column.
+        diffusion: of the state, as the dynamics, which are the drift; to ``n`` values, or, of general noise, to a
+            matrix of shape ``(n, processes)``, column by column.
+        diffusion_vjp, diffusion_vjp_p: its vector-Jacobian products with the state and with the parameters, of a vector
+            and the state; None where no gradient is wanted, or no parameters are there.
         kind: ``"diagonal"``, ``"scalar"`` or ``"general"``.
         processes: number of Wiener processes of general noise.
         seed: positive; the same one gives the same paths.
+        functions: the diffusion, as the user gave it.
     """
 
-    diffusion: Dynamics
+    diffusion: Part
+    diffusion_vjp: Part | None
+    diffusion_vjp_p: Part | None
     kind: str
     processes: int
     seed: int
+    functions: tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Delays:
+class Delays(Form):
     """A delay equation.
 
     Attributes:
-        rhs: time, the states at all lags one after another, and the flat state, to its derivative.
+        delayed_rhs: of the states at all lags one after another, and the flat state, to its derivative.
         lags: positive.
-        history: time before the start to the flat state; its second argument means nothing.
+        history: the state at a time before the start; the vector means nothing.
+        functions: what the user gave for both.
     """
 
-    rhs: TwoInputs
+    has_rhs = False
+    delayed_rhs: Part
     lags: Sequence[float]
-    history: OneInput
+    history: Part
+    functions: tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Residual:
+class Residual(Form):
     """A differential-algebraic equation ``0 = F(s, dy/ds, y)``.
 
     Attributes:
-        residual: ``F``.
-        jacobian: ``∂F/∂y`` and ``∂F/∂(dy/ds)``, each column by column, one after another.
+        residual: ``F``, of ``dy/ds`` and the state.
+        residual_jacobian: ``∂F/∂y`` and ``∂F/∂(dy/ds)`` likewise, each column by column, one after another.
         dy0: the derivative at the start, or a guess where it does not follow from the rest; shape ``(n,)``.
         differential: which components have a derivative in ``F``.
+        functions: ``F``, as the user gave it.
     """
 
-    residual: TwoInputs
-    jacobian: TwoInputs
+    has_rhs = False
+    residual: Part
+    residual_jacobian: Part
     dy0: Tensor
     differential: Sequence[bool]
+    functions: tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Steady:
+class Steady(Form):
     """The state where the dynamics vanish, which a solve over time ends at, if it does.
 
     Attributes:
@@ -96,6 +141,3 @@ class Steady:
 
     rtol: float | Tensor
     atol: float | Tensor
-
-
-Form = Halves | Terms | Operator | Noise | Delays | Residual | Steady

@@ -1,8 +1,8 @@
-"""Products of several vectors with the Jacobian of a value that autograd recorded."""
+"""Products of vectors with the Jacobian of a value that autograd recorded, or, to be traced, of a function."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -28,3 +28,27 @@ def _product(value: Tensor, y: Tensor, v: Tensor, *, batched: bool) -> Tensor:
         value, y, v, retain_graph=True, allow_unused=True, is_grads_batched=batched
     )
     return torch.zeros_like(v) if grads[0] is None else grads[0]
+
+
+def direction(size: int, like: Tensor) -> Tensor:
+    """A vector for products that has all components, and no two alike."""
+    return torch.linspace(0.5, 1.5, size, dtype=like.dtype)
+
+
+def columns(function: Callable[[Tensor], Tensor], y: Tensor) -> Tensor:
+    """The Jacobian of a function at ``y``, column by column, in operations that can be traced."""
+    with torch.no_grad():
+        found: Tensor = torch.func.jacrev(function)(y)
+    return found.mT
+
+
+def pulled_back(function: Callable[[Tensor], Tensor], y: Tensor, v: Tensor, wanted: Sequence[Tensor]) -> list[Tensor]:
+    """The products of ``v`` with the Jacobians of a function at ``y``, by ``y`` and by what is ``wanted``, likewise."""
+    with torch.enable_grad():
+        y = y.detach().requires_grad_()
+        inputs = [y, *wanted]
+        value = function(y)
+        found: Sequence[Tensor | None] = [None] * len(inputs)
+        if value.requires_grad:
+            found = torch.autograd.grad(value, inputs, v, allow_unused=True)
+    return [torch.zeros_like(of) if grad is None else grad.detach() for grad, of in zip(found, inputs, strict=True)]

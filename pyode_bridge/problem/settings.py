@@ -61,6 +61,16 @@ class StepSettings(TypedDict, total=False):
     """``"julia"`` or ``"embedded"``. Default: what the variable PYODE_BRIDGE_ENGINE says, else Julia where it runs or
     can be installed, else the embedded engine, with a warning."""
 
+    lane: LaneName | None
+    """``"compiled"`` translates the functions to Julia, once for each shape and each Python value that they use, and no
+    Python runs within the solve; ``"callback"`` has Julia call Python, which any function allows. Default: what the
+    variable PYODE_BRIDGE_LANE says, else compiled where it can be, and `Solution.lane_reason` says why it was not."""
+
+    isolation: IsolationName | None
+    """``"none"`` runs Julia in this process, ``"process"`` in a worker process without torch, for compiled dynamics
+    alone: what the worker's end loses is an exception. Default: what the variable PYODE_BRIDGE_ISOLATION says, else
+    ``"none"``."""
+
 
 class ShownSettings(StepSettings, total=False):
     """What a solve over time takes beside."""
@@ -75,16 +85,6 @@ class SteadySettings(StepSettings, total=False):
     adjoint_params: Iterable[Tensor] | None
     """Tensors that gradients shall reach. Default: every tensor that requires a gradient and that ``func`` reaches as
     its parameter or attribute, in a closure or as a global variable, and others that it uses at the start."""
-
-    lane: LaneName | None
-    """``"compiled"`` translates ``func`` to Julia, once for each shape and each Python value that it uses, and no
-    Python runs within the solve; ``"callback"`` has Julia call Python, which any ``func`` allows. Default: what the
-    variable PYODE_BRIDGE_LANE says, else compiled where it can be, and `Solution.lane_reason` says why it was not."""
-
-    isolation: IsolationName | None
-    """``"none"`` runs Julia in this process, ``"process"`` in a worker process without torch, for compiled dynamics
-    alone: what the worker's end loses is an exception. Default: what the variable PYODE_BRIDGE_ISOLATION says, else
-    ``"none"``."""
 
 
 class SolverSettings(ShownSettings, SteadySettings, total=False):

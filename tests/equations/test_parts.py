@@ -340,6 +340,6 @@ def test_progress_of_parts_is_told_on_the_way(capsys: pytest.CaptureFixture[str]
 
     parts = pb.Split(lambda t, y: -y, explicit)
     y0, t = torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 10.0], dtype=DOUBLE)
-    pb.odeint(parts, y0, t, method="KenCarp4", engine="julia", progress=True)
+    pb.odeint(parts, y0, t, method="KenCarp4", engine="julia", lane="callback", progress=True)
     shown = {part.split("%")[0].split()[-1] for part in capsys.readouterr().err.split("\r") if "%" in part}
     assert len(shown) > 5

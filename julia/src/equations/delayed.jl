@@ -46,7 +46,7 @@ only_dense(::Delayed) = true
 function delayed_equation(rhs, type, n, lags, history)
     T = float_type(type)
     return Delayed(
-        DelayedRightHandSide(two_vectors(rhs), T[lag for lag in lags], zeros(T, n, length(lags))),
-        History{T}(one_vector(history), n)
+        DelayedRightHandSide(two_vectors(rhs...), T[lag for lag in lags], zeros(T, n, length(lags))),
+        History{T}(one_vector(history...), n)
     )
 end

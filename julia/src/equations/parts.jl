@@ -81,10 +81,10 @@ function (predicate::Predicate)(u::AbstractArray, p, t)
     return predicate(vcat(q, v), p, t)
 end
 
-"""Two halves; a velocity of 0 is `q' = v`."""
+"""Two halves, each an address with its environment; a velocity of 0 is `q' = v`."""
 function partitioned_equation(force, velocity, ordinary)
     return Partitioned(
-        Half(two_vectors(force)), iszero(velocity) ? nothing : Half(two_vectors(velocity)), ordinary
+        Half(two_vectors(force...)), iszero(velocity[1]) ? nothing : Half(two_vectors(velocity...)), ordinary
     )
 end
 
@@ -106,15 +106,15 @@ end
 """An implicit part with its Jacobian, and an explicit part."""
 function split_equation(implicit, jacobian, explicit, ordinary)
     f = ODEFunction{true, SciMLBase.FullSpecialize}(
-        RightHandSide(one_vector(implicit)); jac = Jacobian(one_vector(jacobian))
+        RightHandSide(one_vector(implicit...)); jac = Jacobian(one_vector(jacobian...))
     )
-    return Split(f, RightHandSide(one_vector(explicit)), ordinary)
+    return Split(f, RightHandSide(one_vector(explicit...)), ordinary)
 end
 
 """A linear part by its matrix, and the rest."""
 function semilinear_equation(matrix, type, n, explicit, ordinary)
     linear = MatrixOperator(copy(array(float_type(type), matrix, n, n)))
-    return Split(linear, RightHandSide(one_vector(explicit)), ordinary)
+    return Split(linear, RightHandSide(one_vector(explicit...)), ordinary)
 end
 
 """`u' = A(u, t) u` with a matrix computed by a C function; `ordinary` is the same as one function."""
@@ -129,6 +129,6 @@ function problem(equation::Quasilinear, u0, p, tspan)
     return ODEProblem{true, SciMLBase.FullSpecialize}(operator, u0, tspan, p)
 end
 
-quasilinear_equation(matrix, ordinary) = Quasilinear(Jacobian(one_vector(matrix)), ordinary)
+quasilinear_equation(matrix, ordinary) = Quasilinear(Jacobian(one_vector(matrix...)), ordinary)
 
 ordinary(equation::Union{Partitioned, Split, Quasilinear}) = equation.ordinary

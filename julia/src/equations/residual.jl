@@ -38,7 +38,7 @@ options(::Residual) = (; initializealg = OrdinaryDiffEqCore.BrownFullBasicInit()
 function residual_equation(residual, jacobian, type, n, dy0, differential)
     T = float_type(type)
     return Residual(
-        ResidualFunction(two_vectors(residual)), ResidualJacobian(two_vectors(jacobian), zeros(T, n, n, 2)),
+        ResidualFunction(two_vectors(residual...)), ResidualJacobian(two_vectors(jacobian...), zeros(T, n, n, 2)),
         copy(array(T, dy0, n)), Bool[flag for flag in differential]
     )
 end

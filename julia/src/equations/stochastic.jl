@@ -59,12 +59,12 @@ function check_steps(::Stochastic, u0, t, alg, control)
     )
 end
 
-"""Four callbacks of the drift, three of the diffusion, and what `Stochastic` says."""
-function stochastic_equation(drift, diffusion, noise, processes, seed, keep_paths)
-    own, (value, vjp, vjp_p) = callbacks(drift), diffusion
+"""Four functions of the drift, three of the diffusion, each with its environment, and what `Stochastic` says."""
+function stochastic_equation(drift, envs, diffusion, noise, processes, seed, keep_paths)
+    own, (value, vjp, vjp_p) = callbacks(drift, envs), diffusion
     return Stochastic(
         Differentiable(own.c_rhs, own.c_vjp, own.c_vjp_p), Jacobian(own.c_jacobian),
-        Differentiable(one_vector(value), two_vectors(vjp), two_vectors(vjp_p)),
+        Differentiable(one_vector(value...), two_vectors(vjp...), two_vectors(vjp_p...)),
         String(noise), Int(processes), UInt64(seed), keep_paths
     )
 end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,12 +12,14 @@ from pyode_bridge.compiled.codegen.workspace_layout import (
     JACOBIAN_CALLS,
     JOINT,
     MEMORY,
+    PART_CALLS,
     RHS_CALLS,
     TENSORS,
     VJP_CALLS,
     WORK,
 )
 from pyode_bridge.problem.direction import Direction
+from pyode_bridge.problem.forms import Part
 
 if TYPE_CHECKING:
     from pyode_bridge.compiled.codegen.graph_lowering import Code
@@ -26,19 +28,30 @@ if TYPE_CHECKING:
 COUNTED = {"rhs": RHS_CALLS, "vjp": VJP_CALLS, "jacobian": JACOBIAN_CALLS}
 # What each function takes before the time: where its results go, the vector of a product, the state. ``joint`` writes
 # both products, or that with the parameters alone if ``out`` is null.
+OF_THE_STATE, OF_TWO = ("out", "y"), ("out", "v", "y")
 VECTORS = {
-    "rhs": ("out", "y"),
-    "jacobian": ("out", "y"),
-    "vjp": ("out", "v", "y"),
-    "vjp_p": ("out", "v", "y"),
+    "rhs": OF_THE_STATE,
+    "jacobian": OF_THE_STATE,
+    "vjp": OF_TWO,
+    "vjp_p": OF_TWO,
     "joint": ("out", "dp", "v", "y"),
 }
 
 
 def function_text(
-    name: str, code: Code, dtype: torch.dtype, direction: Direction, pointers: Pointers, size: int, parameters: int
+    name: str,
+    code: Code,
+    dtype: torch.dtype,
+    direction: Direction,
+    pointers: Pointers,
+    size: int,
+    parameters: int,
+    vectors: Sequence[str] = (),
 ) -> str:
-    """The text of one function: ``name`` is that of the C function, or ``"joint"`` for both products at once."""
+    """The text of one function: ``name`` is that of the C function, or ``"joint"`` for both products at once.
+
+    ``vectors`` are those of a part of an equation, as `VECTORS` has them of others.
+    """
     kind = julia_type(dtype)
     body = [*_beginning(name, size, parameters, kind), f"t = {kind}({'-' if direction.decreases else ''}s)"]
     if code.work_size:
@@ -47,23 +60,30 @@ def function_text(
         f"p{slot} = Ptr{{{julia_type(own)}}}(unsafe_load(env, {TENSORS + slot - 1}))"
         for slot, own in sorted(pointers.used.items())
     ]
-    return _defined(name, kind, [*body, *code.lines])
+    return _defined(name, kind, [*body, *code.lines], vectors or VECTORS[name])
 
 
-def signatures(names: Sequence[str]) -> list[tuple[str, int]]:
+def signatures(names: Sequence[str], parts: Mapping[str, Part]) -> list[tuple[str, int]]:
     """C functions, with how many vectors each takes; ``joint`` is none, as the others alone call it."""
-    return [(name, len(VECTORS[name])) for name in names if name != "joint"]
+    return [(name, len(vectors_of(name, parts))) for name in names if name != "joint"]
 
 
-def _defined(name: str, kind: str, body: Sequence[str]) -> str:
-    signature = ", ".join([*(f"{vector}::Ptr{{{kind}}}" for vector in VECTORS[name]), "s::Float64", "env::Ptr{Int}"])
+def vectors_of(name: str, parts: Mapping[str, Part]) -> tuple[str, ...]:
+    """What a function takes before the time, as `VECTORS`, with those of the parts of an equation."""
+    if name not in parts:
+        return VECTORS[name]
+    return OF_THE_STATE if len(parts[name].start) == 1 else OF_TWO
+
+
+def _defined(name: str, kind: str, body: Sequence[str], vectors: Sequence[str]) -> str:
+    signature = ", ".join([*(f"{vector}::Ptr{{{kind}}}" for vector in vectors), "s::Float64", "env::Ptr{Int}"])
     return "\n".join([f"function {name}({signature})::Cint", *body, "return Cint(0)", "end", ""])
 
 
 def _beginning(name: str, size: int, parameters: int, kind: str) -> list[str]:
     if name == "joint":
         return []
-    counted = [f"begin_call(env, {COUNTED[name]}, s) || return Cint(-1)"]
+    counted = [f"begin_call(env, {COUNTED.get(name, PART_CALLS)}, s) || return Cint(-1)"]
     if name == "vjp" and parameters:
         return [
             *counted,
@@ -88,7 +108,7 @@ def parameter_product(dtype: torch.dtype, size: int, parameters: int) -> str:
         f"begin_call(env, {VJP_CALLS}, s) || return Cint(-1)",
         f"joint(Ptr{{{kind}}}(C_NULL), out, v, y, s, env)",
     ]
-    return _defined("vjp_p", kind, lines)
+    return _defined("vjp_p", kind, lines, VECTORS["vjp_p"])
 
 
 def remembered_at(size: int, kind: str) -> int:

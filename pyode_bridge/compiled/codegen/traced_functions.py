@@ -1,4 +1,4 @@
-"""The functions of dynamics that solvers call, as Julia's text."""
+"""The functions of an equation that solvers call, as Julia's text."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from torch import Tensor
 
 from pyode_bridge.compiled.capture.functions import graph_of
 from pyode_bridge.compiled.capture.start import Start
-from pyode_bridge.compiled.codegen.entry_points import function_text, parameter_product
+from pyode_bridge.compiled.codegen.entry_points import function_text, parameter_product, vectors_of
 from pyode_bridge.compiled.codegen.graph_lowering import Output, lower
 from pyode_bridge.compiled.codegen.pointers import Pointers
-
-_INPUTS = {"rhs": ("y",), "vjp": ("v", "y"), "joint": ("v", "y"), "jacobian": ("y",)}
 
 
 class TracedFunctions:
@@ -34,15 +32,16 @@ class TracedFunctions:
         self.work_size = 0
 
     def text(self, name: str) -> str:
-        """The Julia text of ``"rhs"``, ``"vjp"``, ``"vjp_p"``, ``"joint"`` or ``"jacobian"``."""
+        """The Julia text of ``"rhs"``, ``"vjp"``, ``"vjp_p"``, ``"joint"``, ``"jacobian"`` or a part."""
         dynamics = self._dynamics
         dtype, size, parameters = dynamics.structure.dtype, dynamics.size, dynamics.parameter_size
         if name == "vjp_p":
             return parameter_product(dtype, size, parameters)
-        pointers = Pointers(self._tensors, self._constants)
-        code = lower(graph_of(name, self._start), [("t",), *_INPUTS[name]], self._outputs(name), pointers)
+        pointers, vectors = Pointers(self._tensors, self._constants), vectors_of(name, self._start.parts)
+        inputs = [vector for vector in vectors if vector in ("v", "y")]
+        code = lower(graph_of(name, self._start), [("t",), *inputs], self._outputs(name), pointers)
         self.work_size = max(self.work_size, code.work_size)
-        return function_text(name, code, dtype, dynamics.direction, pointers, size, parameters)
+        return function_text(name, code, dtype, dynamics.direction, pointers, size, parameters, vectors)
 
     def _outputs(self, name: str) -> list[Output]:
         dtype = self._dynamics.structure.dtype

@@ -27,7 +27,7 @@ def compare(name: str, evaluate: Evaluate, start: Start) -> None:
     """Compare a function with torch's.
 
     Args:
-        name: ``"rhs"``, ``"vjp"``, ``"vjp_p"`` or ``"jacobian"``.
+        name: ``"rhs"``, ``"vjp"``, ``"vjp_p"``, ``"jacobian"`` or that of a part.
         evaluate: has the function of a name write to a tensor what it makes of vectors and the time.
         start: where.
 
@@ -39,7 +39,7 @@ def compare(name: str, evaluate: Evaluate, start: Start) -> None:
     found = _found(name, evaluate, true, start)
     if _agree(found, true, size := _size(true)):
         return
-    error = f"{_WHAT.get(name, 'the vector-Jacobian product')} at the start is off by {_error(found, true):.2g} of "
+    error = f"{_what(name, start)} at the start is off by {_error(found, true):.2g} of "
     error += f"{size:.2g} when compiled"
     beside = start.beside()
     try:
@@ -50,6 +50,10 @@ def compare(name: str, evaluate: Evaluate, start: Start) -> None:
         raise UnsupportedDynamicsError(f"{error}: func may depend on something that changes from call to call")
     if not _agree(found, true, max(size, _size(other))):
         raise UnsupportedStartError(f"{error}, though not beside it: func may bend or jump there")
+
+
+def _what(name: str, start: Start) -> str:
+    return name.replace("_", " ") if name in start.parts else _WHAT.get(name, "the vector-Jacobian product")
 
 
 def _by_torch(name: str, start: Start) -> Tensor:
@@ -65,21 +69,20 @@ def _by_torch(name: str, start: Start) -> Tensor:
 
 
 def _derivative(name: str, start: Start) -> Tensor:
-    dynamics, y = start.dynamics, start.y
+    dynamics, vectors = start.dynamics, start.vectors(name)
+    if name in start.parts:
+        return dynamics.part(start.parts[name], start.s, *vectors)
     if name == "jacobian":
-        return dynamics.jacobian(start.s, y).mT.reshape(-1)
-    products = dynamics.vjp(start.s, y, _direction(y), state=True, parameters=True)
+        return dynamics.jacobian(start.s, *vectors).mT.reshape(-1)
+    v, y = vectors
+    products = dynamics.vjp(start.s, y, v, state=True, parameters=True)
     return products[0] if name == "vjp" else products[1]
 
 
 def _found(name: str, evaluate: Evaluate, like: Tensor, start: Start) -> Tensor:
-    out, y = torch.empty_like(like), start.y.contiguous()
-    evaluate(name, out, (y,) if name in _WHAT else (_direction(y), y), start.s)
+    out = torch.empty_like(like)
+    evaluate(name, out, [vector.contiguous() for vector in start.vectors(name)], start.s)
     return out
-
-
-def _direction(y: Tensor) -> Tensor:
-    return torch.linspace(0.5, 1.5, len(y), dtype=y.dtype)
 
 
 def _size(true: Tensor) -> float:

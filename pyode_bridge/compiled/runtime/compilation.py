@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Set
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,13 +21,21 @@ from pyode_bridge.compiled.runtime.comparison import compare
 from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.compiled.runtime.translation import Translation
 from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.forms import Form, Part
 from pyode_bridge.problem.julia_source import is_written
 
 
 def lane_for(
-    dynamics: Dynamics, y0: Tensor, t: Tensor, *, products: bool, jacobian: bool, backend: CachingBackend
+    dynamics: Dynamics,
+    y0: Tensor,
+    t: Tensor,
+    *,
+    products: bool,
+    jacobian: bool,
+    backend: CachingBackend,
+    form: Form | None = None,
 ) -> Lane:
-    """The lane for dynamics: translated now, or before.
+    """The lane for dynamics, and for what their equation has beside: translated now, or before.
 
     Args:
         dynamics: with the value of the right-hand side at the start, or a cache hit.
@@ -35,45 +44,100 @@ def lane_for(
         products: whether vector-Jacobian products are wanted too.
         jacobian: whether a Jacobian is wanted; it may be missing all the same.
         backend: the Julia that compiles them.
+        form: of the equation, where it has functions of its own.
 
     Raises:
         UnsupportedDynamicsError: the dynamics must stay with the callbacks; says why.
     """
     began = time.perf_counter()
-    hit = dynamics.cache_hit if isinstance(dynamics.cache_hit, CacheHit) else None
-    guards = guards_of(dynamics.func) if hit is None else hit.guards
+    wanted = _Functions.of(dynamics, form, products=products, jacobian=jacobian)
+    known = dynamics.cache_hit if wanted.source is dynamics.func else None
+    hit = known if isinstance(known, CacheHit) else None
+    guards = guards_of(wanted.source) if hit is None else hit.guards
     translation = None if hit is None else hit.translation_of(backend.translations)
     value = dynamics.start
     if translation is None:
         if hit is not None and value is None:  # it is another Julia's cache that they hit
             value = dynamics.tried(t[0].item(), y0).detach()
-        translation = _translation(dynamics, value, guards, backend)
+        translation = _translation(dynamics, value, wanted, guards, backend)
     if translation.refusal is not None:
         raise UnsupportedDynamicsError(translation.refusal)
-    names = _names(dynamics, products=products)
-    if value is None and translation.has_all(names, jacobian=jacobian):
+    if value is None and wanted.has_rhs and translation.has_all(wanted.names):
         return Lane(translation, dynamics, guards.tensors, 0.0, backend)
-    start = Start(dynamics, y0, t[0].item(), t[-1].item(), value)
+    start = Start(dynamics, y0, t[0].item(), t[-1].item(), value if wanted.has_rhs else None, wanted.parts)
     try:
-        compiled = _compile(translation, names, start, guards, jacobian=jacobian, backend=backend)
+        compiled = _compile(translation, wanted, start, guards, backend)
         seconds = time.perf_counter() - began if compiled else 0.0
-        lane = _compared(Lane(translation, dynamics, guards.tensors, seconds, backend), translation, start)
+        lane = Lane(translation, dynamics, guards.tensors, seconds, backend)
+        again = set() if guards.exhaustive else wanted.parts.keys() & wanted.required
+        _compare(lane, translation, start, again)
     except UnsupportedStartError:
         raise  # another start may do
     except UnsupportedDynamicsError as refusal:
         translation.refusal = str(refusal)
         cache_hits.discard(dynamics, guards, backend.translations)
         raise
-    if value is not None:
+    if value is not None and wanted.source is dynamics.func:
         cache_hits.record(dynamics, guards, translation, backend.translations)
     return lane
 
 
-def _translation(dynamics: Dynamics, value: Tensor | None, guards: Guards, backend: CachingBackend) -> Translation:
+@dataclass(frozen=True)
+class _Functions:
+    """What a solve needs.
+
+    Attributes:
+        required, optional: names of functions that have to be there, and of those that may be called back.
+        parts: those of the equation beside the dynamics.
+        source: what guards walk through: all that the user gave.
+        has_rhs: whether the dynamics' own functions are among them.
+    """
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    parts: dict[str, Part]
+    source: Any
+    has_rhs: bool
+
+    @classmethod
+    def of(cls, dynamics: Dynamics, form: Form | None, *, products: bool, jacobian: bool) -> _Functions:
+        parts = {} if form is None else form.parts
+        has_rhs = form is None or form.has_rhs
+        required = [name for name, part in parts.items() if not part.optional]
+        optional = [name for name, part in parts.items() if part.optional]
+        if has_rhs:
+            required += _of_dynamics(dynamics, products=products)
+            optional += ["jacobian"] if jacobian else []
+        given = () if form is None else form.functions
+        source = ((dynamics.func, *given) if has_rhs else given) if given else dynamics.func
+        return cls(tuple(required), tuple(optional), parts, source, has_rhs)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.required + self.optional
+
+    @property
+    def layout(self) -> tuple[Any, ...]:
+        """What a translation depends on beside what guards find: which vectors the parts take."""
+        return tuple((name, part.size, *map(len, part.start)) for name, part in self.parts.items())
+
+
+def _of_dynamics(dynamics: Dynamics, *, products: bool) -> list[str]:
+    if not products:
+        return ["rhs"]
+    return ["rhs", "joint", "vjp", "vjp_p"] if dynamics.parameters else ["rhs", "vjp"]
+
+
+def _translation(
+    dynamics: Dynamics, value: Tensor | None, wanted: _Functions, guards: Guards, backend: CachingBackend
+) -> Translation:
     """That of all dynamics that would be traced to the same graphs."""
-    check_supported(dynamics, value)
+    check_supported(dynamics, value if wanted.has_rhs else dynamics.start)
+    if wanted.parts and is_written(dynamics.func):
+        raise UnsupportedDynamicsError("it is written in Julia, and other parts of the equation are not")
     parameters = parameter_indices(dynamics.parameters, guards)
-    key = (guards.key, dynamics.structure, dynamics.direction.sign, parameters, torch.get_default_dtype())
+    default = torch.get_default_dtype()
+    key = (guards.key, dynamics.structure, dynamics.direction.sign, parameters, default, wanted.layout)
     shapes = dynamics.structure, tuple(tensor.shape for tensor in guards.tensors)
     return backend.translations.of(key, _code(dynamics.func, guards), shapes)
 
@@ -82,42 +146,31 @@ def _code(func: Any, guards: Guards) -> Any:
     return func.source if is_written(func) else guards.code
 
 
-def _names(dynamics: Dynamics, *, products: bool) -> list[str]:
-    """Of the functions that have to be there, beside a Jacobian."""
-    if not products:
-        return ["rhs"]
-    return ["rhs", "joint", "vjp", "vjp_p"] if dynamics.parameters else ["rhs", "vjp"]
-
-
 def _compile(
-    translation: Translation,
-    names: Sequence[str],
-    start: Start,
-    guards: Guards,
-    *,
-    jacobian: bool,
-    backend: CachingBackend,
+    translation: Translation, wanted: _Functions, start: Start, guards: Guards, backend: CachingBackend
 ) -> bool:
     """Add the functions that are missing; says whether any was."""
-    before, func = len(translation.addresses), start.dynamics.func
-    translation.add(names, start, guards.tensors, backend)
-    if len(translation.addresses) > before and guards_of(func).key != guards.key:
-        backend.translations.refuse_changing(_code(func, guards))
-    if jacobian:
-        translation.add_jacobian(start, guards.tensors, backend)
+    before = len(translation.addresses)
+    translation.add(wanted.required, start, guards.tensors, backend)
+    if len(translation.addresses) > before and guards_of(wanted.source).key != guards.key:
+        backend.translations.refuse_changing(_code(start.dynamics.func, guards))
+    for name in wanted.optional:
+        translation.try_to_add(name, start, guards.tensors, backend)
     return len(translation.addresses) > before
 
 
-def _compared(lane: Lane, translation: Translation, start: Start) -> Lane:
-    """The lane, compared with torch: the right-hand side wherever it is not known to be the same, the rest once.
+def _compare(lane: Lane, translation: Translation, start: Start, again: Set[str]) -> None:
+    """Compare a lane with torch: the right-hand side wherever it is not known to be the same, the rest once.
+
+    Parts to be compared ``again`` are those of an equation of which not all that they read is known.
 
     Raises UnsupportedDynamicsError where they differ.
     """
-    unchecked = lane.names - translation.checked
+    unchecked = set(lane.names - translation.checked)
     try:
         if start.value is not None:
             compare("rhs", lane.evaluate, start)
-        for name in sorted(unchecked - {"rhs"}):
+        for name in sorted((unchecked | again) - {"rhs"}):
             lane.compute_jointly(name == "joint")
             for part in ("vjp", "vjp_p") if name == "joint" else (name,):
                 compare(part, lane.evaluate, start)
@@ -127,4 +180,3 @@ def _compared(lane: Lane, translation: Translation, start: Start) -> Lane:
     lane.compute_jointly(False)
     translation.checked |= unchecked
     lane.workspace.forget_counts()
-    return lane

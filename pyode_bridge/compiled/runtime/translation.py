@@ -43,9 +43,9 @@ class Translation:
         self.refusal: str | None = None
         self._adding = threading.RLock()
 
-    def has_all(self, names: Sequence[str], *, jacobian: bool) -> bool:
-        """Whether these functions are compiled and compared, and a Jacobian, if that is wanted and can be had."""
-        return self.checked.issuperset(names) and (not jacobian or "jacobian" in self.checked)
+    def has_all(self, names: Sequence[str]) -> bool:
+        """Whether these functions are compiled and compared, or known not to be had."""
+        return self.checked.issuperset(names)
 
     def add(self, names: Sequence[str], start: Start, tensors: Sequence[Tensor], backend: Backend) -> None:
         """Compile the functions of those names that are missing."""
@@ -54,14 +54,14 @@ class Translation:
         with self._adding:
             self._add([name for name in names if name not in self.addresses], start, tensors, backend)
 
-    def add_jacobian(self, start: Start, tensors: Sequence[Tensor], backend: Backend) -> None:
-        """The same for the Jacobian; where it cannot be had, the solver calls Python for it."""
-        if "jacobian" in self.checked:
+    def try_to_add(self, name: str, start: Start, tensors: Sequence[Tensor], backend: Backend) -> None:
+        """The same for a Jacobian; where it cannot be had, the solver calls Python for it."""
+        if name in self.checked:
             return
         try:
-            self.add(["jacobian"], start, tensors, backend)
+            self.add([name], start, tensors, backend)
         except UnsupportedDynamicsError:
-            self.checked.add("jacobian")
+            self.checked.add(name)
 
     def _add(self, missing: Sequence[str], start: Start, tensors: Sequence[Tensor], backend: Backend) -> None:
         if not missing:
@@ -70,7 +70,7 @@ class Translation:
         functions = self._functions(start, tensors)
         with _tracing:
             text = "\n".join(_text(functions, name) for name in missing)
-        called = signatures(missing)
+        called = signatures(missing, start.parts)
         found = backend.compile(text, str(dynamics.structure.dtype).removeprefix("torch."), called)
         self.workspaces.grow(functions.work_size)
         if is_written(dynamics.func):

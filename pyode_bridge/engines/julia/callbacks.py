@@ -6,7 +6,6 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.runtime.c_functions import COUNT, EMPTY_PRODUCT, ONE_INPUT, TWO_INPUTS, address_of
@@ -14,7 +13,7 @@ from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia.evaluations import Evaluations, Views
 from pyode_bridge.engines.julia.guard import Guard, Raised, RaisedHere
 from pyode_bridge.problem.dynamics import Dynamics
-from pyode_bridge.problem.forms import OneInput, TwoInputs
+from pyode_bridge.problem.forms import Part
 from pyode_bridge.problem.predicates import holds
 from pyode_bridge.problem.sparsity import Sparsity
 
@@ -61,7 +60,7 @@ class Callbacks:
         """
         dynamics = self._dynamics
         callbacks: dict[str, Callable[[], int]] = {
-            "rhs": lambda: self.one_input(dynamics, dynamics.size),
+            "rhs": lambda: self._one_input(dynamics, dynamics.size),
             "vjp": lambda: self._pointer(TWO_INPUTS(self._guard.act(self._evaluations.vjp))),
             "vjp_p": self._parameter_product_pointer,
             "jacobian": lambda: self._jacobian_pointer(sparsity),
@@ -81,15 +80,19 @@ class Callbacks:
         names = "rhs", "vjp", "vjp_p", "jacobian"
         return tuple(0 if name in unused else self.lane.address(name) or 0 for name in names)
 
+    def empty_product(self) -> int:
+        """Address of a product with no parameters."""
+        return address_of(EMPTY_PRODUCT) if self.lane is None else self.lane.workspace.empty_product
+
     def _parameter_product_pointer(self) -> int:
         if not self._dynamics.parameter_size:
-            return address_of(EMPTY_PRODUCT) if self.lane is None else self.lane.workspace.empty_product
+            return self.empty_product()
         return self._pointer(TWO_INPUTS(self._guard.act(self._evaluations.vjp_p)))
 
     def _jacobian_pointer(self, sparsity: Sparsity | None) -> int:
         if sparsity is not None:
             dynamics = self._dynamics
-            return self.one_input(lambda s, y: dynamics.sparse_jacobian(s, y, sparsity), len(sparsity.rows))
+            return self._one_input(lambda s, y: dynamics.sparse_jacobian(s, y, sparsity), len(sparsity.rows))
         if self.lane is not None:
             return self.lane.workspace.jacobian
         return self._pointer(ONE_INPUT(self._guard.act(self._evaluations.jacobian)))
@@ -100,23 +103,29 @@ class Callbacks:
         address = self.lane.address(name)
         return None if address is None else (address, self.lane.workspace.address)
 
-    def one_input(self, function: OneInput, size: int, dtype: torch.dtype | None = None) -> int:
-        """Address of a C function that writes ``function(s, y)``, ``size`` values of the state's dtype or another."""
-        values, state = Views(size, dtype or self._dynamics.structure.dtype), self._evaluations.state
+    def part(self, name: str, part: Part) -> tuple[int, int]:
+        """Address and environment of a function of the equation beside the dynamics."""
+        return self._compiled(name, None) or (self._called_part(part), 0)
 
-        def write(out: int, y: int, t: float, env: int) -> None:
-            values(out).copy_(function(t, state(y)).detach())  # a part that switches autograd on has a graph
+    def _called_part(self, part: Part) -> int:
+        dynamics = self._dynamics
+        values, *vectors = (Views(size, dynamics.structure.dtype) for size in (part.size, *map(len, part.start)))
+
+        def write(out: int, *rest: Any) -> None:
+            *addresses, s, _ = rest
+            found = (view(address) for view, address in zip(vectors, addresses, strict=True))
+            values(out).copy_(dynamics.part(part, s, *found))
+
+        return self._pointer((ONE_INPUT if len(vectors) == 1 else TWO_INPUTS)(self._guard.act(write)))
+
+    def _one_input(self, function: Callable[[float, Tensor], Tensor], size: int) -> int:
+        """Address of a C function that writes ``size`` values of the dynamics."""
+        values, state = Views(size, self._dynamics.structure.dtype), self._evaluations.state
+
+        def write(out: int, y: int, s: float, env: int) -> None:
+            values(out).copy_(function(s, state(y)))
 
         return self._pointer(ONE_INPUT(self._guard.act(write)))
-
-    def two_inputs(self, function: TwoInputs, size: int, first: int, second: int) -> int:
-        """Address of a C function that writes ``size`` values of a function of vectors of two sizes."""
-        values, firsts, seconds = (Views(length, self._dynamics.structure.dtype) for length in (size, first, second))
-
-        def write(out: int, a: int, b: int, t: float, env: int) -> None:
-            values(out).copy_(function(t, firsts(a), seconds(b)).detach())
-
-        return self._pointer(TWO_INPUTS(self._guard.act(write)))
 
     def listener(self, function: Callable[[int], None]) -> int:
         """Address of a C function that passes a number on."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from pyode_bridge.compiled.runtime.workspace import Workspace
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.translation import julia_tolerance, type_name
-from pyode_bridge.problem.forms import Delays, Halves, Noise, OneInput, Operator, Residual, Steady, Terms, TwoInputs
+from pyode_bridge.problem.forms import Delays, Form, Halves, Noise, Operator, Residual, Steady, Terms
 from pyode_bridge.problem.problem import Problem
 
 
@@ -47,6 +47,7 @@ class Equations:
             return builder.delayed(form)
         if isinstance(form, Residual):
             return builder.residual(form)
+        assert isinstance(form, Steady)
         return builder.steady(form)
 
 
@@ -82,59 +83,37 @@ class Builder:
         )
 
     def partitioned(self, form: Halves) -> Any:
-        """``q' = velocity``, ``p' = force``; Julia passes ``(p, q)``, SciML's order of the two."""
-        n = self._size // 2
-
-        def half(function: TwoInputs) -> int:
-            return self._callbacks.two_inputs(lambda s, p, q: function(s, q, p), n, n, n)
-
-        velocity = 0 if form.velocity is None else half(form.velocity)
-        return self._bridge.partitioned_equation(half(form.force), velocity, self.ordinary())
+        """``q' = velocity``, ``p' = force``."""
+        return self._bridge.partitioned_equation(
+            self._part(form, "force"), self._part(form, "velocity"), self.ordinary()
+        )
 
     def split(self, form: Terms) -> Any:
         """``y' = implicit + explicit``."""
-        explicit, implicit = self._function(form.explicit), form.implicit
+        explicit, implicit = self._part(form, "explicit"), form.implicit
         if isinstance(implicit, Tensor):
             in_order = columns(implicit)
             return self._bridge.semilinear_equation(
                 self._bridge.reads(in_order), self._type, self._size, explicit, self.ordinary()
             )
-        jacobian = self._callbacks.one_input(lambda s, y: implicit.jacobian(s, y).mT.reshape(-1), self._size**2)
-        return self._bridge.split_equation(self._function(implicit), jacobian, explicit, self.ordinary())
+        return self._bridge.split_equation(
+            self._part(form, "implicit"), self._part(form, "implicit_jacobian"), explicit, self.ordinary()
+        )
 
     def quasilinear(self, form: Operator) -> Any:
         """``y' = A(t, y) y``."""
-        matrix = self._callbacks.one_input(form.matrix, self._size**2)
-        return self._bridge.quasilinear_equation(matrix, self.ordinary())
+        return self._bridge.quasilinear_equation(self._part(form, "matrix"), self.ordinary())
 
     def stochastic(self, form: Noise) -> Any:
         """``dy = f dt + g dW``."""
+        products = self._problem.sensitivity is not None
+        diffusion = [self._part(form, name) for name in ("diffusion", "diffusion_vjp", "diffusion_vjp_p")]
+        if form.diffusion_vjp_p is None:
+            diffusion[-1] = self._callbacks.empty_product(), 0
+        drift = self._callbacks.functions(products=products)
         return self._bridge.stochastic_equation(
-            self._callbacks.functions(products=self._problem.sensitivity is not None)[0],
-            self._diffusion(form),
-            form.kind,
-            form.processes,
-            form.seed,
-            self._problem.sensitivity is not None,
+            *drift, tuple(diffusion), form.kind, form.processes, form.seed, products
         )
-
-    def _diffusion(self, form: Noise) -> list[int]:
-        """Addresses of the diffusion and both its vector-Jacobian products."""
-        n, diffusion = self._size, form.diffusion
-        size = n * (form.processes if form.kind == "general" else 1)
-
-        def vjp(s: float, v: Tensor, y: Tensor) -> Tensor:
-            return diffusion.vjp(s, y, v, state=True, parameters=False)[0]
-
-        def vjp_p(s: float, v: Tensor, y: Tensor) -> Tensor:
-            return diffusion.vjp(s, y, v, state=False, parameters=True)[1]
-
-        callbacks = self._callbacks
-        return [
-            callbacks.one_input(diffusion, size),
-            callbacks.two_inputs(vjp, n, size, n),
-            callbacks.two_inputs(vjp_p, diffusion.parameter_size, size, n),
-        ]
 
     def steady(self, form: Steady) -> Any:
         """``0 = f(t, y)``."""
@@ -143,22 +122,21 @@ class Builder:
 
     def delayed(self, form: Delays) -> Any:
         """``y' = f(t, y, y(t - lag), ...)``."""
-        n = self._size
-        rhs = self._callbacks.two_inputs(form.rhs, n, n * len(form.lags), n)
-        return self._bridge.delayed_equation(rhs, self._type, n, list(form.lags), self._function(form.history))
+        rhs, history = self._part(form, "delayed_rhs"), self._part(form, "history")
+        return self._bridge.delayed_equation(rhs, self._type, self._size, list(form.lags), history)
 
     def residual(self, form: Residual) -> Any:
         """``0 = F(t, y', y)``."""
-        n = self._size
-        function = self._callbacks.two_inputs(form.residual, n, n, n)
-        jacobian = self._callbacks.two_inputs(form.jacobian, 2 * n * n, n, n)
+        function, jacobian = self._part(form, "residual"), self._part(form, "residual_jacobian")
         dy0 = form.dy0.contiguous()
         return self._bridge.residual_equation(
-            function, jacobian, self._type, n, self._bridge.reads(dy0), list(form.differential)
+            function, jacobian, self._type, self._size, self._bridge.reads(dy0), list(form.differential)
         )
 
-    def _function(self, function: OneInput) -> int:
-        return self._callbacks.one_input(function, self._size)
+    def _part(self, form: Form, name: str) -> tuple[int, int]:
+        """Address and environment of a function of the equation; zeros where it has none of that name."""
+        part = form.parts.get(name)
+        return (0, 0) if part is None else self._callbacks.part(name, part)
 
 
 def _jumps(problem: Problem) -> tuple[float, ...]:

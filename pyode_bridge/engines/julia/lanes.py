@@ -10,7 +10,6 @@ from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.problem.forms import Steady
 from pyode_bridge.problem.graph import are_entangled
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.problem import Problem, SolverSpec
@@ -56,14 +55,18 @@ class Lanes:
         return lane
 
     def _compiled(self, problem: Problem, solvers: Solvers) -> Lane:
-        if not isinstance(problem.form, Steady | None):
-            raise UnsupportedDynamicsError("the equation has parts of its own")
         if are_entangled(problem.dynamics.parameters):
             raise UnsupportedDynamicsError("adjoint_params lists a tensor beside one that it was computed from")
         products, jacobian = problem.sensitivity is not None, self._named.takes_jacobian(problem, solvers)
         with julia_errors(problem.method):
             return lane_for(
-                problem.dynamics, problem.y0, problem.t, products=products, jacobian=jacobian, backend=self._bridge
+                problem.dynamics,
+                problem.y0,
+                problem.t,
+                products=products,
+                jacobian=jacobian,
+                backend=self._bridge,
+                form=problem.form,
             )
 
 

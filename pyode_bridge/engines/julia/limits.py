@@ -246,8 +246,8 @@ def refuse_unfit_noise(problem: Problem) -> None:
 
 
 def _depends_on_state(noise: Noise, problem: Problem) -> bool:
-    start, y0 = problem.t[0].item(), problem.y0
-    here, elsewhere = (noise.diffusion(start, y).clone() for y in (y0.clone(), y0 + 1))
+    start, y0, dynamics = problem.t[0].item(), problem.y0, problem.dynamics
+    here, elsewhere = (dynamics.part(noise.diffusion, start, y).clone() for y in (y0.clone(), y0 + 1))
     return not torch.equal(here, elsewhere)
 
 

@@ -208,7 +208,7 @@ def untranslatable(t: Tensor, y: Tensor) -> Tensor:
         (decay, {"method": "Rodas5P", "jac_sparsity": torch.eye(2)}, "jac_sparsity"),
         (decay, {"options": {"isoutofdomain": lambda t, y: False}}, "isoutofdomain"),
         (decay, {"method": "Exprb32"}, "asks for something .* not translated"),
-        (pb.Split(decay, decay), {"method": "KenCarp4"}, "parts of its own"),
+        (pb.Split(decay, untranslatable), {"method": "KenCarp4"}, "it takes a Python value out of a tensor"),
     ],
     ids=["data-dependent", "callbacks", "sparsity", "predicate", "Jacobian", "parts"],
 )
