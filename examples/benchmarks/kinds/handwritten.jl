@@ -1,0 +1,153 @@
+# The problems of `problems.py` as a Julia programmer would write them: in place, with preallocated memory.
+
+module HandwrittenKinds
+
+using LinearAlgebra: mul!
+using Main.PyODEBridge: MatrixOperator
+using OrdinaryDiffEqCore: BrownFullBasicInit, SciMLBase
+using .SciMLBase: DAEFunction, DAEProblem, DDEProblem, FullSpecialize, ODEFunction, ODEProblem, SDEProblem,
+    SecondOrderODEProblem, SplitFunction, SplitODEProblem, solve
+
+function henon_heiles_force!(dv, v, q, p, t)
+    dv[1] = -q[1] - 2 * q[1] * q[2]
+    dv[2] = -q[2] - q[1]^2 + q[2]^2
+    return nothing
+end
+
+henon_heiles(y0, end_, weights) =
+    SecondOrderODEProblem{true}(henon_heiles_force!, y0[3:4], y0[1:2], (0.0, end_))
+
+function diffusion!(du, u, p, t)
+    n = length(u)
+    scale = 0.1 / (2pi / n)^2
+    @inbounds for i in 1:n
+        left, right = u[i == 1 ? n : i - 1], u[i == n ? 1 : i + 1]
+        du[i] = scale * (left - 2 * u[i] + right)
+    end
+    return nothing
+end
+
+function diffusion_jacobian!(J, u, p, t)
+    n = length(u)
+    scale = 0.1 / (2pi / n)^2
+    fill!(J, 0)
+    @inbounds for i in 1:n
+        J[i, i == 1 ? n : i - 1] = scale
+        J[i, i] = -2 * scale
+        J[i, i == n ? 1 : i + 1] = scale
+    end
+    return nothing
+end
+
+function advection!(du, u, p, t)
+    n = length(u)
+    scale = 1 / (4pi / n)
+    @inbounds for i in 1:n
+        du[i] = -u[i] * (u[i == n ? 1 : i + 1] - u[i == 1 ? n : i - 1]) * scale
+    end
+    return nothing
+end
+
+function advection_diffusion(y0, end_, weights)
+    implicit = ODEFunction{true, FullSpecialize}(diffusion!; jac = diffusion_jacobian!)
+    return SplitODEProblem(SplitFunction{true}(implicit, advection!), y0, (0.0, end_))
+end
+
+function spin_matrix!(A, u, p, t)
+    s, c = sincos(t)
+    fill!(A, 0)
+    A[1, 4], A[2, 3], A[3, 2], A[4, 1] = -c, -c, c, c
+    A[1, 3], A[2, 4], A[3, 1], A[4, 2] = -s, s, s, -s
+    return nothing
+end
+
+driven_spin(y0, end_, weights) = ODEProblem{true, FullSpecialize}(
+    MatrixOperator(zeros(4, 4); (update_func!) = spin_matrix!), y0, (0.0, end_)
+)
+
+growth!(du, u, p, t) = (du .= 0.1 .* u; nothing)
+spread!(du, u, p, t) = (du .= 0.3 .* u; nothing)
+brownian(y0, end_, weights) = SDEProblem{true, FullSpecialize}(growth!, spread!, y0, (0.0, end_); seed = UInt64(2))
+
+struct Network
+    w1::Matrix{Float64}
+    b1::Vector{Float64}
+    w2::Matrix{Float64}
+    b2::Vector{Float64}
+    hidden::Matrix{Float64}
+    scale::Float64
+end
+
+function (net::Network)(du, u, p, t)
+    mul!(net.hidden, net.w1, u)
+    net.hidden .= tanh.(net.hidden .+ net.b1)
+    mul!(du, net.w2, net.hidden)
+    du .= net.scale .* (du .+ net.b2)
+    return nothing
+end
+
+network(w, batch, scale) = Network(w[1], w[2], w[3], w[4], zeros(length(w[2]), batch), scale)
+
+function neural_noise(y0, end_, weights)
+    drift, spread = network(weights[1:4], size(y0, 2), 1.0), network(weights[5:8], size(y0, 2), 0.1)
+    return SDEProblem{true, FullSpecialize}(drift, spread, y0, (0.0, end_); seed = UInt64(2))
+end
+
+function cells!(du, u, h, p, t)
+    past = h(p, t - 17.0; idxs = 1)
+    du[1] = 0.2 * past / (1 + past^10) - 0.1 * u[1]
+    return nothing
+end
+
+struct Constant
+    y0::Vector{Float64}
+end
+
+(h::Constant)(p, t; idxs = nothing) = idxs === nothing ? copy(h.y0) : h.y0[idxs]
+(h::Constant)(out, p, t; idxs = nothing) = copyto!(out, h.y0)
+
+mackey_glass(y0, end_, weights) =
+    DDEProblem{true, FullSpecialize}(cells!, y0, Constant(copy(y0)), (0.0, end_); constant_lags = [17.0])
+
+function reaction!(out, du, u, p, t)
+    slow, fast = 0.04 * u[1] - 1.0e4 * u[2] * u[3], 3.0e7 * u[2]^2
+    out[1], out[2], out[3] = -slow - du[1], slow - fast - du[2], u[1] + u[2] + u[3] - 1
+    return nothing
+end
+
+function reaction_jacobian!(J, du, u, p, gamma, t)
+    a, b, c = 1.0e4 * u[3], 1.0e4 * u[2], 6.0e7 * u[2]
+    J[1, 1], J[1, 2], J[1, 3] = -0.04 - gamma, a, b
+    J[2, 1], J[2, 2], J[2, 3] = 0.04, -a - c - gamma, -b
+    J[3, 1], J[3, 2], J[3, 3] = 1.0, 1.0, 1.0
+    return nothing
+end
+
+function robertson(y0, end_, weights)
+    f = DAEFunction{true, FullSpecialize}(reaction!; jac = reaction_jacobian!)
+    return DAEProblem(f, weights[1], y0, (0.0, end_); differential_vars = [true, true, false])
+end
+
+# What solves once, as the solver's package wants it, and returns the values at the end.
+function solver(name, y0, end_, weights, alg, reltol, abstol, dt)
+    problem = getfield(@__MODULE__, Symbol(name))(transposed(y0), Float64(end_), map(transposed, weights))
+    control = dt > 0 ? (; dt, adaptive = false) : (; reltol, abstol)
+    name == "robertson" && (control = (; control..., initializealg = BrownFullBasicInit()))
+    return () -> solve(problem, alg; control..., save_everystep = false, maxiters = 10_000_000).u[end]
+end
+
+# As torch has it: positions before velocities.
+flat(u) = hasproperty(u, :x) ? vcat(u.x[2], u.x[1]) : vec(u)
+
+transposed(array::AbstractVector) = Vector{Float64}(array)
+transposed(array::AbstractMatrix) = Matrix{Float64}(permutedims(array))
+
+function seconds(solve_once, calls)
+    began = time_ns()
+    for _ in 1:calls
+        solve_once()
+    end
+    return (time_ns() - began) / 1.0e9 / calls
+end
+
+end
