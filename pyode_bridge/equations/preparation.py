@@ -68,6 +68,7 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
         mass_matrix=checks.mass_matrix(settings["mass_matrix"], structure),
         form=flat_parts(func, dynamics, start),
         sparsity=_sparsity(settings["jac_sparsity"], dynamics, s0, start),
+        find_sparsity=checks.finds_sparsity(settings["jac_sparsity"]),
         dense=settings["dense"],
         progress=settings["progress"],
         lane=lane,
@@ -218,7 +219,7 @@ def _backward_norm(forward: Norm, backward: Norm, structure: Structure) -> Norm:
 
 
 def _sparsity(given: Any, dynamics: Dynamics, s0: float, y0: Tensor) -> Sparsity | None:
-    """The pattern, tried against the Jacobian at the start: a product with a vector tells both apart."""
+    """A pattern that is given, tried against the Jacobian at the start: a product with a vector tells both apart."""
     sparsity = Sparsity.of(given, dynamics.structure)
     if sparsity is None:
         return None

@@ -109,6 +109,14 @@ class Result:
         return self._said("lane_reason", between="; ")
 
     @property
+    def jacobian(self) -> str | None:
+        """Of a sparse Jacobian its entries, the products that fill it, whence the pattern is, and what factorises it.
+
+        None for a full one, and where there was none.
+        """
+        return self._said("jacobian", between="; ") or None
+
+    @property
     def sensealg(self) -> str | None:
         """The sensitivity algorithm that ``backward`` uses, or None where no gradient was wanted."""
         return self._of_pullbacks("sensealg")
@@ -208,6 +216,8 @@ class Result:
             "evaluations": f"{stats.nfe} of the dynamics, {_count(stats.njac)} Jacobians",
             "retcode": self.retcode,
         }
+        if self.jacobian is not None:
+            facts["Jacobian"] = self.jacobian
         if stats.compile_seconds:
             facts["compiled in"] = f"{stats.compile_seconds:.1f} s"
         if self.sensealg is not None:

@@ -242,3 +242,8 @@ def _choice(given: Any, name: str, choices: tuple[str, ...], variable: str, *, d
     if not isinstance(given, str) or given not in choices:
         raise InputError(f"{name} is {given!r}; expected one of {', '.join(map(repr, choices))}.")
     return given
+
+
+def finds_sparsity(jac_sparsity: Any) -> bool:
+    """Whether a pattern of the Jacobian is to be looked for."""
+    return jac_sparsity is None or (isinstance(jac_sparsity, str) and jac_sparsity == "auto")

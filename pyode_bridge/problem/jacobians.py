@@ -42,6 +42,14 @@ def columns(function: Callable[[Tensor], Tensor], y: Tensor) -> Tensor:
     return found.mT
 
 
+def compressed(function: Callable[[Tensor], Tensor], y: Tensor, seeds: Tensor) -> Tensor:
+    """The products of several vectors with the Jacobian of a function at ``y``, likewise."""
+    with torch.no_grad():
+        pull_back = torch.func.vjp(function, y)[1]
+        found: Tensor = torch.func.vmap(lambda v: pull_back(v)[0])(seeds)
+    return found
+
+
 def pulled_back(function: Callable[[Tensor], Tensor], y: Tensor, v: Tensor, wanted: Sequence[Tensor]) -> list[Tensor]:
     """The products of ``v`` with the Jacobians of a function at ``y``, by ``y`` and by what is ``wanted``, likewise."""
     with torch.enable_grad():

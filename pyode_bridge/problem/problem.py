@@ -82,6 +82,7 @@ class Problem:
         mass_matrix: ``M`` of ``M dy/ds = f``, shape ``(n, n)``; None for the identity.
         form: what the equation has beside or within the right-hand side; None for an ordinary one.
         sparsity: pattern of the Jacobian; None for a full one.
+        find_sparsity: whether the engine may look for a pattern where there is none.
         dense: whether values between the times will be wanted.
         progress: whether to show a progress bar.
         lane: how the dynamics are to be evaluated: ``"callback"``, ``"compiled"``, or ``"auto"`` for what can be had.
@@ -102,6 +103,7 @@ class Problem:
     mass_matrix: Tensor | None = None
     form: Form | None = None
     sparsity: Sparsity | None = None
+    find_sparsity: bool = False
     dense: bool = False
     progress: bool = False
     lane: str = "auto"
@@ -197,6 +199,7 @@ class Trajectory:
         algorithm: the algorithm that ran, as the engine names it.
         lane: how the dynamics were evaluated, ``"compiled"``, ``"callback"`` or ``"native"``.
         lane_reason: why in this way.
+        jacobian: what an implicit solver's matrix is, and what solves with it; empty where nothing is known of it.
         pullback: present if the problem asked for sensitivities.
         interpolant: present if the problem asked for dense output.
         tolerances: those of the solve.
@@ -211,6 +214,7 @@ class Trajectory:
     pullback: Pullback | None = field(default=None, repr=False)
     interpolant: Interpolant | None = field(default=None, repr=False)
     lane_reason: str = ""
+    jacobian: str = ""
     tolerances: Tolerances | None = None
 
 

@@ -91,7 +91,7 @@ class SolverSettings(ShownSettings, SteadySettings, total=False):
     """The keyword arguments of `odeint`, of all that solves ordinary equations, and of the models.
 
     None means "choose for me", for each of them: what an environment variable says, where there is one, else rules. For
-    ``engine``, ``lane`` and ``sensealg``, ``"auto"`` is another word for it.
+    ``engine``, ``lane``, ``sensealg`` and ``jac_sparsity``, ``"auto"`` is another word for it.
 
     Examples:
         >>> import torch, pyode_bridge as pb
@@ -124,10 +124,11 @@ class SolverSettings(ShownSettings, SteadySettings, total=False):
     """``M`` of ``M dy/dt = func(t, y)``, shape ``(n, n)`` with ``n`` the state's number of elements; singular for a
     differential-algebraic equation. For implicit solvers such as ``"Rodas5P"`` and ``"FBDF"``."""
 
-    jac_sparsity: Tensor | None
+    jac_sparsity: Tensor | Literal["auto", "dense"] | None
     """Pattern of the Jacobian over the flat state, shape ``(n, n)``, dense or sparse, non-zero where a component of
-    ``func`` (row) depends on one of the state (column). Implicit solvers then work with sparse matrices, which torch
-    fills by a few vector-Jacobian products."""
+    ``func`` (row) depends on one of the state (column). Implicit solvers then work with sparse matrices, which a few
+    vector-Jacobian products fill. Default: found in what ``func`` was translated to, from 200 components on;
+    `Solution.jacobian` says what was. ``"dense"`` looks for none."""
 
 
 class Settings(SolverSettings, total=False):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,8 @@ from torch import Tensor
 
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem.state import Structure
+
+WORDS = "auto", "dense"  # for what is found by itself, and for a full matrix
 
 
 @dataclass(frozen=True)
@@ -34,26 +38,46 @@ class Sparsity:
     @classmethod
     def of(cls, given: Any, structure: Structure) -> Sparsity | None:
         """Check a user's pattern: a tensor of shape ``(n, n)``, dense or sparse, whose non-zeros are the entries."""
-        if given is None:
+        if given is None or (isinstance(given, str) and given in WORDS):
             return None
         shape = (structure.size, structure.size)
         if not isinstance(given, Tensor) or given.shape != shape or given.is_meta:
-            what = f"has shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"is a {type(given).__name__}"
+            what = (
+                f"has shape {tuple(given.shape)}"
+                if isinstance(given, Tensor)
+                else f"is {given!r}"
+                if isinstance(given, str)
+                else f"is a {type(given).__name__}"
+            )
             raise InputError(
                 f"jac_sparsity {what}; expected a tensor of shape {shape} in memory, dense or sparse, non-zero where a "
-                "component of the dynamics (row) depends on one of the flat state (column)."
+                "component of the dynamics (row) depends on one of the flat state (column), 'auto' or 'dense'."
             )
-        rows, columns = _entries(given.detach().cpu())
-        order = torch.argsort(columns * structure.size + rows)
-        rows, columns = rows[order], columns[order]
-        starts = torch.zeros(structure.size + 1, dtype=torch.int64)
-        starts[1:] = torch.bincount(columns, minlength=structure.size).cumsum(0)
-        return cls(starts, rows, columns, _coloured(rows.tolist(), columns.tolist(), structure.size))
+        return cls.of_entries(*_entries(given.detach().cpu()), structure.size)
 
-    @property
+    @classmethod
+    def of_entries(cls, rows: Tensor, columns: Tensor, size: int) -> Sparsity:
+        """That of ``size`` rows by as many columns with these entries."""
+        order = torch.argsort(columns * size + rows)
+        rows, columns = rows[order], columns[order]
+        starts = torch.zeros(size + 1, dtype=torch.int64)
+        starts[1:] = torch.bincount(columns, minlength=size).cumsum(0)
+        return cls(starts, rows, columns, _coloured(rows.tolist(), columns.tolist(), size))
+
+    @functools.cached_property
+    def name(self) -> str:
+        """Of the function that computes the entries; the same for the same entries."""
+        entries = self.rows.numpy().tobytes() + self.columns.numpy().tobytes()
+        return f"jacobian_{hashlib.sha256(entries).hexdigest()[:16]}"
+
+    @functools.cached_property
     def products(self) -> int:
         """How many vector-Jacobian products give the Jacobian."""
         return int(self.colours.max()) + 1
+
+    def __str__(self) -> str:
+        size = len(self.colours)
+        return f"{len(self.rows):,} of {size:,} x {size:,} entries, by {self.products} products"
 
     def seeds(self, like: Tensor) -> Tensor:
         """The vectors of those products, shape ``(products, n)``: each the sum of the rows of a colour."""

@@ -54,3 +54,12 @@ function pattern(::Type{T}, n, columns, rows) where {T}
     found = array(Int, rows, starts[end] - 1) .+ 1
     return SparseMatrixCSC(n, n, starts, found, ones(T, length(found)))
 end
+
+"""What solves a solver's linear systems, of an equation whose Jacobian has a pattern."""
+function linear_solver(equation::Ordinary, alg)
+    linsolve = hasproperty(alg, :linsolve) ? alg.linsolve : nothing
+    linsolve === nothing || return string(nameof(typeof(linsolve)))
+    matrix = equation.f.jac_prototype
+    right = zeros(eltype(matrix), size(matrix, 1))
+    return string(LinearSolve.defaultalg(matrix, right, LinearSolve.OperatorAssumptions(true)).alg)
+end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,10 +19,12 @@ from pyode_bridge.compiled.runtime.cache_hits import CacheHit
 from pyode_bridge.compiled.runtime.checks import check_supported, parameter_indices
 from pyode_bridge.compiled.runtime.comparison import compare
 from pyode_bridge.compiled.runtime.lane import Lane
+from pyode_bridge.compiled.runtime.sparse_jacobian import part_of
 from pyode_bridge.compiled.runtime.translation import Translation
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Form, Part
 from pyode_bridge.problem.julia_source import is_written
+from pyode_bridge.problem.sparsity import Sparsity
 
 
 def lane_for(
@@ -34,6 +36,7 @@ def lane_for(
     jacobian: bool,
     backend: CachingBackend,
     form: Form | None = None,
+    sparsity: Sparsity | None = None,
 ) -> Lane:
     """The lane for dynamics, and for what their equation has beside: translated now, or before.
 
@@ -45,23 +48,16 @@ def lane_for(
         jacobian: whether a Jacobian is wanted; it may be missing all the same.
         backend: the Julia that compiles them.
         form: of the equation, where it has functions of its own.
+        sparsity: the pattern of that Jacobian, if it has one.
 
     Raises:
         UnsupportedDynamicsError: the dynamics must stay with the callbacks; says why.
     """
     began = time.perf_counter()
     wanted = _Functions.of(dynamics, form, products=products, jacobian=jacobian)
-    known = dynamics.cache_hit if wanted.source is dynamics.func else None
-    hit = known if isinstance(known, CacheHit) else None
-    guards = guards_of(wanted.source) if hit is None else hit.guards
-    translation = None if hit is None else hit.translation_of(backend.translations)
-    value = dynamics.start
-    if translation is None:
-        if hit is not None and value is None:  # it is another Julia's cache that they hit
-            value = dynamics.tried(t[0].item(), y0).detach()
-        translation = _translation(dynamics, value, wanted, guards, backend)
-    if translation.refusal is not None:
-        raise UnsupportedDynamicsError(translation.refusal)
+    if sparsity is not None and jacobian:
+        wanted = wanted.with_sparse_jacobian(part_of(dynamics, y0, sparsity), sparsity.name)
+    translation, guards, value = _translated(dynamics, y0, t, wanted, backend)
     if value is None and wanted.has_rhs and translation.has_all(wanted.names):
         return Lane(translation, dynamics, guards.tensors, 0.0, backend)
     start = Start(dynamics, y0, t[0].item(), t[-1].item(), value if wanted.has_rhs else None, wanted.parts)
@@ -82,13 +78,42 @@ def lane_for(
     return lane
 
 
+def pattern_for(dynamics: Dynamics, y0: Tensor, t: Tensor, backend: CachingBackend) -> Sparsity | None:
+    """The pattern of the Jacobian, found once in the graph of dynamics that compile; None where there is none."""
+    wanted = _Functions.of(dynamics, None, products=False, jacobian=False)
+    try:
+        translation, guards, value = _translated(dynamics, y0, t, wanted, backend)
+    except UnsupportedDynamicsError:
+        return None
+    return translation.pattern(Start(dynamics, y0, t[0].item(), t[-1].item(), value), guards.tensors)
+
+
+def _translated(
+    dynamics: Dynamics, y0: Tensor, t: Tensor, wanted: _Functions, backend: CachingBackend
+) -> tuple[Translation, Guards, Tensor | None]:
+    """What was compiled so far, what guards it, and the right-hand side at the start, where it has to be compared."""
+    known = dynamics.cache_hit if wanted.source is dynamics.func else None
+    hit = known if isinstance(known, CacheHit) else None
+    guards = guards_of(wanted.source) if hit is None else hit.guards
+    translation = None if hit is None else hit.translation_of(backend.translations)
+    value = dynamics.start
+    if translation is None:
+        if hit is not None and value is None:  # it is another Julia's cache that they hit
+            value = dynamics.tried(t[0].item(), y0).detach()
+        translation = _translation(dynamics, value, wanted, guards, backend)
+    if translation.refusal is not None:
+        raise UnsupportedDynamicsError(translation.refusal)
+    return translation, guards, value
+
+
 @dataclass(frozen=True)
 class _Functions:
     """What a solve needs.
 
     Attributes:
         required, optional: names of functions that have to be there, and of those that may be called back.
-        parts: those of the equation beside the dynamics.
+        parts: those that are none of the dynamics' own.
+        layout: what a translation depends on beside what guards find: which vectors the equation's parts take.
         source: what guards walk through: all that the user gave.
         has_rhs: whether the dynamics' own functions are among them.
     """
@@ -96,6 +121,7 @@ class _Functions:
     required: tuple[str, ...]
     optional: tuple[str, ...]
     parts: dict[str, Part]
+    layout: tuple[Any, ...]
     source: Any
     has_rhs: bool
 
@@ -110,16 +136,17 @@ class _Functions:
             optional += ["jacobian"] if jacobian else []
         given = () if form is None else form.functions
         source = ((dynamics.func, *given) if has_rhs else given) if given else dynamics.func
-        return cls(tuple(required), tuple(optional), parts, source, has_rhs)
+        layout = tuple((name, part.size, *map(len, part.start)) for name, part in parts.items())
+        return cls(tuple(required), tuple(optional), parts, layout, source, has_rhs)
 
     @property
     def names(self) -> tuple[str, ...]:
         return self.required + self.optional
 
-    @property
-    def layout(self) -> tuple[Any, ...]:
-        """What a translation depends on beside what guards find: which vectors the parts take."""
-        return tuple((name, part.size, *map(len, part.start)) for name, part in self.parts.items())
+    def with_sparse_jacobian(self, part: Part, name: str) -> _Functions:
+        """The same with a sparse Jacobian in the place of the full one."""
+        optional = tuple(name if other == "jacobian" else other for other in self.optional)
+        return replace(self, optional=optional, parts={**self.parts, name: part})
 
 
 def _of_dynamics(dynamics: Dynamics, *, products: bool) -> list[str]:
@@ -133,7 +160,7 @@ def _translation(
 ) -> Translation:
     """That of all dynamics that would be traced to the same graphs."""
     check_supported(dynamics, value if wanted.has_rhs else dynamics.start)
-    if wanted.parts and is_written(dynamics.func):
+    if wanted.layout and is_written(dynamics.func):
         raise UnsupportedDynamicsError("it is written in Julia, and other parts of the equation are not")
     parameters = parameter_indices(dynamics.parameters, guards)
     default = torch.get_default_dtype()

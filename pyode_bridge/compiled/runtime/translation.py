@@ -12,11 +12,13 @@ from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.codegen.entry_points import memory_size, signatures
 from pyode_bridge.compiled.codegen.written_functions import WrittenFunctions
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
+from pyode_bridge.compiled.runtime import sparse_jacobian
 from pyode_bridge.compiled.runtime.backend import Backend
 from pyode_bridge.compiled.runtime.workspace import Workspace
 from pyode_bridge.compiled.runtime.workspace_pool import WorkspacePool
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.julia_source import is_written
+from pyode_bridge.problem.sparsity import Sparsity
 
 if TYPE_CHECKING:
     from pyode_bridge.compiled.codegen.traced_functions import TracedFunctions
@@ -41,6 +43,7 @@ class Translation:
         self.workspaces = WorkspacePool()
         self.checked: set[str] = set()
         self.refusal: str | None = None
+        self._patterns: list[Sparsity | None] = []
         self._adding = threading.RLock()
 
     def has_all(self, names: Sequence[str]) -> bool:
@@ -62,6 +65,14 @@ class Translation:
             self.add([name], start, tensors, backend)
         except UnsupportedDynamicsError:
             self.checked.add(name)
+
+    def pattern(self, start: Start, tensors: Sequence[Tensor]) -> Sparsity | None:
+        """That of the Jacobian, found in the graph at the first time; None where there is none."""
+        with self._adding:
+            if not self._patterns:
+                with _tracing:
+                    self._patterns.append(sparse_jacobian.found(start, tensors))
+            return self._patterns[0]
 
     def _add(self, missing: Sequence[str], start: Start, tensors: Sequence[Tensor], backend: Backend) -> None:
         if not missing:

@@ -56,7 +56,7 @@ class Callbacks:
         """Addresses and environments of the dynamics, both their vector-Jacobian products and their Jacobian.
 
         Zeros stand for the products if there are to be no ``products``. The Jacobian is always there: beside implicit
-        solvers, exponential ones and forward sensitivities ask for it. ``sparsity`` thins it; then it is not compiled.
+        solvers, exponential ones and forward sensitivities ask for it. ``sparsity`` thins it.
         """
         dynamics = self._dynamics
         callbacks: dict[str, Callable[[], int]] = {
@@ -98,9 +98,9 @@ class Callbacks:
         return self._pointer(ONE_INPUT(self._guard.act(self._evaluations.jacobian)))
 
     def _compiled(self, name: str, sparsity: Sparsity | None) -> tuple[int, int] | None:
-        if self.lane is None or (name == "jacobian" and sparsity is not None):
+        if self.lane is None:
             return None
-        address = self.lane.address(name)
+        address = self.lane.address(sparsity.name if name == "jacobian" and sparsity is not None else name)
         return None if address is None else (address, self.lane.workspace.address)
 
     def part(self, name: str, part: Part) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -62,14 +63,14 @@ class JuliaEngine:
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
-        return unnamed.by_suitable_method(self._solve, problem)
+        return unnamed.by_suitable_method(self._solve, problem, self._has_pattern)
 
     def _solve(self, problem: Problem) -> Trajectory:
         _check_on_cpu(problem)
         refuse_unfit_noise(problem)
         refuse_unfit_delays(problem)
         warn_of_wrong_values(problem.method, problem.options)
-        problem, solvers = self._named.with_solvers(problem)
+        problem, solvers = self._with_pattern(*self._named.with_solvers(problem))
         lane, why = self._lanes.chosen(problem, solvers)
         with lane or contextlib.nullcontext():
             plan = self._planned(problem, solvers, lane)
@@ -90,19 +91,36 @@ class JuliaEngine:
             algorithm=name,
             lane="callback" if lane is None else "compiled",
             lane_reason=why,
+            jacobian=self._jacobian(problem, solvers, plan),
             pullback=pullback,
             interpolant=interpolant,
             tolerances=problem.tolerances,
         )
 
+    def _with_pattern(self, problem: Problem, solvers: Solvers) -> tuple[Problem, Solvers]:
+        """The problem with the pattern of its Jacobian, if one is wanted and found, and the solvers for that."""
+        found = self._lanes.pattern(problem, solvers)
+        return (problem, solvers) if found is None else self._named.with_solvers(replace(problem, sparsity=found))
+
+    def _has_pattern(self, problem: Problem) -> bool:
+        return self._with_pattern(*self._named.with_solvers(problem))[0].sparsity is not None
+
+    def _jacobian(self, problem: Problem, solvers: Solvers, plan: Plan) -> str:
+        """What is said of a sparse matrix."""
+        if problem.sparsity is None:
+            return ""
+        origin = "found in func" if problem.find_sparsity else "given"
+        solver = self._bridge.linear_solver(plan.equation, solvers.forward)
+        return f"sparse, {problem.sparsity}, pattern {origin}, factorised by {solver}"
+
     def locate(self, problem: Problem, happened: Happened) -> None:
         """Solve until something has happened, or to the end of the problem's span."""
-        unnamed.by_suitable_method(lambda made: self._locate(made, happened), problem)
+        unnamed.by_suitable_method(lambda made: self._locate(made, happened), problem, self._has_pattern)
 
     def _locate(self, problem: Problem, happened: Happened) -> None:
         _check_on_cpu(problem)
         self._bridge.check_callable("conditions of events are Python functions")
-        problem, solvers = self._named.with_solvers(problem)
+        problem, solvers = self._with_pattern(*self._named.with_solvers(problem))
         lane, _ = self._lanes.chosen(problem, solvers)
         with lane or contextlib.nullcontext():
             plan = self._planned(problem, solvers, lane)

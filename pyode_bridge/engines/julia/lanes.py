@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
-from pyode_bridge.compiled.runtime.compilation import lane_for
+from pyode_bridge.compiled.runtime.compilation import lane_for, pattern_for
 from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.translation import julia_errors
@@ -13,6 +13,9 @@ from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.graph import are_entangled
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.problem import Problem, SolverSpec
+from pyode_bridge.problem.sparsity import Sparsity
+
+SPARSE_FROM = 200  # components: below, a full matrix costs little
 
 
 class Lanes:
@@ -54,6 +57,16 @@ class Lanes:
             raise UnsupportedDynamicsError("its Jacobian is not translated, as a large one is not")
         return lane
 
+    def pattern(self, problem: Problem, solvers: Solvers) -> Sparsity | None:
+        """A pattern of the Jacobian, where the solver keeps that as a matrix which would be large, and there is one."""
+        if not (problem.find_sparsity and len(problem.y0) >= SPARSE_FROM and problem.lane != "callback"):
+            return None
+        plain = problem.form is None and problem.mass_matrix is None and not is_written(problem.dynamics.func)
+        if not plain or not self._named.keeps_matrix(problem, solvers):
+            return None
+        with julia_errors(problem.method):
+            return pattern_for(problem.dynamics, problem.y0, problem.t, self._bridge)
+
     def _compiled(self, problem: Problem, solvers: Solvers) -> Lane:
         if are_entangled(problem.dynamics.parameters):
             raise UnsupportedDynamicsError("adjoint_params lists a tensor beside one that it was computed from")
@@ -67,6 +80,7 @@ class Lanes:
                 jacobian=jacobian,
                 backend=self._bridge,
                 form=problem.form,
+                sparsity=problem.sparsity,
             )
 
 

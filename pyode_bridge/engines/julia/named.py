@@ -64,12 +64,20 @@ class Named:
         return problem, Solvers(algorithm, self.solver(sensitivity))
 
     def takes_jacobian(self, problem: Problem, solvers: Solvers) -> bool:
-        """Whether a full Jacobian will be asked for, in one of the directions."""
+        """Whether a Jacobian will be asked for, in one of the directions."""
         sensitivity = problem.sensitivity
-        return problem.sparsity is None and (
-            self._is_implicit(problem.method, solvers.forward)
-            or (sensitivity is not None and self._adjoint_takes_jacobian(sensitivity, solvers.backward))
+        return self._is_implicit(problem.method, solvers.forward) or (
+            sensitivity is not None and self._adjoint_takes_jacobian(sensitivity, solvers.backward)
         )
+
+    def keeps_matrix(self, problem: Problem, solvers: Solvers) -> bool:
+        """Whether the forward solver makes a matrix of the Jacobian, and gradients let it be a sparse one."""
+        if not self._is_implicit(problem.method, solvers.forward) or self._bridge.keeps_no_matrix(solvers.forward):
+            return False
+        sensitivity = problem.sensitivity
+        if sensitivity is None or sensitivity.sensealg is None:
+            return True
+        return not self._bridge.takes_jacobian(self.sensealg(sensitivity))
 
     def backward(self, problem: Problem, equation: Any, solvers: Solvers, callbacks: Callbacks) -> Backward | None:
         """How gradients are computed; None where none are wanted."""

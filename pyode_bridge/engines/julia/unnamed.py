@@ -39,15 +39,22 @@ class StiffError(Exception):
         self.s = s
 
 
-def by_suitable_method(solve: Callable[[Problem], Solved], problem: Problem) -> Solved:
-    """``solve`` the problem by the method that was named, or, where none was, by one that suits it."""
+def by_suitable_method(
+    solve: Callable[[Problem], Solved], problem: Problem, has_pattern: Callable[[Problem], bool] = lambda _: False
+) -> Solved:
+    """``solve`` the problem by the method that was named, or, where none was, by one that suits it.
+
+    ``has_pattern`` says whether the Jacobian of a problem will be sparse, which then may be large.
+    """
     if problem.method.algorithm is not None:
         return solve(problem)
     try:
         return solve(first(problem))
     except StiffError as found:
-        _check_size(problem, found.s)
-        return solve(after_stiffness(problem))
+        stiff = after_stiffness(problem)
+        if len(problem.y0) > LARGEST and not has_pattern(stiff):
+            raise _too_large(problem, found.s) from None
+        return solve(stiff)
 
 
 def first(problem: Problem) -> Problem:
@@ -64,21 +71,20 @@ def after_stiffness(problem: Problem) -> Problem:
     return _by(problem, ROSENBROCK if len(problem.y0) <= SMALL and one_rtol else MULTISTEP)
 
 
-def _check_size(problem: Problem, s: float) -> None:
-    """Raise SolverError where a dense matrix would have more than a thousand rows."""
-    size = len(problem.y0)
-    if size > LARGEST:
-        t = problem.dynamics.direction.user_time(s)
-        raise SolverError(
-            f"No method is named, and the problem is stiff, as was found at t = {t:.6g}: explicit steps are as long as "
-            f"is stable, and many more would follow. Solvers for stiff problems keep a dense Jacobian, which is made "
-            f"unasked up to {LARGEST} components, and here are {size}. Give jac_sparsity where few components depend "
-            "on each other; or name a method: 'FBDF(linsolve=KrylovJL_GMRES())' keeps no matrix, 'ROCK4' suits "
-            "diffusion, 'FBDF' or 'Rodas5P' take the memory, and 'Tsit5' goes on in short steps.",
-            retcode=STIFF,
-            t=t,
-            algorithm=str(first(problem).method),
-        )
+def _too_large(problem: Problem, s: float) -> SolverError:
+    """What is said where a dense matrix would have more than a thousand rows."""
+    t = problem.dynamics.direction.user_time(s)
+    return SolverError(
+        f"No method is named, and the problem is stiff, as was found at t = {t:.6g}: explicit steps are as long as is "
+        f"stable, and many more would follow. Solvers for stiff problems keep a dense Jacobian, which is made unasked "
+        f"up to {LARGEST} components, and here are {len(problem.y0)}; no pattern was found by which few of them depend "
+        "on each other. Give jac_sparsity where there is one; or name a method: 'FBDF(linsolve=KrylovJL_GMRES())' "
+        "keeps no matrix, 'ROCK4' suits diffusion, 'FBDF' or 'Rodas5P' take the memory, and 'Tsit5' goes on in short "
+        "steps.",
+        retcode=STIFF,
+        t=t,
+        algorithm=str(first(problem).method),
+    )
 
 
 def _by(problem: Problem, method: Method) -> Problem:
