@@ -69,6 +69,40 @@ def test_lanes_beside_handwritten_julia(tmp_path: Path) -> None:
     assert all(name in ended.stdout for name in results(tmp_path)["numbers"]["targets"])
 
 
+@pytest.mark.julia
+@pytest.mark.timeout(620)
+def test_kinds_of_equations_are_those_by_hand(tmp_path: Path) -> None:
+    ended = running.run("benchmarks/kinds/run", tmp_path, "--engine", "julia", limit=600)
+    assert ended.returncode == 0, ended.stderr
+    assert has_figures(tmp_path, "kinds")
+    found = rows(tmp_path)
+    assert {row["problem"] for row in found} == {"Henon-Heiles", "driven spin", "Robertson's residual, DFBDF"}
+    for row in found:
+        assert not row["reason"], row
+        assert row["error"] < 1e-6
+        assert min(row[name] for name in ("compiled", "callback", "handwritten")) > 0
+
+
+@pytest.mark.julia
+@pytest.mark.timeout(620)
+def test_large_stiff_systems_are_those_by_hand(tmp_path: Path) -> None:
+    ended = running.run("benchmarks/large_stiff/run", tmp_path, "--engine", "julia", limit=600)
+    assert ended.returncode == 0, ended.stderr
+    assert has_figures(tmp_path, "large_stiff")
+    found = rows(tmp_path)
+    assert [row["unknowns"] for row in found] == [288, 512]
+    for row in found:
+        assert row["jacobian"].startswith(f"sparse, {6 * row['unknowns']:,} of ")
+        assert row["apart"] < 1e-6
+        assert row["gradient_apart"] < 1e-2
+        assert min(row[name] for name in ("compiled", "handwritten", "backward", "scipy")) > 0
+
+
+@pytest.mark.parametrize("name", ["kinds", "large_stiff"])
+def test_what_julia_alone_can_do_is_not_asked_of_the_other_engine(name: str, tmp_path: Path) -> None:
+    assert "engine is 'embedded'" in running.refusal(f"benchmarks/{name}/run", tmp_path, "--engine", "embedded")
+
+
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     asked = ("--engine", "embedded", "--contestants", "SciPy", "torchdiffeq")
     interrupt_when(lambda seen: re.search(r"\| [1-4]/17 \[", seen), NAME, tmp_path, *asked)

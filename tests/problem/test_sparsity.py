@@ -70,14 +70,95 @@ def test_gradients_are_those_of_a_full_jacobian() -> None:
     torch.testing.assert_close(grads[1], grads[0], rtol=1e-6, atol=1e-8)
 
 
+LARGE = 240  # components: enough to be looked at
+
+
+def shifting(t: Tensor, y: Tensor) -> Tensor:
+    """Stiff, not symmetric, and with time and a parameter in it."""
+    return 50 * LARGE * (torch.roll(y, 1) - y) - RATE * t * y * torch.roll(y, 3)
+
+
+RATE = torch.tensor(2.0, dtype=DOUBLE, requires_grad=True)
+LARGE_Y0 = 1 + torch.linspace(0, 2 * torch.pi, LARGE + 1, dtype=DOUBLE)[:-1].sin() / 2
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["Rodas5P", "KenCarp4", "QNDF", "FBDF", "TRBDF2", "RadauIIA5", "Rosenbrock23"])
+@pytest.mark.parametrize("lane", ["compiled", "callback"])
+def test_a_pattern_is_found_and_gives_the_values_and_gradients_of_a_full_one(method: str, lane: str) -> None:
+    t = torch.tensor([0.0, 0.01, 0.02], dtype=DOUBLE)
+    found = {}
+    for jac_sparsity in ("auto", "dense"):
+        y0 = LARGE_Y0.clone().requires_grad_()
+        sol = pb.solve(
+            shifting,
+            y0,
+            t,
+            method=method,
+            engine="julia",
+            rtol=1e-8,
+            atol=1e-10,
+            jac_sparsity=jac_sparsity,
+            lane=lane,  # type: ignore[arg-type]
+        )
+        assert isinstance(sol.y, Tensor)
+        found[jac_sparsity] = [sol.y.detach(), *torch.autograd.grad(sol.y[-1].square().sum(), [y0, RATE])]
+        is_sparse = jac_sparsity == "auto" and lane == "compiled"  # what is called has no graph to look into
+        assert (sol.jacobian is not None) == is_sparse
+        if is_sparse:
+            assert sol.jacobian.startswith(f"sparse, {3 * LARGE} of {LARGE} x {LARGE} entries, by ")
+            assert sol.lane == "compiled"
+    torch.testing.assert_close(found["auto"], found["dense"], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.julia
+def test_a_pattern_that_is_given_is_compiled_too() -> None:
+    t = torch.tensor([0.0, 0.01], dtype=DOUBLE)
+    settings = {"method": "FBDF", "engine": "julia", "rtol": 1e-8, "atol": 1e-10, "isolation": "process"}
+    pattern = sum(torch.eye(LARGE).roll(shift, 0) for shift in (0, 1, 3))
+    wider = pattern + torch.eye(LARGE).roll(7, 0)
+    for given in (pattern, wider, pattern):  # dynamics that are compiled serve with another pattern too
+        sol = pb.solve(shifting, LARGE_Y0, t, jac_sparsity=given, **settings)  # type: ignore[arg-type]
+        assert f"{int((given != 0).sum())} of" in str(sol.jacobian)
+        full = pb.odeint(shifting, LARGE_Y0, t, jac_sparsity="dense", **settings)  # type: ignore[arg-type]
+        torch.testing.assert_close(sol.y, full, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("Tsit5", {}),
+        ("FBDF(linsolve=KrylovJL_GMRES())", {}),
+        ("FBDF", {"mass_matrix": torch.eye(LARGE, dtype=DOUBLE)}),
+        ("FBDF", {"sensealg": "ForwardSensitivity"}),
+    ],
+    ids=["explicit", "no matrix", "mass matrix", "forward sensitivities"],
+)
+def test_no_pattern_is_looked_for_where_there_is_no_use_for_it(method: str, given: dict[str, object]) -> None:
+    few = torch.ones(LARGE, dtype=DOUBLE)
+    y0 = few.clone().requires_grad_() if "sensealg" in given else few
+    sol = pb.solve(
+        lambda t, y: torch.roll(y, 1) - y,
+        y0,
+        torch.tensor([0.0, 0.01]),
+        method=method,
+        engine="julia",
+        **given,  # type: ignore[arg-type]
+    )
+    assert sol.jacobian is None
+    torch.testing.assert_close(sol.y[-1], few)
+
+
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
         (torch.eye(N), "lacks entries"),
         (torch.eye(3), r"shape \(3, 3\); expected a tensor of shape \(30, 30\)"),
-        ("band", "is a str"),
+        ("band", "is 'band'; expected .* 'auto' or 'dense'"),
+        (7, "is a int"),
     ],
-    ids=["too few", "shape", "type"],
+    ids=["too few", "shape", "word", "type"],
 )
 def test_a_wrong_pattern_is_refused(pattern: object, message: str) -> None:
     with pytest.raises(pb.InputError, match=message):

@@ -42,8 +42,9 @@ class Lanes:
     def for_threads(self, problem: Problem, solvers: Solvers) -> Lane:
         """The compiled dynamics, for solves that call no Python; raises UnsupportedDynamicsError where they would."""
         specs: tuple[SolverSpec | Problem, ...] = tuple(filter(None, (problem, problem.sensitivity)))
+        if problem.sparsity is not None:
+            raise UnsupportedDynamicsError("jac_sparsity is for one solve at a time")
         for name, given in (
-            ("jac_sparsity", problem.sparsity),
             ("isoutofdomain", problem.options.isoutofdomain),
             ("unstable_check", problem.options.unstable_check),
             ("a norm that is a function", next((True for spec in specs if callable(spec.options.norm)), None)),

@@ -205,12 +205,11 @@ def untranslatable(t: Tensor, y: Tensor) -> Tensor:
     [
         (untranslatable, {}, "it takes a Python value out of a tensor"),
         (decay, {"lane": "callback"}, "lane='callback'"),
-        (decay, {"method": "Rodas5P", "jac_sparsity": torch.eye(2)}, "jac_sparsity"),
         (decay, {"options": {"isoutofdomain": lambda t, y: False}}, "isoutofdomain"),
         (decay, {"method": "Exprb32"}, "asks for something .* not translated"),
         (pb.Split(decay, untranslatable), {"method": "KenCarp4"}, "it takes a Python value out of a tensor"),
     ],
-    ids=["data-dependent", "callbacks", "sparsity", "predicate", "Jacobian", "parts"],
+    ids=["data-dependent", "callbacks", "predicate", "Jacobian", "parts"],
 )
 def test_what_calls_python_is_refused(func: Any, settings: dict[str, Any], words: str) -> None:
     with pytest.raises(pb.UnsupportedError, match=rf"(?s){words}.*isolation='none'"):
