@@ -53,7 +53,7 @@ def wanted(func: Callable[..., Any], found: Guards | None, value: Tensor, again:
     """
     own = list(func.parameters()) if isinstance(func, torch.nn.Module) else []
     buffers = func.buffers() if isinstance(func, torch.nn.Module) else ()  # which the walk may not have come to
-    everything = (*own, *buffers, *(() if found is None else (*found.tensors, *found.complexes)))
+    everything = (*own, *buffers, *(() if found is None else found.tensors))
     known = unique(tensor for tensor in everything if tensor.requires_grad)
     edges, cuts = cut(value, [tensor for tensor in known if not tensor.is_leaf])
     met = leaves_of(edges)

@@ -93,6 +93,19 @@ function neural_noise(y0, end_, weights)
     return SDEProblem{true, FullSpecialize}(drift, spread, y0, (0.0, end_); seed = UInt64(2))
 end
 
+# The density matrix is torch's transposed, as are the products.
+function density!(du, u, p, t)
+    up = 0.5 * cis(2 * t)
+    a, b, c, d = u[1, 1], u[2, 1], u[1, 2], u[2, 2] # [a b; c d] in torch
+    du[1, 1] = -1im * (conj(up) * c - b * up) + 0.3 * d
+    du[2, 1] = -1im * (conj(up) * d - a * conj(up)) - 0.15 * b
+    du[1, 2] = -1im * (up * a - d * up) - 0.15 * c
+    du[2, 2] = -1im * (up * b - c * conj(up)) - 0.3 * d
+    return nothing
+end
+
+lindblad(y0, end_, weights) = ODEProblem{true, FullSpecialize}(density!, y0, (0.0, end_))
+
 function cells!(du, u, h, p, t)
     past = h(p, t - 17.0; idxs = 1)
     du[1] = 0.2 * past / (1 + past^10) - 0.1 * u[1]
@@ -139,8 +152,8 @@ end
 # As torch has it: positions before velocities.
 flat(u) = hasproperty(u, :x) ? vcat(u.x[2], u.x[1]) : vec(u)
 
-transposed(array::AbstractVector) = Vector{Float64}(array)
-transposed(array::AbstractMatrix) = Matrix{Float64}(permutedims(array))
+transposed(array::AbstractVector) = Array(array)
+transposed(array::AbstractMatrix) = Array(permutedims(array))
 
 function seconds(solve_once, calls)
     began = time_ns()

@@ -216,6 +216,27 @@ def robertson(method: str) -> Kind:
     )
 
 
+def lindblad() -> Kind:
+    """A driven spin of 1/2 that decays: its density matrix, of complex numbers (Lindblad 1976)."""
+    lower = torch.tensor([[0.0, 1.0], [0.0, 0.0]], dtype=torch.complex128)
+    decay, pairs = 0.3, 0.3 * lower.mH @ lower
+
+    def func(t: Tensor, rho: Tensor) -> Tensor:
+        up = 0.5 * torch.exp(2j * t) * lower.mH
+        field = up + up.mH
+        lost = (pairs @ rho + rho @ pairs) / 2
+        return -1j * (field @ rho - rho @ field) + decay * lower @ rho @ lower.mH - lost
+
+    y0, end, tolerance = torch.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=torch.complex128), 50.0, 1e-8
+
+    def solve(lane: str) -> pb.Solution:
+        return pb.solve(
+            func, y0, _times(end), method="Tsit5", rtol=tolerance, atol=tolerance, engine="julia", lane=lane
+        )  # type: ignore[arg-type]
+
+    return Kind("Lindblad", "lindblad", "Tsit5", "ODE", solve, y0, end, (tolerance, tolerance, 0.0))
+
+
 def problems(*, quick: bool) -> Sequence[Kind]:
     some = [henon_heiles(), driven_spin(), robertson("DFBDF")]
     if quick:
@@ -230,4 +251,5 @@ def problems(*, quick: bool) -> Sequence[Kind]:
         neural_noise("EM", 1e-2),
         neural_noise("SOSRI", 0.0),
         mackey_glass(),
+        lindblad(),
     ]

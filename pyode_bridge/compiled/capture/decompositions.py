@@ -70,7 +70,7 @@ def table() -> dict[Any, Any]:
         aten.softshrink_backward.default: shrink_backward,
         aten.scatter_add.default: scatter_add,
     }
-    for operator in REGISTRY:
+    for operator in (*REGISTRY, aten.complex.default, aten.polar.default):  # of which `complex_pairs` makes pairs
         found.pop(operator, None)
     return found
 

@@ -42,8 +42,12 @@ def _vjp(start: Start) -> Graph:
 
 def _joint(start: Start) -> Graph:
     dynamics = start.dynamics
-    wanted = dynamics.parameters
-    return _traced(lambda t, v, y: pulled_back(lambda y: _value(dynamics, t, y), y, v, wanted), start, "vjp")
+
+    def products(t: Tensor, v: Tensor, y: Tensor) -> list[Tensor]:
+        found = pulled_back(lambda y: _value(dynamics, t, y), y, v, dynamics.parameters)
+        return [torch.view_as_real(grad) if grad.is_complex() else grad for grad in found]
+
+    return _traced(products, start, "vjp")
 
 
 def _jacobian(start: Start) -> Graph:

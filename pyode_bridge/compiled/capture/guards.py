@@ -23,16 +23,14 @@ class Guards:
 
     Attributes:
         key: hashable; equal for functions that are traced to the same graph.
-        tensors: those of floating-point numbers, in the order of the walk, each once.
+        tensors: those of floating-point and complex numbers, in the order of the walk, each once.
         exhaustive: whether nothing can change what the function computes without changing the key, as far as can be
             told; else it reaches an object of which the key knows the identity alone.
-        complexes: tensors of complex numbers that require a gradient; their values are in the key.
     """
 
     key: tuple[Any, ...]
     tensors: tuple[Tensor, ...]
     exhaustive: bool
-    complexes: tuple[Tensor, ...] = ()
 
     @property
     def code(self) -> frozenset[Any]:
@@ -60,4 +58,4 @@ def guards_of(func: Callable[..., Any]) -> Guards:
         walk.visit(func)
     except RecursionError as error:
         raise UnsupportedDynamicsError("func reaches objects within objects, too many levels of them") from error
-    return Guards(tuple(walk.key), tuple(walk.tensors), walk.exhaustive, tuple(walk.complexes))
+    return Guards(tuple(walk.key), tuple(walk.tensors), walk.exhaustive)

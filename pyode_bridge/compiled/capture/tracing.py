@@ -14,6 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pyode_bridge.compiled.capture.complex_pairs import PairInterpreter, has_complex
 from pyode_bridge.compiled.capture.decompositions import table
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 
@@ -48,6 +49,9 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
             module = make_fx(called, decomposition_table=table())(*inputs)
             if _writes(module):  # which decompositions must not come before
                 module = _without_writing(make_fx(called)(*inputs), inputs)
+            if has_complex(module):
+                module.graph.eliminate_dead_code()
+                module = make_fx(PairInterpreter(module).run, decomposition_table=table())(*inputs)
     except UnsupportedDynamicsError:
         raise
     except Exception as error:

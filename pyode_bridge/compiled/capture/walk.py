@@ -63,7 +63,6 @@ class Walk:
     def __init__(self) -> None:
         self.key: list[Any] = []
         self.tensors: list[Tensor] = []
-        self.complexes: list[Tensor] = []
         self.exhaustive = True
         self._order: dict[int, int] = {}  # by identity, of objects and classes
         self._visited: list[Any] = []  # kept alive, so that no identity is given away during the walk
@@ -99,13 +98,11 @@ class Walk:
         if not _is_readable(tensor):
             raise UnsupportedDynamicsError(f"func uses a tensor of {tensor.dtype} whose numbers cannot be read")
         self.key += (Tensor, tensor.shape, tensor.stride(), tensor.dtype, tensor.device.type)
-        if tensor.is_floating_point():
+        if tensor.is_floating_point() or (tensor.is_complex() and not tensor.is_conj()):
             self.tensors.append(tensor)
         elif tensor.numel() > LARGEST_ARRAY:
-            raise UnsupportedDynamicsError(f"func uses a tensor of {tensor.numel()} whole or complex numbers")
+            raise UnsupportedDynamicsError(f"func uses a tensor of {tensor.numel()} whole numbers")
         else:  # an index or a mask: which operations follow may depend on it
-            if tensor.requires_grad:
-                self.complexes.append(tensor)
             self.key.append(_bytes(tensor))
 
     def _object(self, value: Any, kind: type) -> None:

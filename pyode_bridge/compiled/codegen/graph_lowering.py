@@ -124,7 +124,12 @@ class _Lowering(Generic[A]):
             return self._called(node)
         tensor = self._tensors[str(node.target)]
         pointer = self._pointers.of(tensor)
-        return tensor.detach() if pointer is None else self._emitter.input(pointer, tensor.detach())
+        if pointer is None:
+            return tensor.detach()
+        # A complex one is seen as real parts alone, by `view_as_real`.
+        return self._emitter.input(
+            pointer, torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor.detach()
+        )
 
     def _input(self, name: Input, value: Tensor) -> A:
         if isinstance(name, str):

@@ -39,5 +39,5 @@ class Pointers:
         return self._name(self._outside + len(self._constants), tensor)
 
     def _name(self, slot: int, tensor: Tensor) -> str:
-        self.used[slot] = tensor.dtype
+        self.used[slot] = tensor.dtype.to_real() if tensor.is_complex() else tensor.dtype
         return f"p{slot}"

@@ -43,6 +43,7 @@ SAME = (
     aten.detach.default,
     aten.clone.default,
     aten.lift_fresh_copy.default,
+    aten.view_as_real.default,  # of what the graph was given, which is real to an emitter
     prims.view_of.default,
 )
 

@@ -16,8 +16,6 @@ def check_supported(dynamics: Dynamics, value: Tensor | None) -> None:
     """Raise UnsupportedDynamicsError for a state or a start that does not do; ``value`` is that of ``func`` there."""
     if dynamics.autocast_dtype is not None:
         raise UnsupportedDynamicsError("torch.autocast is on, which changes what torch computes")
-    if dynamics.structure.is_complex:
-        raise UnsupportedDynamicsError("its state is complex")
     if value is None and not is_written(dynamics.func):
         raise UnsupportedDynamicsError("it was not evaluated at the start")
 

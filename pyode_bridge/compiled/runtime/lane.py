@@ -70,7 +70,7 @@ class Lane:
         Raises UnsupportedDynamicsError where the dynamics do not use it.
         """
         for slot, other in enumerate(self._outside, TENSORS):
-            if other is tensor:
+            if other is tensor and not tensor.is_complex():
                 return slot
         raise UnsupportedDynamicsError("func does not use a tensor of params")
 

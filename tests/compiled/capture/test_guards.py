@@ -285,15 +285,17 @@ def test_a_tensor_of_which_a_method_is_taken_is_found():
     assert guards_of(functools.partial(lambda scaled, t, y: scaled(y), weight.mul)).tensors == (weight,)
 
 
-def test_complex_tensors_that_require_a_gradient_are_told_and_have_their_values_in_the_key():
+def test_complex_tensors_are_handed_over_and_their_conjugates_are_part_of_the_key():
     def closed(weight):
         return lambda t, y: weight * y
 
     weight = torch.tensor([1 + 2j, 3j], requires_grad=True)
     found = guards_of(closed(weight))
-    assert (found.tensors, found.complexes) == ((), (weight,))
-    assert found.key == guards_of(closed(weight.detach().clone())).key
-    assert found.key != guards_of(closed(weight.detach().conj())).key
+    assert found.tensors == (weight,)
+    assert found.key == guards_of(closed(2 * weight.detach())).key
+    conjugate, other = (guards_of(closed(one.conj())) for one in (weight.detach(), 2 * weight.detach()))
+    assert conjugate.tensors == ()  # its numbers do not lie in memory
+    assert len({found.key, conjugate.key, other.key}) == 3
 
 
 def test_places_of_tensors_that_were_computed():
