@@ -5,8 +5,8 @@ module HandwrittenKinds
 using LinearAlgebra: mul!
 using Main.PyODEBridge: MatrixOperator
 using OrdinaryDiffEqCore: BrownFullBasicInit, SciMLBase
-using .SciMLBase: DAEFunction, DAEProblem, DDEProblem, FullSpecialize, ODEFunction, ODEProblem, SDEProblem,
-    SecondOrderODEProblem, SplitFunction, SplitODEProblem, solve
+using .SciMLBase: DAEFunction, DAEProblem, DDEFunction, DDEProblem, FullSpecialize, ODEFunction, ODEProblem,
+    SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction, SplitODEProblem, solve
 
 function henon_heiles_force!(dv, v, q, p, t)
     dv[1] = -q[1] - 2 * q[1] * q[2]
@@ -67,7 +67,13 @@ driven_spin(y0, end_, weights) = ODEProblem{true, FullSpecialize}(
 
 growth!(du, u, p, t) = (du .= 0.1 .* u; nothing)
 spread!(du, u, p, t) = (du .= 0.3 .* u; nothing)
-brownian(y0, end_, weights) = SDEProblem{true, FullSpecialize}(growth!, spread!, y0, (0.0, end_); seed = UInt64(2))
+
+function noisy(drift, diffusion, y0, end_)
+    f = SDEFunction{true, FullSpecialize}(drift, diffusion)
+    return SDEProblem(f, y0, (0.0, end_); seed = UInt64(2))
+end
+
+brownian(y0, end_, weights) = noisy(growth!, spread!, y0, end_)
 
 struct Network
     w1::Matrix{Float64}
@@ -90,7 +96,7 @@ network(w, batch, scale) = Network(w[1], w[2], w[3], w[4], zeros(length(w[2]), b
 
 function neural_noise(y0, end_, weights)
     drift, spread = network(weights[1:4], size(y0, 2), 1.0), network(weights[5:8], size(y0, 2), 0.1)
-    return SDEProblem{true, FullSpecialize}(drift, spread, y0, (0.0, end_); seed = UInt64(2))
+    return noisy(drift, spread, y0, end_)
 end
 
 # The density matrix is torch's transposed, as are the products.
@@ -120,7 +126,7 @@ end
 (h::Constant)(out, p, t; idxs = nothing) = copyto!(out, h.y0)
 
 mackey_glass(y0, end_, weights) =
-    DDEProblem{true, FullSpecialize}(cells!, y0, Constant(copy(y0)), (0.0, end_); constant_lags = [17.0])
+    DDEProblem(DDEFunction{true, FullSpecialize}(cells!), y0, Constant(copy(y0)), (0.0, end_); constant_lags = [17.0])
 
 function reaction!(out, du, u, p, t)
     slow, fast = 0.04 * u[1] - 1.0e4 * u[2] * u[3], 3.0e7 * u[2]^2
@@ -143,7 +149,7 @@ end
 
 # What solves once, as the solver's package wants it, and returns the values at the end.
 function solver(name, y0, end_, weights, alg, reltol, abstol, dt)
-    problem = getfield(@__MODULE__, Symbol(name))(transposed(y0), Float64(end_), map(transposed, weights))
+    problem = getfield(@__MODULE__, Symbol(name))(transposed(y0), Float64(end_), map(Array, weights))
     control = dt > 0 ? (; dt, adaptive = false) : (; reltol, abstol)
     name == "robertson" && (control = (; control..., initializealg = BrownFullBasicInit()))
     return () -> solve(problem, alg; control..., save_everystep = false, maxiters = 10_000_000).u[end]
