@@ -157,7 +157,7 @@ def print_table(title: str, table: dict[str, dict[int, float]], counts: tuple[in
 
 def main() -> None:
     args = common.arguments(
-        __doc__, name="latent_ode_spirals", method="dopri5", iterations=1000, quick_iterations=20, own=options
+        __doc__, name="latent_ode_spirals", method="dopri5", iterations=2500, quick_iterations=20, own=options
     )
     counts = QUICK_COUNTS if args.quick else COUNTS
     every, by_seed = [], []

@@ -6,13 +6,16 @@ was a complex operator is written with real ones. So whatever comes after knows 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
+from pyode_bridge.compiled.capture.linear_operators import identity
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError, UnsupportedOperatorError
 
 aten, prims = torch.ops.aten, torch.ops.prims
@@ -277,6 +280,41 @@ def _vdot(a: Any, b: Any) -> Pair:
     return _dot(_conj(_pair(a)), b)
 
 
+def _flat_last(z: Tensor, dims: Sequence[int]) -> tuple[Tensor, Callable[..., Tensor]]:
+    """With some dimensions flattened to a last one, and what brings them back in the shape of another image."""
+    places = [dim % z.ndim for dim in dims]
+    moved = z.movedim(places, list(range(-len(dims), 0)))
+    lead = moved.shape[: z.ndim - len(dims)]
+
+    def back(flat: Tensor, image: Sequence[int]) -> Tensor:
+        return flat.reshape(*lead, *image).movedim(list(range(-len(dims), 0)), places)
+
+    return moved.reshape(-1, prod(moved.shape[z.ndim - len(dims) :])), back
+
+
+def _fourier(operator: Any) -> Callable[..., Any]:
+    """A Fourier transform as products with its matrices, by what it makes of each real and each imaginary unit."""
+
+    def transform(z: Any, dims: Sequence[int], *args: Any) -> Any:
+        is_pair = isinstance(z, Pair)
+        parts = [z.re, z.im] if is_pair else [z]
+        image = [parts[0].shape[dim] for dim in dims]
+        own = list(range(1, 1 + len(image)))
+        results: list[Any] = []
+        for part, unit in zip(parts, (1, 1j), strict=False):
+            flat, back = _flat_last(part, dims)
+            with disable_proxy_modes_tracing(), torch.no_grad():
+                ones = identity(prod(image), part.dtype).view(-1, *image)
+                matrix = operator(ones.to(ones.dtype.to_complex()) * unit if is_pair else ones, own, *args)
+            shape, matrix = matrix.shape[1:], matrix.reshape(len(matrix), -1)
+            halves = [matrix.real.clone(), matrix.imag.clone()] if matrix.is_complex() else [matrix]
+            results.append([back(flat @ half, shape) for half in halves])
+        total = results[0] if len(results) == 1 else [a + b for a, b in zip(*results, strict=True)]
+        return total[0] if len(total) == 1 else Pair(*total)
+
+    return transform
+
+
 def _added(product: Callable[[Any, Any], Pair]) -> Callable[..., Pair]:
     def added(c: Any, a: Any, b: Any, *, beta: Any = 1, alpha: Any = 1) -> Pair:
         return _add(_mul(c, beta), _mul(product(a, b), alpha))
@@ -376,6 +414,9 @@ _RULES: dict[Any, Callable[..., Any]] = {
     aten.pow: _pow,
     prims.pow: _pow,
     aten.sgn: _sgn,
+    aten._fft_c2c: _fourier(aten._fft_c2c.default),
+    aten._fft_r2c: _fourier(aten._fft_r2c.default),
+    aten._fft_c2r: _fourier(aten._fft_c2r.default),
     aten.mm: _mm,
     aten.bmm: _bmm,
     aten.mv: _mv,

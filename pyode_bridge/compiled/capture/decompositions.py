@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch._decomp import core_aten_decompositions, decomposition_table
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pyode_bridge.compiled.capture import further_decompositions, linear_operators, matrices, orderings, special
 from pyode_bridge.compiled.capture.convolutions import convolution, convolution_backward
 from pyode_bridge.compiled.lowerings import REGISTRY
 
@@ -46,14 +48,23 @@ def shrink_backward(grad: Tensor, input: Tensor, lambd: float) -> Tensor:
     return torch.where(input.abs() <= lambd, 0.0, grad)
 
 
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """``aten.scatter_add``: ``aten.index_put`` with an index for each dimension."""
-    if not input.ndim:
-        return input + src
-    indices: list[Tensor | None] = list(torch.meshgrid(*map(torch.arange, index.shape), indexing="ij"))
-    indices[dim] = index
-    within: Tensor = src[tuple(map(slice, index.shape))]
-    return torch.index_put(input, indices, within, accumulate=True)
+_OWN = {
+    **linear_operators.DECOMPOSITIONS,
+    **orderings.DECOMPOSITIONS,
+    **special.DECOMPOSITIONS,
+    **matrices.DECOMPOSITIONS,
+    **further_decompositions.DECOMPOSITIONS,
+}
+
+
+def _of_real_numbers(apart: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, which leaves operators on complex numbers as they are."""
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        is_complex = any(isinstance(arg, Tensor) and arg.is_complex() for arg in args)
+        return NotImplemented if is_complex else apart(*args, **kwargs)
+
+    return called
 
 
 @functools.cache
@@ -62,13 +73,13 @@ def table() -> dict[Any, Any]:
     found = {
         **decomposition_table,
         **core_aten_decompositions(),
+        **{operator: _of_real_numbers(apart) for operator, apart in _OWN.items()},
         aten.convolution.default: convolution,
         aten.convolution_backward.default: convolution_backward,
         aten.cumsum.default: cumsum,
         aten.gelu_backward.default: gelu_backward,
         aten.hardshrink_backward.default: shrink_backward,
         aten.softshrink_backward.default: shrink_backward,
-        aten.scatter_add.default: scatter_add,
     }
     for operator in (*REGISTRY, aten.complex.default, aten.polar.default):  # of which `complex_pairs` makes pairs
         found.pop(operator, None)

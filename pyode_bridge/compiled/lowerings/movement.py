@@ -36,7 +36,6 @@ OF_ONE = (
     prims.broadcast_in_dim.default,
     aten.index_select.default,
     aten.index.Tensor,
-    aten.gather.default,
 )
 SAME = (
     aten.alias.default,

@@ -10,7 +10,6 @@ from pyode_bridge.compiled.capture.decompositions import (
     Decomposing,
     cumsum,
     gelu_backward,
-    scatter_add,
     shrink_backward,
 )
 from tests.problems import DOUBLE
@@ -76,14 +75,6 @@ def test_derivatives_of_functions_that_shrink(operation):
     input = torch.tensor([-2, -1, -0.5, 0, 0.5, 1, 2, torch.inf, torch.nan], dtype=DOUBLE)
     grad = torch.randn(9, dtype=DOUBLE)
     torch.testing.assert_close(shrink_backward(grad, input, 0.5), operation(grad, input, 0.5))
-
-
-@pytest.mark.parametrize(("shape", "dim"), [((4,), 0), ((3, 5), 1), ((3, 5), -2), ((2, 3, 4), 1), ((), 0)])
-def test_scattered_sums(shape, dim):
-    input, src = torch.randn(shape, dtype=DOUBLE), torch.randn([size + 1 for size in shape], dtype=DOUBLE)
-    index = torch.randint(0, shape[dim] if shape else 1, [max(size - 1, 1) for size in shape])
-    expected = aten.scatter_add(input, dim, index, src)
-    torch.testing.assert_close(scatter_add(input, dim, index, src), expected)
 
 
 def test_a_jacobian_of_many_rows_is_compared() -> None:

@@ -127,8 +127,7 @@ def test_what_does_not_exist_everywhere_is_traced_at_the_start(of_matrix):
         return of_matrix(torch.diag(y**2) + 0.1 * torch.outer(y, y)) * torch.eye(3, dtype=DOUBLE) @ y
 
     functions = TracedFunctions(Start(Dynamics(func, Structure.of(Y), Wanted()), Y, 0.3, 1.0), (), [])
-    with pytest.raises(UnsupportedDynamicsError, match="no translation"):  # traced, but for these operations themselves
-        functions.text("rhs")
+    assert "function rhs(" in functions.text("rhs")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -288,10 +288,13 @@ REFUSED = {
     "an item": (by_item, "takes a Python value out of a tensor"),
     "dropout": (with_dropout, "random"),
     "a computed index": (with_computed_index, "index that is computed"),
-    "sorting": (lambda t, y: y.sort().values, "sort has no translation"),
-    "a linear system": (lambda t, y: torch.linalg.solve(y[:2, None] * torch.eye(2), y[:2]).repeat(2), "no translation"),
-    "an inverse": (lambda t, y: torch.linalg.inv(y.view(2, 2) + torch.eye(2)).reshape(4), "no translation"),
-    "complex numbers": (lambda t, y: torch.fft.fft(y).real, "_fft_r2c has no translation"),
+    "a long sort": (lambda t, y: y.repeat(100).sort().values[:4], "sorts 400 elements"),
+    "an eigenvalue": (lambda t, y: y * torch.linalg.eigvalsh(y.view(2, 2))[0], "_linalg_eigh has no translation"),
+    "a large inverse": (lambda t, y: y * torch.linalg.inv(y.repeat(5).diag())[0, 0], "matrices of 20 rows"),
+    "complex numbers": (
+        lambda t, y: torch.linalg.eigvals(y.view(2, 2)).abs().repeat(2),
+        "linalg_eig has no translation",
+    ),
     "half precision": (lambda t, y: y.half().float(), "float16"),
 }
 

@@ -265,7 +265,34 @@ _enter(
     ],
     aten.index.Tensor,
 )
-_enter([given(floats(3, 4), 1, torch.tensor([[1, 0], [3, 3], [2, 1]]))], aten.gather.default)
+_known = torch.tensor([[1, 0], [3, 3], [2, 1]])
+_enter(
+    [
+        given(floats(3, 4), 1, _known),
+        given(floats(3, 4), 0, whole(2, 3, low=0, high=2)),
+        given(floats(5), -1, whole(7, low=0, high=4)),
+    ],
+    aten.gather.default,
+)
+_enter(
+    [
+        given(floats(3, 4), 1, _known, floats(3, 2)),
+        given(floats(3, 4), 0, whole(2, 3, low=0, high=2), floats(3, 3)),
+        given(floats(5), -1, whole(7, low=0, high=4), floats(7)),
+        given(floats(), 0, torch.tensor(0), floats()),
+    ],
+    aten.scatter_add.default,
+)
+_enter(
+    [
+        given(floats(3, 4), 1, torch.tensor([[1, 0], [3, 2], [2, 1]]), floats(3, 2)),
+        given(floats(4), 0, Operand((1,), 0, 3, lambda numbers: numbers.round().to(torch.int64)), floats(1)),
+    ],
+    aten.scatter.src,
+)
+_enter(
+    [given(floats(3, 4), 0, _known[:2] % 3, 0.5), given(floats(4), 0, whole(2, low=0, high=3), 2.0)], aten.scatter.value
+)
 _enter(
     _alone(floats(2, 3)),
     *(aten.alias.default, aten.detach.default, aten.clone.default),

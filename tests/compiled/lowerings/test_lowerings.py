@@ -48,7 +48,8 @@ def everything(emitter: str, dtype: torch.dtype) -> tuple[dict[Any, Translated |
 
 
 def test_every_operation_of_the_table_has_a_case():
-    assert set(CASES) == set(REGISTRY) - set(EMPTY)
+    of_complex_parameters = {aten.view_as_real.default}  # which no state is: see the tests of complex equations
+    assert set(CASES) == set(REGISTRY) - set(EMPTY) - of_complex_parameters
 
 
 def test_no_operation_of_the_table_is_taken_apart_before():
