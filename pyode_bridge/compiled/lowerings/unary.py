@@ -48,7 +48,6 @@ ONE_ARGUMENT = {
     "trunc({0})": (aten.trunc.default,),
     "{0} - trunc({0})": (aten.frac.default,),
     "sigmoid({0})": (aten.sigmoid.default,),
-    "relu({0})": (aten.relu.default,),
     "{0} * sigmoid({0})": (aten.silu.default,),
     "{0} * tanh(softplus({0}))": (aten.mish.default,),
     "{0} * clamp01({0} / {T}(6) + {T}(0.5))": (aten.hardswish.default,),
@@ -69,6 +68,11 @@ def _register(template: str, operators: tuple[Any, ...], of_operand: bool) -> No
 for table, of_operand in ((ONE_ARGUMENT, False), (TESTS, True)):
     for template, operators in table.items():
         _register(template, operators, of_operand)
+
+
+@register_lowering(aten.relu.default)
+def relu(ctx: LoweringContext, a: Any) -> Any:
+    return ctx.pointwise("relu({0})", a) if ctx.dtype.is_floating_point else ctx.pointwise("maximum({0}, {1})", a, 0)
 
 
 @register_lowering(aten.softplus.default)

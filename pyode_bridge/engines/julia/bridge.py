@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime.c_functions import ONE_INPUT, TWO_INPUTS
 from pyode_bridge.compiled.runtime.cache import Translations
 from pyode_bridge.compiled.runtime.workspace import Workspace
 from pyode_bridge.engines.julia.callbacks import Callbacks
+from pyode_bridge.engines.julia.failures import described
 
 
 class InProcess:
@@ -47,11 +49,23 @@ class InProcess:
         return found
 
     def evaluate(self, address: int, out: Tensor, vectors: Sequence[Tensor], s: float, workspace: Workspace) -> None:
-        """Call a compiled function, which writes ``out``."""
+        """Call a compiled function, which writes ``out``.
+
+        At the first time by Julia, which tells what it throws; thrown through C, that would end the program.
+        """
+        pointers = [vector.data_ptr() for vector in vectors]
         function = self._evaluated.get(address)
-        if function is None:
-            function = self._evaluated[address] = (ONE_INPUT if len(vectors) == 1 else TWO_INPUTS)(address)
-        function(out.data_ptr(), *(vector.data_ptr() for vector in vectors), s, workspace.address)
+        if function is not None:
+            function(out.data_ptr(), *pointers, s, workspace.address)
+            return
+        try:
+            self.call_translation(address, out.data_ptr(), pointers, s, workspace.address)
+        except Exception as error:
+            failure = described(error)
+            if failure is None:
+                raise
+            raise UnsupportedDynamicsError(f"its translation failed ({failure.message.splitlines()[0]})") from error
+        self._evaluated[address] = (ONE_INPUT if len(pointers) == 1 else TWO_INPUTS)(address)
 
     def keep(self, tensor: Tensor) -> Tensor:
         """What has the values of a tensor in Julia's memory for as long as it lives, at ``data_ptr()``."""

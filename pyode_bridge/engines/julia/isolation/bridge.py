@@ -9,10 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime.cache import Translations
 from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.compiled.runtime.workspace import Workspace
 from pyode_bridge.engines.julia.callbacks import Callbacks
+from pyode_bridge.engines.julia.failures import JuliaRaisedError
 from pyode_bridge.engines.julia.guard import Raised
 from pyode_bridge.engines.julia.isolation.messages import JULIA, SERVICE
 from pyode_bridge.engines.julia.isolation.transfer import Reads, Remote, Writes
@@ -54,7 +56,11 @@ class Isolated:
 
     def evaluate(self, address: int, out: Tensor, vectors: Sequence[Tensor], s: float, workspace: Workspace) -> None:
         """Call a compiled function, which writes ``out``."""
-        self.worker.call(SERVICE, "evaluate", address, Writes(out), list(map(Reads, vectors)), s, workspace.address)
+        inputs = list(map(Reads, vectors))
+        try:
+            self.worker.call(SERVICE, "evaluate", address, Writes(out), inputs, s, workspace.address)
+        except JuliaRaisedError as failure:
+            raise UnsupportedDynamicsError(f"its translation failed ({failure.message.splitlines()[0]})") from failure
 
     def keep(self, tensor: Tensor) -> Kept:
         """The values that a tensor has now, in the worker, for as long as this lives."""

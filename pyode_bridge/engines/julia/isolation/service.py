@@ -73,6 +73,7 @@ class Service:
         self._numbers = itertools.count(SERVICE + 1)
         self._parent = os.getppid()
         self._told = 0.0
+        self._evaluated: set[int] = set()
 
     def run(self) -> None:
         """Start Julia, then do what is asked for until nobody asks any more."""
@@ -103,8 +104,12 @@ class Service:
         return made, made.address
 
     def evaluate(self, address: int, out: int, vectors: Sequence[int], s: float, workspace: int) -> None:
-        """Call a compiled function."""
-        (ONE_INPUT if len(vectors) == 1 else TWO_INPUTS)(address)(out, *vectors, s, workspace)
+        """Call a compiled function, at the first time by Julia, which tells what it throws."""
+        if address in self._evaluated:
+            (ONE_INPUT if len(vectors) == 1 else TWO_INPUTS)(address)(out, *vectors, s, workspace)
+            return
+        sys.modules["juliacall"].Main.PyODEBridge.call_translation(address, out, vectors, s, workspace)
+        self._evaluated.add(address)
 
     def keep(self, address: int, size: int) -> tuple[Copy, int]:
         """A copy of an array, and its address."""
