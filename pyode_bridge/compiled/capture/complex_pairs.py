@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
-from pyode_bridge.compiled.capture.linear_operators import identity
+from pyode_bridge.compiled.capture.decompositions.linear_operators import identity
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError, UnsupportedOperatorError
 
 aten, prims = torch.ops.aten, torch.ops.prims
@@ -338,7 +338,7 @@ def _index_put(z: Any, indices: Any, values: Any, accumulate: bool = False) -> P
     return Pair(re, im)
 
 
-def _to_copy(z: Any, *, dtype: torch.dtype | None = None, **kwargs: Any) -> Any:
+def _converted(z: Any, *, dtype: torch.dtype | None = None, **kwargs: Any) -> Any:
     if dtype is None:
         return Pair(z.re.clone(), z.im.clone())
     z = _pair(z)
@@ -430,8 +430,8 @@ _RULES: dict[Any, Callable[..., Any]] = {
     aten.masked_fill: _masked_fill,
     aten.index_put: _index_put,
     aten._unsafe_index_put: _index_put,
-    aten._to_copy: _to_copy,
-    prims.convert_element_type: lambda z, dtype: _to_copy(z, dtype=dtype),
+    aten._to_copy: _converted,
+    prims.convert_element_type: lambda z, dtype: _converted(z, dtype=dtype),
     aten.zeros_like: lambda z, *, dtype=None: _filled(z, 0, dtype),
     aten.empty_like: lambda z, *, dtype=None: _filled(z, 0, dtype),
     aten.ones_like: lambda z, *, dtype=None: _filled(z, 1, dtype),

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pyode_bridge.compiled.capture.complex_pairs import PairInterpreter, has_complex
-from pyode_bridge.compiled.capture.decompositions import table
+from pyode_bridge.compiled.capture.decompositions.table import table
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 
 DEPENDS_ON_DATA = "it takes a Python value out of a tensor, as in a condition, so its operations depend on the data"

@@ -61,14 +61,15 @@ def scatter(ctx: LoweringContext, a: Any, dim: int, index: Any, source: Any) -> 
         return ctx.moved(lambda elements, others: aten.scatter(elements, dim, index, others), array, source)
     if not array.shape:
         return ctx.array(source)
-    # Of several values for one element, torch says nothing; here they are added.
+    # Of several values for one element, torch says that any may be there; here it is their mean.
     within = tuple(slice(length) for length in index.shape)
     values = ctx.moved(lambda elements: elements[within], source)
     ones = ctx.array(torch.ones(tuple(index.shape), dtype=ctx.dtype))
     spread, count = (_spread(ctx, array.shape, dim, index, each) for each in (values, ones))
     zero = ctx.array(torch.zeros((), dtype=ctx.dtype))
     written = ctx.emitter.pointwise("{0} > {1}", ctx.dtype, torch.bool, array.shape, [count, zero])
-    return ctx.emitter.choose(written, spread, array, ctx.dtype, array.shape)
+    mean = ctx.emitter.pointwise("{0} / {1}", ctx.dtype, ctx.dtype, array.shape, [spread, count])
+    return ctx.emitter.choose(written, mean, array, ctx.dtype, array.shape)
 
 
 def _spread(ctx: LoweringContext, shape: Any, dim: int, index: Any, values: Any) -> Any:

@@ -57,7 +57,7 @@ def _what(name: str, start: Start) -> str:
 
 
 def _by_torch(name: str, start: Start) -> Tensor:
-    from pyode_bridge.compiled.capture.decompositions import Decomposing  # torch's tracing takes a while to load
+    from pyode_bridge.compiled.capture.decompositions.table import Decomposing  # torch's tracing takes a while to load
 
     if name == "rhs":
         with torch.no_grad():

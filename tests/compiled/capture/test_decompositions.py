@@ -5,8 +5,8 @@ import random
 import pytest
 import torch
 
-from pyode_bridge.compiled.capture.convolutions import convolution, convolution_backward
-from pyode_bridge.compiled.capture.decompositions import (
+from pyode_bridge.compiled.capture.decompositions.convolutions import convolution, convolution_backward
+from pyode_bridge.compiled.capture.decompositions.table import (
     Decomposing,
     cumsum,
     gelu_backward,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, fx
 
-from pyode_bridge.compiled.capture import matrices, orderings
+from pyode_bridge.compiled.capture.decompositions import matrices, orderings
 from pyode_bridge.compiled.capture.tracing import trace
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.problem.jacobians import direction, pulled_back

@@ -1,10 +1,14 @@
 """What a translation computes is compared with torch, beside a start where terms cancel if need be."""
 
+import functools
+
 import pytest
 import torch
 
+import pyode_bridge as pb
 from pyode_bridge.compiled.capture.start import Start
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError, UnsupportedStartError
+from pyode_bridge.compiled.lowerings import REGISTRY
 from pyode_bridge.compiled.runtime.comparison import compare
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.state import Structure
@@ -122,3 +126,19 @@ def test_products_of_many_at_once_are_compared_by_decompositions_too():
         rhs=torch.nn.functional.hardsigmoid, jacobian=lambda y: (torch.eye(30, dtype=DOUBLE) / 6).ravel()
     )
     torch_lane(func, y0, exact)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("isolation", ["none", "process"])
+def test_a_translation_that_throws_is_refused_and_does_not_end_the_program(isolation, monkeypatch):
+    wrong = lambda ctx, a: ctx.pointwise("no_such_function({0})", a)  # noqa: E731
+    monkeypatch.setitem(REGISTRY, torch.ops.aten.sinh.default, wrong)
+    y0, t = torch.tensor([1.0, 2.0]), torch.tensor([0.0, 0.1])
+    solve = functools.partial(pb.solve, lambda t, y: -torch.sinh(y) / 3, y0, t, method="Tsit5", isolation=isolation)
+    if isolation == "none":
+        sol = solve()
+        assert sol.lane == "callback"
+        assert "its translation failed (UndefVarError: `no_such_function` not defined" in sol.lane_reason
+    else:
+        with pytest.raises(pb.UnsupportedError, match="its translation failed .*no_such_function"):
+            solve()

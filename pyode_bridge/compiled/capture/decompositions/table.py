@@ -12,8 +12,8 @@ from torch import Tensor
 from torch._decomp import core_aten_decompositions, decomposition_table
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pyode_bridge.compiled.capture import further_decompositions, linear_operators, matrices, orderings, special
-from pyode_bridge.compiled.capture.convolutions import convolution, convolution_backward
+from pyode_bridge.compiled.capture.decompositions import further, linear_operators, matrices, orderings, special
+from pyode_bridge.compiled.capture.decompositions.convolutions import convolution, convolution_backward
 from pyode_bridge.compiled.lowerings import REGISTRY
 
 aten = torch.ops.aten
@@ -53,7 +53,7 @@ _OWN = {
     **orderings.DECOMPOSITIONS,
     **special.DECOMPOSITIONS,
     **matrices.DECOMPOSITIONS,
-    **further_decompositions.DECOMPOSITIONS,
+    **further.DECOMPOSITIONS,
 }
 
 

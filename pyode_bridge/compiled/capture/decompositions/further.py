@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
-from pyode_bridge.compiled.capture.orderings import LONGEST, sort
+from pyode_bridge.compiled.capture.decompositions.orderings import LONGEST, sort
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 
 aten = torch.ops.aten
