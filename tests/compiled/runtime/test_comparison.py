@@ -140,5 +140,5 @@ def test_a_translation_that_throws_is_refused_and_does_not_end_the_program(isola
         assert sol.lane == "callback"
         assert "its translation failed (UndefVarError: `no_such_function` not defined" in sol.lane_reason
     else:
-        with pytest.raises(pb.UnsupportedError, match="its translation failed .*no_such_function"):
+        with pytest.raises(pb.UnsupportedError, match=r"its translation failed .*no_such_function"):
             solve()
