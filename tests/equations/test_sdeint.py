@@ -142,7 +142,7 @@ def test_evaluations_are_counted_where_the_solver_counts_none(method: str) -> No
     options = {"dt": 0.125, "adaptive": False}
     solution = pb.solve_sde(counted, diffusion, torch.ones(2, dtype=DOUBLE), T, method=method, options=options, seed=1)
     assert solution.stats.accepted == 8
-    assert 8 <= solution.stats.nfe <= calls <= solution.stats.nfe + 2, "some calls look at the dynamics before"
+    assert 8 <= solution.stats.nfe <= calls <= solution.stats.nfe + 3, "some calls look at the dynamics before"
 
 
 @pytest.mark.julia

@@ -32,7 +32,7 @@ def run_all(dynamics: Dynamics, y: Tensor, v: Tensor) -> dict[str, Tensor]:
     functions = TracedFunctions(Start(dynamics, y, S, 1.0), dynamics.parameters, constants)
     text = "\n".join(functions.text(name) for name in NAMES)
     dtype = str(y.dtype).removeprefix("torch.")
-    called_from_c = signatures(NAMES)
+    called_from_c = signatures(NAMES, {})
     found_at = session.start().compile(text, dtype, called_from_c)
     addresses = {name: int(address) for (name, _), address in zip(called_from_c, found_at, strict=True)}
     n, m = dynamics.size, dynamics.parameter_size
