@@ -114,7 +114,8 @@ def anchor(title: str) -> str:
 
 def scripts_by_name() -> dict[str, Path]:
     """The studies and benchmarks; a `run.py` by the name of its folder."""
-    scripts = [*EXAMPLES.glob("studies/*.py"), *EXAMPLES.glob("benchmarks/*.py"), *EXAMPLES.glob("studies/*/run.py")]
+    patterns = ("studies/*.py", "benchmarks/*.py", "studies/*/run.py", "benchmarks/*/run.py")
+    scripts = [path for pattern in patterns for path in EXAMPLES.glob(pattern)]
     return {path.parent.name if path.stem == "run" else path.stem: path for path in scripts}
 
 
