@@ -94,12 +94,17 @@ def _solution(
     delays, structure = _lags(lags), Structure.of(y0)
     flat_y0 = structure.pack(y0).detach()
 
-    def past(t: float) -> Tensor:
-        time = torch.tensor(t, dtype=structure.time_dtype, device=structure.device)
-        with torch.no_grad():
-            flat = _past(history, structure, flat_y0, t, time)
-        checks.finite(flat, f"history(t) at t = {t:.6g}")
+    def traced(s: float, time: Tensor, _: Tensor) -> Tensor:
+        return _past(history, structure, flat_y0, s, time)
+
+    def called(s: float, time: Tensor, _: Tensor) -> Tensor:
+        flat = traced(s, time, _)
+        checks.finite(flat, f"history(t) at t = {s:.6g}")
         return flat
+
+    def past(t: float) -> Tensor:
+        with torch.no_grad():
+            return called(t, torch.tensor(t, dtype=structure.time_dtype, device=structure.device), flat_y0)
 
     def at_start(time: Tensor, y: Any) -> Any:
         return func(time, y, tuple(structure.unpack_copy(past(time.item() - lag)) for lag in delays))
@@ -113,7 +118,7 @@ def _solution(
     form = Delays(
         _rhs(func, problem.dynamics, starts, problem.y0),
         delays,
-        Part(lambda s, time, _: _past(history, structure, flat_y0, s, time), (problem.y0,), len(flat_y0)),
+        Part(called, (problem.y0,), len(flat_y0), traced),
         (func, flat_y0 if history is None else history),
     )
     return solution_without_gradients(prepared, form, function)

@@ -89,6 +89,13 @@ class Sparsity:
         """The Jacobian's entries, shape ``(nnz,)``, from the products with the seeds, shape ``(products, n)``."""
         return products[self.colours[self.rows], self.columns]
 
+    def missed(self, entries: Tensor, v: Tensor, product: Tensor) -> int | None:
+        """A column in which the ``product`` of a vector with the Jacobian has more than the entries, if there is."""
+        own = torch.zeros_like(product).index_add_(0, self.columns, v[self.rows] * entries)
+        if torch.allclose(own, product, rtol=1e-4, atol=1e-6 * float(product.abs().max())):
+            return None
+        return int((own - product).abs().argmax())
+
 
 def _entries(pattern: Tensor) -> tuple[Tensor, Tensor]:
     if pattern.layout != torch.strided:

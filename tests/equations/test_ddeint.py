@@ -103,3 +103,19 @@ def test_a_gradient_is_refused() -> None:
 def test_the_embedded_engine_says_that_it_has_none() -> None:
     with pytest.raises(pb.UnsupportedError, match="ordinary differential equations over time alone"):
         solve(engine="embedded")
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("lane", ["compiled", "callback"])
+def test_a_history_that_is_no_number_where_it_is_read_later_is_told(lane: str) -> None:
+    nothing, one = torch.full((1,), torch.nan, dtype=DOUBLE), torch.ones(1, dtype=DOUBLE)
+    with pytest.raises(pb.BridgeError):
+        pb.ddeint(
+            lambda t, y, past: -past[0],
+            one,
+            torch.tensor([0.0, 0.9], dtype=DOUBLE),
+            lags=[1.0],
+            history=lambda t: torch.where(t < -0.5, one, nothing),
+            method="Tsit5",
+            lane=lane,  # type: ignore[arg-type]
+        )

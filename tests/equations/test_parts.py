@@ -343,3 +343,12 @@ def test_progress_of_parts_is_told_on_the_way(capsys: pytest.CaptureFixture[str]
     pb.odeint(parts, y0, t, method="KenCarp4", engine="julia", lane="callback", progress=True)
     shown = {part.split("%")[0].split()[-1] for part in capsys.readouterr().err.split("\r") if "%" in part}
     assert len(shown) > 5
+
+
+@pytest.mark.julia
+def test_a_solver_of_the_whole_takes_a_pattern_of_parts() -> None:
+    pattern = torch.ones(4, 4)
+    q = positions(
+        pb.SecondOrder(Spring()), method="Rodas5P", engine="julia", rtol=1e-9, atol=1e-9, jac_sparsity=pattern
+    )
+    torch.testing.assert_close(q, spring(T), rtol=1e-6, atol=1e-6)

@@ -106,8 +106,8 @@ class JuliaEngine:
         return self._with_pattern(*self._named.with_solvers(problem))[0].sparsity is not None
 
     def _jacobian(self, problem: Problem, solvers: Solvers, plan: Plan) -> str:
-        """What is said of a sparse matrix."""
-        if problem.sparsity is None:
+        """What is said of a sparse matrix; nothing of parts, which have none of their own."""
+        if problem.sparsity is None or problem.form is not None:
             return ""
         origin = "found in func" if problem.find_sparsity else "given"
         solver = self._bridge.linear_solver(plan.equation, solvers.forward)
