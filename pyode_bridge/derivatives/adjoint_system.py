@@ -7,14 +7,19 @@ engine, so that its adjoint is once more the engine's.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Callable
+from dataclasses import fields, replace
 
 import torch
 from torch import Tensor
 
+from pyode_bridge.derivatives.parameters import reached
+from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.backsolve import augmented
-from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.direction import Direction
+from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Noise, Steady
 from pyode_bridge.problem.grids import Grids
 from pyode_bridge.problem.options import NORMS
@@ -32,26 +37,18 @@ def check(problem: Problem) -> None:
         raise UnsupportedError(f"Second derivatives of a solve are not available where there is {what}.")
 
 
-def segment(problem: Problem, z: Tensor, times: Tensor) -> Problem:
+def segment(engine: Engine, problem: Problem, z: Tensor, times: Tensor) -> Problem:
     """The augmented system, from flat ``z`` at ``times[0]`` to ``times[1]``, which is earlier, as a problem."""
     wanted, dynamics = sensitivity(problem), problem.dynamics
     backwards = dynamics.direction.reversed
-
-    def joint(t: Tensor, z: Tensor) -> Tensor:
-        s, differentiable = dynamics.direction.solver_time(t.item()), torch.is_grad_enabled()
-
-        def products(y: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            return dynamics.value_and_vjp(s, y, v, create_graph=differentiable)
-
-        return dynamics.direction.turned(augmented(z, dynamics.size, products))
-
     # A norm for the backward solve's state speaks of another one than that of its adjoint.
     options = wanted.options if wanted.options.norm in NORMS else replace(wanted.options, norm="rms")
     at = times.detach().to("cpu", torch.float64)
+    start = z.detach()
     made = Problem(
-        lane="callback",
-        dynamics=Dynamics(joint, Structure.of(z), Wanted(dynamics.parameters), backwards, "the adjoint of func(t, y)"),
-        y0=z.detach(),
+        lane=problem.lane,
+        dynamics=_at_hand(engine, problem, _joint(dynamics), start, at, backwards),
+        y0=start,
         t=backwards.solver_time(at),
         method=wanted.method,
         tolerances=wanted.tolerances,
@@ -59,10 +56,48 @@ def segment(problem: Problem, z: Tensor, times: Tensor) -> Problem:
         sensitivity=replace(wanted, options=options).again,
     )
     if wanted.method.fixed_step:
-        y0 = dynamics.structure.unpack(z.detach()[: dynamics.size])
+        y0 = dynamics.structure.unpack(start[: dynamics.size])
         grids = Grids(str(wanted.method), wanted.options, dynamics.func, y0, backwards)
         made.grid = grids.between(at)
         made.backward_grid = lambda i: grids.between(at.flip(0))
+    return made
+
+
+def _joint(dynamics: Dynamics) -> Callable[[Tensor, Tensor], Tensor]:
+    """The augmented system's right-hand side.
+
+    It has within reach what it depends on, and not what changes at each call, so that a translation is found again.
+    """
+    func, structure, sign, name = dynamics.func, dynamics.structure, dynamics.direction.sign, dynamics.name
+    wanted = {field.name: getattr(dynamics.wanted, field.name) for field in fields(dynamics.wanted)}
+
+    def joint(t: Tensor, z: Tensor) -> Tensor:
+        direction, differentiable = Direction(sign), torch.is_grad_enabled()
+        own = Dynamics(func, structure, Wanted(**wanted), direction, name)
+
+        def products(y: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            return own.value_and_vjp(math.nan, y, v, create_graph=differentiable, t=t)
+
+        return direction.turned(augmented(z, own.size, products))
+
+    return joint
+
+
+def _at_hand(
+    engine: Engine, problem: Problem, joint: Dynamic, start: Tensor, times: Tensor, direction: Direction
+) -> Dynamics:
+    """The augmented system's dynamics: what was translated of them is known, or they are tried at the start."""
+    structure = Structure.of(start)
+    made = Dynamics(
+        joint, structure, Wanted(problem.dynamics.parameters), direction, f"the adjoint of {problem.dynamics.name}"
+    )
+    if not engine.compiles or problem.lane == "callback":
+        return made
+    guards = reached(joint)
+    made.cache_hit = None if guards is None else engine.recall(guards, structure, direction)
+    if made.cache_hit is None:
+        with torch.no_grad():
+            made.start = made.evaluate(direction.solver_time(times[0].item()), start).detach()
     return made
 
 

@@ -172,7 +172,7 @@ def _swept_back(engine: Engine, problem: Problem, grad_ys: Tensor, ys: Tensor, t
 
     def solved_to(i: int, z: Tensor) -> Tensor:
         times = t[[i + 1, i]]
-        made = adjoint_system.segment(problem, z, times)
+        made = adjoint_system.segment(engine, problem, z, times)
         values, _ = OdeSolve.apply(engine, made, z, times, *made.dynamics.parameters)  # type: ignore[no-untyped-call]
         reached: Tensor = values[-1]
         return reached

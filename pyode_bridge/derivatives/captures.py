@@ -39,7 +39,6 @@ class Captured:
         self._names = tuple(named)
         self._loose = tuple(loose)
         self.tensors = (*named.values(), *loose)
-        self._missed: set[int] = set()
 
     def __call__(self, t: Tensor, y: Tensor, *tensors: Tensor) -> Tensor:
         """The derivative at ``t`` and flat ``y``, with ``tensors`` in place of those that were found."""
@@ -51,7 +50,6 @@ class Captured:
             value = torch.func.functional_call(
                 self._host, swapped, (t.to(structure.device, structure.time_dtype), state), tie_weights=False
             )
-        self._missed -= exchange.used
         problem = structure.mismatch(value)
         if problem is not None:
             raise InputError(f"func(t, y) at t = {plain(t).item():.6g} returned {problem}.")
@@ -59,9 +57,9 @@ class Captured:
 
     def check_that_all_are_used(self, evaluate: Callable[[], Any]) -> None:
         """Raise UnsupportedError where ``evaluate``, at the solve's start, meets other tensors than the solve did."""
-        self._missed = set(map(id, self._loose))
-        evaluate()
-        if self._missed:
+        with _noting() as used:
+            evaluate()
+        if not used.issuperset(map(id, self._loose)):
             raise UnsupportedError(
                 "func uses other tensors now, in the backward pass, than it did in the solve: it reaches a module "
                 "that was under torch.func.functional_call, and is no longer. Pass that module, or a function that "
@@ -71,6 +69,7 @@ class Captured:
 
 class _Here(threading.local):
     evaluations = 0  # one within another
+    used: set[int] | None = None  # identities of tensors that were exchanged, while somebody asks
 
 
 _here = _Here()
@@ -88,6 +87,16 @@ def _evaluating() -> Iterator[None]:
         yield
     finally:
         _here.evaluations -= 1
+
+
+@contextlib.contextmanager
+def _noting() -> Iterator[set[int]]:
+    """Gather the identities of the tensors that are exchanged."""
+    before, _here.used = _here.used, set()
+    try:
+        yield _here.used
+    finally:
+        _here.used = before
 
 
 class _Host(nn.Module):
@@ -159,7 +168,6 @@ class _Exchange(TorchFunctionMode):
         super().__init__()
         self._others = {id(tensor): other for tensor, other in zip(tensors, others, strict=True)}
         self._recorded = torch.is_grad_enabled()
-        self.used: set[int] = set()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         args = _mapped(tuple(args), self._exchanged)
@@ -175,7 +183,8 @@ class _Exchange(TorchFunctionMode):
                 "Torch's function transforms cannot follow it there: make it a parameter or buffer of a module, and "
                 "pass that as func."
             )
-        self.used.add(id(tensor))
+        if _here.used is not None:
+            _here.used.add(id(tensor))
         return other
 
 

@@ -43,7 +43,7 @@ class Flow:
 
     def solved(self, y0: Tensor, t: Tensor, tensors: Sequence[Tensor]) -> Tensor:
         """Values at ``t``, shape ``(T, n)``, of plain tensors; without autograd."""
-        prepared = self.prepare(lambda time, y: self.field(time, y, *tensors), y0, t, self.settings)
+        prepared = self.prepare(_with_tensors(self.field, tensors), y0, t, self.settings)
         with progress.shown(prepared.problem):
             trajectory = prepared.engine.solve(prepared.problem)
         self.trajectory = trajectory
@@ -69,13 +69,18 @@ class Flow:
         leaves = [tensor.requires_grad_() for tensor, wants in zip(own, wanted, strict=True) if wants]
         with torch.enable_grad():
             prepared = self.prepare(
-                lambda time, y: self.field(time, y, *own),
+                _with_tensors(self.field, own),
                 ys[0].detach().requires_grad_(),
                 t.detach(),
                 {**self.settings, "adjoint_params": leaves},
             )
         with progress.shown(prepared.problem):
             return prepared.problem, prepared.engine.solve(prepared.problem)
+
+
+def _with_tensors(field: Field, tensors: Sequence[Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """The field of these tensors; nothing else is within its reach, so that what it compiles to is found again."""
+    return lambda t, y: field(t, y, *tensors)
 
 
 class _Pulled:
@@ -97,13 +102,14 @@ class _Pulled:
 def sensitivities(flow: Flow, moving: Sequence[int]) -> Flow:
     """``d[y, δ]/dt = [f, (∂f/∂y) δ + (∂f/∂θ) θ̇]`` with tangents ``θ̇`` of the moving tensors after the tensors."""
     _refuse_mass_matrix(flow)
+    field = flow.field
 
     def joint(t: Tensor, z: Tensor, *arguments: Tensor) -> Tensor:
         tensors, tangents = arguments[: len(arguments) - len(moving)], arguments[len(arguments) - len(moving) :]
         y, d = z.chunk(2)
 
         def pulled(u: Tensor) -> tuple[Tensor, Tensor]:
-            grads, value = _products(flow.field, t, y, tensors, moving, u)
+            grads, value = _products(field, t, y, tensors, moving, u)
             return inner(grads, (d, *tangents)), value
 
         # A vector-Jacobian product is linear in the vector, with the product with the Jacobian itself as its gradient.
@@ -117,9 +123,10 @@ def sensitivities(flow: Flow, moving: Sequence[int]) -> Flow:
 def batch(flow: Flow, size: int, in_dims: Sequence[int | None], randomness: str) -> Flow:
     """The equations of a batch as one system, states one after another; ``in_dims`` are those of the tensors."""
     _refuse_mass_matrix(flow)
+    field = flow.field
 
     def joint(t: Tensor, z: Tensor, *tensors: Tensor) -> Tensor:
-        mapped = torch.vmap(flow.field, in_dims=(None, 0, *in_dims), randomness=randomness)
+        mapped = torch.vmap(field, in_dims=(None, 0, *in_dims), randomness=randomness)
         value: Tensor = mapped(t, z.view(size, -1), *tensors)
         return value.reshape(-1)
 
@@ -130,11 +137,11 @@ def batch(flow: Flow, size: int, in_dims: Sequence[int | None], randomness: str)
 def adjoint(flow: Flow, wanted: Sequence[bool]) -> Flow:
     """``d[y, a, g]/dt = [f, -aᵀ ∂f/∂y, -aᵀ ∂f/∂θ]`` (Chen et al. 2018, eqs. 4 and 5) for the wanted tensors ``θ``."""
     _refuse_mass_matrix(flow)
-    moving = [position for position, wants in enumerate(wanted) if wants]
+    field, moving = flow.field, [position for position, wants in enumerate(wanted) if wants]
 
     def joint(t: Tensor, z: Tensor, *tensors: Tensor) -> Tensor:
         def products(y: Tensor, v: Tensor) -> tuple[Tensor, ...]:
-            grads, value = _products(flow.field, t, y, tensors, moving, v)
+            grads, value = _products(field, t, y, tensors, moving, v)
             return value, *(flat_real(grad).to(z.dtype) for grad in grads)
 
         n = (len(z) - sum(real_size(tensors[i]) for i in moving)) // 2

@@ -20,7 +20,6 @@ from pyode_bridge.derivatives.adjoint_system import time_gradients
 from pyode_bridge.derivatives.captures import Captured
 from pyode_bridge.derivatives.flow import Flow
 from pyode_bridge.derivatives.prepared import Prepare
-from pyode_bridge.engines import select_engine
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import checks, levels
 from pyode_bridge.problem.backsolve import swept_back
@@ -254,15 +253,6 @@ def _check(settings: Settings) -> None:
         )
     for name in ("options", "adjoint_options"):
         _check_functions(name, settings[name] or {})
-    if settings["lane"] == "compiled":
-        raise UnsupportedError("lane='compiled' is not available under torch's function transforms; leave it out.")
-    if checks.isolation(settings["isolation"]) == "process":
-        engine = select_engine(settings["engine"], settings["isolation"])
-        if engine.name != "embedded":
-            raise UnsupportedError(
-                "isolation='process' is not available under torch's function transforms, whose equations call Python; "
-                "isolation='none' is."
-            )
     if settings["dense"]:
         raise UnsupportedError("dense=True is not available under torch's function transforms; put the times into t.")
 
@@ -292,7 +282,6 @@ def _flat(settings: Settings, structure: Structure) -> Settings:
 
     return {
         **settings,
-        "lane": "callback",
         "rtol": checks.tolerance(settings["rtol"], structure, "rtol"),
         "atol": checks.tolerance(settings["atol"], structure, "atol"),
         "options": {key: flat(value) for key, value in (settings["options"] or {}).items()},

@@ -173,7 +173,7 @@ class _Matrix(Dynamics):
         if structure.keys is not None or not fits or value.shape[:-1] != shape or not value.shape[-1]:
             given = f"shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
             raise InputError(
-                f"{self._name} at t = {s:.6g} returned {given}; expected, for general noise over a state that is "
+                f"{self.name} at t = {s:.6g} returned {given}; expected, for general noise over a state that is "
                 f"one tensor, shape {(*shape, 'm')}, {structure.dtype}: a column for each Wiener process."
             )
         columns: Tensor = value.to(structure.dtype).reshape(structure.size, -1).mT

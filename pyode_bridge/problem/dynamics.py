@@ -43,6 +43,7 @@ class Dynamics:
         nvjp, njac: vector-Jacobian products and Jacobians so far.
         on_time: told each time ``s`` at which the dynamics are evaluated; None for nobody.
         func: the user's function.
+        name: of it, in messages.
         start: the right-hand side at the solve's start, shape ``(n,)``, detached; None where nobody looked.
         wanted: the tensors of which gradients are wanted.
         parameters: those with respect to which there are products.
@@ -56,12 +57,12 @@ class Dynamics:
         structure: Structure,
         wanted: Wanted,
         direction: Direction = INCREASING,
-        name: str = "func(t, y)",  # in messages
+        name: str = "func(t, y)",
         start: Tensor | None = None,
         cache_hit: object | None = None,
     ) -> None:
         self.func = func
-        self._name = name
+        self.name = name
         self.start = start
         self.cache_hit = cache_hit
         self.autocast_dtype = autocast.around(structure.device)
@@ -143,13 +144,13 @@ class Dynamics:
                 "torch.func.grad."
             )
 
-    def recorded(self, s: float, y: Tensor) -> Tensor:
+    def recorded(self, s: float, y: Tensor, t: Tensor | None = None) -> Tensor:
         """`evaluate`, for a gradient; raises UnsupportedError where that of a tensor would be lost."""
-        value = self.evaluate(s, y)
+        value = self.evaluate(s, y, t)
         if self.wanted.complete or not value.requires_grad:
             return value
         known = (*self.parameters, *self.wanted.unmet, y)
-        for leaf in lost_leaves(value, known, lambda: self.evaluate(s, y)):
+        for leaf in lost_leaves(value, known, lambda: self.evaluate(s, y, t)):
             raise UnsupportedError(self._lost(leaf))
         return value
 
@@ -166,13 +167,17 @@ class Dynamics:
         state: bool = True,
         parameters: bool = True,
         create_graph: bool = False,
+        t: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """``(f, vᵀ ∂f/∂y, vᵀ ∂f/∂θ)`` by one evaluation and one backward pass; differentiable with ``create_graph``."""
+        """``(f, vᵀ ∂f/∂y, vᵀ ∂f/∂θ)`` by one evaluation and one backward pass; differentiable with ``create_graph``.
+
+        ``t`` is as for `evaluate`.
+        """
         self.nvjp += 1
         wanted = self.parameters if parameters else ()
         with torch.enable_grad():
             y = y if create_graph and y.requires_grad else y.detach().requires_grad_(state)
-            value = self.recorded(s, y)
+            value = self.recorded(s, y, t)
             inputs = ((y,) if state else ()) + wanted
             grads: Sequence[Tensor | None] = [None] * len(inputs)
             if inputs and value.requires_grad:
@@ -199,7 +204,7 @@ class Dynamics:
 
     def widened(self) -> Dynamics:
         """The same, for which what was not met at the start is among the parameters."""
-        made = Dynamics(self.func, self.structure, self.wanted.widened(), self.direction, self._name, self.start)
+        made = Dynamics(self.func, self.structure, self.wanted.widened(), self.direction, self.name, self.start)
         made.autocast_dtype = self.autocast_dtype
         return made
 
@@ -230,14 +235,14 @@ class Dynamics:
 
     def _lost(self, tensor: Tensor) -> str:
         return (
-            f"{self._name} comes to use a tensor of shape {tuple(tensor.shape)} whose gradient would be lost: it does "
+            f"{self.name} comes to use a tensor of shape {tuple(tensor.shape)} whose gradient would be lost: it does "
             "not at the start, nor is the tensor seen among its attributes, its closure or global variables. Pass a "
             "module that has it as a parameter, or list every tensor whose gradient you want in adjoint_params."
         )
 
     def _flat(self, s: float, value: Any) -> Tensor:
         """What the user's function returned at time ``s``, checked, as a vector."""
-        return self.structure.pack_returned(value, self._name, self.direction.user_time(s))
+        return self.structure.pack_returned(value, self.name, self.direction.user_time(s))
 
     def visit(self, s: float) -> None:
         """Tell whoever listens that the dynamics, or a part of them, are evaluated at time ``s``."""

@@ -26,16 +26,21 @@ def is_redirected() -> bool:
     )
 
 
+def is_wrapped(tensor: Tensor) -> bool:
+    """Whether a transform's wrapper is around the tensor, whose memory cannot be read."""
+    return bool(_functorch.is_functorch_wrapped_tensor(tensor))
+
+
 def plain(tensor: Tensor) -> Tensor:
     """The values of a tensor without whatever transforms wrapped around it; a batch shows its batch dimension."""
-    while _functorch.is_functorch_wrapped_tensor(tensor):
+    while is_wrapped(tensor):
         tensor = _functorch.get_unwrapped(tensor)
     return tensor.detach()
 
 
 def is_batched(tensor: Tensor) -> bool:
     """Whether a ``torch.vmap`` around the caller maps over the tensor."""
-    while _functorch.is_functorch_wrapped_tensor(tensor):
+    while is_wrapped(tensor):
         if _functorch.is_batchedtensor(tensor):
             return True
         tensor = _functorch.get_unwrapped(tensor)

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pyode_bridge.compiled.capture.complex_pairs import PairInterpreter, has_complex
 from pyode_bridge.compiled.capture.decompositions.table import table
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
+from pyode_bridge.problem import levels
 
 DEPENDS_ON_DATA = "it takes a Python value out of a tensor, as in a condition, so its operations depend on the data"
 
@@ -104,6 +105,8 @@ def _in_memory(tensor: Any) -> Tensor:
     """The tensor, but for a zero of autograd's that lies nowhere."""
     if not isinstance(tensor, Tensor):
         raise UnsupportedDynamicsError(f"it uses a {type(tensor).__name__}, as random numbers do")
+    if levels.is_wrapped(tensor):
+        raise UnsupportedDynamicsError("it uses a tensor that torch is about to transform otherwise than as an input")
     return torch.zeros_like(tensor) if tensor._is_zerotensor() else tensor
 
 

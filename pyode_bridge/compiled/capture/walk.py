@@ -17,6 +17,7 @@ from pyode_bridge.compiled.capture.bytecode import globals_of, looks_elsewhere, 
 from pyode_bridge.compiled.capture.classes import PLAIN, hides_state, members_of, own_classes
 from pyode_bridge.compiled.capture.libraries import is_given, is_library
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
+from pyode_bridge.problem import levels
 from pyode_bridge.problem.state import is_dense
 
 LARGEST_ARRAY = 4096  # elements of a NumPy array that is part of a key
@@ -95,6 +96,9 @@ class Walk:
     def _tensor(self, tensor: Tensor) -> None:
         if type(tensor) not in (Tensor, nn.Parameter, nn.Buffer):
             raise UnsupportedDynamicsError(f"func uses a {type(tensor).__name__}, a tensor of a kind of its own")
+        if levels.is_wrapped(tensor):  # another is given in its place
+            self.key += (Tensor, "wrapped", tensor.shape, tensor.dtype)
+            return
         if not _is_readable(tensor):
             raise UnsupportedDynamicsError(f"func uses a tensor of {tensor.dtype} whose numbers cannot be read")
         self.key += (Tensor, tensor.shape, tensor.stride(), tensor.dtype, tensor.device.type)

@@ -10,6 +10,7 @@ from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.problem.forms import Hybrid
 from pyode_bridge.problem.graph import are_entangled
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.problem import Problem, SolverSpec
@@ -27,10 +28,10 @@ class Lanes:
     def chosen(self, problem: Problem, solvers: Solvers) -> tuple[Lane | None, str]:
         """The compiled dynamics, or None for callbacks, and why."""
         if problem.lane == "callback":
-            self._bridge.check_callable("lane='callback', which second derivatives need too, is for Python's dynamics")
+            self._bridge.check_callable("lane='callback' is for Python's dynamics")
             return None, "as asked for"
         try:
-            return self._compiled(problem, solvers), why_compiled(problem.dynamics.func)
+            return self.compiled(problem, solvers), why_compiled(problem.dynamics.func)
         except UnsupportedDynamicsError as refusal:
             if problem.lane == "compiled":
                 raise UnsupportedError(
@@ -52,7 +53,7 @@ class Lanes:
         ):
             if given is not None:
                 raise UnsupportedDynamicsError(f"{name} is evaluated in Python")
-        lane = self._compiled(problem, solvers)
+        lane = self.compiled(problem, solvers)
         if lane.address("jacobian") is None and self._named.takes_jacobian(problem, solvers):
             lane.release()
             raise UnsupportedDynamicsError("its Jacobian is not translated, as a large one is not")
@@ -62,13 +63,15 @@ class Lanes:
         """A pattern of the Jacobian, where the solver keeps that as a matrix which would be large, and there is one."""
         if not (problem.find_sparsity and len(problem.y0) >= SPARSE_FROM and problem.lane != "callback"):
             return None
-        plain = problem.form is None and problem.mass_matrix is None and not is_written(problem.dynamics.func)
+        ordinary = problem.form is None or isinstance(problem.form, Hybrid)
+        plain = ordinary and problem.mass_matrix is None and not is_written(problem.dynamics.func)
         if not plain or not self._named.keeps_matrix(problem, solvers):
             return None
         with julia_errors(problem.method):
             return pattern_for(problem.dynamics, problem.y0, problem.t, self._bridge)
 
-    def _compiled(self, problem: Problem, solvers: Solvers) -> Lane:
+    def compiled(self, problem: Problem, solvers: Solvers) -> Lane:
+        """The compiled dynamics; raises UnsupportedDynamicsError where there are none."""
         if are_entangled(problem.dynamics.parameters):
             raise UnsupportedDynamicsError("adjoint_params lists a tensor beside one that it was computed from")
         products, jacobian = problem.sensitivity is not None, self._named.takes_jacobian(problem, solvers)
