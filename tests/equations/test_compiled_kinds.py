@@ -205,6 +205,16 @@ def test_a_part_that_takes_numbers_out_of_tensors_is_called_back() -> None:
         pb.solve(func, (vector(1.0), vector(0.0)), T, engine="julia", method="DPRKN6", lane="compiled")
 
 
+def test_dynamics_that_were_compiled_alone_are_compiled_beside_others() -> None:
+    drift, start = lambda t, y: -RATE * y, vector(1.0, 2.0)
+    for _ in range(2):
+        pb.odeint(drift, start, T, engine="julia", method="Tsit5", lane="compiled")
+    sol = pb.solve_sde(
+        drift, lambda t, y: 0.0 * y, start, T, method="EM", options={"dt": 0.001}, seed=1, lane="compiled"
+    )
+    torch.testing.assert_close(sol.y[-1], start * torch.exp(-RATE * T[-1]), rtol=1e-2, atol=0.0)
+
+
 def test_a_large_jacobian_of_a_part_is_called_back_alone() -> None:
     n = 1100
     func = pb.Split(lambda t, y: -torch.linspace(1, 50, n, dtype=DOUBLE) * y, lambda t, y: torch.sin(y))

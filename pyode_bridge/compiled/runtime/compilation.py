@@ -98,7 +98,8 @@ def _translated(
     translation = None if hit is None else hit.translation_of(backend.translations)
     value = dynamics.start
     if translation is None:
-        if hit is not None and value is None:  # it is another Julia's cache that they hit
+        # What they hit is another Julia's cache, or that of the dynamics without what the equation has beside.
+        if dynamics.cache_hit is not None and value is None:
             value = dynamics.tried(t[0].item(), y0).detach()
         translation = _translation(dynamics, value, wanted, guards, backend)
     if translation.refusal is not None:
