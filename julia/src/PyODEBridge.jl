@@ -79,6 +79,7 @@ include("solving/probing.jl")
 include("solving/interpolation.jl")
 include("solving/solution.jl")
 include("solving/events.jl")
+include("solving/following.jl")
 
 # Gradients: the choice of a sensitivity algorithm and of its solvers, what is common to them, and the discrete adjoint.
 include("gradients/sensealgs.jl")

@@ -32,7 +32,7 @@ def listed_parameters(adjoint_params: Iterable[Tensor]) -> list[Tensor]:
     return unique(parameter for parameter in parameters if parameter.requires_grad)
 
 
-def reached(func: Callable[..., Any]) -> Guards | None:
+def reached(func: Any) -> Guards | None:
     """What a walk through ``func`` finds; None where it meets what it cannot tell.
 
     Walk before any evaluation: a tensor that one computes and leaves behind in an attribute is none from outside.

@@ -12,7 +12,7 @@ from pyode_bridge.compiled.runtime.cache_hits import CacheHit
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.methods import Method
-from pyode_bridge.problem.problem import Happened, Problem, Sensitivity, SolverInfo, Trajectory
+from pyode_bridge.problem.problem import Followed, Happened, Problem, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
 
@@ -43,6 +43,12 @@ class Engine(Protocol):
         ``happened`` is asked at times that increase, several of each step, the last of which is the step's end. Once it
         is true, it is asked between the last two times, by bisection to the resolution of the numbers. A time that is
         not later than one at which it was false tells it that the solve has begun anew.
+        """
+
+    def follow(self, problem: Problem) -> Followed | None:
+        """Solve a `Hybrid` problem from event to event, with no Python in between; raises as `solve` does.
+
+        None where that cannot be done, because a function is not compiled, or because of the method.
         """
 
     def ensemble(self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify) -> Trajectories:

@@ -13,6 +13,7 @@ from torch import Tensor
 from pyode_bridge.equations.event import SIGNS, Condition, Event
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.problem.checks import not_finite
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.problem import Problem
 from pyode_bridge.problem.settings import Settings
@@ -159,9 +160,10 @@ class _Watch:
 
     def _values(self, s: float, y: Tensor) -> list[float]:
         t, unpack = self._dynamics.time(s), self._dynamics.structure.unpack_copy
-        values = [_number(index, event.condition(t, unpack(y))) for index, event in enumerate(self._events)]
+        checked = (checked_condition(index, event.condition(t, unpack(y))) for index, event in enumerate(self._events))
+        values = list(map(float, checked))
         if not all(map(math.isfinite, values)):
-            raise InputError(f"The events' conditions are {values} at t = {t.item():.6g}; expected finite numbers.")
+            raise not_finite(values, t.item())
         return values
 
 
@@ -175,7 +177,8 @@ def _velocity(problem: Problem) -> Tensor:
     return f if problem.mass_matrix is None else torch.linalg.pinv(problem.mass_matrix) @ f
 
 
-def _number(index: int, value: Any) -> float:
+def checked_condition(index: int, value: Any) -> Tensor:
+    """What the condition of an event returned; raises InputError where that is no number."""
     if not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex():
         raise InputError(f"The condition of event {index} returned {value!r}; expected a real scalar tensor.")
-    return float(value)
+    return value

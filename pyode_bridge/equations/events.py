@@ -8,6 +8,7 @@ functions"), so gradients pass through events with every solver and every sensit
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,9 +17,12 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
+from pyode_bridge.derivatives.parameters import reached
 from pyode_bridge.equations.crossings import Located, locate, slope
+from pyode_bridge.equations.effects import affected
 from pyode_bridge.equations.event import Condition, Event
 from pyode_bridge.equations.event_solution import EventRecord, EventSolution
+from pyode_bridge.equations.following import follow, located
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.result import without_values
 from pyode_bridge.equations.solving import run
@@ -26,7 +30,7 @@ from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic
-from pyode_bridge.problem.problem import Trajectory
+from pyode_bridge.problem.problem import Followed, Trajectory
 from pyode_bridge.problem.settings import Settings, SolverSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times
 
@@ -71,31 +75,31 @@ def solve_events(
     direction = Direction.of(times)
     start, state, left = times[0], y0, times[1:]
     course, last = _Course(structure, times, [structure.pack(y0)]), None
+    search = _Search(func, events, max_events, chosen)
+    differentiated = _requires_grad(func, course.rows[0], times, events)
     while True:
-        found = locate(func, state, start.item(), left[-1].item(), events, last, chosen)
-        if found.index is None:
-            course.rows += course.values(func, state, start, left, chosen)
+        span = torch.cat([start[None], left])
+        followed = None if differentiated else search.followed(state, span, last, len(course.records))
+        if followed is not None:
+            record = course.take(followed, left, direction)
+        else:
+            found = search.next(state, span, last, len(course.records))
+            record = course.solve_to(found, func, state, span, events, direction, chosen)
+        left = times[len(course.rows) :]
+        if record is None:
             return course.finished(terminated=False)
-        if len(course.records) == max_events:
-            raise _too_many(found.t, times[-1].item(), max_events)
-        at = _not_before(found.t, start, direction)
-        before = left[direction.solver_time(left) < direction.solver_time(at)]
-        *values, y = course.values_to(func, state, start, torch.cat([before, at[None]]), found, chosen)
-        course.rows += values
-        record = _record(func, structure, events, found, at, y, chosen)
-        left = left[len(before) :]
-        event = events[found.index]
+        event = events[record.index]
         if event.terminal:
             course.records.append(record)
             return course.finished(terminated=True)
-        state = _affected(event, record, structure)
+        state = affected(event, record.index, record.t, record.y, structure)
         course.records.append(replace(record, after=state))
-        if left[0] == at:
+        if left[0] == record.t:
             course.rows.append(structure.pack(record.y))
             left = left[1:]
         if not len(left):
             return course.finished(terminated=False)
-        start, last = record.t, found.index
+        start, last = record.t, record.index
 
 
 def until_event(
@@ -109,10 +113,11 @@ def until_event(
     events = _elements(event_fn, y0, t0)
     course = _Course(structure, t0[None], [structure.pack(y0)])
     state, start, length = y0, t0, direction.sign
+    search = _Search(func, events, 1, settings)
     for _ in range(LONGEST_SEARCH):
         end = start.detach() + length
-        found = locate(func, state, start.item(), end.item(), events, None, settings)
-        at = _not_before(found.t, start, direction)
+        found = search.next(state, torch.stack([start.detach(), end]), None, 0)
+        at = _not_before(torch.tensor(found.t, dtype=torch.float64), start, direction)
         (y,) = course.values_to(func, state, start, at[None], found, settings)
         if found.index is not None:
             record = _record(func, structure, events, found, at, y, settings)
@@ -135,9 +140,42 @@ def _elements(event_fn: Condition, y0: State, t0: Tensor) -> list[Event]:
         raise InputError(f"event_fn returned {value!r}; expected a tensor that crosses zero at the event.")
 
     def element(position: int) -> Event:
-        return Event(lambda t, y: event_fn(t, y).reshape(-1)[position])
+        return Event(lambda t, y: event_fn(t, y).reshape(-1)[position], terminal=True)
 
     return [element(position) for position in range(value.numel())]
+
+
+class _Search:
+    """Finds one event after the other: several at once where the engine can follow them by itself."""
+
+    def __init__(self, func: Dynamic, events: Sequence[Event], max_events: int, settings: Settings) -> None:
+        self._func, self._events, self._max_events, self._settings = func, events, max_events, settings
+        self._ahead: deque[Located] = deque()
+        self._can_follow = True
+
+    def followed(self, state: State, times: Tensor, last: int | None, happened: int) -> Followed | None:
+        """What the engine finds by itself; None where it cannot. So many have ``happened`` before."""
+        if not self._can_follow:
+            return None
+        most = self._max_events - happened
+        found = follow(self._func, state, times, self._events, last, most, self._settings)
+        self._can_follow = found is not None
+        if found is not None and found.too_many is not None:
+            raise _too_many(found.too_many, times[-1].item(), self._max_events)
+        return found
+
+    def next(self, state: State, times: Tensor, last: int | None, happened: int) -> Located:
+        """The next event on the way along ``times``, or the end."""
+        start, end = times[0].item(), times[-1].item()
+        if not self._ahead:
+            found = self.followed(state, times[[0, -1]], last, happened)
+            self._ahead.extend([] if found is None else located(found, end))
+        if self._ahead:
+            return self._ahead.popleft()
+        single = locate(self._func, state, start, end, self._events, last, self._settings)
+        if single.index is not None and happened == self._max_events:
+            raise _too_many(single.t, end, self._max_events)
+        return single
 
 
 @dataclass
@@ -157,6 +195,48 @@ class _Course:
     rows: list[Tensor]
     records: list[EventRecord] = field(default_factory=list)
     trajectories: list[Trajectory] = field(default_factory=list)
+
+    def take(self, followed: Followed, left: Tensor, direction: Direction) -> EventRecord | None:
+        """Take over what the engine found by itself along ``left``; returns the event that it ended at, if it did."""
+        unpack, rows = self.structure.unpack, list(followed.trajectory.ys[1:])
+        times = _not_before(followed.t, left, direction)
+        _, at, after = (column.unbind() for column in followed.states.unbind(1))
+        records = [
+            EventRecord(t, index, unpack(y), unpack(y_after))
+            for t, index, y, y_after in zip(times.unbind(), followed.indices, at, after, strict=True)
+        ]
+        position = {time: row for row, time in enumerate(left[: len(rows)].tolist())}
+        for t, y in zip(times.tolist(), at, strict=True):
+            if t in position:
+                rows[position[t]] = y  # not that after it, where the time is a rounded one
+        last = records.pop() if followed.stopped else None
+        if last is not None:
+            del rows[len(_before(left, last.t, direction)) :]
+        self.rows += rows
+        self.records += records
+        self.trajectories.append(without_values(followed.trajectory))
+        return last
+
+    def solve_to(
+        self,
+        found: Located,
+        func: Dynamic,
+        state: State,
+        span: Tensor,
+        events: Sequence[Event],
+        direction: Direction,
+        settings: Settings,
+    ) -> EventRecord | None:
+        """Solve along ``span`` to what was found there, with autograd; returns the event, or None at the end."""
+        start, left = span[0], span[1:]
+        if found.index is None:
+            self.rows += self.values(func, state, start, left, settings)
+            return None
+        at = _not_before(torch.tensor(found.t, dtype=torch.float64), left, direction)
+        times = torch.cat([_before(left, at, direction), at[None]])
+        *values, y = self.values_to(func, state, start, times, found, settings)
+        self.rows += values
+        return _record(func, self.structure, events, found, at, y, settings)
 
     def values(self, func: Dynamic, state: State, start: Tensor, times: Tensor, settings: Settings) -> list[Tensor]:
         """The flat states at ``times``, which follow ``start``."""
@@ -181,12 +261,26 @@ class _Course:
         return EventSolution(times, y, tuple(self.records), terminated, tuple(self.trajectories))
 
 
-def _not_before(t: float, like: Tensor, direction: Direction) -> Tensor:
-    """A time as a scalar tensor, rounded the way that time goes: before an event, its condition has yet to cross."""
-    rounded = like.new_tensor(t)
-    if direction.solver_time(rounded.item()) >= direction.solver_time(t):
-        return rounded
-    return rounded.nextafter(like.new_tensor(direction.user_time(math.inf)))
+def _not_before(t: Tensor, like: Tensor, direction: Direction) -> Tensor:
+    """Times of events as others are, rounded as time goes on: before an event, its condition has yet to cross."""
+    rounded = t.to(like)
+    too_early = direction.solver_time(rounded.double()) < direction.solver_time(t)
+    return torch.where(too_early, rounded.nextafter(rounded.new_tensor(direction.user_time(math.inf))), rounded)
+
+
+def _before(times: Tensor, t: Tensor, direction: Direction) -> Tensor:
+    """Those of the times that come before another one."""
+    return times[direction.solver_time(times) < direction.solver_time(t)]
+
+
+def _requires_grad(func: Dynamic, y0: Tensor, t: Tensor, events: Sequence[Event]) -> bool:
+    """Whether a gradient may be asked of the solution, as far as can be told."""
+    if not torch.is_grad_enabled():
+        return False
+    found = reached((func, *((event.condition, event.affect) for event in events)))
+    if found is None or not found.exhaustive:
+        return True
+    return any(tensor.requires_grad for tensor in (y0, t, *found.tensors))
 
 
 def _valued(y: Tensor, value: Tensor) -> Tensor:
@@ -226,16 +320,6 @@ def _record(
             t, y = t + shift, y + velocity * shift
     state = structure.unpack(y)
     return EventRecord(t, found.index, state, state)
-
-
-def _affected(event: Event, record: EventRecord, structure: Structure) -> State:
-    if event.affect is None:
-        return record.y
-    state = event.affect(record.t, structure.unpack_copy(structure.pack(record.y)))
-    problem = structure.mismatch(state)
-    if problem is not None:
-        raise InputError(f"The affect of event {record.index} returned {problem}.")
-    return structure.unpack(structure.pack(state))
 
 
 def _too_many(t: float, t_end: float, max_events: int) -> SolverError:

@@ -7,7 +7,7 @@ import math
 import operator
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -247,3 +247,8 @@ def _choice(given: Any, name: str, choices: tuple[str, ...], variable: str, *, d
 def finds_sparsity(jac_sparsity: Any) -> bool:
     """Whether a pattern of the Jacobian is to be looked for."""
     return jac_sparsity is None or (isinstance(jac_sparsity, str) and jac_sparsity == "auto")
+
+
+def not_finite(conditions: Sequence[float], t: float) -> InputError:
+    """What is raised where events have no sign."""
+    return InputError(f"The events' conditions are {list(conditions)} at t = {t:.6g}; expected finite numbers.")

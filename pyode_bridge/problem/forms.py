@@ -70,6 +70,40 @@ class Operator(Form):
 
 
 @dataclass(frozen=True)
+class Hybrid(Form):
+    """An ordinary equation whose state jumps where a condition crosses zero.
+
+    Attributes:
+        conditions: of the state, a number for each event.
+        effects: of the state, that after each event; None where it stays as it is, and where the solve is to end.
+        directions: 1 for crossings upwards, -1 for those downwards, 0 for both.
+        ends: whether a solve is to end at each event.
+        last: the event that happened at the start, by its position, or None.
+        most: how many may happen.
+        functions: what the user gave for both.
+    """
+
+    conditions: Part
+    effects: Sequence[Part | None]
+    directions: Sequence[int]
+    ends: Sequence[bool]
+    last: int | None
+    most: int
+    functions: tuple[object, ...]
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The conditions, and effects by their positions."""
+        effects = {effect_name(index): part for index, part in enumerate(self.effects) if part is not None}
+        return {"conditions": self.conditions, **effects}
+
+
+def effect_name(index: int) -> str:
+    """Of the part that is the effect of an event."""
+    return f"effect{index}"
+
+
+@dataclass(frozen=True)
 class Noise(Form):
     """A stochastic equation.
 

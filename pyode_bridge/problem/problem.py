@@ -218,6 +218,32 @@ class Trajectory:
     tolerances: Tolerances | None = None
 
 
+@dataclass(frozen=True)
+class Followed:
+    """A solve from event to event.
+
+    Attributes:
+        trajectory: the values at those times that it passed, and what it took.
+        t: when each event happened, in the user's time, shape ``(K,)``.
+        indices: which each was.
+        by_time: whether time alone made it happen.
+        states: the flat ones at the last time before each event, at it and after it, shape ``(K, 3, n)``.
+        too_many: the time of one more event than may happen, or None.
+    """
+
+    trajectory: Trajectory
+    t: Tensor
+    indices: Sequence[int]
+    by_time: Sequence[bool]
+    states: Tensor
+    too_many: float | None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the last event ended it."""
+        return self.trajectory.retcode == "Terminated"
+
+
 # Whether something has happened at time ``s`` and the flat state there.
 Happened = Callable[[float, Tensor], bool]
 

@@ -13,12 +13,19 @@ end
 function (condition::EventCondition)(u, t, integrator)
     all(isfinite, u) || return false # which the solver is about to find
     SciMLBase.addsteps!(integrator)
-    start, points = integrator.tprev, condition.interp_points
+    return happened_within(integrator.tprev, t, condition.interp_points) do at
+        state_within!(condition.u, integrator, at)
+        condition.happened(condition.u, integrator.p, at)
+    end
+end
+
+"""Whether something had happened by some time of a step, asked at so many, and then for the first such time."""
+function happened_within(happened, start, t, interp_points)
     earlier, resolution = start, eps(max(abs(start), abs(t)))
-    for point in 1:points
-        later = point == points ? t : start + (t - start) * point / points
-        if happened_at(condition, integrator, later)
-            close_in(condition, integrator, earlier, later, resolution)
+    for point in 1:interp_points
+        later = point == interp_points ? t : start + (t - start) * point / interp_points
+        if happened(later)
+            close_in(happened, earlier, later, resolution)
             return true
         end
         earlier = later
@@ -27,18 +34,16 @@ function (condition::EventCondition)(u, t, integrator)
 end
 
 """Ask between two times, by bisection, for the first one at which it had happened."""
-function close_in(condition, integrator, earlier, later, resolution)
+function close_in(happened, earlier, later, resolution)
     while later - earlier > resolution
         middle = earlier + (later - earlier) / 2
-        happened_at(condition, integrator, middle) ? (later = middle) : (earlier = middle)
+        happened(middle) ? (later = middle) : (earlier = middle)
     end
     return nothing
 end
 
-function happened_at(condition, integrator, t)
-    t == integrator.t ? copyto!(condition.u, integrator.u) : integrator(condition.u, t)
-    return condition.happened(condition.u, integrator.p, t)
-end
+"""The state at a time within the last step."""
+state_within!(u, integrator, t) = t == integrator.t ? copyto!(u, integrator.u) : integrator(u, t)
 
 """
     solve_until(equation, happened, interp_points, u0, t0, t1, alg; abstol, reltol, control)

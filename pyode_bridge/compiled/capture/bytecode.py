@@ -7,7 +7,8 @@ import functools
 import types
 from collections.abc import Iterator
 
-_BY_COMPUTED_NAME = frozenset({"getattr", "globals", "locals", "vars", "eval", "exec", "__dict__", "open", "input"})
+_BY_COMPUTED_NAME = frozenset({"getattr", "globals", "locals", "vars", "eval", "exec", "__dict__"})
+_OUTSIDE = frozenset({"open", "input", "print"})
 _OF_VARIABLES = ("_NAME", "_GLOBAL", "_GLOBALS")  # what operations on them end with
 
 
@@ -25,8 +26,11 @@ def globals_of(code: types.CodeType) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=4096)
 def looks_elsewhere(code: types.CodeType) -> bool:
-    """Whether a function may read what its names do not tell: it imports, or asks by a name that it computes."""
-    return not _BY_COMPUTED_NAME.isdisjoint(names_of(code)) or _imports(code)
+    """Whether a function may read, or write, what its names do not tell.
+
+    It imports, asks by a name that it computes, or has to do with files and terminals.
+    """
+    return not (_BY_COMPUTED_NAME | _OUTSIDE).isdisjoint(names_of(code)) or _imports(code)
 
 
 def _imports(code: types.CodeType) -> bool:

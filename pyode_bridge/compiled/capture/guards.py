@@ -7,7 +7,7 @@ values of tensors), so a changed attribute gives another key and changed weights
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ class Guards:
             return None
 
 
-def guards_of(func: Callable[..., Any]) -> Guards:
+def guards_of(func: Any) -> Guards:
     """Walk ``func``; raises UnsupportedDynamicsError where it reaches something that no key can hold."""
     walk = Walk()
     try:

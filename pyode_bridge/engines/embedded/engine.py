@@ -119,6 +119,9 @@ class EmbeddedEngine:
         ended = following.locate(steps, ivp, happened)
         raise_for_retcode(ended.retcode, ended.t_reached, problem, name)
 
+    def follow(self, problem: Problem) -> None:
+        """None: conditions of events are Python's."""
+
     def recall(self, guards: Guards, structure: Structure, direction: Direction) -> None:
         """Nothing is known: nothing is compiled."""
 

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.capture.guards import Guards
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime import cache_hits
 from pyode_bridge.compiled.runtime.cache_hits import CacheHit
 from pyode_bridge.compiled.runtime.compilation import lane_for
 from pyode_bridge.compiled.runtime.lane import Lane
-from pyode_bridge.engines.julia import forward, location, unnamed
+from pyode_bridge.engines.julia import following, forward, location, unnamed
 from pyode_bridge.engines.julia.ends import check_end
 from pyode_bridge.engines.julia.ensemble import Ensemble, SharedOut
 from pyode_bridge.engines.julia.equations import Equations
@@ -31,8 +32,9 @@ from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamics
+from pyode_bridge.problem.forms import Hybrid
 from pyode_bridge.problem.methods import Method
-from pyode_bridge.problem.problem import Happened, Problem, Sensitivity, SolverInfo, Trajectory
+from pyode_bridge.problem.problem import Followed, Happened, Problem, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
 
@@ -126,6 +128,47 @@ class JuliaEngine:
             plan = self._planned(problem, solvers, lane)
             ended = location.locate(self._bridge, plan, happened)
             check_end(ended.retcode, ended.s, problem, str(problem.method))
+
+    def follow(self, problem: Problem) -> Followed | None:
+        """Solve from event to event; None where Python would be called."""
+        try:
+            return unnamed.by_suitable_method(self._follow, replace(problem, lane="auto"), self._has_pattern)
+        except UnsupportedDynamicsError:
+            return None
+
+    def _follow(self, problem: Problem) -> Followed | None:
+        _check_on_cpu(problem)
+        warn_of_wrong_values(problem.method, problem.options)
+        problem, solvers = self._with_pattern(*self._named.with_solvers(problem))
+        assert isinstance(problem.form, Hybrid)
+        lane, direction = self._lanes.compiled(problem, solvers), problem.dynamics.direction
+        with lane:
+            plan, evaluated = self._planned(problem, solvers, lane), problem.dynamics.nfe
+            found = following.follow(self._bridge, plan, problem.form)
+        report, name = found.report, str(problem.method)
+        if report.retcode == following.NOT_FOLLOWED:
+            return None
+        if report.retcode != following.TOO_MANY:
+            check_end(report.retcode, report.s, problem, name)
+        trajectory = Trajectory(
+            ys=found.ys,
+            stats=report.stats(problem.dynamics.nfe - evaluated, lane.seconds),
+            retcode=report.retcode,
+            engine=self.name,
+            algorithm=name,
+            lane="compiled",
+            lane_reason=why_compiled(problem.dynamics.func),
+            jacobian=self._jacobian(problem, solvers, plan),
+            tolerances=problem.tolerances,
+        )
+        return Followed(
+            trajectory=trajectory,
+            t=direction.user_time(found.s),
+            indices=found.indices.tolist(),
+            by_time=found.by_time.bool().tolist(),
+            states=found.states,
+            too_many=direction.user_time(report.s) if report.retcode == following.TOO_MANY else None,
+        )
 
     def ensemble(self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify) -> Trajectories:
         """Many solves like ``problem``; raises UnsupportedDynamicsError where they would call Python."""

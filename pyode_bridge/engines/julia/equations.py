@@ -10,7 +10,7 @@ from torch import Tensor
 from pyode_bridge.compiled.runtime.workspace import Workspace
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.translation import julia_tolerance, type_name
-from pyode_bridge.problem.forms import Delays, Form, Halves, Noise, Operator, Residual, Steady, Terms
+from pyode_bridge.problem.forms import Delays, Form, Halves, Hybrid, Noise, Operator, Residual, Steady, Terms
 from pyode_bridge.problem.problem import Problem
 
 
@@ -33,7 +33,7 @@ class Equations:
             known = self._kept.setdefault(lane.workspace, known)
         builder = Builder(self._bridge, problem, callbacks, known)
         form = problem.form
-        if form is None:
+        if form is None or isinstance(form, Hybrid):
             return builder.ordinary()
         if isinstance(form, Halves):
             return builder.partitioned(form)
