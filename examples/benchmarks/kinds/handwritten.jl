@@ -5,7 +5,7 @@ module HandwrittenKinds
 using LinearAlgebra: mul!
 using Main.PyODEBridge: MatrixOperator
 using OrdinaryDiffEqCore: BrownFullBasicInit, SciMLBase
-using .SciMLBase: DAEFunction, DAEProblem, DDEFunction, DDEProblem, FullSpecialize, ODEFunction, ODEProblem,
+using .SciMLBase: ContinuousCallback, DAEFunction, DAEProblem, DDEFunction, DDEProblem, FullSpecialize, ODEFunction, ODEProblem,
     SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction, SplitODEProblem, solve
 
 function henon_heiles_force!(dv, v, q, p, t)
@@ -145,6 +145,21 @@ end
 function robertson(y0, end_, weights)
     f = DAEFunction{true, FullSpecialize}(reaction!; jac = reaction_jacobian!)
     return DAEProblem(f, weights[1], y0, (0.0, end_); differential_vars = [true, true, false])
+end
+
+function fall!(du, u, p, t)
+    du[1], du[2] = u[2], -9.81
+    return nothing
+end
+
+function bounce!(integrator)
+    integrator.u[2] *= -0.97
+    return nothing
+end
+
+function bouncing_ball(y0, end_, weights)
+    floor = ContinuousCallback((u, t, integrator) -> u[1], nothing, bounce!; save_positions = (false, false))
+    return ODEProblem{true, FullSpecialize}(fall!, y0, (0.0, end_); callback = floor)
 end
 
 # What solves once, as the solver's package wants it, and returns the values at the end.

@@ -14,6 +14,8 @@ import pyode_bridge as pb
 DOUBLE = torch.float64
 POINTS = 64  # of the advection and diffusion along a ring
 PATHS = 10_000
+BOUNCES = 100
+CALLED = "callback"  # the lane
 HIDDEN, WIDTH, BATCH = 32, 4, 64  # of the neural stochastic equation
 
 
@@ -40,7 +42,7 @@ class Kind:
     twin: str
     method: str
     equation: str
-    solve: Callable[[str], pb.Solution]
+    solve: Callable[[str], pb.Solution | pb.EventSolution]
     y0: Tensor
     end: float
     controls: tuple[float, float, float]
@@ -216,6 +218,36 @@ def robertson(method: str) -> Kind:
     )
 
 
+def bouncing_ball() -> Kind:
+    """A ball that keeps 97 % of its speed at each of a hundred bounces."""
+    floor = pb.Event(
+        lambda t, y: y[0],
+        lambda t, y: torch.stack([torch.zeros_like(y[0]), -0.97 * y[1]]),
+        direction="falling",
+    )
+    y0, end, tolerance = vector(1.0, 0.0), 28.24, 1e-8
+
+    def solve(lane: str) -> pb.EventSolution:
+        found = pb.solve_events(
+            lambda t, y: torch.stack([y[1], torch.full_like(y[1], -9.81)]),
+            y0,
+            _times(end),
+            [floor],
+            method="Tsit5",
+            rtol=tolerance,
+            atol=tolerance,
+            engine="julia",
+            lane=lane,  # type: ignore[arg-type]
+        )
+        if len(found.events) != BOUNCES:
+            raise RuntimeError(f"The ball bounced {len(found.events)} times; expected {BOUNCES}.")
+        return found
+
+    solve(CALLED)  # at whose bounces it shows that they do nothing but return a state
+    name, controls = f"bouncing ball, {BOUNCES} bounces", (tolerance, tolerance, 0.0)
+    return Kind(name, "bouncing_ball", "Tsit5", "ODE", solve, y0, end, controls, error=1e-4)
+
+
 def lindblad() -> Kind:
     """A driven spin of 1/2 that decays: its density matrix, of complex numbers (Lindblad 1976)."""
     lower = torch.tensor([[0.0, 1.0], [0.0, 0.0]], dtype=torch.complex128)
@@ -238,7 +270,7 @@ def lindblad() -> Kind:
 
 
 def problems(*, quick: bool) -> Sequence[Kind]:
-    some = [henon_heiles(), driven_spin(), robertson("DFBDF")]
+    some = [henon_heiles(), driven_spin(), robertson("DFBDF"), bouncing_ball()]
     if quick:
         return some
     return [

@@ -21,7 +21,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # the repository
 
-from examples.benchmarks.kinds.problems import Kind, problems
+from examples.benchmarks.kinds.problems import CALLED, Kind, problems
 from examples.benchmarks.speed.contest import EFFORT, QUICK_EFFORT, SAMPLE, in_turns, versions
 from examples.benchmarks.speed.entry import Entry
 from examples.benchmarks.speed.report import duration
@@ -29,7 +29,7 @@ from examples.support import common
 from examples.support.measurements import first_line, look, measured, print_table, save
 from pyode_bridge.engines import select_engine
 
-COMPILED, CALLED, BY_HAND = "compiled", "callback", "handwritten"
+COMPILED, BY_HAND = "compiled", "handwritten"
 CONTESTANTS = (COMPILED, CALLED, BY_HAND)
 MOST_CALLS = 200
 
