@@ -63,25 +63,29 @@ def scatter(ctx: LoweringContext, a: Any, dim: int, index: Any, source: Any) -> 
         return ctx.array(source)
     # Of several values for one element, torch says that any may be there; here it is their mean.
     within = tuple(slice(length) for length in index.shape)
-    values = ctx.moved(lambda elements: elements[within], source)
-    ones = ctx.array(torch.ones(tuple(index.shape), dtype=ctx.dtype))
+    counted = ctx.dtype if ctx.dtype.is_floating_point else torch.float64
+    values = ctx.emitter.cast(ctx.moved(lambda elements: elements[within], source), counted)
+    ones = ctx.array(torch.ones(tuple(index.shape), dtype=counted))
     spread, count = (_spread(ctx, array.shape, dim, index, each) for each in (values, ones))
-    zero = ctx.array(torch.zeros((), dtype=ctx.dtype))
-    written = ctx.emitter.pointwise("{0} > {1}", ctx.dtype, torch.bool, array.shape, [count, zero])
-    mean = ctx.emitter.pointwise("{0} / {1}", ctx.dtype, ctx.dtype, array.shape, [spread, count])
+    zero = ctx.array(torch.zeros((), dtype=counted))
+    written = ctx.emitter.pointwise("{0} > {1}", counted, torch.bool, array.shape, [count, zero])
+    template, given = ("{0} > {1}", zero) if ctx.dtype == torch.bool else ("{0} / {1}", count)
+    mean = ctx.emitter.pointwise(
+        template, counted, torch.bool if ctx.dtype == torch.bool else counted, array.shape, [spread, given]
+    )
     return ctx.emitter.choose(written, mean, array, ctx.dtype, array.shape)
 
 
 def _spread(ctx: LoweringContext, shape: Any, dim: int, index: Any, values: Any) -> Any:
     """Zeros of a shape, with values added at a computed index along a dimension."""
     dim %= len(shape)
-    zero, parts = ctx.array(torch.zeros((), dtype=ctx.dtype)), []
+    zero, parts = ctx.array(torch.zeros((), dtype=values.dtype)), []
     for choice in range(_choices(shape[dim])):
         here = _is(ctx, index, choice, tuple(index.shape))
-        chosen = ctx.emitter.choose(here, values, zero, ctx.dtype, tuple(index.shape))
-        parts.append(ctx.emitter.reduced(chosen, [dim], ADD, 0, ctx.dtype))
+        chosen = ctx.emitter.choose(here, values, zero, values.dtype, tuple(index.shape))
+        parts.append(ctx.emitter.reduced(chosen, [dim], ADD, 0, values.dtype))
     pad = [n for d in reversed(range(len(shape))) for n in (0, 0 if d == dim else shape[d] - index.shape[d])]
-    return ctx.moved(lambda *each: aten.constant_pad_nd(torch.stack(each, dim), pad), *parts)
+    return ctx.moved(lambda *each: aten.constant_pad_nd(torch.stack(each, dim), pad), *parts, dtype=values.dtype)
 
 
 def _is(ctx: LoweringContext, index: Any, choice: int, shape: tuple[int, ...]) -> Any:
