@@ -172,6 +172,26 @@ class PatternEmitter:
                 total = _either(total, _any(into[there], own[there], one.on, prod(shape)))
         return Dependent(total, shape, dtype)
 
+    def called(
+        self,
+        kernel: str,
+        arrays: Sequence[Dependent],
+        results: Sequence[tuple[Sequence[int], torch.dtype]],
+        *numbers: int,
+    ) -> list[Dependent]:
+        """Each number of the results depends on all that any of the arrays does."""
+        found = [array.on for array in arrays if array.on is not None]
+        if not found:
+            return [Dependent(None, tuple(shape), dtype) for shape, dtype in results]
+        all_rows = sparse.vstack(found, format="csr")
+        one = _any(np.zeros(all_rows.shape[0], dtype=np.int64), np.arange(all_rows.shape[0]), all_rows, 1)
+        return [
+            Dependent(
+                one[np.zeros(prod(shape), dtype=np.int64)] if dtype.is_floating_point else None, tuple(shape), dtype
+            )
+            for shape, dtype in results
+        ]
+
     def store(self, array: Dependent, name: str, offset: int, dtype: torch.dtype) -> None:
         """Keep what the results depend on."""
         self.stored = self._rows(array)

@@ -178,6 +178,16 @@ class ScalarEmitter:
             total = self._code.apply(ADD, dtype, [(total, dtype), (term, dtype)])
         return total
 
+    def called(
+        self,
+        kernel: str,
+        arrays: Sequence[ScalarArray],
+        results: Sequence[tuple[Sequence[int], torch.dtype]],
+        *numbers: int,
+    ) -> list[ScalarArray]:
+        """Kernels take memory, which loops have."""
+        raise TooManyScalarsError
+
     def store(self, array: ScalarArray, name: str, offset: int, dtype: torch.dtype) -> None:
         """Write the elements to the memory at the pointer ``name``, from an offset, one after another."""
         for index, value in enumerate(self.cast(array, dtype).values.ravel(), offset + 1):

@@ -3,6 +3,7 @@
 from pyode_bridge.compiled.lowerings import (  # noqa: F401
     arithmetic,
     creation,
+    factorisations,
     indexing,
     linear_algebra,
     movement,

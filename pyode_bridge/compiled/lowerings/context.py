@@ -65,6 +65,17 @@ class LoweringContext:
         """The array in another shape."""
         return self.emitter.moved(lambda elements: elements.view(tuple(shape)), [self.array(array)], array.dtype)
 
+    def called(self, kernel: str, *arrays: Any, numbers: Sequence[int]) -> list[Any]:
+        """The node's results, which a kernel writes; see `Emitter.called`."""
+        results = [(tuple(value.shape), value.dtype) for value in self.values]
+        return self.emitter.called(kernel, [self.array(array) for array in arrays], results, *numbers)
+
+    @property
+    def values(self) -> tuple[Tensor, ...]:
+        """Tensors like the node's results, of which there may be several."""
+        value = self.node.meta["val"]
+        return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
     def product(self, a: Any, b: Any) -> Any:
         """Matrix product."""
         return self.emitter.product(self.array(a), self.array(b), self.dtype)

@@ -71,5 +71,10 @@ class Emitter(Protocol[A]):
     def product(self, a: A, b: A, dtype: torch.dtype) -> A:
         """Matrix products of ``(..., m, k)`` and ``(..., k, n)``."""
 
+    def called(
+        self, kernel: str, arrays: Sequence[A], results: Sequence[tuple[Sequence[int], torch.dtype]], *numbers: int
+    ) -> list[A]:
+        """Results, of shapes and dtypes, that a kernel writes; it is given arrays in memory row by row, and numbers."""
+
     def store(self, array: A, name: str, offset: int, dtype: torch.dtype) -> None:
         """Write the elements to the memory at the pointer ``name``, from an offset, one after another."""

@@ -33,6 +33,21 @@ def factors(function: Callable[..., Any]) -> Callable[[Tensor], Any]:
     return matrix(lambda a: function(*torch.linalg.lu_factor(a), a[:, :2]))
 
 
+def large(function: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    """Of a square matrix of more rows than are taken apart."""
+    return lambda y: function(4 * torch.eye(18, dtype=y.dtype) + torch.outer(y[:18].sin(), y[18:36].cos()))
+
+
+def symmetric(function: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    """Of a matrix whose eigenvalues are apart."""
+    return matrix(lambda a: function(a + a.mT + torch.diag(10.0 * torch.arange(4))))
+
+
+def squares(*vectors: Tensor) -> Tensor:
+    """What does not depend on signs, which nothing determines."""
+    return torch.cat([vector.square().reshape(-1) for vector in vectors])
+
+
 SIZE = 48  # of the state
 OPERATORS: dict[str, Callable[[Tensor], Any]] = {
     # in order
@@ -110,7 +125,36 @@ OPERATORS: dict[str, Callable[[Tensor], Any]] = {
     "solve_triangular, from the right": definite(
         lambda a: torch.linalg.solve_triangular(a.tril(), a[:2].cos(), upper=False, left=False)
     ),
+    "pinv": image(torch.linalg.pinv, 5, 3),
+    "pinv, wide": image(lambda a: torch.linalg.pinv(a, rtol=1e-3), 3, 5),
+    "pinv, symmetric": symmetric(lambda a: torch.linalg.pinv(a, hermitian=True)),
+    "lstsq": image(lambda a: torch.linalg.lstsq(a, a.sin()[:, :2])[0], 5, 3),
+    # factorisations
+    "qr": image(lambda a: squares(*torch.linalg.qr(a)), 5, 3),
+    "qr, wide": image(lambda a: squares(*torch.linalg.qr(a, mode="complete")), 3, 5),
+    "qr of several": image(lambda a: squares(*torch.linalg.qr(a)), 2, 3, 3),
+    "eigh": symmetric(lambda a: squares(*torch.linalg.eigh(a))),
+    "eigvalsh": symmetric(lambda a: torch.linalg.eigvalsh(a, UPLO="U")),
+    "svd": image(lambda a: squares(*torch.linalg.svd(a, full_matrices=False)), 3, 5),
+    "svdvals": image(torch.linalg.svdvals, 5, 3),
+    "nuclear norm": image(lambda a: torch.linalg.matrix_norm(a, "nuc"), 5, 3),
+    "householder_product": image(lambda a: torch.linalg.householder_product(a, a[0].sin()), 5, 3),
+    "matrix_exp": matrix(lambda a: torch.linalg.matrix_exp(a / 4)),
+    "matrix_exp of several": image(lambda a: torch.linalg.matrix_exp(a.sin()), 2, 3, 3),
+    "solve, large": large(lambda a: torch.linalg.solve(a, a[0].sin())),
+    "solve, several": large(lambda a: torch.linalg.solve(torch.stack([a, a.mT]), a[:, :2])),
+    "inv, large": large(torch.linalg.inv),
+    "det, large": large(lambda a: torch.linalg.det(a / 4)),
+    "slogdet, large": large(lambda a: torch.linalg.slogdet(a)[1]),
+    "lu, large": large(lambda a: torch.cat([part.reshape(-1) for part in torch.linalg.lu(a.flip(0))[1:]])),
+    "lu_solve, large": large(lambda a: torch.linalg.lu_solve(*torch.linalg.lu_factor(a), a[:, :2], adjoint=True)),
+    "cholesky, large": large(lambda a: torch.linalg.cholesky(a @ a.mT)),
+    "solve_triangular, large": large(lambda a: torch.linalg.solve_triangular(a.triu(), a[:, :2], upper=True)),
     # further
+    "masked_select": lambda y: torch.masked_select(y[:6], torch.tensor([True, False, True, True, False, True])) ** 2,
+    "masked_scatter": lambda y: y[:12].masked_scatter(y[:12] > 0, y[24:].exp()),
+    "pdist": image(F.pdist, 4, 3),
+    "pdist, summed": image(lambda a: F.pdist(a, p=1), 4, 3),
     "fmax": lambda y: torch.fmax(torch.where(y > 1, torch.nan, y), -y),
     "fmin": lambda y: torch.fmin(y, torch.where(y > 1, torch.nan, y**2)),
     "rounded": lambda y: torch.round(y, decimals=1) + y,

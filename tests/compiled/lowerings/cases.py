@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tests.compiled.lowerings.operands import Given, Operand, bits, floats, given, positive, transposed, whole
 
@@ -291,7 +292,13 @@ _enter(
     aten.scatter.src,
 )
 _enter(
-    [given(floats(3, 4), 0, _known[:2] % 3, 0.5), given(floats(4), 0, whole(2, low=0, high=3), 2.0)], aten.scatter.value
+    [
+        given(floats(3, 4), 0, _known[:2] % 3, 0.5),
+        given(floats(4), 0, whole(2, low=0, high=3), 2.0),
+        given(bits(4), 0, whole(2, low=0, high=3), 1),
+        given(whole(4), 0, whole(2, low=0, high=3), 7),
+    ],
+    aten.scatter.value,
 )
 _enter(
     _alone(floats(2, 3)),
@@ -388,3 +395,45 @@ _enter(
     aten.var.correction,
 )
 _enter([given(floats(3, 4), [0], correction=1), given(floats(3, 4), [0, 1], correction=0)], prims.var.default)
+
+
+# Factorisations, of matrices that are not taken apart.
+
+
+def _definite(size: int) -> Operand:
+    return Operand((size, size), -1.0, 1.0, lambda a: a @ a.mT + torch.eye(size, dtype=a.dtype))
+
+
+def _dominant(size: int) -> Operand:
+    return Operand((size, size), -0.1, 0.1, lambda a: a + 2 * torch.eye(size, dtype=a.dtype))
+
+
+def _pivots(size: int) -> Tensor:
+    return torch.arange(1, size + 1, dtype=torch.int32).flip(0).clamp(min=size // 2)
+
+
+_enter([given(_definite(4)), given(_definite(3), "U", False)], aten._linalg_eigh.default)
+_enter(  # the values: vectors have signs that nothing determines
+    [given(floats(4, 3), False, False), given(floats(2, 3, 4), False, False)],
+    aten._linalg_svd.default,
+)
+_enter([given(floats(4, 3)), given(floats(2, 3, 4), "complete"), given(floats(4, 3), "r")], aten.linalg_qr.default)
+_enter([given(floats(4, 3), floats(2)), given(floats(2, 4, 3), floats(2, 3))], aten.linalg_householder_product.default)
+_enter([given(floats(3, 3)), given(floats(2, 4, 4))], aten.linalg_matrix_exp.default)
+_enter([given(floats(18, 18)), given(floats(2, 18, 3))], aten.linalg_lu_factor_ex.default)
+_enter(
+    [
+        given(_dominant(18), _pivots(18), floats(18, 2)),
+        given(_dominant(18), _pivots(18), floats(18, 2), adjoint=True),
+    ],
+    aten.linalg_lu_solve.default,
+)
+_enter(
+    [
+        given(_dominant(18), floats(18, 2), upper=True),
+        given(_dominant(18), floats(18, 2), upper=False, unitriangular=True),
+    ],
+    aten.linalg_solve_triangular.default,
+)
+_enter([given(_definite(18))], aten.linalg_cholesky_ex.default)
+_enter([given(floats(18, 18), _pivots(18), False), given(floats(18, 3), _pivots(3), False)], aten.lu_unpack.default)

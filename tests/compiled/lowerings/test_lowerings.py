@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.capture.tracing import Graph
-from pyode_bridge.compiled.lowerings import REGISTRY
+from pyode_bridge.compiled.codegen.scalar_emitter import TooManyScalarsError
+from pyode_bridge.compiled.lowerings import REGISTRY, factorisations
 from pyode_bridge.compiled.lowerings.arithmetic import BINARY, COMPARISONS
 from pyode_bridge.compiled.lowerings.creation import EMPTY
 from pyode_bridge.compiled.lowerings.unary import ONE_ARGUMENT
@@ -22,6 +23,7 @@ aten = torch.ops.aten
 
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5}
 OPERATIONS = sorted(CASES, key=str)
+KERNELS = {operation for operation, lowering in REGISTRY.items() if lowering.__module__ == factorisations.__name__}
 
 
 def of_operation(operation: Any, dtype: torch.dtype) -> tuple[Function, Tensor]:
@@ -65,7 +67,10 @@ def is_composite(name: str) -> bool:
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_an_operation_can_be_written(operation, emitter):
     graph, (_, y) = traced_operation(operation, torch.float64), of_operation(operation, torch.float64)
-    assert "function f(" in translated("f", graph, y, emitter).text
+    try:
+        assert "function f(" in translated("f", graph, y, emitter).text
+    except TooManyScalarsError:
+        assert operation in KERNELS
 
 
 @pytest.mark.julia
@@ -78,6 +83,8 @@ def test_an_operation_can_be_written(operation, emitter):
 def test_an_operation_gives_what_torch_gives(operation, emitter, dtype):
     pieces, addresses = everything(emitter, dtype)
     piece = pieces[operation]
+    if isinstance(piece, TooManyScalarsError) and operation in KERNELS:
+        pytest.skip("it is a kernel, which takes memory")
     if isinstance(piece, Exception):
         raise piece
     assert operation in {node.target for node in traced_operation(operation, dtype).graph.nodes}

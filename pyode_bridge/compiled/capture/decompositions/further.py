@@ -135,30 +135,6 @@ def nanmedian(x: Tensor) -> Tensor:
     return nanmedian_of_dim(x.reshape(-1), 0)[0]
 
 
-def cdist_forward(a: Tensor, b: Tensor, p: float, compute_mode: int | None = None) -> Tensor:
-    """``aten._cdist_forward``."""
-    size = (a.unsqueeze(-2) - b.unsqueeze(-3)).abs()
-    if p == 0:
-        return (size != 0).to(a.dtype).sum(-1)
-    if p == math.inf:
-        return size.amax(-1)
-    return size.sum(-1) if p == 1 else (size**p).sum(-1) ** (1 / p)
-
-
-def cdist_backward(grad: Tensor, a: Tensor, b: Tensor, p: float, distance: Tensor) -> Tensor:
-    """``aten._cdist_backward``, with respect to the first."""
-    apart, grad, far = a.unsqueeze(-2) - b.unsqueeze(-3), grad.unsqueeze(-1), distance.unsqueeze(-1)
-    if p == 0:
-        return torch.zeros_like(a)
-    if p == 1:
-        return (apart.sign() * grad).sum(-2)
-    if p == math.inf:
-        return (apart.sign() * grad * (apart.abs() == far)).sum(-2)
-    safe = torch.where(far == 0, 1.0, far)
-    part = apart.sign() * apart.abs() ** (p - 1) / safe ** (p - 1)
-    return (torch.where(far == 0, 0.0, part) * grad).sum(-2)
-
-
 def trilinear(
     a: Tensor,
     b: Tensor,
@@ -270,8 +246,6 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     aten.logcumsumexp.default: logcumsumexp,
     aten.nanmedian.default: nanmedian,
     aten.nanmedian.dim: nanmedian_of_dim,
-    aten._cdist_forward.default: cdist_forward,
-    aten._cdist_backward.default: cdist_backward,
     aten._trilinear.default: trilinear,
     aten.max_pool2d_with_indices.default: _max_pool(2, _of_pooling),
     aten.max_pool3d_with_indices.default: _max_pool(3, _of_pooling),

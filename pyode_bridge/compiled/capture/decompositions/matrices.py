@@ -1,6 +1,7 @@
-"""Linear algebra of small matrices, step by step: elimination with pivots, of which each is looked for among all rows.
+"""Linear algebra of matrices, by factors; those of small ones step by step, those of others by kernels.
 
-A row that is chosen by the numbers is a sum over all rows, of which one counts; so what is traced serves any numbers.
+Step by step is elimination with pivots, of which each is looked for among all rows. A row that is chosen by the numbers
+is a sum over all rows, of which one counts; so what is traced serves any numbers.
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.errors import UnsupportedDynamicsError
-
 aten = torch.ops.aten
 
-LARGEST = 16  # rows
+LARGEST_APART = 16  # rows; from there on, `lowerings.factorisations` has kernels for what is left as it is here
 
 
-def _check(matrix: Tensor) -> int:
-    size = matrix.shape[-1]
-    if max(matrix.shape[-2:]) > LARGEST:
-        raise UnsupportedDynamicsError(f"it solves with matrices of {size} rows, of at most {LARGEST}")
-    return size
+def _is_large(matrix: Tensor) -> bool:
+    return max(matrix.shape[-2:]) > LARGEST_APART
+
+
+# What is taken apart in turn, if it is small.
+_factors: Callable[..., tuple[Tensor, Tensor, Tensor]] = aten.linalg_lu_factor_ex.default
+_by_factors: Callable[..., Tensor] = aten.linalg_lu_solve.default
+_triangular: Callable[..., Tensor] = aten.linalg_solve_triangular.default
+_cholesky: Callable[..., tuple[Tensor, Tensor]] = aten.linalg_cholesky_ex.default
+_unpacked: Callable[..., tuple[Tensor, Tensor, Tensor]] = aten.lu_unpack.default
 
 
 def _first_largest(column: Tensor, begin: int) -> Tensor:
@@ -35,9 +39,10 @@ def _first_largest(column: Tensor, begin: int) -> Tensor:
     return numbers == first
 
 
-def lu_factor_ex(matrix: Tensor, *, pivot: bool = True, check_errors: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+def lu_factor_ex(matrix: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
     """``aten.linalg_lu_factor_ex``: both factors in one, the rows swapped, and where it failed."""
-    _check(matrix)
+    if _is_large(matrix):
+        return NotImplemented
     rows, columns = torch.arange(matrix.shape[-2]), torch.arange(matrix.shape[-1])
     size, pivots, zero = min(matrix.shape[-2:]), [], []
     for k in range(size):
@@ -84,40 +89,52 @@ def _forward(lower: Tensor, right: Tensor, *, unit: bool) -> Tensor:
 
 def solve_triangular(
     matrix: Tensor, right: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
-) -> Tensor:
+) -> Any:
     """``aten.linalg_solve_triangular``."""
-    _check(matrix)
     if not left:
-        solved = solve_triangular(matrix.mT, right.mT, upper=not upper, unitriangular=unitriangular)
-        return solved.mT
-    lead = np.broadcast_shapes(matrix.shape[:-2], right.shape[:-2])
-    matrix, right = matrix.expand(*lead, *matrix.shape[-2:]), right.expand(*lead, *right.shape[-2:])
+        return _triangular(matrix.mT, right.mT, upper=not upper, unitriangular=unitriangular).mT
+    if matrix.shape[:-2] != right.shape[:-2]:
+        return _triangular(*_of_one_batch(matrix, right), upper=upper, unitriangular=unitriangular)
+    if _is_large(matrix):
+        return NotImplemented
     if upper:
         return _forward(matrix.flip(-1, -2), right.flip(-2), unit=unitriangular).flip(-2)
     return _forward(matrix, right, unit=unitriangular)
 
 
-def lu_solve(factors: Tensor, pivots: Tensor, right: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
+def lu_solve(factors: Tensor, pivots: Tensor, right: Tensor, *, left: bool = True, adjoint: bool = False) -> Any:
     """``aten.linalg_lu_solve``, of real matrices."""
     if not left:
-        return lu_solve(factors, pivots, right.mT, adjoint=not adjoint).mT
+        return _by_factors(factors, pivots, right.mT, adjoint=not adjoint).mT
+    if _is_large(factors):
+        if factors.shape[:-2] == right.shape[:-2]:
+            return NotImplemented
+        factors, right = _of_one_batch(factors, right)
+        pivots = pivots.expand(*right.shape[:-2], pivots.shape[-1])
+        return _by_factors(factors, pivots, right, adjoint=adjoint)
     if adjoint:
-        half = solve_triangular(factors.mT, right, upper=False)
-        return _swapped(solve_triangular(factors.mT, half, upper=True, unitriangular=True), pivots, back=True)
-    half = solve_triangular(factors, _swapped(right, pivots), upper=False, unitriangular=True)
-    return solve_triangular(factors, half, upper=True)
+        half = _triangular(factors.mT, right, upper=False)
+        return _swapped(_triangular(factors.mT, half, upper=True, unitriangular=True), pivots, back=True)
+    half = _triangular(factors, _swapped(right, pivots), upper=False, unitriangular=True)
+    return _triangular(factors, half, upper=True)
+
+
+def _of_one_batch(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Both, of as many matrices."""
+    lead = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    return first.expand(*lead, *first.shape[-2:]), second.expand(*lead, *second.shape[-2:])
 
 
 def old_lu_solve(right: Tensor, factors: Tensor, pivots: Tensor) -> Tensor:
     """``aten.lu_solve``."""
-    return lu_solve(factors, pivots, right)
+    return _by_factors(factors, pivots, right)
 
 
 def inv_ex(matrix: Tensor, *, check_errors: bool = False) -> tuple[Tensor, Tensor]:
     """``aten.linalg_inv_ex``."""
-    factors, pivots, info = lu_factor_ex(matrix)
+    factors, pivots, info = _factors(matrix)
     one = torch.eye(matrix.shape[-1], dtype=matrix.dtype).expand_as(matrix)
-    return lu_solve(factors, pivots, one), info
+    return _by_factors(factors, pivots, one), info
 
 
 def solve_ex(
@@ -125,8 +142,8 @@ def solve_ex(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """``aten._linalg_solve_ex``."""
     is_vector = right.ndim == 1 or (right.ndim == matrix.ndim - 1 and right.shape == matrix.shape[:-1])
-    factors, pivots, info = lu_factor_ex(matrix)
-    solved = lu_solve(factors, pivots, right.unsqueeze(-1) if is_vector else right, left=left or is_vector)
+    factors, pivots, info = _factors(matrix)
+    solved = _by_factors(factors, pivots, right.unsqueeze(-1) if is_vector else right, left=left or is_vector)
     return (solved.squeeze(-1) if is_vector else solved), factors, pivots, info
 
 
@@ -137,7 +154,8 @@ def _sign(factors: Tensor, pivots: Tensor) -> Tensor:
 
 def _factorised(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Of a matrix row by row in memory the factors are those of its transpose, which torch's derivatives rely on."""
-    return lu_factor_ex(matrix.mT if matrix.is_contiguous() else matrix)[:2]
+    factors, pivots, _ = _factors(matrix.mT if matrix.is_contiguous() else matrix)
+    return factors, pivots
 
 
 def det(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -153,33 +171,40 @@ def slogdet(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return _sign(factors, pivots) * diagonal.sign().prod(-1), diagonal.abs().log().sum(-1), factors, pivots
 
 
-def lu_unpack(
-    factors: Tensor, pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True
-) -> tuple[Tensor, ...]:
+def lu_unpack(factors: Tensor, pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
     """``aten.lu_unpack``."""
-    _check(factors)
     rows, columns = factors.shape[-2:]
-    size, lead, nothing = min(rows, columns), factors.shape[:-2], factors.new_zeros(0)
-    one = torch.eye(rows, dtype=factors.dtype).expand(*lead, rows, rows)
-    permutation = _swapped(one, pivots).mT if unpack_pivots else nothing
+    size, nothing = min(rows, columns), factors.new_zeros(0)
+    if _is_large(factors) and unpack_pivots and not unpack_data:
+        return NotImplemented
+    permutation = _permutation(factors, pivots) if unpack_pivots else nothing
     if not unpack_data:
         return permutation, nothing, nothing
     lower = factors[..., :size].tril(-1) + torch.eye(rows, size, dtype=factors.dtype)
     return permutation, lower, factors[..., :size, :].triu()
 
 
+def _permutation(factors: Tensor, pivots: Tensor) -> Tensor:
+    if _is_large(factors):
+        return _unpacked(factors, pivots, False)[0]
+    *lead, rows, _ = factors.shape
+    return _swapped(torch.eye(rows, dtype=factors.dtype).expand(*lead, rows, rows), pivots).mT
+
+
 def lu(matrix: Tensor, *, pivot: bool = True) -> tuple[Tensor, ...]:
     """``aten.linalg_lu``."""
-    factors, pivots, _ = lu_factor_ex(matrix, pivot=pivot)
-    return lu_unpack(factors, pivots)
+    factors, pivots, _ = _factors(matrix, pivot=pivot)
+    return _unpacked(factors, pivots)
 
 
-def cholesky_ex(matrix: Tensor, *, upper: bool = False, check_errors: bool = False) -> tuple[Tensor, Tensor]:
+def cholesky_ex(matrix: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """``aten.linalg_cholesky_ex``, of the lower half of real matrices."""
-    size = _check(matrix)
     if upper:
-        factor, info = cholesky_ex(matrix.mT)
+        factor, info = _cholesky(matrix.mT)
         return factor.mT, info
+    if _is_large(matrix):
+        return NotImplemented
+    size = matrix.shape[-1]
     columns: list[Tensor] = []
     numbers = torch.arange(size)
     for k in range(size):
@@ -195,7 +220,7 @@ def cholesky_ex(matrix: Tensor, *, upper: bool = False, check_errors: bool = Fal
 
 def cholesky(matrix: Tensor, upper: bool = False) -> Tensor:
     """``aten.cholesky``."""
-    return cholesky_ex(matrix, upper=upper)[0]
+    return _cholesky(matrix, upper=upper)[0]
 
 
 def triangular_solve(
@@ -203,7 +228,7 @@ def triangular_solve(
 ) -> tuple[Tensor, Tensor]:
     """``aten.triangular_solve``."""
     own = matrix.mT if transpose else matrix
-    return solve_triangular(own, right, upper=upper != transpose, unitriangular=unitriangular), matrix.clone()
+    return _triangular(own, right, upper=upper != transpose, unitriangular=unitriangular), matrix.clone()
 
 
 def check_errors(info: Tensor, api_name: str, *, is_matrix: bool) -> None:

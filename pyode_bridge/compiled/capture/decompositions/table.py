@@ -12,7 +12,16 @@ from torch import Tensor
 from torch._decomp import core_aten_decompositions, decomposition_table
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pyode_bridge.compiled.capture.decompositions import further, linear_operators, matrices, orderings, special
+from pyode_bridge.compiled.capture.decompositions import (
+    distances,
+    further,
+    least_squares,
+    linear_operators,
+    matrices,
+    orderings,
+    selections,
+    special,
+)
 from pyode_bridge.compiled.capture.decompositions.convolutions import convolution, convolution_backward
 from pyode_bridge.compiled.lowerings import REGISTRY
 
@@ -53,6 +62,9 @@ _OWN = {
     **orderings.DECOMPOSITIONS,
     **special.DECOMPOSITIONS,
     **matrices.DECOMPOSITIONS,
+    **distances.DECOMPOSITIONS,
+    **least_squares.DECOMPOSITIONS,
+    **selections.DECOMPOSITIONS,
     **further.DECOMPOSITIONS,
 }
 
@@ -82,7 +94,8 @@ def table() -> dict[Any, Any]:
         aten.softshrink_backward.default: shrink_backward,
     }
     for operator in (*REGISTRY, aten.complex.default, aten.polar.default):  # of which `complex_pairs` makes pairs
-        found.pop(operator, None)
+        if operator not in _OWN:  # which may leave an operator as it is
+            found.pop(operator, None)
     return found
 
 

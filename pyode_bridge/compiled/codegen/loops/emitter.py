@@ -168,6 +168,20 @@ class LoopEmitter:
         self._statements.append(nest.text((), [call], simd=""))
         return target
 
+    def called(
+        self,
+        kernel: str,
+        arrays: Sequence[Expression],
+        results: Sequence[tuple[Sequence[int], torch.dtype]],
+        *numbers: int,
+    ) -> list[Expression]:
+        """Results that a kernel writes, which is given arrays in memory row by row, and numbers."""
+        given = [self._flat(array).name for array in arrays]
+        targets = [self._buffers.new(shape, dtype) for shape, dtype in results]
+        arguments = [*(target.name for target in targets), *given, *map(str, numbers)]
+        self._statements.append([f"{kernel}({', '.join(arguments)})"])
+        return list(targets)
+
     def store(self, array: Expression, name: str, offset: int, dtype: torch.dtype) -> None:
         """Write the elements to the memory at the pointer ``name``, from an offset, one after another."""
         strides = laid_out(array.shape, dtype).stride()
