@@ -97,6 +97,7 @@ include("gradients/tableau.jl")
 include("gradients/discrete.jl")
 include("gradients/discrete_implicit.jl")
 include("gradients/discrete_adams.jl")
+include("gradients/discrete_noise.jl")
 
 # Many solves of one equation, side by side on Julia's threads.
 include("ensembles/threads.jl")

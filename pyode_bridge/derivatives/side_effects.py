@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -20,12 +20,12 @@ def observed(function: Callable[..., Any], *arguments: Any) -> tuple[Any, bool]:
     """What a function returns, and whether it left all that it reaches as it was, and reaches nothing unknown."""
     before = reached(function)
     tensors = () if before is None else before.tensors
-    versions = list(map(_version, tensors))
+    versions = _versions(tensors)
     value = function(*arguments)
     if before is None or not before.exhaustive:
         return value, False
-    return value, purpose(function) == before.key and versions == list(map(_version, tensors))
+    return value, purpose(function) == before.key and versions == _versions(tensors)
 
 
-def _version(tensor: Tensor) -> int:
-    return tensor._version
+def _versions(tensors: Sequence[Tensor]) -> list[int]:
+    return [tensor._version for tensor in tensors]

@@ -20,7 +20,7 @@ from pyode_bridge.problem.direction import INCREASING
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Noise, Part
 from pyode_bridge.problem.jacobians import direction, pulled_back
-from pyode_bridge.problem.settings import ShownSettings, complete, with_settings
+from pyode_bridge.problem.settings import SensealgSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times, copied
 from pyode_bridge.problem.wanted import Wanted
 
@@ -41,16 +41,18 @@ def sdeint(
     *,
     noise: NoiseName = "diagonal",
     seed: int | None = None,
-    **settings: Unpack[ShownSettings],
+    **settings: Unpack[SensealgSettings],
 ) -> State:
     """Sample ``dy = drift(t, y) dt + diffusion(t, y) dW``, ``y(t[0]) = y0``, at the times ``t``.
 
     Solved by StochasticDiffEq.jl (``python -m pyode_bridge install StochasticDiffEq``). Itô's or Stratonovich's sense
     is the method's: most, such as ``"SOSRI"`` and ``"EM"``, are Itô's; ``"EulerHeun"`` is Stratonovich's.
 
-    Gradients with respect to ``y0`` and the parameters are those of each path (SciMLSensitivity's BacksolveAdjoint,
-    after Li et al. 2020): the paths are run backwards by ``"EulerHeun"``, which has errors in proportion to ``dt``. The
-    forward method must be Stratonovich's, with fixed steps, such as ``"EulerHeun"`` with ``dt``.
+    Gradients are those of each path. Steps of fixed length are their own gradient, along the noise that was drawn for
+    them (``sensealg="DiscreteAdjoint"``, the usual choice; Giles & Glasserman 2006, "Smoking adjoints"), with ``dt``
+    and ``adaptive=False`` among the options, by ``"EM"``, ``"LambaEM"``, ``"RKMil"``, ``"EulerHeun"`` and
+    ``"LambaEulerHeun"``. ``sensealg="BacksolveAdjoint"`` (of SciMLSensitivity, after Li et al. 2020) runs the paths
+    backwards by ``"EulerHeun"``, with errors in proportion to ``dt``, for fixed steps of Stratonovich's methods.
 
     Args:
         drift: maps a scalar tensor ``t`` and the state to a tensor, tuple or dict as the state is.
@@ -91,7 +93,7 @@ def solve_sde(
     *,
     noise: NoiseName = "diagonal",
     seed: int | None = None,
-    **settings: Unpack[ShownSettings],
+    **settings: Unpack[SensealgSettings],
 ) -> Solution:
     """Sample as `sdeint` does, and return a `Solution`, which says what ran."""
     return _solution("solve_sde", drift, diffusion, y0, t, noise, seed, settings)
@@ -105,14 +107,14 @@ def _solution(
     t: Times,
     noise: NoiseName,
     seed: int | None,
-    settings: ShownSettings,
+    settings: SensealgSettings,
 ) -> Solution:
     checks.function(drift, "drift")
     checks.function(diffusion, "diffusion")
     if noise not in DEFAULT_METHODS:
         raise InputError(f"noise is {noise!r}; expected one of {', '.join(map(repr, DEFAULT_METHODS))}.")
-    rules: ShownSettings = {"method": DEFAULT_METHODS[noise], "rtol": TOLERANCE, "atol": TOLERANCE}
-    chosen = complete(function, ShownSettings, settings, rules, kind="SDE")
+    rules: SensealgSettings = {"method": DEFAULT_METHODS[noise], "rtol": TOLERANCE, "atol": TOLERANCE}
+    chosen = complete(function, SensealgSettings, settings, rules, kind="SDE")
     prepared = prepare(_Both(drift, diffusion), y0, t, chosen)
     structure, both = prepared.structure, prepared.problem.dynamics
     wanted = both.wanted.widened()  # that of the drift and the diffusion

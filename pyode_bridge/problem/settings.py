@@ -79,6 +79,18 @@ class ShownSettings(StepSettings, total=False):
     """Whether to show a progress bar."""
 
 
+class SensealgSettings(ShownSettings, total=False):
+    """What a solve takes beside whose gradients several algorithms give, as one along noise."""
+
+    sensealg: str | None
+    """Sensitivity algorithm by SciMLSensitivity's name, with options, such as ``"GaussAdjoint"`` or
+    ``"BacksolveAdjoint(checkpointing=true)"``. Default: the Julia engine chooses by the solver and the number of
+    parameters, and `Solution.sensealg_reason` says why; the embedded engine has the discrete
+    adjoint, ``"TorchAdjoint"``, which is the default there with solvers written in torch and keeps every step, and the
+    paper's, ``"BacksolveAdjoint"``, which keeps none. With torchdiffeq's fixed-step names, and for fixed steps along
+    noise, the default is the gradient of the steps."""
+
+
 class SteadySettings(StepSettings, total=False):
     """What a solve for a steady state takes beside."""
 
@@ -87,7 +99,7 @@ class SteadySettings(StepSettings, total=False):
     its parameter or attribute, in a closure or as a global variable, and others that it uses at the start."""
 
 
-class SolverSettings(ShownSettings, SteadySettings, total=False):
+class SolverSettings(SensealgSettings, SteadySettings, total=False):
     """The keyword arguments of `odeint`, of all that solves ordinary equations, and of the models.
 
     None means "choose for me", for each of them: what an environment variable says, where there is one, else rules. For
@@ -98,14 +110,6 @@ class SolverSettings(ShownSettings, SteadySettings, total=False):
         >>> settings: pb.SolverSettings = {"method": "dopri5", "rtol": 1e-5}
         >>> y = pb.odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), **settings)
     """
-
-    sensealg: str | None
-    """Sensitivity algorithm by SciMLSensitivity's name, with options, such as ``"GaussAdjoint"`` or
-    ``"BacksolveAdjoint(checkpointing=true)"``. Default: the Julia engine chooses by the solver and the number of
-    parameters, and `Solution.sensealg_reason` says why; the embedded engine has the discrete
-    adjoint, ``"TorchAdjoint"``, which is the default there with solvers written in torch and keeps every step, and the
-    paper's, ``"BacksolveAdjoint"``, which keeps none. With torchdiffeq's fixed-step names, the default is the gradient
-    of the steps on either engine."""
 
     adjoint_rtol: float | None
     """Relative tolerance of the backward solve. Default: the forward solve's, the tightest where it differs between

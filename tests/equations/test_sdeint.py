@@ -271,8 +271,9 @@ class Growth(torch.nn.Module):
 
 
 @pytest.mark.julia
+@pytest.mark.parametrize("sensealg", ["auto", "BacksolveAdjoint"])
 @pytest.mark.parametrize("noise", ["diagonal", "scalar", "general"])
-def test_gradients_are_those_of_each_path(noise: str) -> None:
+def test_gradients_are_those_of_each_path(noise: str, sensealg: str) -> None:
     model, y0 = Growth(), torch.tensor([1.0, 2.0], dtype=DOUBLE, requires_grad=True)
     y = pb.sdeint(
         model.drift,
@@ -284,6 +285,7 @@ def test_gradients_are_those_of_each_path(noise: str) -> None:
         options={"dt": 1 / 512},
         seed=3,
         engine="julia",
+        sensealg=sensealg,
     )
     assert isinstance(y, Tensor)
     grads = torch.autograd.grad(y[1:].sum(), (y0, model.mu, model.sigma))
@@ -295,9 +297,64 @@ def test_gradients_are_those_of_each_path(noise: str) -> None:
 
 
 @pytest.mark.julia
-@pytest.mark.parametrize("method", ["SOSRI", "EM", "LambaEulerHeun"])
+@pytest.mark.parametrize("lane", ["compiled", "callback"])
+def test_ito_gradients_are_those_of_the_steps_exactly(lane: str) -> None:
+    """Each step of Euler and Maruyama multiplies by ``(1 + mu dt) (1 + sigma dW)``."""
+    model, y0, dt = Growth(), torch.tensor([1.0, 2.0], dtype=DOUBLE, requires_grad=True), 1 / 16
+    t = torch.linspace(0.0, 1.0, 17, dtype=DOUBLE)
+    sol = pb.solve_sde(model.drift, model.diffusion, y0, t, method="EM", options={"dt": dt}, seed=3, lane=lane)  # type: ignore[arg-type]
+    assert sol.sensealg == "DiscreteAdjoint"
+    assert isinstance(sol.y, Tensor)
+    grads = torch.autograd.grad(sol.y[-1].sum(), (y0, model.mu, model.sigma))
+    values, growth = sol.y.detach(), 1 + MU * dt
+    draws = (values[1:] / values[:-1] / growth - 1) / SIGMA
+    end = values[-1]
+    by_sigma = (end * (draws / (1 + SIGMA * draws)).sum(0)).sum()
+    for grad, value in zip(grads, (end / y0.detach(), (end * 16 * dt / growth).sum(), by_sigma), strict=True):
+        torch.testing.assert_close(grad, value, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("noise", ["diagonal", "scalar", "general"])
+@pytest.mark.parametrize("method", ["EM", "LambaEM", "EulerHeun", "LambaEulerHeun", "RKMil"])
+def test_gradients_of_steps_are_their_differences(method: str, noise: str) -> None:
+    if method == "RKMil" and noise == "general":
+        pytest.skip("the method is for diagonal and scalar noise")
+    rate, spread = torch.tensor([[-0.5, 0.3], [0.2, -0.8]], dtype=DOUBLE), torch.tensor([0.3, 0.2], dtype=DOUBLE)
+    start, weights = torch.tensor([1.0, 0.5], dtype=DOUBLE), torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=DOUBLE)
+    inputs = [tensor.requires_grad_() for tensor in (start, rate, spread)]
+
+    def diffusion(t: Tensor, y: Tensor) -> Tensor:
+        if noise == "general":
+            return torch.stack([spread * y, 0.1 * y.cos() * spread, spread + 0 * y], -1)
+        return spread * y.sin() + 0.1 * t * y
+
+    def loss() -> Tensor:
+        t, options = torch.tensor([0.0, 0.35, 1.0], dtype=DOUBLE), {"dt": 0.05, "adaptive": False}
+        y = pb.sdeint(
+            lambda t, y: y @ rate + 0.1 * t, diffusion, start, t, noise=noise, method=method, options=options, seed=3
+        )
+        assert isinstance(y, Tensor)
+        return (weights * y[1:] ** 2).sum()
+
+    grads = torch.autograd.grad(loss(), inputs)
+    with torch.no_grad():
+        for tensor, grad in zip(inputs, grads, strict=True):
+            number = tensor.view(-1)
+            before = number[0].item()
+            ends = []
+            for step in (1e-6, -1e-6):
+                number[0] = before + step
+                ends.append(loss())
+            number[0] = before
+            difference = (ends[0] - ends[1]) / 2e-6
+            torch.testing.assert_close(grad.view(-1)[0], difference, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["SOSRI", "LambaEM", "LambaEulerHeun"])
 def test_a_gradient_that_the_method_does_not_give_is_refused(method: str) -> None:
-    with pytest.raises(pb.UnsupportedError, match=r"Stratonovich's sense with fixed steps.*EulerHeun"):
+    with pytest.raises(pb.UnsupportedError, match=r"cannot.*Fixed steps are their own gradient.*EM"):
         sample(torch.ones(3, dtype=DOUBLE, requires_grad=True), method=method, options={"dt": 0.1})
 
 

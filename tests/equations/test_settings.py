@@ -22,7 +22,7 @@ import pyode_bridge as pb
 from pyode_bridge import models
 from pyode_bridge.engines import engine_name
 from pyode_bridge.problem import checks, settings
-from pyode_bridge.problem.settings import ShownSettings, SolverSettings, SteadySettings
+from pyode_bridge.problem.settings import SensealgSettings, ShownSettings, SolverSettings, SteadySettings
 from tests.problems import DOUBLE
 
 # What views return comes from packages that are imported when it is asked for: their names are there for type checkers.
@@ -49,7 +49,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]]
     "solve_events": (pb.solve_events, SolverSettings, (decay, Y0, T, [EVENT]), {}),
     "odeint_event": (pb.odeint_event, SolverSettings, (decay, Y0, T[0]), {"event_fn": EVENT.condition}),
     "solve_ensemble": (pb.solve_ensemble, SolverSettings, (decay, Y0[:, None], T), {}),
-    "sdeint": (pb.sdeint, ShownSettings, (decay, decay, Y0, T), {}),
+    "sdeint": (pb.sdeint, SensealgSettings, (decay, decay, Y0, T), {}),
     "ddeint": (pb.ddeint, ShownSettings, (delayed, Y0, T), {"lags": [1.0]}),
     "daeint": (pb.daeint, ShownSettings, (residual, Y0, T), {}),
     "steady_state": (pb.steady_state, SteadySettings, (decay, Y0), {}),
@@ -88,7 +88,7 @@ def test_a_call_refuses_names_that_it_does_not_take(name: str, wrong: str, near:
     assert isinstance(caught.value, TypeError)  # as Python's own refusal is
 
 
-@pytest.mark.parametrize(("name", "foreign"), [("sdeint", "sensealg"), ("daeint", "dense"), ("odeint", "dense")])
+@pytest.mark.parametrize(("name", "foreign"), [("sdeint", "adjoint_rtol"), ("daeint", "dense"), ("odeint", "dense")])
 def test_a_call_refuses_what_others_take(name: str, foreign: str) -> None:
     function, _, given, own = CALLS[name]
     with pytest.raises(pb.InputError, match=f"{name} has no argument '{foreign}'"):

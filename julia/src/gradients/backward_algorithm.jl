@@ -20,8 +20,13 @@ function backward_algorithm(equation::Equation, alg)
     )
 end
 
-"""The backward solve has general noise, whatever the forward one has."""
-backward_algorithm(::Stochastic, alg) = algorithm("EulerHeun", "SDE")
+"""The backward solve has general noise, whatever the forward one has; its solver, once looked up."""
+const ALONG_NOISE = Ref{Any}(nothing)
+
+function backward_algorithm(::Stochastic, alg)
+    ALONG_NOISE[] === nothing && (ALONG_NOISE[] = algorithm("EulerHeun", "SDE"))
+    return ALONG_NOISE[]
+end
 
 """
     chosen_backward(alg, n, is_sparse, sensealg)

@@ -27,4 +27,7 @@ function chosen_sensealg(equation, alg, backward, n, np)
     return "GaussAdjoint", "there are $np parameters: their gradient is integrated apart from the adjoint's state"
 end
 
-chosen_sensealg(::Stochastic, alg, backward, n, np) = "BacksolveAdjoint", "it alone differentiates stochastic equations"
+function chosen_sensealg(::Stochastic, alg, backward, n, np)
+    noise_step(alg) === nothing && return "BacksolveAdjoint", "it alone differentiates the steps of $(nameof(typeof(alg)))"
+    return "DiscreteAdjoint", "it is the gradient of the steps themselves, along the noise that was drawn for them"
+end

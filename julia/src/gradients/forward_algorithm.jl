@@ -49,15 +49,30 @@ end
 function forward_algorithm(::Stochastic, alg, sensealg, control)
     sensealg === nothing && return alg
     follows_noise(sensealg) || throw(
-        UnsupportedError("BacksolveAdjoint differentiates stochastic equations, not $(nameof(typeof(sensealg))).")
+        UnsupportedError(
+            "DiscreteAdjoint and BacksolveAdjoint differentiate stochastic equations, not $(nameof(typeof(sensealg)))."
+        )
     )
     calculus(alg) == "Stratonovich" && has_fixed_steps(control, alg) && return alg
     throw(
         UnsupportedError(
-            "$(nameof(typeof(alg))) cannot be differentiated: gradients need a method in Stratonovich's sense with " *
-                "fixed steps, such as method=\"EulerHeun\" with dt in the options. Or call it under torch.no_grad()."
+            "BacksolveAdjoint cannot differentiate $(nameof(typeof(alg))): it needs a method in Stratonovich's sense with " *
+                "fixed steps. $DIFFERENTIABLE_NOISE"
         )
     )
+end
+
+const DIFFERENTIABLE_NOISE = "Fixed steps are their own gradient, with options={'dt': ..., 'adaptive': False}, by EM, " *
+    "LambaEM and RKMil (Ito's calculus), or EulerHeun and LambaEulerHeun (Stratonovich's). Name one of them, or call it " *
+    "under torch.no_grad()."
+
+"""
+Steps that are known, of fixed length: where it is chosen, StochasticDiffEq 7.1 takes a second step along another increment
+than the one that it keeps.
+"""
+function forward_algorithm(::Stochastic, alg, ::DiscreteAdjoint, control)
+    noise_step(alg) !== nothing && has_fixed_steps(control, alg) && return alg
+    throw(UnsupportedError("Steps of $(nameof(typeof(alg))), as they are here, cannot be differentiated. $DIFFERENTIABLE_NOISE"))
 end
 
 function forward_algorithm(::Steady, alg, sensealg, control)

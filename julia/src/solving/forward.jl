@@ -114,3 +114,6 @@ end
 
 """The solver's state at `t[i]`: a solution that is not dense holds these alone."""
 state_at(sol, t, i) = sol.dense ? sol(t[i]) : sol.u[i]
+
+"""One with noise is never dense, and may hold all steps, of which some end at these times."""
+state_at(sol::SciMLBase.AbstractRODESolution, t, i) = sol.u[searchsortedfirst(sol.t, t[i])]
