@@ -76,11 +76,23 @@ def test_kinds_of_equations_are_those_by_hand(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     assert has_figures(tmp_path, "kinds")
     found = rows(tmp_path)
-    assert {row["problem"] for row in found} == {"Henon-Heiles", "driven spin", "Robertson's residual, DFBDF"}
+    some = {"Henon-Heiles", "driven spin", "Robertson's residual, DFBDF", "bouncing ball, 100 bounces"}
+    assert {row["problem"] for row in found} == some
     for row in found:
         assert not row["reason"], row
         assert row["error"] < 1e-6
         assert min(row[name] for name in ("compiled", "callback", "handwritten")) > 0
+
+
+@pytest.mark.julia
+@pytest.mark.timeout(620)
+def test_noise_is_timed_beside_others(tmp_path: Path) -> None:
+    ended = running.run("benchmarks/noise", tmp_path, "--engine", "julia", limit=600)
+    assert ended.returncode == 0, ended.stderr
+    assert has_figures(tmp_path, "noise")
+    ours = [row["case"] for row in rows(tmp_path) if row["contestant"] == "pyode_bridge"]
+    paths = [f"geometric Brownian motion, {count}" for count in ("1 path", "100 paths")]
+    assert ours == [*paths, "training step, Ito", "training step, Stratonovich"]
 
 
 @pytest.mark.julia
@@ -98,9 +110,9 @@ def test_large_stiff_systems_are_those_by_hand(tmp_path: Path) -> None:
         assert min(row[name] for name in ("compiled", "handwritten", "backward", "scipy")) > 0
 
 
-@pytest.mark.parametrize("name", ["kinds", "large_stiff"])
+@pytest.mark.parametrize("name", ["kinds/run", "large_stiff/run", "noise"])
 def test_what_julia_alone_can_do_is_not_asked_of_the_other_engine(name: str, tmp_path: Path) -> None:
-    assert "engine is 'embedded'" in running.refusal(f"benchmarks/{name}/run", tmp_path, "--engine", "embedded")
+    assert "engine is 'embedded'" in running.refusal(f"benchmarks/{name}", tmp_path, "--engine", "embedded")
 
 
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:

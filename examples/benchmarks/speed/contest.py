@@ -28,7 +28,7 @@ from .threads import measured as compared_threads
 SAMPLE = 0.05  # seconds that a sample is to take at least, by repeating the solve
 MOST_CALLS = 500
 TRIALS = 3  # solves whose fastest says how many a sample takes
-PACKAGES = ("torchdiffeq", "scipy", "torchode", "diffrax", "jax", "diffeqpy", "juliacall")
+PACKAGES = ("torchdiffeq", "scipy", "torchode", "torchsde", "diffrax", "jax", "diffeqpy", "juliacall")
 
 
 @dataclass(frozen=True)
