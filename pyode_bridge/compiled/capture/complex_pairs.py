@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
@@ -123,6 +124,11 @@ def _of_tensors(result: Any, like: Any) -> Any:
     if not isinstance(result, Pair) or isinstance(result.re, Tensor):
         return result
     return Pair(*(torch.full(like.shape, part, dtype=_real_dtype(like.dtype)) for part in (result.re, result.im)))
+
+
+def _of_parts(re: Tensor, im: Tensor) -> Pair:
+    shape = np.broadcast_shapes(re.shape, im.shape)
+    return Pair(re.expand(shape), im.expand(shape))
 
 
 def _parts(pairs: Tensor) -> Pair:
@@ -369,7 +375,7 @@ def _full(size: Any, value: Any, *, dtype: torch.dtype | None = None) -> Pair:
 _RULES: dict[Any, Callable[..., Any]] = {
     aten.view_as_complex: _parts,
     aten.view_as_real: lambda z: torch.stack([z.re, z.im], dim=-1),
-    aten.complex: Pair,
+    aten.complex: _of_parts,
     aten.polar: lambda size, angle: Pair(size * torch.cos(angle), size * torch.sin(angle)),
     aten.real: _real,
     aten.imag: lambda z: z.im,

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pyode_bridge.compiled.capture.complex_pairs import PairInterpreter, has_complex
+from pyode_bridge.compiled.capture.decompositions.functions import FUNCTIONS
 from pyode_bridge.compiled.capture.decompositions.table import table
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.problem import levels
@@ -42,7 +43,7 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
     """
 
     def called(*given: Tensor) -> Any:  # whatever the function's own signature is
-        with _Numbers(), _Arrays():  # type: ignore[no-untyped-call]
+        with _Numbers(), _Functions():  # type: ignore[no-untyped-call]
             return function(*given)
 
     try:
@@ -76,12 +77,14 @@ class _Numbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
 
-class _Arrays(TorchFunctionMode):
-    """Refuses lists and NumPy's arrays of a tensor's elements likewise."""
+class _Functions(TorchFunctionMode):
+    """Refuses lists and NumPy's arrays of a tensor's elements likewise; takes some functions apart."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in (Tensor.tolist, Tensor.numpy, Tensor.__array__) and _is_inexact(args[0]):
             raise UnsupportedDynamicsError(DEPENDS_ON_DATA)
+        if func in FUNCTIONS and not args[0].is_complex():
+            return FUNCTIONS[func](*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
 

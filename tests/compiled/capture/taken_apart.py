@@ -129,6 +129,13 @@ OPERATORS: dict[str, Callable[[Tensor], Any]] = {
     "pinv, wide": image(lambda a: torch.linalg.pinv(a, rtol=1e-3), 3, 5),
     "pinv, symmetric": symmetric(lambda a: torch.linalg.pinv(a, hermitian=True)),
     "lstsq": image(lambda a: torch.linalg.lstsq(a, a.sin()[:, :2])[0], 5, 3),
+    "cov": image(torch.cov, 3, 4),
+    "cov, weighted": image(
+        lambda a: torch.cov(a, fweights=torch.tensor([1, 3, 2, 1]), aweights=torch.linspace(0.5, 2, 4, dtype=DOUBLE)),
+        3,
+        4,
+    ),
+    "corrcoef": image(torch.corrcoef, 3, 4),
     # factorisations
     "qr": image(lambda a: squares(*torch.linalg.qr(a)), 5, 3),
     "qr, wide": image(lambda a: squares(*torch.linalg.qr(a, mode="complete")), 3, 5),
