@@ -38,7 +38,7 @@ BATCH = 256
 LEARNING_RATES = {"planar": 1e-2, "continuous": 2e-3}
 LAYERS = 16  # of the planar flow
 CLIP = 10.0  # largest norm of a gradient
-WEIGHTS, QUICK_WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3), (0.0, 0.1)
+WEIGHTS, QUICK_WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), (0.0, 0.1)
 VALIDATED = 25  # iterations between measurements of the validation rows
 PATIENCE = 20  # measurements in a row that may fail to be the best before the training ends
 TOLERANCES = {"rtol": 1e-3, "atol": 1e-4}  # in training
@@ -72,7 +72,7 @@ class Whitening:
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", choices=list(TABLES), default="tumours", help="miniboone is fetched from OpenML")
-    parser.add_argument("--weights", nargs="+", type=float, help="of the kinetic energy; default: 0 to 0.3")
+    parser.add_argument("--weights", nargs="+", type=float, help="of the kinetic energy; default: 0 to 3")
     seeds.add_option(parser, SEEDS)
 
 
