@@ -9,10 +9,13 @@ both with torch. Up to two samples each. Torch's descriptions need the package e
 from __future__ import annotations
 
 import argparse
+import functools
+import multiprocessing
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from examples.support import common
 from examples.support.measurements import print_table
 
 SAMPLES = 2
+EACH_PROCESS = 100  # operations
 QUICK = ("sin", "cumprod", "linalg.solve", "sort", "nn.functional.dropout")
 TIMES = (0.0, 1e-6)
 DTYPE = torch.float64
@@ -36,6 +40,9 @@ REASONS = {  # by words of the refusal
     "has no translation": "an operation without a translation",
     "random": "random numbers",
     "depend on the data": "operations that depend on the data",
+    "of at most": "more elements than can be taken apart",
+    "writes to a tensor": "statistics of batches that are written to buffers",
+    "computes with": "half precision",
 }
 NO_SAMPLE = "no sample has one"  # a real tensor to be the state, and a result of real or complex numbers
 
@@ -44,13 +51,13 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--operations", nargs="+", help="names; default: all, or a few with --quick")
 
 
-def operations(names: list[str] | None) -> list[Any]:
-    """Torch's descriptions of those that can be part of a right-hand side."""
+@functools.cache
+def operations() -> dict[str, Any]:
+    """Torch's descriptions of those that can be part of a right-hand side, by name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from torch.testing._internal.common_methods_invocations import op_db
-    usable = [one for one in op_db if one.supports_autograd and DTYPE in one.supported_dtypes("cpu")]
-    return [one for one in usable if names is None or named(one) in names]
+    return {named(one): one for one in op_db if one.supports_autograd and DTYPE in one.supported_dtypes("cpu")}
 
 
 def named(operation: Any) -> str:
@@ -64,7 +71,8 @@ def samples(operation: Any) -> list[Any]:
 
 
 def _is_state(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 0
+    dense = isinstance(value, Tensor) and value.layout == torch.strided
+    return dense and value.is_floating_point() and value.numel() > 0 and bool(value.isfinite().all())
 
 
 def right_hand_side(operation: Any, sample: Any) -> Callable[[Tensor, Tensor], Tensor]:
@@ -90,16 +98,30 @@ def numbers_of(result: Any) -> Iterator[Tensor]:
             yield from numbers_of(part)
 
 
-def outcome(operation: Any, engine: str | None) -> str:
+def outcome(name: str, engine: str | None) -> str:
     """`COMPILES`, `NO_SAMPLE`, or the words of a refusal."""
-    found = NO_SAMPLE
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    operation, found = operations()[name], NO_SAMPLE
     for sample in samples(operation):
-        if not any(part.numel() for part in numbers_of(operation(sample.input, *sample.args, **sample.kwargs))):
+        if not has_numbers(operation, sample):
             continue
         found = solved(right_hand_side(operation, sample), sample.input.detach().reshape(-1).clone(), engine)
         if found != COMPILES:
             break
     return found
+
+
+def has_numbers(operation: Any, sample: Any) -> bool:
+    """Whether torch itself gives any, and a gradient of numbers."""
+    y = sample.input.detach().clone().requires_grad_()
+    try:
+        parts = [part for part in numbers_of(operation(y, *sample.args, **sample.kwargs)) if part.numel()]
+        differentiable = [part.sum() for part in parts if part.requires_grad]
+        found = torch.autograd.grad(sum(differentiable), y, allow_unused=True)[0] if differentiable else None
+    except RuntimeError:
+        return False
+    return bool(parts) and (found is None or bool(found.isfinite().all()))
 
 
 def solved(func: Callable[[Tensor, Tensor], Tensor], y: Tensor, engine: str | None) -> str:
@@ -114,6 +136,14 @@ def solved(func: Callable[[Tensor, Tensor], Tensor], y: Tensor, engine: str | No
     return COMPILES
 
 
+def each_outcome(names: Sequence[str], engine: str | None) -> Iterator[tuple[str, str]]:
+    """Outcomes by name, found in one process after the other: none compiles more than 256 dynamics."""
+    for begin in range(0, len(names), EACH_PROCESS):
+        some = names[begin : begin + EACH_PROCESS]
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+            yield from zip(some, process.map(functools.partial(outcome, engine=engine), some), strict=True)
+
+
 def reason(found: str) -> str:
     """A refusal in few words."""
     return next((words for part, words in REASONS.items() if part in found), "other")
@@ -121,14 +151,12 @@ def reason(found: str) -> str:
 
 def main() -> None:
     args = common.measuring_arguments(__doc__, name="operators", own=options)
-    chosen = args.operations or (list(QUICK) if args.quick else None)
+    names = args.operations or (list(QUICK) if args.quick else list(operations()))
     outcomes: dict[str, str] = {}
     complete = True
     try:
-        for operation in tqdm(operations(chosen)):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                outcomes[named(operation)] = outcome(operation, args.engine)
+        for name, found in tqdm(each_outcome(names, args.engine), total=len(names)):
+            outcomes[name] = found
     except KeyboardInterrupt:
         complete = False
     counted = {name: found for name, found in outcomes.items() if found != NO_SAMPLE}

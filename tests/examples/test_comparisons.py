@@ -130,6 +130,17 @@ def test_an_explicit_solver_fails_where_the_example_says(engine: str, tmp_path: 
     assert implicit["error"] < 1e-4
 
 
+@pytest.mark.julia
+def test_operations_are_counted_that_compile(tmp_path: Path) -> None:
+    pytest.importorskip("expecttest")
+    names = ("sin", "linalg.svdvals", "linalg.eigvals")
+    ended = run("studies/operators", tmp_path, "--engine", "julia", "--operations", *names)
+    assert ended.returncode == 0, ended.stderr
+    numbers = results(tmp_path)["numbers"]
+    assert numbers["counts"]["compiles"] == {"operations": 2, "share": "66.7%"}
+    assert "aten.linalg_eig has no translation" in numbers["refused"]["linalg.eigvals"]
+
+
 def test_solvers_are_counted_by_family(tmp_path: Path) -> None:
     ended = run("studies/catalogue", tmp_path, "--engine", "embedded")
     assert ended.returncode == 0, ended.stderr
