@@ -22,6 +22,7 @@ SECOND_ORDER_METHODS = ("VelocityVerlet", "McAte5", "KahanLi8", "DPRKN6", "DPRKN
 # With --quick, since Julia compiles each for some seconds.
 QUICK_JULIA_METHODS = {False: ("Tsit5", "Vern7"), True: ("Rodas5P", "FBDF")}
 QUICK_SECOND_ORDER_METHODS = ("KahanLi8",)
+QUICK_EMBEDDED_METHODS = {False: ("DP5", "RK4"), True: ("RadauIIA5", "lsoda")}
 
 
 def second_order_methods(problem: Problem, engine: str, *, quick: bool) -> Sequence[str]:
@@ -48,6 +49,8 @@ def default_methods(stiff: bool, engine: str, *, quick: bool) -> Sequence[str]:
     """Solvers worth comparing: on the embedded engine, all implicit ones, or the explicit ones of order 3 or more."""
     if engine == "julia":
         return (QUICK_JULIA_METHODS if quick else JULIA_METHODS)[stiff]
+    if quick:
+        return QUICK_EMBEDDED_METHODS[stiff]
     if stiff:
         return [solver.name for solver in pb.solvers(engine, implicit=True)]
     explicit = pb.solvers(engine, implicit=False, adaptive=True)

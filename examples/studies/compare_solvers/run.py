@@ -51,6 +51,7 @@ GROWING_RTOL = 1e-6
 ENERGY_RTOL, ENERGY_STEPS = 1e-6, 200  # tolerance, or fixed steps a period
 MAXITERS, QUICK_MAXITERS = 30_000, 1000  # steps that an adaptive solver may take
 PERIODS, QUICK_PERIODS = 100, 10
+QUICK_PROBLEMS = ("Kepler", "ROBER", stochastic.NAME)
 LOOKS = 20  # at the energy in each period, at ends of the fixed steps
 
 
@@ -124,13 +125,16 @@ def own_options(parser: argparse.ArgumentParser) -> None:
         "--others",
         nargs="*",
         choices=list(others.LIBRARIES),
-        help="other libraries to compare with; default: those that are installed",
+        help="other libraries to compare with; default: those that are installed, or none with --quick",
     )
 
 
 def main() -> None:
     torch.set_default_dtype(torch.float64)
     args = common.measuring_arguments(__doc__, name="compare_solvers", own=own_options)
+    if args.quick:
+        args.problem = list(QUICK_PROBLEMS) if args.problem == ["all"] else args.problem
+        args.others = args.others or []
     engine = select_engine(args.engine)
     problems = chosen_problems(args)
     cases = [case for problem in problems for case in cases_of(problem, args, engine.name)]
