@@ -20,7 +20,7 @@ JULIA_METHODS = {
 # In Julia alone: symplectic ones, and Nystrom's.
 SECOND_ORDER_METHODS = ("VelocityVerlet", "McAte5", "KahanLi8", "DPRKN6", "DPRKN12")
 # With --quick, since Julia compiles each for some seconds.
-QUICK_JULIA_METHODS = {False: ("Tsit5", "Vern7"), True: ("Rodas5P", "FBDF")}
+QUICK_JULIA_METHODS = {False: ("Tsit5",), True: ("Rodas5P",)}
 QUICK_SECOND_ORDER_METHODS = ("KahanLi8",)
 QUICK_EMBEDDED_METHODS = {False: ("DP5", "RK4"), True: ("RadauIIA5", "lsoda")}
 

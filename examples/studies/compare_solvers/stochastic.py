@@ -19,7 +19,7 @@ from examples.support.work_precision import Point
 NAME = "Brownian"
 MU, SIGMA, T_END = 1.0, 0.6, 1.0
 METHODS = ("EM", "RKMil", "SRIW1", "SOSRI", "WangLi3SMil_A", "EulerHeun")
-QUICK_METHODS = ("EM", "SRIW1")
+QUICK_METHODS = ("EM",)
 STEPS, QUICK_STEPS = tuple(2**k for k in range(3, 10)), (8, 32)
 PATHS, QUICK_PATHS = 200, 20
 
