@@ -26,7 +26,7 @@ function backward!(
         abstol, reltol, control::StepControl
     ) where {T}
     products, steps = Products(sol, length(dy0), length(dp)), length(sol.t) - 1
-    method = replayed(sol.alg, sol)
+    method = replayed(sol)
     back = zeros(T, length(dy0))
     fill!(dp, 0)
     last = length(t)
@@ -68,6 +68,7 @@ struct Stages{T}
 end
 
 """How the steps of a solution are gone back through."""
+replayed(sol) = replayed(sol.alg, sol)
 replayed(alg, sol) = Stages(tableau(alg), sol.u[1])
 
 function Stages(tableau::Tableau, u::Vector{T}) where {T}

@@ -40,11 +40,11 @@ struct NoiseReplay{S <: NoiseStep, T, L, W}
     to_parameters::Vector{T}
 end
 
-function replayed(alg, sol::SciMLBase.AbstractRODESolution)
+function replayed(sol::SciMLBase.AbstractRODESolution)
     u, prototype = sol.u[1], sol.prob.noise_rate_prototype
     rates() = prototype === nothing ? zero(u) : zeros(eltype(u), size(prototype))
     return NoiseReplay(
-        noise_step(alg), sol.prob.f.f, sol.prob.f.g, sol.W, zero(u), (rates(), rates()), zero(u), zero(u), zero(u),
+        noise_step(sol.alg), sol.prob.f.f, sol.prob.f.g, sol.W, zero(u), (rates(), rates()), zero(u), zero(u), zero(u),
         zeros(eltype(u), length(sol.prob.p))
     )
 end
