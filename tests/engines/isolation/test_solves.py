@@ -216,16 +216,21 @@ def test_what_calls_python_is_refused(func: Any, settings: dict[str, Any], words
         pb.odeint(func, Y0, T, **{**EXPLICIT, **settings})
 
 
-def test_other_functions_and_derivatives_refuse_it() -> None:
+def test_events_and_derivatives_are_solved_there_where_they_compile() -> None:
+    with torch.no_grad():
+        found = pb.solve_events(decay, Y0, T, [pb.Event(lambda t, y: y[0] - 0.5)], **EXPLICIT)
+    assert found.trajectories[0].lane == "compiled"
+    seconds = []
+    for isolation in ("process", "none"):
+        y0 = Y0.clone().requires_grad_()
+        y = pb.odeint(decay, y0, T, **{**EXPLICIT, "isolation": isolation})
+        (grad,) = torch.autograd.grad(y.square().sum(), y0, create_graph=True)
+        seconds.append(torch.autograd.grad(grad.sum(), y0)[0])
+    torch.testing.assert_close(*seconds)
     with pytest.raises(pb.UnsupportedError, match=r"conditions of events are Python.*isolation='none'"):
-        pb.solve_events(decay, Y0, T, [pb.Event(lambda t, y: y[0] - 0.5)], **EXPLICIT)
-    with pytest.raises(pb.UnsupportedError, match="function transforms"):
-        torch.func.grad(lambda y0: pb.odeint(decay, y0, T, **EXPLICIT).sum())(Y0)
-    y0 = Y0.clone().requires_grad_()
-    y = pb.odeint(decay, y0, T, **EXPLICIT)
-    (grad,) = torch.autograd.grad(y.square().sum(), y0, create_graph=True)
-    with pytest.raises(pb.UnsupportedError, match="second derivatives"):
-        grad.sum().backward()
+        pb.solve_events(decay, Y0, T, [pb.Event(lambda t, y: y[0] if y[0] > 0.5 else y[0] - 0.5)], **EXPLICIT)
+    with pytest.raises(pb.UnsupportedError, match=r"takes a Python value out of a tensor.*isolation='none'"):
+        torch.func.grad(lambda y0: pb.odeint(untranslatable, y0, T, **EXPLICIT).sum())(Y0)
     assert_solves_are_right()
 
 
