@@ -208,7 +208,7 @@ def _terms(func: Split, dynamics: Dynamics, y0: Tensor) -> Terms:
 
 def _term(term: Dynamics, y0: Tensor) -> Part:
     def flat(s: float, t: Tensor, y: Tensor) -> Tensor:
-        return term.direction.turned(term.at(t, y, s))
+        return term.direction.turned(term.at(t, y))
 
     return Part(flat, (y0,), len(y0))
 
@@ -218,6 +218,6 @@ def _term_jacobian(term: Dynamics, y0: Tensor) -> Part:
         return term.jacobian(s, y).mT.reshape(-1)
 
     def traced(s: float, t: Tensor, y: Tensor) -> Tensor:
-        return columns(lambda y: term.direction.turned(term.at(t.clone(), y, s)), y)
+        return columns(lambda y: term.direction.turned(term.at(t.clone(), y)), y)
 
     return Part(called, (y0,), len(y0) ** 2, traced, optional=True)

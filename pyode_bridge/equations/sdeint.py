@@ -168,14 +168,14 @@ class _Drift(Dynamics):
 class _Matrix(Dynamics):
     """A diffusion that mixes several Wiener processes: over a state that is one tensor, a column for each."""
 
-    def _flat(self, s: float, value: Any) -> Tensor:
+    def _flat(self, time: Tensor, value: Any) -> Tensor:
         structure = self.structure
         shape = structure.shapes[0]
         fits = isinstance(value, Tensor) and value.is_floating_point() and value.ndim == len(shape) + 1
         if structure.keys is not None or not fits or value.shape[:-1] != shape or not value.shape[-1]:
             given = f"shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
             raise InputError(
-                f"{self.name} at t = {s:.6g} returned {given}; expected, for general noise over a state that is "
+                f"{self.name} at t = {time:.6g} returned {given}; expected, for general noise over a state that is "
                 f"one tensor, shape {(*shape, 'm')}, {structure.dtype}: a column for each Wiener process."
             )
         columns: Tensor = value.to(structure.dtype).reshape(structure.size, -1).mT
@@ -187,7 +187,7 @@ def _parts(diffusion: Dynamics, y0: Tensor, size: int, *, products: bool) -> tup
     parameters = diffusion.parameters
 
     def called(s: float, t: Tensor, y: Tensor) -> Tensor:
-        return diffusion.at(t, y, s)
+        return diffusion.at(t, y)
 
     def vjp(s: float, t: Tensor, v: Tensor, y: Tensor) -> Tensor:
         return diffusion.vjp(s, y, v, state=True, parameters=False)[0]

@@ -97,26 +97,26 @@ class Dynamics:
         self.visit(s)
         structure = self.structure
         time = self.time(s) if t is None else t.to(structure.device, structure.time_dtype, copy=True)
-        return self.direction.turned(self.at(time, y, s))
+        return self.direction.turned(self.at(time, y))
 
-    def at(self, time: Tensor, y: Tensor, s: float) -> Tensor:
-        """`evaluate` of the user's ``time``, as a trace needs it; the solver's ``s`` is for messages."""
+    def at(self, time: Tensor, y: Tensor) -> Tensor:
+        """`evaluate` of the user's ``time``, as a trace needs it."""
         if not self._differentiates:
             try:
-                return self._called(time, y, s)
+                return self._called(time, y)
             except RuntimeError as error:
                 if not grad_mode.lacks_graph(error):
                     raise
-        value = grad_mode.recorded(lambda y: self._called(time, y, s), y)
+        value = grad_mode.recorded(lambda y: self._called(time, y), y)
         self._differentiates = True
         return value
 
-    def _called(self, time: Tensor, y: Tensor, s: float) -> Tensor:
+    def _called(self, time: Tensor, y: Tensor) -> Tensor:
         state = self.structure.unpack_copy(y)
         if self.autocast_dtype is None:
-            return self._flat(s, self.func(time, state))
+            return self._flat(time, self.func(time, state))
         with autocast.again(self.structure.device, self.autocast_dtype):
-            return self._flat(s, self.func(time, state))
+            return self._flat(time, self.func(time, state))
 
     def tried(self, s: float, y: Tensor) -> Tensor:
         """`evaluate` at the start of a solve; raises InputError where it is not finite."""
@@ -240,9 +240,9 @@ class Dynamics:
             "module that has it as a parameter, or list every tensor whose gradient you want in adjoint_params."
         )
 
-    def _flat(self, s: float, value: Any) -> Tensor:
-        """What the user's function returned at time ``s``, checked, as a vector."""
-        return self.structure.pack_returned(value, self.name, self.direction.user_time(s))
+    def _flat(self, time: Tensor, value: Any) -> Tensor:
+        """What the user's function returned at a time, checked, as a vector."""
+        return self.structure.pack_returned(value, self.name, time)
 
     def visit(self, s: float) -> None:
         """Tell whoever listens that the dynamics, or a part of them, are evaluated at time ``s``."""

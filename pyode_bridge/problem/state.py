@@ -113,7 +113,7 @@ class Structure:
             return flat_real(_cast(state, dtype))
         return torch.cat([flat_real(_cast(state[key], dtype)) for key in self.keys])
 
-    def pack_returned(self, value: Any, function: str, t: float) -> Tensor:
+    def pack_returned(self, value: Any, function: str, t: float | Tensor) -> Tensor:
         """`pack` what a user's ``function`` returned at time ``t``; raises InputError where it is none of these."""
         problem = self.mismatch(value)
         if problem is not None:

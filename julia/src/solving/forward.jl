@@ -116,4 +116,10 @@ end
 state_at(sol, t, i) = sol.dense ? sol(t[i]) : sol.u[i]
 
 """One with noise is never dense, and may hold all steps, of which some end at these times."""
-state_at(sol::SciMLBase.AbstractRODESolution, t, i) = sol.u[searchsortedfirst(sol.t, t[i])]
+function state_at(sol::SciMLBase.AbstractRODESolution, t, i)
+    length(sol.t) == length(t) && return sol.u[i]
+    step = searchsortedfirst(sol.t, t[i])
+    step <= length(sol.t) && sol.t[step] == t[i] ||
+        throw(UnsupportedError("No step along the noise ended at t = $(t[i])."))
+    return sol.u[step]
+end

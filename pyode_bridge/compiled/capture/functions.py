@@ -73,7 +73,7 @@ def _check_rows(elements: int) -> None:
 
 def _value(dynamics: Dynamics, t: Tensor, y: Tensor) -> Tensor:
     """The right-hand side at the user's time; of copies, which ``func`` may write to."""
-    return dynamics.direction.turned(dynamics.at(t.clone(), y, 0.0))
+    return dynamics.direction.turned(dynamics.at(t.clone(), y))
 
 
 def _traced(function: Callable[..., object], start: Start, name: str) -> Graph:

@@ -24,7 +24,7 @@ def part_of(dynamics: Dynamics, y0: Tensor, sparsity: Sparsity) -> Part:
         return dynamics.sparse_jacobian(s, y, sparsity)
 
     def traced(s: float, t: Tensor, y: Tensor) -> Tensor:
-        products = compressed(lambda y: dynamics.direction.turned(dynamics.at(t.clone(), y, s)), y, sparsity.seeds(y))
+        products = compressed(lambda y: dynamics.direction.turned(dynamics.at(t.clone(), y)), y, sparsity.seeds(y))
         return sparsity.entries(products)
 
     return Part(called, (y0,), len(sparsity.rows), traced, optional=True)

@@ -23,17 +23,20 @@ def masked_select(tensor: Tensor, mask: Tensor) -> Tensor:
 def masked_scatter(tensor: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """``aten.masked_scatter``: the first of the source go where the mask is true, in order."""
     mask = mask.expand_as(tensor)
-    places = mask.reshape(-1).long().cumsum(0) - 1
-    chosen = source.reshape(-1).gather(0, places.clamp(min=0)).view(tensor.shape)
+    chosen = source.reshape(-1).gather(0, _places(mask)).view(tensor.shape)
     return torch.where(mask, chosen, tensor)
 
 
 def masked_scatter_backward(grad: Tensor, mask: Tensor, sizes: Sequence[int]) -> Tensor:
     """``aten.masked_scatter_backward``, with respect to the source."""
     mask = mask.expand_as(grad)
-    places = mask.reshape(-1).long().cumsum(0) - 1
     nothing = grad.new_zeros(math.prod(sizes))
-    return nothing.scatter_add(0, places.clamp(min=0), torch.where(mask, grad, 0.0).reshape(-1)).view(sizes)
+    return nothing.scatter_add(0, _places(mask), torch.where(mask, grad, 0.0).reshape(-1)).view(sizes)
+
+
+def _places(mask: Tensor) -> Tensor:
+    """Of which element of the source each is, where the mask is true; any elsewhere."""
+    return (mask.reshape(-1).long().cumsum(0) - 1).clamp(min=0)
 
 
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
