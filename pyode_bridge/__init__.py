@@ -2,6 +2,7 @@
 
 from pyode_bridge.engines import start_julia
 from pyode_bridge.ensembles.ensemble import EnsembleSolution, solve_ensemble
+from pyode_bridge.ensembles.kinds import DDE, SDE
 from pyode_bridge.equations.catalogue import solvers
 from pyode_bridge.equations.daeint import DAESolution, daeint, solve_dae
 from pyode_bridge.equations.ddeint import ddeint, solve_dde
@@ -40,6 +41,8 @@ from pyode_bridge.views.solver_table import SolverTable
 __version__ = "0.1.0"
 
 __all__ = [
+    "DDE",
+    "SDE",
     "BridgeError",
     "DAESolution",
     "EngineUnavailableError",

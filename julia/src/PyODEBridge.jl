@@ -101,6 +101,7 @@ include("gradients/discrete_noise.jl")
 
 # Many solves of one equation, side by side on Julia's threads.
 include("ensembles/threads.jl")
+include("ensembles/relocated.jl")
 include("ensembles/chunks.jl")
 include("ensembles/reinit.jl")
 include("ensembles/ensemble.jl")

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyode_bridge.ensembles.kinds import Kind
 from pyode_bridge.ensembles.shipping import revived
 from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.equations.result import that_travels
@@ -30,7 +31,7 @@ class Task:
     Attributes:
         first: number of its first trajectory.
         solve: `solve_ensemble`.
-        code, shared: its function and settings with the tensors in them, see `Shipped`.
+        code, shared: its equation and settings with the tensors in them, see `Shipped`.
         states, params: rows of these trajectories.
         t: the times.
         dtype: torch's default dtype.
@@ -79,10 +80,10 @@ def work(task: bytes) -> bytes:
         with (
             warnings.catch_warnings(record=True) as caught,
             torch.set_grad_enabled(chunk.recorded),
-            revived(chunk.code, chunk.shared) as ((func, settings), shared),
+            revived(chunk.code, chunk.shared) as ((kind, settings), shared),
         ):
             warnings.simplefilter("always")
-            tensors, trajectories = _solved(chunk, func, settings, shared)
+            tensors, trajectories = _solved(chunk, kind.beginning_at(chunk.first), settings, shared)
     finally:
         torch.set_default_dtype(before)
     warned = tuple((one.category, str(one.message)) for one in caught)
@@ -90,12 +91,12 @@ def work(task: bytes) -> bytes:
 
 
 def _solved(
-    chunk: Task, func: Callable[..., Any], settings: dict[str, Any], shared: tuple[Tensor, ...]
+    chunk: Task, kind: Kind, settings: dict[str, Any], shared: tuple[Tensor, ...]
 ) -> tuple[tuple[Tensor | None, ...], tuple[Trajectory, ...]]:
     states, params, t = chunk.states, chunk.params, chunk.t
     try:
         solution = chunk.solve(
-            func,
+            kind,
             states.rebuild(states.tensors),
             t,
             None if params is None else params.rebuild(params.tensors),

@@ -20,18 +20,14 @@ from pyode_bridge.derivatives import hooks
 from pyode_bridge.engines import shared_by
 from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.ensembles.executors import DaskClient, Work, solve_in_chunks
+from pyode_bridge.ensembles.kinds import Kind, kind_of
 from pyode_bridge.ensembles.stack import Stack
-from pyode_bridge.equations.julia_dynamics import JuliaDynamics
-from pyode_bridge.equations.odeint import solve
-from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.result import LeftBehind, Result, that_travels, without_values
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
-from pyode_bridge.problem.dynamics import Dynamic
-from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.problem import Gradients, Problem, Tolerances, Trajectory
 from pyode_bridge.problem.retcodes import checked
-from pyode_bridge.problem.settings import SolverSettings, check_names, complete, with_settings
+from pyode_bridge.problem.settings import SolverSettings, check_names, with_settings
 from pyode_bridge.problem.state import State, Times, flat_real, real_size, shaped_like
 from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
 from pyode_bridge.views import ensemble_figures
@@ -90,7 +86,7 @@ class EnsembleSolution(Result):
 
 @with_settings
 def solve_ensemble(
-    func: Callable[..., State],
+    func: Callable[..., State] | Kind,
     y0: State,
     t: Times,
     params: State | None = None,
@@ -100,7 +96,7 @@ def solve_ensemble(
     chunk_size: int | None = None,
     **settings: Unpack[SolverSettings],
 ) -> EnsembleSolution:
-    """Solve ``dy/dt = func(t, y)`` for many initial states, each by a solve with steps of its own.
+    """Solve ``dy/dt = func(t, y)``, or another equation, for many initial states, each by a solve with its own steps.
 
     Dynamics that translate to Julia run on all of Julia's threads, with no Python in between (SciML's
     ``EnsembleThreads``); others, and what Python evaluates beside them (``jac_sparsity``, ``isoutofdomain``, ...), are
@@ -108,7 +104,8 @@ def solve_ensemble(
     may share its steps, `odeint` of the whole batch as one system is another choice.
 
     Args:
-        func: dynamics of one trajectory: ``func(t, y)``, or ``func(t, y, p)`` where ``params`` are given.
+        func: dynamics of one trajectory: ``func(t, y)``, or ``func(t, y, p)`` where ``params`` are given; or another
+            equation, `SDE` with noise for each trajectory, or `DDE` with delays.
         y0: initial states with a leading dimension ``B``: a tensor ``(B, *state)``, or a tuple or dict of such.
         t: times, shape ``(T,)``, the same for all.
         params: what ``func`` takes as its third argument, or a `JuliaDynamics` as its ``p``, with a leading dimension
@@ -121,7 +118,8 @@ def solve_ensemble(
         chunk_size: trajectories that a worker is given at once; by default there are 64 chunks, or one for each
             trajectory where there are fewer.
         **settings: as for `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``engine``, ...; see
-            `SolverSettings`. ``progress`` shows how many trajectories are done.
+            `SolverSettings`. ``progress`` shows how many trajectories are done. Another equation takes those that its
+            own function takes.
 
     Raises:
         InputError: leading dimensions differ, or what `odeint` calls unusable.
@@ -135,39 +133,40 @@ def solve_ensemble(
         >>> rates = torch.linspace(0.5, 1.5, 10)[:, None]
         >>> sol = pb.solve_ensemble(lambda t, y, p: -p * y, torch.ones(10, 1), torch.tensor([0.0, 1.0]), rates)
     """
-    checks.function(func, "func")
-    check_names("solve_ensemble", SolverSettings, settings)
+    kind = kind_of(func)
+    check_names("solve_ensemble", kind.settings, settings)
     states, parameters = Stack.of(y0, "y0"), None if params is None else Stack.of(params, "params")
     count = states.count
     if parameters is not None and parameters.count != count:
         raise InputError(f"params has {parameters.count} sets, but y0 has {count} states; expected as many of both.")
+    kind = kind.for_count(count)
     progress, isolation = settings.pop("progress", False), settings.get("isolation")
     settings["lane"] = lane = checks.lane(settings.get("lane"))
     _check_workers(workers, isolation, executor)
     if executor is not None:
         settings["isolation"] = checks.isolation(isolation)
         bar = functools.partial(_bar, shown=progress)
-        work = Work(solve_ensemble, func, states, t, parameters, settings)
+        work = Work(solve_ensemble, kind, states, t, parameters, settings)
         return EnsembleSolution(*solve_in_chunks(work, executor, chunk_size, bar))
     with _bar(count, progress) as notify, shared_by(workers):
         if lane == "callback":
-            return _one_by_one(func, states, t, parameters, settings, notify)
+            return _one_by_one(kind, states, t, parameters, settings, notify)
         try:
-            return _at_once(func, states, t, parameters, settings, notify)
+            return _at_once(kind, states, t, parameters, settings, notify)
         except UnsupportedDynamicsError as refusal:
             if lane == "compiled":
                 raise UnsupportedError(f"lane='compiled' cannot serve this ensemble, because {refusal}.") from refusal
-            found = _one_by_one(func, states, t, parameters, {**settings, "lane": "auto"}, notify)
+            found = _one_by_one(kind, states, t, parameters, {**settings, "lane": "auto"}, notify)
             return _with_reason(found, f"{found.lane_reason}; solved one after another, because {refusal}")
 
 
 def _one_by_one(
-    func: Callable[..., State], states: Stack, t: Times, parameters: Stack | None, settings: SolverSettings, notify: Any
+    kind: Kind, states: Stack, t: Times, parameters: Stack | None, settings: SolverSettings, notify: Any
 ) -> EnsembleSolution:
     solutions = []
     for place in range(states.count):
-        one = func if parameters is None else _with(func, parameters.row(place))
-        solutions.append(solve(one, states.row(place), t, **settings))
+        one = kind if parameters is None else kind.bound(parameters.row(place))
+        solutions.append(one.solved(place, states.row(place), t, settings))
         notify(place + 1)
     y = _stacked([solution.y for solution in solutions])
     return EnsembleSolution(solutions[0].t, y, tuple(without_values(solution.trajectory) for solution in solutions))
@@ -176,10 +175,6 @@ def _one_by_one(
 def _with_reason(solution: EnsembleSolution, reason: str) -> EnsembleSolution:
     """With another reason for the lane."""
     return replace(solution, trajectories=tuple(replace(one, lane_reason=reason) for one in solution.trajectories))
-
-
-def _with(func: Callable[..., State], p: Any) -> Dynamic:
-    return JuliaDynamics(func.source, p) if is_written(func) else lambda t, y: func(t, y, p)
 
 
 def _stacked(values: Sequence[Any]) -> Any:
@@ -203,7 +198,7 @@ def _check_workers(workers: Any, isolation: str | None, executor: Any) -> None:
 
 
 def _at_once(
-    func: Callable[..., State],
+    kind: Kind,
     states: Stack,
     t: Times,
     parameters: Stack | None,
@@ -211,12 +206,13 @@ def _at_once(
     notify: Notify,
 ) -> EnsembleSolution:
     """All by the engine, without Python; raises UnsupportedDynamicsError where the dynamics would call it."""
-    moving: list[Moving] = []
-    one = func
+    given: list[Moving] = []
     if parameters is not None:
-        moving = [Moving(_own(tensor), tensor) for tensor in parameters.tensors]
-        one = _with(func, parameters.rebuild([item.first for item in moving]))
-    prepared = prepare(one, states.row(0), t, complete("solve_ensemble", SolverSettings, settings))
+        given = [Moving(_own(tensor), tensor) for tensor in parameters.tensors]
+        kind = kind.bound(parameters.rebuild([item.first for item in given]))
+    one, own = kind.of_first(states)
+    moving = [*given, *own]
+    prepared = one.prepared(states.row(0), t, settings)
     if prepared.t.requires_grad and torch.is_grad_enabled():
         raise UnsupportedDynamicsError("t requires a gradient, which is found with torch")
     y0s = torch.cat([flat_real(tensor).view(states.count, -1) for tensor in states.tensors], dim=1)

@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from pyode_bridge.derivatives.parameters import listed_parameters
 from pyode_bridge.engines import engine_name
 from pyode_bridge.ensembles.chunks import Done, Task, work
+from pyode_bridge.ensembles.kinds import Kind
 from pyode_bridge.ensembles.shipping import Shipped
 from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.errors import InputError, WorkerError
@@ -46,7 +47,7 @@ class Work:
     """What `solve_ensemble` is called with: ``solve``, in each worker, and ``func``, ``y0``, ``t``, ``params``, ..."""
 
     solve: Callable[..., Any]
-    func: Callable[..., Any]
+    kind: Kind
     states: Stack
     t: Any
     params: Stack | None
@@ -75,7 +76,7 @@ def solve_in_chunks(
     if adjoint_params is not None:
         settings["adjoint_params"] = listed_parameters(adjoint_params)
     size = _chunk_size(size, work.states.count)
-    shipped = Shipped.of((work.func, settings), "func, or a setting beside it,")
+    shipped = Shipped.of((work.kind, settings), "func, or a setting beside it,")
     t, times = checks.times(work.t, Structure.of(work.states.row(0)))
     work = replace(work, t=t, settings=settings)
     _check_that_gradients_arrive(work, shipped, times[0])
@@ -107,9 +108,9 @@ def _check_that_gradients_arrive(work: Work, shipped: Shipped, start: float) -> 
     if not torch.is_grad_enabled() or work.settings.get("adjoint_params") is not None:
         return
     state = work.states.detached().row(0)
-    more = () if work.params is None else (work.params.detached().row(0),)
+    kind = work.kind if work.params is None else work.kind.bound(work.params.detached().row(0))
     structure = Structure.of(state)
-    dynamics = Dynamics(lambda t, y: work.func(t, y, *more), structure, Wanted())
+    dynamics = Dynamics(kind.whole(), structure, Wanted())
     flat = structure.pack(state)
     lost = lost_leaves(dynamics.evaluate(start, flat), shipped.tensors, lambda: dynamics.evaluate(start, flat))
     if lost:

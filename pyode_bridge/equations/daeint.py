@@ -17,7 +17,7 @@ from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.residual_states import ResidualFunction, ResidualStates, flat_residual
 from pyode_bridge.equations.solution import Solution
-from pyode_bridge.equations.solving import solution_without_gradients
+from pyode_bridge.equations.solving import solution_of, without_gradients
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
@@ -209,7 +209,7 @@ def _of_residual(
         f"{function} with a solver for the residual itself",
         "take formulation='mass_matrix', with method='Rodas5P' or another",
     )
-    return solution_without_gradients(prepared, form, what, advice)
+    return solution_of(without_gradients(prepared, form, what, advice))
 
 
 def _with_derivatives(

@@ -10,9 +10,10 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
+from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.solution import Solution
-from pyode_bridge.equations.solving import solution_without_gradients
+from pyode_bridge.equations.solving import solution_of, without_gradients
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
@@ -63,7 +64,7 @@ def ddeint(
         >>> import torch, pyode_bridge as pb
         >>> y = pb.ddeint(lambda t, y, past: -past[0], torch.ones(1), torch.linspace(0.0, 2.0, 21), lags=[1.0])
     """
-    return _solution("ddeint", func, y0, t, lags, history, settings).y
+    return solution_of(prepared_dde("ddeint", func, y0, t, lags, history, settings)).y
 
 
 @between_graphs
@@ -78,10 +79,10 @@ def solve_dde(
     **settings: Unpack[ShownSettings],
 ) -> Solution:
     """Solve as `ddeint` does, and return a `Solution`, which says what ran."""
-    return _solution("solve_dde", func, y0, t, lags, history, settings)
+    return solution_of(prepared_dde("solve_dde", func, y0, t, lags, history, settings))
 
 
-def _solution(
+def prepared_dde(
     function: str,
     func: DelayedDynamic,
     y0: State,
@@ -89,7 +90,8 @@ def _solution(
     lags: Sequence[float],
     history: History | None,
     settings: ShownSettings,
-) -> Solution:
+) -> Prepared:
+    """Check everything; ``function`` is what the user called."""
     checks.function(func, "func", "t, y and the past")
     delays, structure = _lags(lags), Structure.of(y0)
     flat_y0 = structure.pack(y0).detach()
@@ -121,7 +123,7 @@ def _solution(
         Part(called, (problem.y0,), len(flat_y0), traced),
         (func, flat_y0 if history is None else history),
     )
-    return solution_without_gradients(prepared, form, function)
+    return without_gradients(prepared, form, function)
 
 
 def _rhs(func: DelayedDynamic, dynamics: Dynamics, starts: Sequence[Tensor], y0: Tensor) -> Part:

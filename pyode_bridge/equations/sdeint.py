@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
+from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.equations.solving import solution_of
@@ -80,7 +81,7 @@ def sdeint(
         >>> import torch, pyode_bridge as pb
         >>> y = pb.sdeint(lambda t, y: -y, lambda t, y: 0.1 * y, torch.ones(8), torch.linspace(0.0, 1.0, 11), seed=1)
     """
-    return _solution("sdeint", drift, diffusion, y0, t, noise, seed, settings).y
+    return solution_of(prepared_sde("sdeint", drift, diffusion, y0, t, noise, seed, settings)).y
 
 
 @between_graphs
@@ -96,10 +97,10 @@ def solve_sde(
     **settings: Unpack[SensealgSettings],
 ) -> Solution:
     """Sample as `sdeint` does, and return a `Solution`, which says what ran."""
-    return _solution("solve_sde", drift, diffusion, y0, t, noise, seed, settings)
+    return solution_of(prepared_sde("solve_sde", drift, diffusion, y0, t, noise, seed, settings))
 
 
-def _solution(
+def prepared_sde(
     function: str,
     drift: Dynamic,
     diffusion: Dynamic,
@@ -108,14 +109,15 @@ def _solution(
     noise: NoiseName,
     seed: int | None,
     settings: SensealgSettings,
-) -> Solution:
+) -> Prepared:
+    """Check everything; ``function`` is what the user called."""
     checks.function(drift, "drift")
     checks.function(diffusion, "diffusion")
     if noise not in DEFAULT_METHODS:
         raise InputError(f"noise is {noise!r}; expected one of {', '.join(map(repr, DEFAULT_METHODS))}.")
     rules: SensealgSettings = {"method": DEFAULT_METHODS[noise], "rtol": TOLERANCE, "atol": TOLERANCE}
     chosen = complete(function, SensealgSettings, settings, rules, kind="SDE")
-    prepared = prepare(_Both(drift, diffusion), y0, t, chosen)
+    prepared = prepare(Both(drift, diffusion), y0, t, chosen)
     structure, both = prepared.structure, prepared.problem.dynamics
     wanted = both.wanted.widened()  # that of the drift and the diffusion
     if structure.is_complex or both.direction.decreases or prepared.t.requires_grad:
@@ -129,11 +131,10 @@ def _solution(
     value = diffusion_dynamics(s0, start.clone())
     parts = _parts(diffusion_dynamics, start, len(value), products=prepared.problem.sensitivity is not None)
     form = Noise(*parts, noise, len(value) // structure.size, _seed(seed), (diffusion,))
-    problem = replace(prepared.problem, dynamics=dynamics, form=form)
-    return solution_of(replace(prepared, problem=problem))
+    return replace(prepared, problem=replace(prepared.problem, dynamics=dynamics, form=form))
 
 
-class _Both(nn.Module):
+class Both(nn.Module):
     """The drift, as a module and a function whose parameters are those of the diffusion too."""
 
     def __init__(self, drift: Dynamic, diffusion: Dynamic) -> None:
@@ -142,6 +143,7 @@ class _Both(nn.Module):
         self.diffusion = diffusion
 
     def forward(self, t: Tensor, y: State) -> State:
+        """The drift."""
         drift, diffusion = self.drift(t.clone(), copied(y)), self.diffusion(t, y)
         touched = 0 * sum(leaf.sum() for leaf in _tensors(diffusion))
         if isinstance(drift, Mapping):
@@ -211,8 +213,17 @@ def _parts(diffusion: Dynamics, y0: Tensor, size: int, *, products: bool) -> tup
 
 
 def _seed(given: object) -> int:
+    return checked_seed(given) + 1  # Julia takes 0 for none
+
+
+MOST_SEEDS = 2**62
+
+
+def checked_seed(given: object, paths: int = 1) -> int:
+    """The seed of the first of so many paths, drawn where there is none; raises InputError for what is none."""
+    most = MOST_SEEDS - paths
     if given is None:
-        return int(torch.randint(1, 2**62, ()))
-    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given < 2**62:
-        raise InputError(f"seed is {given!r}; expected a whole number from 0 to 2**62 - 1.")
-    return given + 1  # Julia takes 0 for none
+        return int(torch.randint(most, ()))
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= most:
+        raise InputError(f"seed is {given!r}; expected a whole number from 0 to {most}.")
+    return given

@@ -46,17 +46,17 @@ def standing(engine: str, algorithm: str, y0: Tensor) -> Trajectory:
     return Trajectory(y0[None], SolverStats(0, 0, 0, 0), "Success", engine, algorithm, "native", lane_reason=reason)
 
 
-def solution_without_gradients(
+def without_gradients(
     prepared: Prepared, form: Form, function: str, advice: str = "call it under torch.no_grad()"
-) -> Solution:
-    """Solve an equation of another form, of which there is no adjoint; ``function`` is what the user called."""
+) -> Prepared:
+    """The same for an equation of another form, of which there is no adjoint; ``function`` is what the user called."""
     problem = prepared.problem
     wanted = (prepared.y0, prepared.t, *problem.dynamics.parameters)
     if problem.sensitivity is not None and any(tensor.requires_grad for tensor in wanted):
         raise UnsupportedError(
             f"{function} gives no gradients, but y0, t or a parameter of the dynamics requires one; {advice}."
         )
-    return solution_of(replace(prepared, problem=replace(problem, form=form, sensitivity=None)))
+    return replace(prepared, problem=replace(problem, form=form, sensitivity=None))
 
 
 def values(ys: Tensor, structure: Structure) -> State:

@@ -214,7 +214,6 @@ def test_what_calls_python_is_solved_one_after_another_and_says_so(monkeypatch):
     for given, why in (
         ({"options": {"isoutofdomain": negative}}, "isoutofdomain is evaluated in Python"),
         ({"options": {"unstable_check": negative}}, "unstable_check is evaluated in Python"),
-        ({"jac_sparsity": torch.eye(2), "method": "Rodas5P"}, "jac_sparsity is for one solve at a time"),
     ):
         settings = {"method": "Tsit5", "engine": "julia", **TIGHT, **given}
         with torch.no_grad():

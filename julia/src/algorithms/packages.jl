@@ -56,8 +56,19 @@ function identify(name::AbstractString)
     return nothing
 end
 
+"""Packages by name, which takes a millisecond to look up, and who may look at them: solves of ensembles do at once."""
+const LOADED, AT_LOADED = Dict{String, Module}(), ReentrantLock()
+
 """The module of a package, loading it if needed, or nothing if it is not installed."""
 function load_package(name::AbstractString)
+    known = @lock AT_LOADED get(LOADED, name, nothing)
+    known === nothing || return known
+    found = loaded_package(name)
+    found === nothing || @lock AT_LOADED LOADED[name] = found
+    return found
+end
+
+function loaded_package(name)
     id = identify(name)
     id === nothing && return nothing
     Base.locate_package(id) === nothing && return nothing

@@ -17,6 +17,7 @@ solves_equations(alg) = trait(OrdinaryDiffEqCore.isimplicit, alg, false) || hasp
 is_implicit(alg) = false
 is_implicit(alg::OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm) = trait(OrdinaryDiffEqCore.isimplicit, alg, false)
 is_implicit(alg::OrdinaryDiffEqCore.CompositeAlgorithm) = any(is_implicit, alg.algs)
+is_implicit(alg::SciMLBase.AbstractSDEAlgorithm) = solves_equations(alg)
 
 """Whether its linear systems are solved by products with the Jacobian alone, for which no matrix is made."""
 keeps_no_matrix(alg) = hasproperty(alg, :linsolve) && alg.linsolve !== nothing &&

@@ -14,13 +14,14 @@ struct Chunk{E <: Equation}
     integrator::Ref{Any} # of the trajectory before, where the next one may use it; else nothing
 end
 
-"""`pointers` are of compiled functions, or 0 for what is not asked for; `mass` is the address of a matrix, or 0."""
-function Chunk(pointers, env::Vector{Int}, work_size, memory_size, moving, type, n, mass, trajectories)
+"""The form of an equation that `alg` solves, for a chunk of trajectories; its functions give products for `np` parameters."""
+function Chunk(equation, alg, np, env::Vector{Int}, work_size, memory_size, moving, trajectories)
     work, memory, own = zeros(UInt8, work_size), zeros(UInt8, memory_size), copy(env)
     own[Kernels.TICK] = Int(@cfunction(ensemble_tick, Cint, (Cdouble,)))
     own[Kernels.WORK], own[Kernels.MEMORY] = Int(pointer(work)), Int(pointer(memory))
-    equation = ordinary_equation(pointers, map(_ -> UInt(pointer(own)), pointers), type, n, mass, 0, 0)
-    return Chunk(equation, own, work, memory, moving, trajectories, Ref{Any}(nothing))
+    own[Kernels.RHS_CALLS] = 0
+    form = solver_form(relocated(equation, Workplace(pointer(own), np)), alg)
+    return Chunk(form, own, work, memory, moving, trajectories, Ref{Any}(nothing))
 end
 
 """Let the compiled functions work for a trajectory, counted from 1."""

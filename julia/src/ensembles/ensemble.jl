@@ -24,7 +24,11 @@ function solution_bytes(solved::Solved{E, S, T}, n, sensealg) where {E, S, T}
 end
 
 """Evaluations, Jacobians, steps taken and steps rejected, of all trajectories together."""
-totals(ensemble::SolvedEnsemble) = Tuple(sum(report[i] for report in ensemble.reports) for i in 3:6)
+function totals(ensemble::SolvedEnsemble)
+    nfe, njac, accepted, rejected = (sum(report[i] for report in ensemble.reports) for i in 3:6)
+    called = sum(chunk.env[Kernels.RHS_CALLS] for chunk in ensemble.chunks)
+    return (iszero(nfe) ? called : nfe, njac, accepted, rejected)
+end
 
 """The first trajectory that ended early, counted from 0, its return code and the time it reached; or nothing."""
 early_end(ensemble::SolvedEnsemble, good) = early_end(ensemble.reports, good)
@@ -34,36 +38,33 @@ function early_end(reports::Vector{<:Tuple}, good)
     return k === nothing ? nothing : (k - 1, reports[k][1], reports[k][2])
 end
 
-"""The product with no parameters, as a C function."""
-no_product(out::Ptr{Cvoid}, v::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Cdouble, env::Ptr{Cvoid})::Cint = 0
-
 """
+    solve_ensemble(equation, env, env_size, work_size, memory_size, moving, type, y0s, n, first, count, np, times, nt, ys,
+        alg, abstol, reltol, control, sensealg, notify)
+
 Solve `count` trajectories from the states at `y0s`, and write their values at the times to the memory at `ys`, one
-trajectory after another; see `solve_equation`. `notify` is a C function that is told how many are done; what
-is not 0 ends them all.
+trajectory after another; see `solve_equation`. `first` is the number of the first, from 0, among all that there are.
+`notify` is a C function that is told how many are done; what is not 0 ends them all.
 """
 function solve_ensemble(
-        pointers, env, env_size, work_size, memory_size, moving, type, y0s, n, count, np, mass, times, nt, ys, alg,
+        equation, env, env_size, work_size, memory_size, moving, type, y0s, n, first, count, np, times, nt, ys, alg,
         abstol, reltol, control, sensealg, notify
     )
     bytes = sizeof(float_type(type))
     template = copy(array(Int, env, env_size))
-    rhs, vjp, vjp_p, jacobian = map(UInt, Tuple(pointers))
-    iszero(np) && (vjp_p = UInt(@cfunction(no_product, Cint, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}))))
     shifts = NTuple{3, Int}[Tuple(shift) for shift in moving]
-    addresses = rhs, vjp, vjp_p, jacobian
     chunks = Chunk[
-        Chunk(addresses, template, work_size, memory_size, shifts, type, n, mass, range) for range in chunk_ranges(count)
+        Chunk(equation, alg, np, template, work_size, memory_size, shifts, range) for range in chunk_ranges(count)
     ]
     reports, solved = Vector{Report}(undef, count), Vector{Any}(nothing, count)
     t = copy(array(Float64, times, nt))
-    if sensealg === nothing && can_reinitialise(alg, control)
+    if sensealg === nothing && can_reinitialise(chunks[1].equation, alg, control)
         solve_by_reinitialising!(reports, chunks, float_type(type), y0s, n, t, ys, alg, abstol, reltol, control, notify)
         return SolvedEnsemble(chunks, reports, solved, nothing)
     end
     states = copy(array(UInt8, y0s, count * n * bytes)) # which `again` needs later, as it does `t`
     one(chunk, k, ys) = GC.@preserve t states solve_equation(
-        chunk.equation, type, UInt(pointer(states, (k - 1) * n * bytes + 1)), n, np, UInt(pointer(t)), nt, ys, alg,
+        of_trajectory(chunk.equation, first + k - 1), type, UInt(pointer(states, (k - 1) * n * bytes + 1)), n, np, UInt(pointer(t)), nt, ys, alg,
         abstol, reltol, control, sensealg, false
     )
     function again(chunk, k)

@@ -3,7 +3,9 @@
 """Methods whose integrators are as new after `reinit!`: they keep nothing from step to step, and interpolate well."""
 const REINITIALISABLE = (:BS3, :BS5, :DP5, :DP8, :Tsit5, :Vern6, :Vern7, :Vern8, :Vern9)
 
-can_reinitialise(alg, control) =
+can_reinitialise(::Equation, alg, control) = false
+
+can_reinitialise(::Ordinary, alg, control) =
     nameof(typeof(alg)) in REINITIALISABLE && control.dt === nothing && !has_fixed_steps(control, alg)
 
 """Solve by the chunk's integrator, write the values at `t` into the columns of `ys`, and report."""

@@ -20,6 +20,12 @@ check_steps(::Equation, u0, t, alg, control) = nothing
 """What else `solve` is told."""
 options(::Equation) = (;)
 
+"""Evaluations, Jacobians, steps taken and steps rejected, from what a solver counted."""
+counts(::Equation, stats) = counts(stats)
+
+"""The equation of a trajectory of an ensemble, by its number from 0."""
+of_trajectory(equation::Equation, number) = equation
+
 """`M du/dt = f(u, t)`."""
 struct Ordinary{F <: ODEFunction} <: Equation
     f::F

@@ -105,11 +105,11 @@ end
 
 """An implicit part with its Jacobian, and an explicit part."""
 function split_equation(implicit, jacobian, explicit, ordinary)
-    f = ODEFunction{true, SciMLBase.FullSpecialize}(
-        RightHandSide(one_vector(implicit...)); jac = Jacobian(one_vector(jacobian...))
-    )
+    f = implicit_part(RightHandSide(one_vector(implicit...)), Jacobian(one_vector(jacobian...)))
     return Split(f, RightHandSide(one_vector(explicit...)), ordinary)
 end
+
+implicit_part(f, jac) = ODEFunction{true, SciMLBase.FullSpecialize}(f; jac)
 
 """A linear part by its matrix, and the rest."""
 function semilinear_equation(matrix, type, n, explicit, ordinary)

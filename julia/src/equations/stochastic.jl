@@ -35,10 +35,19 @@ function problem(equation::Stochastic, u0, p, tspan)
     return SDEProblem(f, u0, tspan, p; noise_rate_prototype = prototype, noise, seed = equation.seed)
 end
 
+"""Each trajectory of an ensemble has noise of its own: that of the seed behind the one before it."""
+function of_trajectory(equation::Stochastic, number)
+    (; drift, jacobian, diffusion, noise, processes, seed, keep_paths) = equation
+    return Stochastic(drift, jacobian, diffusion, noise, processes, seed + UInt64(number), keep_paths)
+end
+
 """One Wiener process, and the second one that higher-order solvers use; their package comes with the solvers."""
 wiener_process(t) = load_package("StochasticDiffEq").WienerProcess(t, zero(t), zero(t))
 
 options(equation::Stochastic) = (; save_noise = equation.keep_paths)
+
+"""Its solvers count their steps, and at best some of the evaluations."""
+counts(::Stochastic, stats) = (0, counts(stats)[2:4]...)
 
 """A solver draws a line between its steps, of which the variance is too small."""
 has_values_between_steps(::Stochastic) = false

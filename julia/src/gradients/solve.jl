@@ -17,7 +17,7 @@ function solve_equation(equation, type, y0, n, np, times, nt, ys, alg, abstol, r
         dense = dense || keeps_steps(sensealg, control, alg, n), ys = array(T, ys, n, nt),
         ends_at_times = sensealg isa DiscreteAdjoint && !has_fixed_steps(control, alg)
     )
-    return Solved(form, sol, p, t, string(sol.retcode), t_reached, counts(sol.stats)...)
+    return Solved(form, sol, p, t, string(sol.retcode), t_reached, counts(form, sol.stats)...)
 end
 
 """Whether a solve keeps all of its steps for the adjoint: not where the adjoint would solve again all the same."""

@@ -73,13 +73,6 @@ class Callbacks:
         # Tuples: they reach Julia with the types of their elements, as lists do not.
         return tuple(address for address, _ in found), tuple(env for _, env in found)
 
-    def compiled(self, *, products: bool) -> tuple[int, ...]:
-        """Addresses of the same functions, which any thread may call; 0 for what is not compiled, or not asked for."""
-        assert self.lane is not None
-        unused = set() if products else {"vjp", "vjp_p"}
-        names = "rhs", "vjp", "vjp_p", "jacobian"
-        return tuple(0 if name in unused else self.lane.address(name) or 0 for name in names)
-
     def empty_product(self) -> int:
         """Address of a product with no parameters."""
         return address_of(EMPTY_PRODUCT) if self.lane is None else self.lane.workspace.empty_product

@@ -186,7 +186,7 @@ class JuliaEngine:
                 pullbacks=None if chosen.sensitivity is None else functools.partial(ensemble.pull_back, solved),
             )
 
-        return unnamed.by_suitable_method(solve, problem)
+        return unnamed.by_suitable_method(solve, problem, self._has_pattern)
 
     def _shared_out(self, problem: Problem, notify: Notify) -> SharedOut:
         """Who solves an ensemble: the threads of this Julia."""
@@ -195,8 +195,10 @@ class JuliaEngine:
     def on_threads(self, problem: Problem, notify: Notify) -> Ensemble:
         """Solves like ``problem`` on Julia's threads; raises UnsupportedDynamicsError where they would call Python."""
         _check_on_cpu(problem)
+        refuse_unfit_noise(problem)
+        refuse_unfit_delays(problem)
         warn_of_wrong_values(problem.method, problem.options)
-        problem, solvers = self._named.with_solvers(problem)
+        problem, solvers = self._with_pattern(*self._named.with_solvers(problem))
         with self._lanes.for_threads(problem, solvers) as lane:
             plan = self._planned(problem, solvers, lane)
             ensemble = Ensemble(self._bridge, plan, lane, notify)

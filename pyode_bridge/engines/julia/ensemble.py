@@ -10,7 +10,6 @@ from torch import Tensor
 
 from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia.ends import check_end
-from pyode_bridge.engines.julia.equations import columns
 from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance, type_name
 from pyode_bridge.problem.problem import Sensitivity, SolverStats
@@ -21,7 +20,7 @@ from pyode_bridge.problem.trajectories import Moving, Notify
 class EnsembleRequest(NamedTuple):
     """What `solve_ensemble` takes, in its order; arrays and functions by their addresses."""
 
-    functions: tuple[int, ...]
+    equation: Any
     workspace: int
     workspace_size: int
     work_size: int
@@ -30,9 +29,9 @@ class EnsembleRequest(NamedTuple):
     type_name: str
     y0s: Any
     size: int
+    first: int
     trajectories: int
     parameter_size: int
-    mass_matrix: Any
     t: Any
     times: int
     ys: Any
@@ -93,10 +92,9 @@ class Ensemble:
         y0s, t = y0s.contiguous(), problem.t.contiguous()
         kept = [self._moving(item) for item in moving]
         ys = y0s.new_empty(len(y0s), len(t), y0s.shape[1])
-        mass_matrix = None if problem.mass_matrix is None else columns(problem.mass_matrix)
         workspace, backward = self._lane.workspace, plan.backward
         request = EnsembleRequest(
-            functions=plan.callbacks.compiled(products=backward is not None),
+            equation=plan.equation,
             workspace=workspace.address,
             workspace_size=workspace.size,
             work_size=workspace.work_size,
@@ -105,9 +103,9 @@ class Ensemble:
             type_name=type_name(y0s),
             y0s=bridge.reads(y0s),
             size=y0s.shape[1],
+            first=first,
             trajectories=len(y0s),
             parameter_size=0 if backward is None else problem.dynamics.parameter_size,
-            mass_matrix=0 if mass_matrix is None else bridge.reads(mass_matrix),
             t=bridge.reads(t),
             times=len(t),
             ys=bridge.writes(ys),

@@ -43,8 +43,6 @@ class Lanes:
     def for_threads(self, problem: Problem, solvers: Solvers) -> Lane:
         """The compiled dynamics, for solves that call no Python; raises UnsupportedDynamicsError where they would."""
         specs: tuple[SolverSpec | Problem, ...] = tuple(filter(None, (problem, problem.sensitivity)))
-        if problem.sparsity is not None:
-            raise UnsupportedDynamicsError("jac_sparsity is for one solve at a time")
         for name, given in (
             ("isoutofdomain", problem.options.isoutofdomain),
             ("unstable_check", problem.options.unstable_check),
@@ -54,9 +52,15 @@ class Lanes:
             if given is not None:
                 raise UnsupportedDynamicsError(f"{name} is evaluated in Python")
         lane = self.compiled(problem, solvers)
-        if lane.address("jacobian") is None and self._named.takes_jacobian(problem, solvers):
+        jacobian = "jacobian" if problem.sparsity is None else problem.sparsity.name
+        parts = () if problem.form is None else problem.form.parts
+        if lane.address(jacobian) is None and self._named.takes_jacobian(problem, solvers):
             lane.release()
             raise UnsupportedDynamicsError("its Jacobian is not translated, as a large one is not")
+        missing = next((name for name in parts if lane.address(name) is None), None)
+        if missing is not None:
+            lane.release()
+            raise UnsupportedDynamicsError(f"its {missing} is not translated")
         return lane
 
     def pattern(self, problem: Problem, solvers: Solvers) -> Sparsity | None:

@@ -1,6 +1,6 @@
 # The environment of a call: integers in memory, which the Python half lays out and writes.
 
-const LEFT, TICK, WORK, MEMORY, JOINT = 1, 2, 3, 4, 5
+const LEFT, TICK, WORK, MEMORY, JOINT, RHS_CALLS = 1, 2, 3, 4, 5, 6
 
 """
 Count a call in `slot`, and now and then tell Python the time. Returns whether to go on.

@@ -1,0 +1,210 @@
+"""Equations that `solve_ensemble` solves many times over. Of an ordinary one, users give the function alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+from pyode_bridge.derivatives.prepared import Prepared
+from pyode_bridge.ensembles.stack import Stack
+from pyode_bridge.equations.ddeint import prepared_dde, solve_dde
+from pyode_bridge.equations.julia_dynamics import JuliaDynamics
+from pyode_bridge.equations.odeint import solve
+from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.sdeint import Both, NoiseName, checked_seed, prepared_sde, solve_sde
+from pyode_bridge.equations.solution import Solution
+from pyode_bridge.problem import checks
+from pyode_bridge.problem.dynamics import Dynamic
+from pyode_bridge.problem.julia_source import is_written
+from pyode_bridge.problem.settings import SensealgSettings, ShownSettings, SolverSettings, complete
+from pyode_bridge.problem.state import State, Times
+from pyode_bridge.problem.trajectories import Moving
+
+
+class Kind:
+    """An equation of many trajectories.
+
+    Attributes:
+        settings: the keyword arguments that its solves take.
+    """
+
+    settings: ClassVar[type]
+
+    def check(self) -> None:
+        """Raise InputError where a part of it is no function."""
+        raise NotImplementedError
+
+    def for_count(self, count: int) -> Kind:
+        """The same for so many trajectories, with everything drawn that is random."""
+        return self
+
+    def beginning_at(self, first: int) -> Kind:
+        """The same for trajectories from this number on."""
+        return self
+
+    def bound(self, p: Any) -> Kind:
+        """With the parameters that its functions take last."""
+        raise NotImplementedError
+
+    def of_first(self, states: Stack) -> tuple[Kind, Sequence[Moving]]:
+        """The same for the first trajectory, and what is another one's for each, beside states and parameters."""
+        return self, ()
+
+    def prepared(self, y0: State, t: Times, settings: Any) -> Prepared:
+        """One trajectory, checked."""
+        raise NotImplementedError
+
+    def solved(self, number: int, y0: State, t: Times, settings: Any) -> Solution:
+        """One trajectory alone, by its number."""
+        raise NotImplementedError
+
+    def whole(self) -> Dynamic:
+        """A function of time and state that uses every tensor which a gradient may have to reach."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Ordinary(Kind):
+    """``dy/dt = func(t, y)``."""
+
+    settings: ClassVar[type] = SolverSettings
+    func: Callable[..., State]
+
+    @override
+    def check(self) -> None:
+        checks.function(self.func, "func")
+
+    @override
+    def bound(self, p: Any) -> Kind:
+        return replace(self, func=_bound(self.func, p))
+
+    @override
+    def prepared(self, y0: State, t: Times, settings: Any) -> Prepared:
+        return prepare(self.func, y0, t, complete("solve_ensemble", self.settings, settings))
+
+    @override
+    def solved(self, number: int, y0: State, t: Times, settings: Any) -> Solution:
+        return solve(self.func, y0, t, **settings)
+
+    @override
+    def whole(self) -> Dynamic:
+        return self.func
+
+
+@dataclass(frozen=True)
+class SDE(Kind):
+    """A stochastic equation for `solve_ensemble`, as `sdeint` solves one; each trajectory is a path with its own noise.
+
+    Args:
+        drift, diffusion, noise: as for `sdeint`; where ``params`` are given, both functions take a row of them last.
+        seed: fixes the paths: that of trajectory ``k``, from 0, is the one of `sdeint` with ``seed + k``, however many
+            threads, workers or processes solve. Default: drawn from torch's generator.
+
+    Examples:
+        >>> import torch, pyode_bridge as pb
+        >>> walk = pb.SDE(lambda t, y, p: -p * y, lambda t, y, p: torch.ones_like(y), seed=1)
+        >>> rates = torch.linspace(0.5, 1.5, 10)[:, None]
+        >>> sol = pb.solve_ensemble(walk, torch.ones(10, 1), torch.tensor([0.0, 1.0]), rates)
+    """
+
+    settings: ClassVar[type] = SensealgSettings
+    drift: Callable[..., State]
+    diffusion: Callable[..., State]
+    noise: NoiseName = "diagonal"
+    seed: int | None = None
+
+    @override
+    def check(self) -> None:
+        checks.function(self.drift, "drift")
+        checks.function(self.diffusion, "diffusion")
+
+    @override
+    def for_count(self, count: int) -> Kind:
+        return replace(self, seed=checked_seed(self.seed, count))
+
+    @override
+    def beginning_at(self, first: int) -> Kind:
+        assert self.seed is not None
+        return replace(self, seed=self.seed + first)
+
+    @override
+    def bound(self, p: Any) -> Kind:
+        return replace(self, drift=_bound(self.drift, p), diffusion=_bound(self.diffusion, p))
+
+    @override
+    def prepared(self, y0: State, t: Times, settings: Any) -> Prepared:
+        return prepared_sde("solve_ensemble", self.drift, self.diffusion, y0, t, self.noise, self.seed, settings)
+
+    @override
+    def solved(self, number: int, y0: State, t: Times, settings: Any) -> Solution:
+        assert self.seed is not None
+        return solve_sde(self.drift, self.diffusion, y0, t, noise=self.noise, seed=self.seed + number, **settings)
+
+    @override
+    def whole(self) -> Dynamic:
+        return Both(self.drift, self.diffusion)
+
+
+@dataclass(frozen=True)
+class DDE(Kind):
+    """A delay equation for `solve_ensemble`, as `ddeint` solves one; without gradients.
+
+    Args:
+        func, lags, history: as for `ddeint`; where ``params`` are given, both functions take a row of them last.
+            Without a history, each trajectory has been at its own ``y0`` all along.
+
+    Examples:
+        >>> import torch, pyode_bridge as pb
+        >>> growth = pb.DDE(lambda t, y, past, p: p * y * (1 - past[0]), lags=[1.0])
+        >>> rates = torch.linspace(0.5, 2.0, 10)[:, None]
+        >>> sol = pb.solve_ensemble(growth, torch.full((10, 1), 0.5), torch.linspace(0.0, 20.0, 101), rates)
+    """
+
+    settings: ClassVar[type] = ShownSettings
+    func: Callable[..., State]
+    lags: Sequence[float]
+    history: Callable[..., State] | None = None
+
+    @override
+    def check(self) -> None:
+        checks.function(self.func, "func", "t, y and the past")
+
+    @override
+    def bound(self, p: Any) -> Kind:
+        func, history = self.func, self.history
+        return DDE(lambda t, y, past: func(t, y, past, p), self.lags, None if history is None else _bound(history, p))
+
+    @override
+    def of_first(self, states: Stack) -> tuple[Kind, Sequence[Moving]]:
+        if self.history is not None:
+            return self, ()
+        own = [Moving(tensor[0].detach().clone(), tensor.detach()) for tensor in states.tensors]
+        start = states.rebuild([item.first for item in own])
+        return replace(self, history=lambda t: start), own
+
+    @override
+    def prepared(self, y0: State, t: Times, settings: Any) -> Prepared:
+        return prepared_dde("solve_ensemble", self.func, y0, t, self.lags, self.history, settings)
+
+    @override
+    def solved(self, number: int, y0: State, t: Times, settings: Any) -> Solution:
+        return solve_dde(self.func, y0, t, lags=self.lags, history=self.history, **settings)
+
+    @override
+    def whole(self) -> Dynamic:
+        return lambda t, y: self.func(t, y, tuple(y for _ in self.lags))
+
+
+def kind_of(given: Any) -> Kind:
+    """What users gave as ``func``, checked."""
+    kind = given if isinstance(given, Kind) else Ordinary(given)
+    kind.check()
+    return kind
+
+
+def _bound(func: Callable[..., State], p: Any) -> Dynamic:
+    """With the parameters that it takes last."""
+    return JuliaDynamics(func.source, p) if is_written(func) else lambda *args: func(*args, p)
