@@ -1,8 +1,9 @@
 """Differential equations inside PyTorch, solved by Julia's DifferentialEquations.jl with adjoint gradients."""
 
 from pyode_bridge.engines import start_julia
-from pyode_bridge.ensembles.ensemble import EnsembleSolution, solve_ensemble
-from pyode_bridge.ensembles.kinds import DDE, SDE
+from pyode_bridge.ensembles.ensemble import solve_ensemble
+from pyode_bridge.ensembles.kinds import DDE, SDE, Hybrid
+from pyode_bridge.ensembles.result import EnsembleSolution, EventEnsembleSolution, EventTable
 from pyode_bridge.equations.catalogue import solvers
 from pyode_bridge.equations.daeint import DAESolution, daeint, solve_dae
 from pyode_bridge.equations.ddeint import ddeint, solve_dde
@@ -48,9 +49,12 @@ __all__ = [
     "EngineUnavailableError",
     "EnsembleSolution",
     "Event",
+    "EventEnsembleSolution",
     "EventRecord",
     "EventSolution",
+    "EventTable",
     "GradientWarning",
+    "Hybrid",
     "InputError",
     "JuliaDynamics",
     "MissingPackageError",

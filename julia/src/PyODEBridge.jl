@@ -105,6 +105,7 @@ include("ensembles/relocated.jl")
 include("ensembles/chunks.jl")
 include("ensembles/reinit.jl")
 include("ensembles/ensemble.jl")
+include("ensembles/following.jl")
 
 include("precompile.jl")
 

@@ -14,7 +14,7 @@ from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.problem import Followed, Happened, Problem, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.problem.state import Structure
-from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
+from pyode_bridge.problem.trajectories import FollowedTrajectories, Moving, Notify, Trajectories
 
 
 class Engine(Protocol):
@@ -56,6 +56,11 @@ class Engine(Protocol):
 
         Raises UnsupportedDynamicsError where the dynamics would call Python, and as `solve` does.
         """
+
+    def follow_ensemble(
+        self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify
+    ) -> FollowedTrajectories:
+        """As `ensemble`, for a `Hybrid` problem, from event to event; no gradients are wanted."""
 
     def call(self, name: str, dynamics: Dynamics, out: Tensor, vectors: Sequence[Tensor], s: float) -> None:
         """Call a function of dynamics that are written in Julia, outside of a solve; it writes ``out``."""

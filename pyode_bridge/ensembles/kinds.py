@@ -6,21 +6,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import torch
+from torch import Tensor
 from typing_extensions import override
 
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.equations.ddeint import prepared_dde, solve_dde
+from pyode_bridge.equations.event import Event
+from pyode_bridge.equations.event_solution import EventSolution
+from pyode_bridge.equations.events import solve_events
+from pyode_bridge.equations.following import prepared_hybrid
 from pyode_bridge.equations.julia_dynamics import JuliaDynamics
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.sdeint import Both, NoiseName, checked_seed, prepared_sde, solve_sde
 from pyode_bridge.equations.solution import Solution
+from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.settings import SensealgSettings, ShownSettings, SolverSettings, complete
-from pyode_bridge.problem.state import State, Times
+from pyode_bridge.problem.state import State, Structure, Times
 from pyode_bridge.problem.trajectories import Moving
 
 
@@ -57,12 +65,12 @@ class Kind:
         """One trajectory, checked."""
         raise NotImplementedError
 
-    def solved(self, number: int, y0: State, t: Times, settings: Any) -> Solution:
-        """One trajectory alone, by its number."""
+    def solved(self, number: int, y0: State, t: Times, settings: Any) -> Any:
+        """What its own function returns of one trajectory alone, by its number."""
         raise NotImplementedError
 
     def whole(self) -> Dynamic:
-        """A function of time and state that uses every tensor which a gradient may have to reach."""
+        """A function of time and state that uses every tensor which a gradient may have to reach, for executors."""
         raise NotImplementedError
 
 
@@ -198,6 +206,65 @@ class DDE(Kind):
         return lambda t, y: self.func(t, y, tuple(y for _ in self.lags))
 
 
+@dataclass(frozen=True)
+class Hybrid(Kind):
+    """An equation with events for `solve_ensemble`, as `solve_events` solves one.
+
+    Trajectories are solved on Julia's threads where the dynamics, the conditions and the affects compile, and no
+    gradient is wanted; else one after another.
+
+    Args:
+        func, events, max_events: as for `solve_events`; where ``params`` are given, ``func``, conditions and affects
+            take a row of them last. So many events may happen in each trajectory.
+
+    Examples:
+        >>> import torch, pyode_bridge as pb
+        >>> bounce = pb.Event(lambda t, y, p: y[0], lambda t, y, p: torch.stack([y[0], -p * y[1]]), direction="falling")
+        >>> ball = pb.Hybrid(lambda t, y, p: torch.stack([y[1], torch.full_like(y[1], -9.81)]), [bounce])
+        >>> y0 = torch.tensor([[1.0, 0.0]]).repeat(5, 1)
+        >>> sol = pb.solve_ensemble(ball, y0, torch.linspace(0.0, 1.0, 11), torch.linspace(0.5, 0.9, 5))
+    """
+
+    settings: ClassVar[type] = SolverSettings
+    func: Callable[..., State]
+    events: Sequence[Event]
+    max_events: int = 10_000
+
+    @override
+    def check(self) -> None:
+        checks.function(self.func, "func")
+        given: Sequence[object] = self.events
+        wrong = next((event for event in given if not isinstance(event, Event)), None)
+        if wrong is not None or not self.events:
+            what = "empty" if wrong is None else f"a list with a {type(wrong).__name__}"
+            raise InputError(f"events is {what}; expected at least one Event, and nothing else.")
+
+    @override
+    def bound(self, p: Any) -> Kind:
+        events = [
+            replace(
+                event,
+                condition=_bound(event.condition, p),
+                affect=None if event.affect is None else _bound(event.affect, p),
+            )
+            for event in self.events
+        ]
+        return replace(self, func=_bound(self.func, p), events=events)
+
+    @override
+    def prepared(self, y0: State, t: Times, settings: Any) -> Prepared:
+        chosen = complete("solve_ensemble", self.settings, settings)
+        times, _ = checks.times(t, Structure.of(y0))
+        found = prepared_hybrid(self.func, y0, times, self.events, None, self.max_events, chosen)
+        if found is None:
+            raise UnsupportedDynamicsError("no engine solves it from event to event")
+        return found
+
+    @override
+    def solved(self, number: int, y0: State, t: Times, settings: Any) -> EventSolution:
+        return solve_events(self.func, y0, t, self.events, max_events=self.max_events, **settings)
+
+
 def kind_of(given: Any) -> Kind:
     """What users gave as ``func``, checked."""
     kind = given if isinstance(given, Kind) else Ordinary(given)
@@ -205,6 +272,22 @@ def kind_of(given: Any) -> Kind:
     return kind
 
 
-def _bound(func: Callable[..., State], p: Any) -> Dynamic:
+def first_of(kind: Kind, states: Stack, parameters: Stack | None) -> tuple[Kind, list[Moving]]:
+    """The equation of the first trajectory, and what is another one's for each, beside states."""
+    moving: list[Moving] = []
+    if parameters is not None:
+        moving = [Moving(_own(tensor), tensor) for tensor in parameters.tensors]
+        kind = kind.bound(parameters.rebuild([item.first for item in moving]))
+    one, own = kind.of_first(states)
+    return one, [*moving, *own]
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """The first row as a leaf of its own, laid out as each row of the contiguous whole."""
+    first = tensor[0].detach().clone(memory_format=torch.contiguous_format)
+    return first.requires_grad_(tensor.requires_grad and torch.is_grad_enabled())
+
+
+def _bound(func: Callable[..., Any], p: Any) -> Callable[..., Any]:
     """With the parameters that it takes last."""
     return JuliaDynamics(func.source, p) if is_written(func) else lambda *args: func(*args, p)

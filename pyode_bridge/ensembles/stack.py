@@ -6,10 +6,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pyode_bridge.errors import InputError
-from pyode_bridge.problem.state import is_dense, without_memory
+from pyode_bridge.problem.state import flat_real, is_dense, without_memory
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class Stack:
     def count(self) -> int:
         """``B``."""
         return len(self.tensors[0])
+
+    def flat(self) -> Tensor:
+        """All flat states, shape ``(B, n)``; differentiable."""
+        return torch.cat([flat_real(tensor).view(self.count, -1) for tensor in self.tensors], dim=1)
 
     def rebuild(self, parts: Sequence[Any]) -> Any:
         """One part for each tensor, in the user's form."""

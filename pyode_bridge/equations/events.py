@@ -31,6 +31,7 @@ from pyode_bridge.problem import checks
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.problem import Followed, Trajectory
+from pyode_bridge.problem.retcodes import too_many_events
 from pyode_bridge.problem.settings import Settings, SolverSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times
 
@@ -76,7 +77,7 @@ def solve_events(
     start, state, left = times[0], y0, times[1:]
     course, last = _Course(structure, times, [structure.pack(y0)]), None
     search = _Search(func, events, max_events, chosen)
-    differentiated = _requires_grad(func, course.rows[0], times, events)
+    differentiated = requires_grad(func, course.rows[0], times, events)
     while True:
         span = torch.cat([start[None], left])
         followed = None if differentiated else search.followed(state, span, last, len(course.records))
@@ -117,7 +118,7 @@ def until_event(
     for _ in range(LONGEST_SEARCH):
         end = start.detach() + length
         found = search.next(state, torch.stack([start.detach(), end]), None, 0)
-        at = _not_before(torch.tensor(found.t, dtype=torch.float64), start, direction)
+        at = not_before(torch.tensor(found.t, dtype=torch.float64), start, direction)
         (y,) = course.values_to(func, state, start, at[None], found, settings)
         if found.index is not None:
             record = _record(func, structure, events, found, at, y, settings)
@@ -161,7 +162,7 @@ class _Search:
         found = follow(self._func, state, times, self._events, last, most, self._settings)
         self._can_follow = found is not None
         if found is not None and found.too_many is not None:
-            raise _too_many(found.too_many, times[-1].item(), self._max_events)
+            raise too_many_events(found.too_many, times[-1].item(), self._max_events)
         return found
 
     def next(self, state: State, times: Tensor, last: int | None, happened: int) -> Located:
@@ -174,7 +175,7 @@ class _Search:
             return self._ahead.popleft()
         single = locate(self._func, state, start, end, self._events, last, self._settings)
         if single.index is not None and happened == self._max_events:
-            raise _too_many(single.t, end, self._max_events)
+            raise too_many_events(single.t, end, self._max_events)
         return single
 
 
@@ -199,7 +200,7 @@ class _Course:
     def take(self, followed: Followed, left: Tensor, direction: Direction) -> EventRecord | None:
         """Take over what the engine found by itself along ``left``; returns the event that it ended at, if it did."""
         unpack, rows = self.structure.unpack, list(followed.trajectory.ys[1:])
-        times = _not_before(followed.t, left, direction)
+        times = not_before(followed.t, left, direction)
         _, at, after = (column.unbind() for column in followed.states.unbind(1))
         records = [
             EventRecord(t, index, unpack(y), unpack(y_after))
@@ -232,7 +233,7 @@ class _Course:
         if found.index is None:
             self.rows += self.values(func, state, start, left, settings)
             return None
-        at = _not_before(torch.tensor(found.t, dtype=torch.float64), left, direction)
+        at = not_before(torch.tensor(found.t, dtype=torch.float64), left, direction)
         times = torch.cat([_before(left, at, direction), at[None]])
         *values, y = self.values_to(func, state, start, times, found, settings)
         self.rows += values
@@ -261,7 +262,7 @@ class _Course:
         return EventSolution(times, y, tuple(self.records), terminated, tuple(self.trajectories))
 
 
-def _not_before(t: Tensor, like: Tensor, direction: Direction) -> Tensor:
+def not_before(t: Tensor, like: Tensor, direction: Direction) -> Tensor:
     """Times of events as others are, rounded as time goes on: before an event, its condition has yet to cross."""
     rounded = t.to(like)
     too_early = direction.solver_time(rounded.double()) < direction.solver_time(t)
@@ -273,7 +274,7 @@ def _before(times: Tensor, t: Tensor, direction: Direction) -> Tensor:
     return times[direction.solver_time(times) < direction.solver_time(t)]
 
 
-def _requires_grad(func: Dynamic, y0: Tensor, t: Tensor, events: Sequence[Event]) -> bool:
+def requires_grad(func: Dynamic, y0: Tensor, t: Tensor, events: Sequence[Event]) -> bool:
     """Whether a gradient may be asked of the solution, as far as can be told."""
     if not torch.is_grad_enabled():
         return False
@@ -320,13 +321,3 @@ def _record(
             t, y = t + shift, y + velocity * shift
     state = structure.unpack(y)
     return EventRecord(t, found.index, state, state)
-
-
-def _too_many(t: float, t_end: float, max_events: int) -> SolverError:
-    return SolverError(
-        f"{max_events} events happened before t = {t:.6g}, and more follow before t = {t_end:.6g}: they pile up, or "
-        "max_events is too small.",
-        retcode="MaxEvents",
-        t=t,
-        algorithm="events",
-    )

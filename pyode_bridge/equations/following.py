@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.derivatives import hooks
+from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.equations.crossings import Located, checked_condition
 from pyode_bridge.equations.effects import is_alone
 from pyode_bridge.equations.event import SIGNS, Event
@@ -39,6 +40,23 @@ def follow(
     Returns:
         None where the engine cannot: it does not compile, or not these functions, or the method's steps are fixed.
     """
+    prepared = prepared_hybrid(func, state, times, events, last, most, settings)
+    if prepared is None:
+        return None
+    with torch.no_grad(), progress.shown(prepared.problem), hooks.apart():
+        return prepared.engine.follow(prepared.problem)
+
+
+def prepared_hybrid(
+    func: Dynamic,
+    state: State,
+    times: Tensor,
+    events: Sequence[Event],
+    last: int | None,
+    most: int,
+    settings: Settings,
+) -> Prepared | None:
+    """The problem with its events, without gradients; None where no engine solves it by itself; see `follow`."""
     if settings["lane"] == "callback" or settings["mass_matrix"] is not None:
         return None
     with torch.no_grad():
@@ -47,8 +65,7 @@ def follow(
         if not prepared.engine.compiles or problem.form is not None or _has_fixed_steps(problem):
             return None
         hybrid = _hybrid(problem.dynamics, problem.y0, events, last, most)
-        with progress.shown(problem), hooks.apart():
-            return prepared.engine.follow(replace(problem, form=hybrid))
+        return replace(prepared, problem=replace(problem, form=hybrid))
 
 
 def located(followed: Followed, end: float) -> list[Located]:

@@ -65,6 +65,17 @@ def raise_for_retcode(
     raise SolverError(message, retcode=retcode, t=t, algorithm=algorithm)
 
 
+def too_many_events(t: float, t_end: float, most: int, where: str = "") -> SolverError:
+    """What is raised where more events happen than may; ``where`` begins the message."""
+    return SolverError(
+        f"{where}{most} events happened before t = {t:.6g}, and more follow before t = {t_end:.6g}: they pile up, or "
+        "max_events is too small.",
+        retcode="MaxEvents",
+        t=t,
+        algorithm="events",
+    )
+
+
 def checked(gradients: Gradients, grad_ys: Tensor, problem: Problem, sensealg: str) -> Gradients:
     """The gradients; raises SolverError where they are NaN or Inf, and those of the loss, ``grad_ys``, are not."""
     if all(map(_is_finite, gradients)) or not _is_finite(grad_ys):

@@ -47,3 +47,32 @@ class Trajectories:
     sensealg: str | None = None
     sensealg_reason: str = ""
     pullbacks: Pullbacks | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class FollowedTrajectories:
+    """What an engine returns for an ensemble of a `Hybrid` problem.
+
+    Attributes:
+        ys: values at the problem's times, shape ``(B, T, n)``, as far as each trajectory went.
+        passed: how many of the times each trajectory passed, shape ``(B,)``.
+        stopped: whether its last event ended it, shape ``(B,)``.
+        counts: how many events happened in each, shape ``(B,)``; of all together, ``K``, trajectory after trajectory:
+        t: when, in the user's time, shape ``(K,)``.
+        indices: which event it was, shape ``(K,)``.
+        states: the flat ones at it and after it, shape ``(K, 2, n)``.
+        stats: work of all solves together.
+        algorithm: the algorithm that ran, as the engine names it.
+        lane_reason: why the functions could be compiled.
+    """
+
+    ys: Tensor
+    passed: Tensor
+    stopped: Tensor
+    counts: Tensor
+    t: Tensor
+    indices: Tensor
+    states: Tensor
+    stats: SolverStats
+    algorithm: str
+    lane_reason: str

@@ -9,6 +9,7 @@ import numpy as np
 
 from pyode_bridge.errors import InputError
 from pyode_bridge.views.axes import lines, named, pair, ready
+from pyode_bridge.views.components import Array
 from pyode_bridge.views.course import Course
 from pyode_bridge.views.curves import curves
 
@@ -26,13 +27,21 @@ def bands(course: Course, band: float, ax: Axes | None) -> Axes:
     _check(band)
     ax, drawn = ready(ax), curves(course.y)
     levels = [0.5, 0.5 - band / 2, 0.5 + band / 2]
-    found = [np.quantile(curve.values, levels, axis=1) for curve in drawn]
+    found = [_quantiles(curve.values, levels) for curve in drawn]
     medians = [replace(curve, values=each[0]) for curve, each in zip(drawn, found, strict=True)]
     for line, (_, low, high) in zip(lines(ax, course.t, medians), found, strict=True):
         label = f"{line.get_label()}, middle {band:.0%}"
         ax.fill_between(course.t, low, high, color=line.get_color(), alpha=0.25, linewidth=0, label=label)
         line.set_label(f"{line.get_label()}, median")
     return named(ax, "t", drawn)
+
+
+def _quantiles(values: Array, levels: list[float]) -> Array:
+    """Over the trajectories that have values at a time; NaN where none has."""
+    some = ~np.isnan(values).all(axis=1)
+    found = np.full((len(levels), len(values)), np.nan)
+    found[:, some] = np.nanquantile(values[some], levels, axis=1)
+    return found
 
 
 def trajectories(course: Course, ax: Axes | None) -> Axes:

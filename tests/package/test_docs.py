@@ -58,7 +58,7 @@ BLOCK = re.compile(
 COMMAND = re.compile(r"`((?:\w+=\S+ )*(?:python|bash|pip) [^`]*)`")  # within a line of words
 ALIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 JULIA_ALONE = {
-    f"pyode_bridge.{name}" for name in ("Partitioned", "daeint", "ddeint", "sdeint", "steady_state")
+    f"pyode_bridge.{name}" for name in ("DDE", "Partitioned", "SDE", "daeint", "ddeint", "sdeint", "steady_state")
 }  # by their docstrings
 Output = pytest.CaptureFixture[str]
 

@@ -42,3 +42,12 @@ function chunk_ranges(count)
     ends = [count * part ÷ parts for part in 0:parts]
     return [(ends[part] + 1):ends[part + 1] for part in 1:parts]
 end
+
+"""The chunks of `count` trajectories; see `Chunk`."""
+function chunks_of(equation, alg, np, env, env_size, work_size, memory_size, moving, count)
+    template = copy(array(Int, env, env_size))
+    shifts = NTuple{3, Int}[Tuple(shift) for shift in moving]
+    return Chunk[
+        Chunk(equation, alg, np, template, work_size, memory_size, shifts, range) for range in chunk_ranges(count)
+    ]
+end

@@ -24,14 +24,14 @@ function solution_bytes(solved::Solved{E, S, T}, n, sensealg) where {E, S, T}
 end
 
 """Evaluations, Jacobians, steps taken and steps rejected, of all trajectories together."""
-function totals(ensemble::SolvedEnsemble)
+function totals(ensemble)
     nfe, njac, accepted, rejected = (sum(report[i] for report in ensemble.reports) for i in 3:6)
     called = sum(chunk.env[Kernels.RHS_CALLS] for chunk in ensemble.chunks)
     return (iszero(nfe) ? called : nfe, njac, accepted, rejected)
 end
 
 """The first trajectory that ended early, counted from 0, its return code and the time it reached; or nothing."""
-early_end(ensemble::SolvedEnsemble, good) = early_end(ensemble.reports, good)
+early_end(ensemble, good) = early_end(ensemble.reports, good)
 
 function early_end(reports::Vector{<:Tuple}, good)
     k = findfirst(report -> !(report[1] in good), reports)
@@ -51,11 +51,7 @@ function solve_ensemble(
         abstol, reltol, control, sensealg, notify
     )
     bytes = sizeof(float_type(type))
-    template = copy(array(Int, env, env_size))
-    shifts = NTuple{3, Int}[Tuple(shift) for shift in moving]
-    chunks = Chunk[
-        Chunk(equation, alg, np, template, work_size, memory_size, shifts, range) for range in chunk_ranges(count)
-    ]
+    chunks = chunks_of(equation, alg, np, env, env_size, work_size, memory_size, moving, count)
     reports, solved = Vector{Report}(undef, count), Vector{Any}(nothing, count)
     t = copy(array(Float64, times, nt))
     if sensealg === nothing && can_reinitialise(chunks[1].equation, alg, control)

@@ -51,6 +51,15 @@ relocated(linear::MatrixOperator, place) = deepcopy(linear)
 relocated(equation::Quasilinear, place) =
     Quasilinear(relocated(equation.matrix, place), relocated(equation.ordinary, place))
 
+function relocated(equation::Hybrid, place)
+    (; conditions, effects, directions, terminal, most, interp_points) = equation.events
+    made = Union{Nothing, RightHandSide}[relocated(effect, place) for effect in effects]
+    return Hybrid(
+        relocated(equation.ordinary, place),
+        Events(relocated(conditions, place), made, directions, terminal, most, interp_points)
+    )
+end
+
 relocated(f::Differentiable, place) = Differentiable(
     relocated(f.c_value, place), relocated(f.c_vjp, place), parameter_product(f.c_vjp_p, place)
 )

@@ -14,6 +14,30 @@ struct Events
     interp_points::Int
 end
 
+"""An ordinary equation with events."""
+struct Hybrid{E <: Ordinary} <: Equation
+    ordinary::E
+    events::Events
+end
+
+problem(equation::Hybrid, u0, p, tspan) = problem(equation.ordinary, u0, p, tspan)
+
+linear_solver(equation::Hybrid, alg) = linear_solver(equation.ordinary, alg)
+
+"""Conditions and effects, each an address with its environment, of which an effect of 0 leaves the state; see `Events`."""
+function hybrid_equation(ordinary, conditions, effects, directions, terminal, most, interp_points)
+    made = Union{Nothing, RightHandSide}[
+        iszero(first(effect)) ? nothing : RightHandSide(one_vector(effect...)) for effect in effects
+    ]
+    return Hybrid(
+        ordinary,
+        Events(
+            RightHandSide(one_vector(conditions...)), made, Int[direction for direction in directions],
+            Bool[ends for ends in terminal], most, interp_points
+        )
+    )
+end
+
 """
     Watch(events, u)
 
@@ -169,8 +193,7 @@ end
 const NOT_FOLLOWED, TOO_MANY_EVENTS, NO_NUMBERS = "NotFollowed", "MaxEvents", "NoNumbers"
 
 """
-    follow(equation, type, y0, n, times, nt, ys, conditions, effects, directions, terminal, last, most, interp_points,
-        alg, abstol, reltol, control)
+    follow(equation, type, y0, n, times, nt, ys, last, alg, abstol, reltol, control)
 
 Solve from the first time to the last, from event to event, and write the values at the times; `last` is the event that
 happened at the first one, or 0. Returns what happened, to be read by `write_events`, the numbers of events and of times
@@ -179,31 +202,22 @@ that were passed, the return code, the time reached, and four counts.
 In the place of a return code stand `NOT_FOLLOWED`, where the solver is none whose steps may be cut, `TOO_MANY_EVENTS`,
 and `NO_NUMBERS`, where a condition is none.
 """
-function follow(
-        equation, type, y0, n, times, nt, ys, conditions, effects, directions, terminal, last, most, interp_points,
-        alg, abstol, reltol, control
-    )
+function follow(equation::Hybrid, type, y0, n, times, nt, ys, last, alg, abstol, reltol, control)
     T = float_type(type)
-    u0, t = copy(array(T, y0, n)), copy(array(Float64, times, nt))
-    events = Events(
-        right_hand_side(conditions),
-        Union{Nothing, RightHandSide}[iszero(first(effect)) ? nothing : right_hand_side(effect) for effect in effects],
-        Int[direction for direction in directions], Bool[ends for ends in terminal], most, interp_points
+    followed, report = follow_from(
+        equation, copy(array(T, y0, n)), copy(array(Float64, times, nt)), array(T, ys, n, nt), last, alg;
+        abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control
     )
-    followed = Followed{T}(
-        Watch(events, u0), t, array(T, ys, n, nt), Float64[], Int[], Bool[], T[], 2, false
-    )
-    copyto!(view(followed.ys, :, 1), u0)
-    found = or_stiff() do
-        quietly() do
-            follow!(followed, equation, u0, last, alg; abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control)
-        end
-    end
-    ended = found isa FoundStiff ? (STIFF, found.t, found.stats...) : found
-    return (followed, length(followed.indices), followed.row - 1, ended...)
+    return (followed, length(followed.indices), followed.row - 1, report...)
 end
 
-right_hand_side((address, env)) = RightHandSide(one_vector(address, env))
+"""What happened on the way from `u0`, and the report."""
+function follow_from(equation::Hybrid, u0::Vector{T}, t, ys::Matrix{T}, last, alg; keywords...) where {T}
+    followed = Followed{T}(Watch(equation.events, u0), t, ys, Float64[], Int[], Bool[], T[], 2, false)
+    copyto!(view(ys, :, 1), u0)
+    found = or_stiff(() -> quietly(() -> follow!(followed, equation, u0, last, alg; keywords...)))
+    return followed, report(found)
+end
 
 function follow!(followed, equation, u0, last, alg; abstol, reltol, control)
     (; watch, times) = followed

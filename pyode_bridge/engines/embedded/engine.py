@@ -129,6 +129,10 @@ class EmbeddedEngine:
         """Raise UnsupportedDynamicsError."""
         raise UnsupportedDynamicsError("the embedded engine has no compiled lane")
 
+    def follow_ensemble(self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify) -> NoReturn:
+        """Raise UnsupportedDynamicsError."""
+        raise UnsupportedDynamicsError("the embedded engine has no compiled lane")
+
     def call(self, name: str, dynamics: Dynamics, out: Tensor, vectors: Sequence[Tensor], s: float) -> NoReturn:
         """Raise UnsupportedError."""
         raise UnsupportedError(f"Dynamics that are written in Julia are not served by the embedded engine. {GET_JULIA}")

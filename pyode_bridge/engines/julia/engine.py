@@ -36,7 +36,7 @@ from pyode_bridge.problem.forms import Hybrid
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.problem import Followed, Happened, Problem, Sensitivity, SolverInfo, Trajectory
 from pyode_bridge.problem.state import Structure
-from pyode_bridge.problem.trajectories import Moving, Notify, Trajectories
+from pyode_bridge.problem.trajectories import FollowedTrajectories, Moving, Notify, Trajectories
 
 
 class JuliaEngine:
@@ -187,6 +187,14 @@ class JuliaEngine:
             )
 
         return unnamed.by_suitable_method(solve, problem, self._has_pattern)
+
+    def follow_ensemble(
+        self, problem: Problem, y0s: Tensor, moving: Sequence[Moving], notify: Notify
+    ) -> FollowedTrajectories:
+        """Many solves from event to event; raises UnsupportedDynamicsError where they would call Python."""
+        return unnamed.by_suitable_method(
+            lambda chosen: self.on_threads(chosen, notify).follow(y0s, moving), problem, self._has_pattern
+        )
 
     def _shared_out(self, problem: Problem, notify: Notify) -> SharedOut:
         """Who solves an ensemble: the threads of this Julia."""

@@ -6,15 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia.ends import check_end
+from pyode_bridge.engines.julia.following import NO_NUMBERS, NOT_FOLLOWED, TOO_MANY
+from pyode_bridge.engines.julia.lanes import why_compiled
 from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance, type_name
+from pyode_bridge.problem.checks import not_finite
+from pyode_bridge.problem.forms import Hybrid
 from pyode_bridge.problem.problem import Sensitivity, SolverStats
-from pyode_bridge.problem.retcodes import SUCCESS
-from pyode_bridge.problem.trajectories import Moving, Notify
+from pyode_bridge.problem.retcodes import SUCCESS, too_many_events
+from pyode_bridge.problem.trajectories import FollowedTrajectories, Moving, Notify
 
 
 class EnsembleRequest(NamedTuple):
@@ -88,6 +94,41 @@ class Ensemble:
 
     def solve(self, y0s: Tensor, moving: Sequence[Moving], *, first: int = 0, count: int | None = None) -> Solved:
         """Solve from each row of ``y0s``, shape ``(B, n)``; the first has this number among so many."""
+        plan, backward = self._plan, self._plan.backward
+        ys, kept, ended = self._run(y0s, moving, first)
+        numbers = first, len(y0s) if count is None else count
+        self._raise_for_early_end(ended, f"Trajectory {{}} of {{}}: {plan.problem.method}", numbers)
+        name, reason = (None, "") if backward is None else (str(backward.sensitivity.sensealg), backward.reason)
+        return Solved(ys, self._stats(ended), ended, kept, numbers, name, reason)
+
+    def follow(self, y0s: Tensor, moving: Sequence[Moving]) -> FollowedTrajectories:
+        """Solve from event to event from each row of ``y0s``, shape ``(B, n)``."""
+        plan, bridge, count = self._plan, self._bridge, len(y0s)
+        direction, method = plan.problem.dynamics.direction, plan.problem.method
+        ys, _, ended = self._run(y0s, moving, 0)
+        self._raise_for_events(ended, count)
+        counts, passed, stopped = (torch.empty(count, dtype=torch.int64) for _ in range(3))
+        all_events = bridge.write_counts(ended, *map(bridge.writes, (counts, passed, stopped)))
+        s, indices, by_time = (
+            torch.empty(all_events, dtype=kind) for kind in (torch.float64, torch.int64, torch.int64)
+        )
+        states = y0s.new_empty(all_events, 3, y0s.shape[1])
+        bridge.write_events(ended, *map(bridge.writes, (s, indices, by_time, states)))
+        return FollowedTrajectories(
+            ys=ys,
+            passed=passed,
+            stopped=stopped.bool(),
+            counts=counts,
+            t=direction.user_time(s),
+            indices=indices,
+            states=states[:, 1:],
+            stats=self._stats(ended),
+            algorithm=str(method.algorithm),
+            lane_reason=why_compiled(plan.problem.dynamics.func),
+        )
+
+    def _run(self, y0s: Tensor, moving: Sequence[Moving], first: int) -> tuple[Tensor, list[tuple[int, Any, int]], Any]:
+        """The values, shape ``(B, T, n)``, what has to be kept, and what Julia says of it."""
         plan, problem, bridge = self._plan, self._plan.problem, self._bridge
         y0s, t = y0s.contiguous(), problem.t.contiguous()
         kept = [self._moving(item) for item in moving]
@@ -117,13 +158,12 @@ class Ensemble:
             notify=self._listener,
         )
         with bridge.one_ensemble, plan.callbacks.raised(), julia_errors(problem.method):
-            solved = bridge.solve_ensemble(*request)
-        numbers = first, len(y0s) if count is None else count
-        self._raise_for_early_end(solved, f"Trajectory {{}} of {{}}: {problem.method}", numbers)
-        nfe, njac, accepted, rejected = bridge.totals(solved)
-        stats, backward = SolverStats(nfe, njac, accepted, rejected, self._lane.seconds), plan.backward
-        name, reason = (None, "") if backward is None else (str(backward.sensitivity.sensealg), backward.reason)
-        return Solved(ys, stats, solved, kept, numbers, name, reason)
+            ended = bridge.solve_ensemble(*request)
+        return ys, kept, ended
+
+    def _stats(self, ended: Any) -> SolverStats:
+        nfe, njac, accepted, rejected = self._bridge.totals(ended)
+        return SolverStats(nfe, njac, accepted, rejected, self._lane.seconds)
 
     def _moving(self, item: Moving) -> tuple[int, Any, int]:
         """Where the tensor stands in the workspace, all in Julia's memory, and the bytes from one to the next."""
@@ -160,6 +200,26 @@ class Ensemble:
         algorithm = f"trajectory {{}} of {{}}: {sensitivity.method}"
         self._raise_for_early_end(ended, algorithm, solved.numbers, sensitivity)
         return dy0s, dps
+
+    def _raise_for_events(self, ended: Any, count: int) -> None:
+        """Raise for the first trajectory that was not followed to its end."""
+        problem, bridge = self._plan.problem, self._bridge
+        assert isinstance(problem.form, Hybrid)
+        found = bridge.early_end(ended, tuple(SUCCESS))
+        if found is None:
+            return
+        place, retcode, s = found
+        t, name = problem.dynamics.direction.user_time(s), f"Trajectory {place} of {count}"
+        if retcode == NOT_FOLLOWED:
+            raise UnsupportedDynamicsError(f"{problem.method} has steps that cannot be cut at an event")
+        if retcode == NO_NUMBERS:
+            values = problem.y0.new_empty(len(problem.form.ends))
+            bridge.write_conditions(ended, place, bridge.writes(values))
+            raise not_finite(values.tolist(), t)
+        if retcode == TOO_MANY:
+            t_end = problem.dynamics.direction.user_time(problem.t[-1].item())
+            raise too_many_events(t, t_end, problem.form.most, f"{name}: ")
+        check_end(retcode, s, problem, f"{name}: {problem.method}")
 
     def _raise_for_early_end(
         self, ended: Any, algorithm: str, numbers: tuple[int, int], backward: Sensitivity | None = None

@@ -10,8 +10,19 @@ from torch import Tensor
 from pyode_bridge.compiled.runtime.workspace import Workspace
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.translation import julia_tolerance, type_name
-from pyode_bridge.problem.forms import Delays, Form, Halves, Hybrid, Noise, Operator, Residual, Steady, Terms
-from pyode_bridge.problem.problem import Problem
+from pyode_bridge.problem.forms import (
+    Delays,
+    Form,
+    Halves,
+    Hybrid,
+    Noise,
+    Operator,
+    Residual,
+    Steady,
+    Terms,
+    effect_name,
+)
+from pyode_bridge.problem.problem import LOOKS, Problem
 
 
 class Equations:
@@ -33,8 +44,10 @@ class Equations:
             known = self._kept.setdefault(lane.workspace, known)
         builder = Builder(self._bridge, problem, callbacks, known)
         form = problem.form
-        if form is None or isinstance(form, Hybrid):
+        if form is None:
             return builder.ordinary()
+        if isinstance(form, Hybrid):
+            return builder.hybrid(form)
         if isinstance(form, Halves):
             return builder.partitioned(form)
         if isinstance(form, Terms):
@@ -80,6 +93,19 @@ class Builder:
             0 if sparsity is None else self._bridge.reads(sparsity.starts),
             0 if sparsity is None else self._bridge.reads(sparsity.rows),
             _jumps(self._problem),
+        )
+
+    def hybrid(self, form: Hybrid) -> Any:
+        """``y' = f(t, y)``, with events."""
+        effects = [self._part(form, effect_name(index)) for index in range(len(form.effects))]
+        return self._bridge.hybrid_equation(
+            self.ordinary(),
+            self._part(form, "conditions"),
+            effects,
+            list(form.directions),
+            list(form.ends),
+            form.most,
+            LOOKS,
         )
 
     def partitioned(self, form: Halves) -> Any:

@@ -11,8 +11,7 @@ from pyode_bridge.engines.julia.forward import Report
 from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance, type_name
 from pyode_bridge.problem.checks import not_finite
-from pyode_bridge.problem.forms import Hybrid, effect_name
-from pyode_bridge.problem.problem import LOOKS
+from pyode_bridge.problem.forms import Hybrid
 
 # What Julia's half returns in the place of a return code.
 NOT_FOLLOWED = "NotFollowed"  # the solver is none whose steps may be cut
@@ -30,13 +29,7 @@ class FollowRequest(NamedTuple):
     t: Any
     times: int
     ys: Any
-    conditions: tuple[int, int]
-    effects: list[tuple[int, int]]
-    directions: list[int]
-    ends: list[bool]
     last: int
-    most: int
-    looks: int
     algorithm: Any
     atol: float | list[float]
     rtol: float | list[float]
@@ -63,10 +56,9 @@ class Found(NamedTuple):
 
 def follow(bridge: Any, plan: Plan, hybrid: Hybrid) -> Found:
     """Solve; raises what the dynamics raised, and not for a solve that ends early."""
-    problem, part = plan.problem, plan.callbacks.part
+    problem = plan.problem
     y0, t = problem.y0.contiguous(), problem.t.contiguous()
     ys = torch.empty(len(t), len(y0), dtype=y0.dtype)
-    none = 0, 0
     request = FollowRequest(
         equation=plan.equation,
         type_name=type_name(y0),
@@ -75,15 +67,7 @@ def follow(bridge: Any, plan: Plan, hybrid: Hybrid) -> Found:
         t=bridge.reads(t),
         times=len(t),
         ys=bridge.writes(ys),
-        conditions=part("conditions", hybrid.conditions),
-        effects=[
-            none if effect is None else part(effect_name(index), effect) for index, effect in enumerate(hybrid.effects)
-        ],
-        directions=list(hybrid.directions),
-        ends=list(hybrid.ends),
         last=0 if hybrid.last is None else 1 + hybrid.last,
-        most=hybrid.most,
-        looks=LOOKS,
         algorithm=plan.algorithm,
         atol=julia_tolerance(problem.tolerances.atol),
         rtol=julia_tolerance(problem.tolerances.rtol),
