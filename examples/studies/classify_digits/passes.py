@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import statistics
 import time
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -62,15 +63,24 @@ def with_tolerance(model: ODENet, tolerance: float) -> ODENet:
 
 
 def backward_passes(
-    trained: ODENet, images: Tensor, labels: Tensor, tolerances: list[float], engine: str
+    trained: ODENet,
+    images: Tensor,
+    labels: Tensor,
+    tolerances: list[float],
+    sensealgs: Sequence[str],
+    first_step: float | None,
 ) -> dict[str, list[dict[str, float]]]:
-    """Figure 3's backward passes, in float64, by sensitivity algorithm: at each tolerance evaluations and error."""
+    """Figure 3's backward passes, in float64, by sensitivity algorithm: at each tolerance evaluations and error.
+
+    Each is told its first step, or has to find it.
+    """
     finer = FINER * min(tolerances)
     fine = {"rtol": finer, "atol": finer, "adjoint_atol": FINER * finer}
     exact = gradient(with_solver(trained, **fine).double(), images, labels)
     found: dict[str, list[dict[str, float]]] = {}
-    first_steps = dict.fromkeys((FIRST_STEPS_BACK[engine], None))
-    for sensealg, step in tqdm(list(product(SENSEALGS[engine], first_steps)), desc="sensitivity algorithms"):
+    for sensealg, step in tqdm(
+        list(product(sensealgs, dict.fromkeys((first_step, None)))), desc="sensitivity algorithms"
+    ):
         label = f"{sensealg}, first step told" if step else sensealg
         found[label] = []
         for tolerance in tolerances:

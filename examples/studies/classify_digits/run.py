@@ -32,6 +32,7 @@ from examples.studies.classify_digits import figures
 from examples.studies.classify_digits.figures import ODE
 from examples.studies.classify_digits.passes import (
     FIRST_STEPS_BACK,
+    SENSEALGS,
     backward_passes,
     begun_with,
     exact_end,
@@ -48,7 +49,7 @@ from pyode_bridge.models import MLP, ODENet, ResNet, RKNet
 OTHERS = {"mlp": "MLP", "resnet": "ResNet", "rknet": "RK-Net"}
 DATASETS = {"digits": digits, "mnist": mnist}
 SIZES = {"digits": {"width": 32, "downsamplings": 1}, "mnist": {"width": 32, "downsamplings": 2}}
-QUICK_WIDTH = 16
+QUICK_WIDTH, QUICK_SENSEALGS = 16, 2
 BATCH = 64
 LEARNING_RATE = 8e-3
 MEASURED = 64  # images in the pass whose memory and solver statistics are measured
@@ -100,7 +101,9 @@ def main() -> None:
     exact = exact_end(trained, images)
     behaviour = [solver_behaviour(trained, images, labels, exact, tol) for tol in tqdm(tolerances, desc="tolerances")]
     memory = memory_curves(args, trained, images, labels, tolerances)
-    backward = backward_passes(trained, images, labels, tolerances, select_engine(args.engine).name)
+    engine = select_engine(args.engine).name
+    sensealgs = SENSEALGS[engine][: QUICK_SENSEALGS if args.quick else None]
+    backward = backward_passes(trained, images, labels, tolerances, sensealgs, FIRST_STEPS_BACK[engine])
     histories = [run.training["history"] for run in runs[ODE]]
     figures.draw(args.output / "classify_digits.png", table, behaviour, memory, backward, histories)
     numbers = {
