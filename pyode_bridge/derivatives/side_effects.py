@@ -1,13 +1,41 @@
-"""Whether a function does nothing beside what it returns, as far as can be told where it has been called."""
+"""Whether a function does nothing beside what it returns, as far as can be told where it has been called.
+
+Users write effects of events, and what a solver asks of a state, for what they do, and that may be more than to return
+a value: count, draw, switch a mode. So these are compiled, which calls them at other states, once they were seen to
+leave alone all that they reach.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from pyode_bridge.derivatives.parameters import reached
+
+REMEMBERED = 256
+
+_alone: OrderedDict[Any, None] = OrderedDict()  # keys of those that were seen to do nothing else, the latest last
+
+
+def is_alone(function: Callable[..., Any] | None) -> bool:
+    """Whether a function was seen to do nothing but return a value."""
+    return purpose(function) in _alone
+
+
+def called(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns; what else it does is remembered."""
+    key = purpose(function)
+    if key in _alone:
+        return function(*arguments)
+    value, alone = observed(function, *arguments)
+    if alone:
+        _alone[key] = None
+        while len(_alone) > REMEMBERED:
+            _alone.popitem(last=False)
+    return value
 
 
 def purpose(function: Callable[..., Any] | None) -> Any:

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.derivatives import hooks
+from pyode_bridge.derivatives.side_effects import is_alone
 from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.ensembles.kinds import Hybrid, first_of
 from pyode_bridge.ensembles.result import EventEnsembleSolution, EventTable
 from pyode_bridge.ensembles.stack import Stack
-from pyode_bridge.equations.effects import is_alone
 from pyode_bridge.equations.event_solution import EventRecord, EventSolution
 from pyode_bridge.equations.events import not_before, requires_grad
 from pyode_bridge.problem import checks
@@ -89,7 +89,7 @@ def _unknown(kind: Hybrid) -> list[int]:
     return [
         place
         for place, event in enumerate(kind.events)
-        if event.affect is not None and not event.terminal and not is_alone(event)
+        if event.affect is not None and not event.terminal and not is_alone(event.affect)
     ]
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pyode_bridge.derivatives import hooks
 from pyode_bridge.derivatives.prepared import Prepared
+from pyode_bridge.derivatives.side_effects import is_alone
 from pyode_bridge.equations.crossings import Located, checked_condition
-from pyode_bridge.equations.effects import is_alone
 from pyode_bridge.equations.event import SIGNS, Event
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.problem import progress
@@ -99,7 +99,7 @@ def _hybrid(dynamics: Dynamics, y0: Tensor, events: Sequence[Event], last: int |
 
     def effect(index: int, event: Event) -> Part | None:
         affect = event.affect
-        if affect is None or event.terminal or not is_alone(event):
+        if affect is None or event.terminal or not is_alone(event.affect):
             return None
 
         def after(s: float, t: Tensor, y: Tensor) -> Tensor:

@@ -14,13 +14,15 @@ from torch import Tensor
 from pyode_bridge.derivatives import captures, hooks
 from pyode_bridge.derivatives.parameters import listed_parameters, reached, wanted
 from pyode_bridge.derivatives.prepared import Prepared
+from pyode_bridge.derivatives.side_effects import called, is_alone
 from pyode_bridge.engines import select_engine
 from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.equations.parts import check_parts, flat_parts
 from pyode_bridge.errors import InputError, UnsupportedError
-from pyode_bridge.problem import checks, jacobians, levels, randomness
+from pyode_bridge.problem import checks, jacobians, levels, predicates, randomness
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
+from pyode_bridge.problem.forms import Part
 from pyode_bridge.problem.grids import Grids, just_after
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import Method, as_method
@@ -73,8 +75,23 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
         progress=settings["progress"],
         lane=lane,
     )
+    if compiler is not None:
+        problem.predicates = _predicates(problem)
     _follow_steps(problem, func, y0, at, settings)
     return Prepared(engine, problem, flat_y0, times, structure)
+
+
+def _predicates(problem: Problem) -> dict[str, Part]:
+    """Those among the options that do nothing but answer, as they are tried at the start."""
+    dynamics, y0 = problem.dynamics, problem.y0
+    found = {}
+    for name, asked in predicates.given(problem.options).items():
+        t = dynamics.time(problem.t[0].item())
+        with torch.no_grad():
+            predicates.truth(called(asked, t, dynamics.structure.unpack_copy(y0)), t.item())
+        if is_alone(asked):
+            found[name] = predicates.part_of(asked, dynamics, y0)
+    return found
 
 
 def _engine(settings: Settings, method: Method) -> Engine:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 from torch import Tensor
 
@@ -43,6 +43,21 @@ class Form:
         """Its functions, by name."""
         held = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         return {name: part for name, part in held.items() if isinstance(part, Part)}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a solve calls beside the dynamics' own functions.
+
+    Attributes:
+        parts: its functions, by name.
+        functions: what the user gave that is not within the dynamics' function.
+        has_rhs: whether the dynamics' own functions are asked for too.
+    """
+
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    functions: tuple[object, ...] = ()
+    has_rhs: bool = True
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.problem.dynamics import Dynamics
-from pyode_bridge.problem.forms import Form
+from pyode_bridge.problem.forms import Beside, Form, Part
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.sparsity import Sparsity
@@ -91,6 +91,7 @@ class Problem:
         backward_grid: the same of its backward solve from ``t[i + 1]`` to ``t[i]``, by ``i``, decreasing.
         step_callbacks: who hears of the steps of the forward solve.
         backward_callbacks: who hears of those of the backward solve; they take the state of that, see `AdjointState`.
+        predicates: those among the options that may be compiled, by name: they do nothing but answer.
     """
 
     dynamics: Dynamics
@@ -111,6 +112,15 @@ class Problem:
     backward_grid: Callable[[int], Tensor] | None = None
     step_callbacks: StepCallbacks | None = None
     backward_callbacks: StepCallbacks | None = None
+    predicates: Mapping[str, Part] = field(default_factory=dict)
+
+    @property
+    def beside(self) -> Beside:
+        """What the solve calls beside the dynamics' own functions."""
+        form, asked = self.form, tuple(getattr(self.options, name) for name in self.predicates)
+        if form is None:
+            return Beside(self.predicates, asked)
+        return Beside({**form.parts, **self.predicates}, (*form.functions, *asked), form.has_rhs)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ module HandwrittenKinds
 using LinearAlgebra: mul!
 using Main.PyODEBridge: MatrixOperator
 using OrdinaryDiffEqCore: BrownFullBasicInit, SciMLBase
-using .SciMLBase: ContinuousCallback, DAEFunction, DAEProblem, DDEFunction, DDEProblem, FullSpecialize, ODEFunction, ODEProblem,
-    SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction, SplitODEProblem, solve
+using .SciMLBase: ContinuousCallback, DAEFunction, DAEProblem, DDEFunction, DDEProblem, EnsembleProblem, EnsembleThreads,
+    FullSpecialize, ODEFunction, ODEProblem, SDEFunction, SDEProblem, SecondOrderODEProblem, SplitFunction, SplitODEProblem,
+    remake, solve
 
 function henon_heiles_force!(dv, v, q, p, t)
     dv[1] = -q[1] - 2 * q[1] * q[2]
@@ -162,12 +163,42 @@ function bouncing_ball(y0, end_, weights)
     return ODEProblem{true, FullSpecialize}(fall!, y0, (0.0, end_); callback = floor)
 end
 
+grow!(du, u, p, t) = (du[1] = p * u[1]; nothing)
+spread!(du, u, p, t) = (du[1] = 0.3 * u[1]; nothing)
+
+function ensemble_of_paths(y0, end_, weights)
+    growth = vec(weights[1])
+    first = SDEProblem(SDEFunction{true, FullSpecialize}(grow!, spread!), y0[:, 1], (0.0, end_), growth[1])
+    return ensemble(first, (one, i) -> remake(one; u0 = y0[:, i], p = growth[i], seed = UInt64(i)))
+end
+
+ensemble_of_delays(y0, end_, weights) =
+    ensemble(mackey_glass(y0[:, 1], end_, weights), (one, i) -> remake(one; u0 = y0[:, i], h = Constant(y0[:, i])))
+
+function rebound!(integrator)
+    integrator.u[2] *= -integrator.p
+    return nothing
+end
+
+function ensemble_of_balls(y0, end_, weights)
+    kept = vec(weights[1])
+    floor = ContinuousCallback((u, t, integrator) -> u[1], nothing, rebound!; save_positions = (false, false))
+    first = ODEProblem{true, FullSpecialize}(fall!, y0[:, 1], (0.0, end_), kept[1]; callback = floor)
+    return ensemble(first, (one, i) -> remake(one; u0 = y0[:, i], p = kept[i]))
+end
+
+ensemble(first, trajectory) =
+    EnsembleProblem(first; prob_func = (one, context) -> trajectory(one, context.sim_id), safetycopy = false)
+
 # What solves once, as the solver's package wants it, and returns the values at the end.
 function solver(name, y0, end_, weights, alg, reltol, abstol, dt)
     problem = getfield(@__MODULE__, Symbol(name))(transposed(y0), Float64(end_), map(Array, weights))
     control = dt > 0 ? (; dt, adaptive = false) : (; reltol, abstol)
     name == "robertson" && (control = (; control..., initializealg = BrownFullBasicInit()))
-    return () -> solve(problem, alg; control..., save_everystep = false, maxiters = 10_000_000).u[end]
+    common = (; control..., save_everystep = false, maxiters = 10_000_000)
+    problem isa EnsembleProblem || return () -> solve(problem, alg; common...).u[end]
+    trajectories = size(y0, 1)
+    return () -> reduce(hcat, [one.u[end] for one in solve(problem, alg, EnsembleThreads(); trajectories, common...).u])
 end
 
 # As torch has it: positions before velocities.

@@ -15,6 +15,7 @@ DOUBLE = torch.float64
 POINTS = 64  # of the advection and diffusion along a ring
 PATHS = 10_000
 BOUNCES = 100
+ENSEMBLE, DELAYED, BALLS = 1000, 100, 20  # trajectories
 CALLED = "callback"  # the lane
 HIDDEN, WIDTH, BATCH = 32, 4, 64  # of the neural stochastic equation
 
@@ -42,7 +43,7 @@ class Kind:
     twin: str
     method: str
     equation: str
-    solve: Callable[[str], pb.Solution | pb.EventSolution]
+    solve: Callable[[str], pb.Solution | pb.EventSolution | pb.EnsembleSolution]
     y0: Tensor
     end: float
     controls: tuple[float, float, float]
@@ -269,6 +270,69 @@ def lindblad() -> Kind:
     return Kind("Lindblad", "lindblad", "Tsit5", "ODE", solve, y0, end, (tolerance, tolerance, 0.0))
 
 
+def ensemble_of_paths() -> Kind:
+    """Geometric Brownian motion, each path by a solve and a seed of its own, and with a growth of its own."""
+    walk = pb.SDE(lambda t, y, p: p * y, lambda t, y, p: 0.3 * y, seed=1)
+    y0, growth = torch.ones(ENSEMBLE, 1, dtype=DOUBLE), torch.linspace(0.05, 0.15, ENSEMBLE, dtype=DOUBLE)[:, None]
+    end, dt = 1.0, 1e-2
+
+    def solve(lane: str) -> pb.EnsembleSolution:
+        return pb.solve_ensemble(walk, y0, _times(end), growth, method="EM", options={"dt": dt}, lane=lane)  # type: ignore[arg-type]
+
+    name = f"ensemble of {ENSEMBLE:,} paths"
+    return Kind(name, "ensemble_of_paths", "EM", "SDE", solve, y0, end, (0.0, 0.0, dt), (growth,), None)
+
+
+def ensemble_of_delays() -> Kind:
+    """Blood cells from several pasts."""
+    cells = pb.DDE(lambda t, y, past: 0.2 * past[0] / (1 + past[0] ** 10) - 0.1 * y, [17.0])
+    y0, end, tolerance = torch.linspace(0.5, 1.5, DELAYED, dtype=DOUBLE)[:, None], 100.0, 1e-6
+
+    def solve(lane: str) -> pb.EnsembleSolution:
+        return pb.solve_ensemble(
+            cells,
+            y0,
+            _times(end),
+            method="MethodOfSteps(Tsit5())",
+            rtol=tolerance,
+            atol=tolerance,
+            lane=lane,  # type: ignore[arg-type]
+        )
+
+    name, controls = f"ensemble of {DELAYED} with delays", (tolerance, tolerance, 0.0)
+    method = "MethodOfSteps(Tsit5())"
+    return Kind(name, "ensemble_of_delays", method, "DDE", solve, y0, end, controls, error=1e-3)
+
+
+def ensemble_of_balls() -> Kind:
+    """Balls that keep some of their speed at each of five or more bounces."""
+    floor = pb.Event(
+        lambda t, y, p: y[0],
+        lambda t, y, p: torch.stack([torch.zeros_like(y[0]), -p[0] * y[1]]),
+        direction="falling",
+    )
+    balls = pb.Hybrid(lambda t, y, p: torch.stack([y[1], torch.full_like(y[1], -9.81)]), [floor])
+    y0, end, tolerance = vector(1.0, 0.0).repeat(BALLS, 1), 4.0, 1e-8
+    kept = torch.linspace(0.85, 0.97, BALLS, dtype=DOUBLE)[:, None]
+
+    def solve(lane: str) -> pb.EnsembleSolution:
+        return pb.solve_ensemble(
+            balls,
+            y0,
+            _times(end),
+            kept,
+            method="Tsit5",
+            rtol=tolerance,
+            atol=tolerance,
+            engine="julia",
+            lane=lane,  # type: ignore[arg-type]
+        )
+
+    solve("auto")  # at whose bounces it shows that they do nothing but return a state
+    name, controls = f"ensemble of {BALLS} bouncing balls", (tolerance, tolerance, 0.0)
+    return Kind(name, "ensemble_of_balls", "Tsit5", "ODE", solve, y0, end, controls, (kept,), error=1e-6)
+
+
 def problems(*, quick: bool) -> Sequence[Kind]:
     some = [henon_heiles(), driven_spin(), robertson("DFBDF"), bouncing_ball()]
     if quick:
@@ -284,4 +348,7 @@ def problems(*, quick: bool) -> Sequence[Kind]:
         neural_noise("SOSRI", 0.0),
         mackey_glass(),
         lindblad(),
+        ensemble_of_paths(),
+        ensemble_of_delays(),
+        ensemble_of_balls(),
     ]

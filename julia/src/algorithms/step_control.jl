@@ -36,7 +36,7 @@ and a length.
 function step_control(;
         dt = nothing, dtmin = nothing, dtmax = nothing, force_dtmin = false, maxiters = 100_000, adaptive = nothing,
         tstops = (), d_discontinuities = (), grid = (0, 0), norm = "rms", own_norm = 0, sizes = (), parameters = 0,
-        controller = nothing, gamma = nothing, qmin = nothing, qmax = nothing, isoutofdomain = 0, unstable_check = 0,
+        controller = nothing, gamma = nothing, qmin = nothing, qmax = nothing, isoutofdomain = nothing, unstable_check = nothing,
         until_stiff = false, listeners = (0, 0, 0)
     )
     factors = (; gamma, qmin, qmax, qmax_first_step = qmax)
@@ -46,8 +46,8 @@ function step_control(;
         norm = Norm(Symbol(norm), Int[size for size in sizes], parameters, pointer_at(own_norm)),
         controller = controller === nothing ? nothing : step_controller(controller),
         factors = Dict{Symbol, Float64}(pair for pair in pairs(factors) if last(pair) !== nothing),
-        isoutofdomain = iszero(isoutofdomain) ? nothing : Predicate(pointer_at(isoutofdomain)),
-        unstable_check = iszero(unstable_check) ? nothing : UnstableCheck(Predicate(pointer_at(unstable_check))),
+        isoutofdomain = isoutofdomain === nothing ? nothing : predicate(isoutofdomain...),
+        unstable_check = unstable_check === nothing ? nothing : UnstableCheck(predicate(unstable_check...)),
         until_stiff, listeners = all(iszero, listeners) ? nothing : Listeners(map(pointer_at, Tuple(listeners))...)
     )
 end

@@ -6,6 +6,7 @@ made it for the first of all, but for the places that are `moving`.
 """
 struct Chunk{E <: Equation}
     equation::E
+    control::StepControl
     env::Vector{Int}
     work::Vector{UInt8}
     memory::Vector{UInt8}
@@ -15,13 +16,14 @@ struct Chunk{E <: Equation}
 end
 
 """The form of an equation that `alg` solves, for a chunk of trajectories; its functions give products for `np` parameters."""
-function Chunk(equation, alg, np, env::Vector{Int}, work_size, memory_size, moving, trajectories)
+function Chunk(equation, alg, control, np, env::Vector{Int}, work_size, memory_size, moving, trajectories)
     work, memory, own = zeros(UInt8, work_size), zeros(UInt8, memory_size), copy(env)
     own[Kernels.TICK] = Int(@cfunction(ensemble_tick, Cint, (Cdouble,)))
     own[Kernels.WORK], own[Kernels.MEMORY] = Int(pointer(work)), Int(pointer(memory))
     own[Kernels.RHS_CALLS] = 0
-    form = solver_form(relocated(equation, Workplace(pointer(own), np)), alg)
-    return Chunk(form, own, work, memory, moving, trajectories, Ref{Any}(nothing))
+    place = Workplace(pointer(own), np)
+    form = solver_form(relocated(equation, place), alg)
+    return Chunk(form, relocated(control, place), own, work, memory, moving, trajectories, Ref{Any}(nothing))
 end
 
 """Let the compiled functions work for a trajectory, counted from 1."""
@@ -44,10 +46,11 @@ function chunk_ranges(count)
 end
 
 """The chunks of `count` trajectories; see `Chunk`."""
-function chunks_of(equation, alg, np, env, env_size, work_size, memory_size, moving, count)
+function chunks_of(equation, alg, control, np, env, env_size, work_size, memory_size, moving, count)
     template = copy(array(Int, env, env_size))
     shifts = NTuple{3, Int}[Tuple(shift) for shift in moving]
     return Chunk[
-        Chunk(equation, alg, np, template, work_size, memory_size, shifts, range) for range in chunk_ranges(count)
+        Chunk(equation, alg, control, np, template, work_size, memory_size, shifts, range)
+            for range in chunk_ranges(count)
     ]
 end

@@ -51,17 +51,17 @@ function solve_ensemble(
         abstol, reltol, control, sensealg, notify
     )
     bytes = sizeof(float_type(type))
-    chunks = chunks_of(equation, alg, np, env, env_size, work_size, memory_size, moving, count)
+    chunks = chunks_of(equation, alg, control, np, env, env_size, work_size, memory_size, moving, count)
     reports, solved = Vector{Report}(undef, count), Vector{Any}(nothing, count)
     t = copy(array(Float64, times, nt))
     if sensealg === nothing && can_reinitialise(chunks[1].equation, alg, control)
-        solve_by_reinitialising!(reports, chunks, float_type(type), y0s, n, t, ys, alg, abstol, reltol, control, notify)
+        solve_by_reinitialising!(reports, chunks, float_type(type), y0s, n, t, ys, alg, abstol, reltol, notify)
         return SolvedEnsemble(chunks, reports, solved, nothing)
     end
     states = copy(array(UInt8, y0s, count * n * bytes)) # which `again` needs later, as it does `t`
     one(chunk, k, ys) = GC.@preserve t states solve_equation(
         of_trajectory(chunk.equation, first + k - 1), type, UInt(pointer(states, (k - 1) * n * bytes + 1)), n, np, UInt(pointer(t)), nt, ys, alg,
-        abstol, reltol, control, sensealg, false
+        abstol, reltol, chunk.control, sensealg, false
     )
     function again(chunk, k)
         values = Vector{UInt8}(undef, n * nt * bytes)

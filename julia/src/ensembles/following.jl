@@ -16,13 +16,13 @@ function solve_ensemble(
         alg, abstol, reltol, control, sensealg, notify
     )
     T = float_type(type)
-    chunks = chunks_of(equation, alg, np, env, env_size, work_size, memory_size, moving, count)
+    chunks = chunks_of(equation, alg, control, np, env, env_size, work_size, memory_size, moving, count)
     u0s, t, bytes = copy(array(T, y0s, n, count)), copy(array(Float64, times, nt)), n * nt * sizeof(T)
     tolerances = (; abstol = tolerance(T, abstol), reltol = tolerance(T, reltol))
     followed, reports = Vector{Followed{T}}(undef, count), Vector{Report}(undef, count)
     each_trajectory(chunks, notify) do chunk, k
         values = array(T, ys + (k - 1) * bytes, n, nt)
-        followed[k], reports[k] = follow_from(chunk.equation, u0s[:, k], t, values, 0, alg; tolerances..., control)
+        followed[k], reports[k] = follow_from(chunk.equation, u0s[:, k], t, values, 0, alg; tolerances..., chunk.control)
     end
     return FollowedEnsemble{T}(chunks, followed, reports)
 end

@@ -13,11 +13,11 @@ function next_report!(chunk, u0, t, alg, ys; keywords...)
     integrator = chunk.integrator[]
     chunk.integrator[] = nothing # what ends early leaves it in the middle of a step
     if integrator === nothing
-        integrator = start(chunk.equation, u0, similar(u0, 0), t, alg; saving_at(t)..., keywords...)
+        integrator = start(chunk.equation, u0, similar(u0, 0), t, alg; saving_at(t)..., chunk.control, keywords...)
     else
         reinitialise!(integrator, u0)
     end
-    return finished!(chunk, integrator, t, ys, keywords[:control].until_stiff)
+    return finished!(chunk, integrator, t, ys, chunk.control.until_stiff)
 end
 
 function reinitialise!(integrator, u0)
@@ -37,13 +37,13 @@ function finished!(chunk, integrator, t, ys, until_stiff)::Report
 end
 
 function solve_by_reinitialising!(
-        reports, chunks, ::Type{T}, y0s, n, t, ys, alg, abstol, reltol, control, notify
+        reports, chunks, ::Type{T}, y0s, n, t, ys, alg, abstol, reltol, notify
     ) where {T}
     u0s, columns = array(T, y0s, n, length(reports)), array(T, ys, n, length(t), length(reports))
     tolerances = (; abstol = tolerance(T, abstol), reltol = tolerance(T, reltol))
     each_trajectory(chunks, notify) do chunk, k
         reports[k] = quietly() do
-            report(or_stiff(() -> next_report!(chunk, u0s[:, k], t, alg, view(columns, :, :, k); tolerances..., control)))
+            report(or_stiff(() -> next_report!(chunk, u0s[:, k], t, alg, view(columns, :, :, k); tolerances...)))
         end
     end
     return nothing

@@ -18,7 +18,19 @@ relocated(f::CFunction{C}, place) where {C} =
 relocated(f::RightHandSide, place) = RightHandSide(relocated(f.c_rhs, place))
 relocated(f::Half, place) = Half(relocated(f.c_half, place))
 relocated(f::Jacobian, place) = Jacobian(relocated(f.c_jacobian, place))
+relocated(f::Predicate, place) = Predicate(C_NULL, relocated(f.c_value, place))
+relocated(f::UnstableCheck, place) = UnstableCheck(relocated(f.predicate, place))
 relocated(::Nothing, place) = nothing
+
+"""What a solve may be told of its steps, with what it asks of a state."""
+function relocated(control::StepControl, place)
+    (; isoutofdomain, unstable_check) = control
+    isoutofdomain === unstable_check === nothing && return control
+    others = (name => getfield(control, name) for name in fieldnames(StepControl))
+    return StepControl(;
+        others..., isoutofdomain = relocated(isoutofdomain, place), unstable_check = relocated(unstable_check, place)
+    )
+end
 
 no_product(out::Ptr{Cvoid}, v::Ptr{Cvoid}, u::Ptr{Cvoid}, t::Cdouble, env::Ptr{Cvoid})::Cint = 0
 

@@ -14,7 +14,8 @@ mutable struct Progress
     next::Float64
 end
 
-const PROGRESS = Ref(Progress(C_NULL, Threads.Atomic{Int}(0), 0, Inf))
+const IDLE = Progress(C_NULL, Threads.Atomic{Int}(0), 0, Inf)
+const PROGRESS = Ref(IDLE)
 const SECONDS_BETWEEN_NOTICES = 0.1
 
 """Tell how many solves are done if that is due, in the thread for it; what is not 0 in answer ends them all."""
@@ -61,7 +62,9 @@ function each_trajectory(work, chunks, notify)
     finally
         Kernels.limit_threads(product_threads)
         BLAS.set_num_threads(blas_threads)
+        PROGRESS[] = IDLE
     end
+    STOP_REQUESTED[] = false # of tasks that have all ended
     # Those that were ended by another's have errors that say no more.
     isempty(errors) || throw(errors[something(findfirst(err -> !(err isa CallbackError), errors), 1)])
     return nothing

@@ -60,18 +60,34 @@ function ode_function(callbacks::Callbacks, mass_matrix = I, jac_prototype = not
     )
 end
 
-"""A yes-or-no question about a state, answered by a C function `(u, t)` that returns 0 or 1, or -1 on failure."""
+"""
+A yes-or-no question about a state: asked of a C function `(u, t)` that returns 0 or 1, or -1 on failure, or, where that is
+null, of a compiled one that writes 0 or 1.
+"""
 struct Predicate
     c_predicate::Ptr{Cvoid}
+    c_value::CFunction{OneVector}
 end
 
+Predicate(c_predicate::Ptr) = Predicate(c_predicate, one_vector(0))
+
+"""By its address, and the environment of a compiled one, or 0."""
+predicate(address, env) = iszero(env) ? Predicate(pointer_at(address)) : Predicate(C_NULL, one_vector(address, env))
+
 function (f::Predicate)(u::Dense{T}, p, t) where {T <: Union{Float32, Float64}}
+    f.c_predicate == C_NULL && return computed(f.c_value, u, t)
     answer = GC.@preserve u begin
         address, state, time = f.c_predicate, pointer(u), Float64(t)
         gc_safe(() -> ccall(address, Cint, (Ptr{T}, Cdouble), state, time))
     end
     answer < 0 && throw(CallbackError())
     return !iszero(answer)
+end
+
+function computed(c_value, u::Dense{T}, t) where {T}
+    answer = zeros(T, 1)
+    call!(c_value, answer, u, t)
+    return !iszero(answer[1])
 end
 
 struct UnstableCheck

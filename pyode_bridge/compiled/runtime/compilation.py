@@ -22,9 +22,11 @@ from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.compiled.runtime.sparse_jacobian import part_of
 from pyode_bridge.compiled.runtime.translation import Translation
 from pyode_bridge.problem.dynamics import Dynamics
-from pyode_bridge.problem.forms import Form, Part
+from pyode_bridge.problem.forms import Beside, Part
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.sparsity import Sparsity
+
+NOTHING_BESIDE = Beside()
 
 
 def lane_for(
@@ -35,7 +37,7 @@ def lane_for(
     products: bool,
     jacobian: bool,
     backend: CachingBackend,
-    form: Form | None = None,
+    beside: Beside = NOTHING_BESIDE,
     sparsity: Sparsity | None = None,
 ) -> Lane:
     """The lane for dynamics, and for what their equation has beside: translated now, or before.
@@ -47,14 +49,14 @@ def lane_for(
         products: whether vector-Jacobian products are wanted too.
         jacobian: whether a Jacobian is wanted; it may be missing all the same.
         backend: the Julia that compiles them.
-        form: of the equation, where it has functions of its own.
+        beside: what else is called.
         sparsity: the pattern of that Jacobian, if it has one.
 
     Raises:
         UnsupportedDynamicsError: the dynamics must stay with the callbacks; says why.
     """
     began = time.perf_counter()
-    wanted = _Functions.of(dynamics, form, products=products, jacobian=jacobian)
+    wanted = _Functions.of(dynamics, beside, products=products, jacobian=jacobian)
     if sparsity is not None and jacobian:
         wanted = wanted.with_sparse_jacobian(part_of(dynamics, y0, sparsity), sparsity.name)
     translation, guards, value = _translated(dynamics, y0, t, wanted, backend)
@@ -80,7 +82,7 @@ def lane_for(
 
 def pattern_for(dynamics: Dynamics, y0: Tensor, t: Tensor, backend: CachingBackend) -> Sparsity | None:
     """The pattern of the Jacobian, found once in the graph of dynamics that compile; None where there is none."""
-    wanted = _Functions.of(dynamics, None, products=False, jacobian=False)
+    wanted = _Functions.of(dynamics, NOTHING_BESIDE, products=False, jacobian=False)
     try:
         translation, guards, value = _translated(dynamics, y0, t, wanted, backend)
     except UnsupportedDynamicsError:
@@ -127,15 +129,13 @@ class _Functions:
     has_rhs: bool
 
     @classmethod
-    def of(cls, dynamics: Dynamics, form: Form | None, *, products: bool, jacobian: bool) -> _Functions:
-        parts = {} if form is None else form.parts
-        has_rhs = form is None or form.has_rhs
+    def of(cls, dynamics: Dynamics, beside: Beside, *, products: bool, jacobian: bool) -> _Functions:
+        parts, given, has_rhs = dict(beside.parts), beside.functions, beside.has_rhs
         required = [name for name, part in parts.items() if not part.optional]
         optional = [name for name, part in parts.items() if part.optional]
         if has_rhs:
             required += _of_dynamics(dynamics, products=products)
             optional += ["jacobian"] if jacobian else []
-        given = () if form is None else form.functions
         source = ((dynamics.func, *given) if has_rhs else given) if given else dynamics.func
         layout = tuple((name, part.size, *map(len, part.start)) for name, part in parts.items())
         return cls(tuple(required), tuple(optional), parts, layout, source, has_rhs)

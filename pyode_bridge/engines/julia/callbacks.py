@@ -14,6 +14,7 @@ from pyode_bridge.engines.julia.evaluations import Evaluations, Views
 from pyode_bridge.engines.julia.guard import Guard, Raised, RaisedHere
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Part
+from pyode_bridge.problem.options import Predicate
 from pyode_bridge.problem.predicates import holds
 from pyode_bridge.problem.sparsity import Sparsity
 
@@ -124,9 +125,15 @@ class Callbacks:
         """Address of a C function that passes a number on."""
         return self._pointer(COUNT(self._guard.act(function)))
 
-    def predicate(self, function: Callable[[Tensor, Any], Any] | None) -> int:
-        """Address of a C function that says whether ``function(t, y)`` is true; 0 for None."""
-        return 0 if function is None else self.question(lambda s, y: holds(function, self._dynamics, s, y))
+    def predicate(self, name: str, function: Predicate) -> tuple[int, int]:
+        """Address and environment of a C function that says whether ``function(t, y)`` is true.
+
+        A compiled one writes 1 or 0; without an environment, it is asked as `question` is.
+        """
+        return self._compiled(name, None) or (self._asked(function), 0)
+
+    def _asked(self, function: Predicate) -> int:
+        return self.question(lambda s, y: holds(function, self._dynamics, s, y))
 
     def question(self, function: Callable[[float, Tensor], bool]) -> int:
         """Address of a C function that says whether a function of time and flat state is true (1) or false (0)."""

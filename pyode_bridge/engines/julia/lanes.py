@@ -10,6 +10,7 @@ from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.problem import predicates
 from pyode_bridge.problem.forms import Hybrid
 from pyode_bridge.problem.graph import are_entangled
 from pyode_bridge.problem.julia_source import is_written
@@ -44,24 +45,28 @@ class Lanes:
         """The compiled dynamics, for solves that call no Python; raises UnsupportedDynamicsError where they would."""
         specs: tuple[SolverSpec | Problem, ...] = tuple(filter(None, (problem, problem.sensitivity)))
         for name, given in (
-            ("isoutofdomain", problem.options.isoutofdomain),
-            ("unstable_check", problem.options.unstable_check),
             ("a norm that is a function", next((True for spec in specs if callable(spec.options.norm)), None)),
             ("a callback of steps", problem.step_callbacks or problem.backward_callbacks),
         ):
             if given is not None:
                 raise UnsupportedDynamicsError(f"{name} is evaluated in Python")
         lane = self.compiled(problem, solvers)
-        jacobian = "jacobian" if problem.sparsity is None else problem.sparsity.name
-        parts = () if problem.form is None else problem.form.parts
-        if lane.address(jacobian) is None and self._named.takes_jacobian(problem, solvers):
+        reason = self._calls_python(lane, problem, solvers)
+        if reason is not None:
             lane.release()
-            raise UnsupportedDynamicsError("its Jacobian is not translated, as a large one is not")
-        missing = next((name for name in parts if lane.address(name) is None), None)
-        if missing is not None:
-            lane.release()
-            raise UnsupportedDynamicsError(f"its {missing} is not translated")
+            raise UnsupportedDynamicsError(reason)
         return lane
+
+    def _calls_python(self, lane: Lane, problem: Problem, solvers: Solvers) -> str | None:
+        """Why a solve would call Python all the same; None where it would not."""
+        jacobian = "jacobian" if problem.sparsity is None else problem.sparsity.name
+        if lane.address(jacobian) is None and self._named.takes_jacobian(problem, solvers):
+            return "its Jacobian is not translated, as a large one is not"
+        parts = () if problem.form is None else problem.form.parts
+        for name in (*predicates.given(problem.options), *parts):
+            if lane.address(name) is None:
+                return f"{name} is evaluated in Python"
+        return None
 
     def pattern(self, problem: Problem, solvers: Solvers) -> Sparsity | None:
         """A pattern of the Jacobian, where the solver keeps that as a matrix which would be large, and there is one."""
@@ -87,7 +92,7 @@ class Lanes:
                 products=products,
                 jacobian=jacobian,
                 backend=self._bridge,
-                form=problem.form,
+                beside=problem.beside,
                 sparsity=problem.sparsity,
             )
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.translation import julia_errors
-from pyode_bridge.problem import norms
+from pyode_bridge.problem import norms, predicates
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.norms import AdjointState
 from pyode_bridge.problem.options import StepOptions
@@ -38,9 +38,7 @@ class StepControls:
         dynamics, options = problem.dynamics, problem.options
         further = self._stops(options, dynamics.direction)
         further |= _listeners(problem.step_callbacks, callbacks, lambda parts: parts[0])
-        if options.isoutofdomain is not None or options.unstable_check is not None:
-            further["isoutofdomain"] = callbacks.predicate(options.isoutofdomain)
-            further["unstable_check"] = callbacks.predicate(options.unstable_check)
+        further |= {name: callbacks.predicate(name, asked) for name, asked in predicates.given(options).items()}
         if callable(options.norm):
             measure = norms.of_state(options.norm, dynamics.structure)
             further |= _own_norm(callbacks, lambda parts: measure(parts[0]))

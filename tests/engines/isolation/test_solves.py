@@ -205,7 +205,7 @@ def untranslatable(t: Tensor, y: Tensor) -> Tensor:
     [
         (untranslatable, {}, "it takes a Python value out of a tensor"),
         (decay, {"lane": "callback"}, "lane='callback'"),
-        (decay, {"options": {"isoutofdomain": lambda t, y: False}}, "isoutofdomain"),
+        (decay, {"options": {"isoutofdomain": lambda t, y: y.sum().item() < 0}}, "isoutofdomain"),
         (decay, {"method": "Exprb32"}, "asks for something .* not translated"),
         (pb.Split(decay, untranslatable), {"method": "KenCarp4"}, "it takes a Python value out of a tensor"),
     ],

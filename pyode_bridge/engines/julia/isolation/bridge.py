@@ -137,10 +137,6 @@ class CompiledAlone(Callbacks):
         self._heard.append((heard, remote))
         return int(address)
 
-    def predicate(self, function: Callable[[Tensor, Any], Any] | None) -> int:
-        """0 for None; refuses others."""
-        return 0 if function is None else self._pointer(function)
-
     def raised(self) -> Raised:
         """Ask the worker: an exception that was kept meanwhile comes after it."""
         return Raised(self._guard, self.lane)
@@ -148,8 +144,8 @@ class CompiledAlone(Callbacks):
     def _pointer(self, thunk: Any) -> int:
         raise UnsupportedError(
             REFUSAL.format(
-                "a solve with jac_sparsity, isoutofdomain, unstable_check, a norm that is a function, callbacks of "
-                "steps or parts of its own calls Python"
+                "a solve calls Python for a norm that is a function, for callbacks of steps, and for what is not "
+                "translated of jac_sparsity, isoutofdomain, unstable_check or parts of its own"
             )
         )
 
