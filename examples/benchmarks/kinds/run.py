@@ -1,8 +1,8 @@
 """What Python in the loop costs, for each kind of equation: compiled, in callbacks, and beside Julia by hand.
 
-Second-order, split and quasilinear equations, events, noise, delays and residuals: each problem is written once in
-torch, and once in Julia as one would there. All take the same solver, steps or tolerances, on one thread, in turns
-within one run.
+Second-order, split and quasilinear equations, events, noise, delays and residuals, and ensembles of such: each problem
+is written once in torch, and once in Julia as one would there. All take the same solver, steps or tolerances, on one
+thread, in turns within one run.
 """
 
 from __future__ import annotations
