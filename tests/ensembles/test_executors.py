@@ -66,6 +66,10 @@ def uses_a_global(_t: Tensor, y: Tensor) -> Tensor:
     return -GLOBAL * y
 
 
+def spread(_t: Tensor, y: Tensor, p: Tensor) -> Tensor:
+    return 0.2 * p * y
+
+
 def differentiates_itself(_t: Tensor, y: Tensor) -> Tensor:
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(y.requires_grad_().square().sum(), y, create_graph=True)
@@ -107,6 +111,19 @@ def check_against_the_closed_form(executor: Any, engine: str, func: Decay, count
 
 def test_processes_give_values_and_gradients(executor: Executor, engine: str) -> None:
     check_against_the_closed_form(executor, engine, Decay())
+
+
+@pytest.mark.julia
+def test_paths_are_those_of_their_seeds_in_whichever_process(executor: Executor) -> None:
+    y0, rates = problem(7)
+    walk = pb.SDE(Decay(), spread, seed=3)
+    steps: dict[str, Any] = {"method": "EM", "options": {"dt": 0.01, "adaptive": False}}
+    found = []
+    for where in ({"executor": executor, "chunk_size": 3}, {}):
+        sol = pb.solve_ensemble(walk, y0, T, rates, engine="julia", **steps, **where)
+        found.append((sol.y, *torch.autograd.grad(sol.y.square().sum(), (y0, rates))))
+    for there, here in zip(*found, strict=True):
+        torch.testing.assert_close(there, here, rtol=1e-10, atol=1e-12)
 
 
 def test_threads_give_values_and_gradients() -> None:

@@ -48,6 +48,20 @@ def _no_workers_left() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("workers", [None, 2])
+def test_paths_and_their_gradients_are_those_of_their_seeds(workers: int | None) -> None:
+    y0, rates = inputs(7)
+    walk = pb.SDE(decay, lambda t, y, p: 0.2 * p * K * y, seed=3)
+    steps: dict[str, Any] = {"method": "EM", "options": {"dt": 0.01, "adaptive": False}}
+    found = []
+    for where in ({"isolation": "process", "workers": workers}, {"isolation": "none"}):
+        sol = pb.solve_ensemble(walk, y0, T, rates, **steps, **where)
+        assert sol.lane == "compiled"
+        found.append((sol.y, *torch.autograd.grad(sol.y.square().sum(), (y0, rates, K))))
+    for there, here in zip(*found, strict=True):
+        torch.testing.assert_close(there, here, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("workers", [None, 2])
 def test_values_and_gradients_are_those_of_the_closed_form(workers: int | None, capfd: Any) -> None:
     y0, rates = inputs(7)
     sol = pb.solve_ensemble(decay, y0, T, rates, workers=workers, progress=True, **SETTINGS)
