@@ -28,16 +28,18 @@ function (h::History{T})(p, t; idxs = nothing) where {T}
     return idxs === nothing ? out : out[idxs]
 end
 
-"""`u' = f(u, u(t - lags[1]), u(t - lags[2]), ..., t)`."""
-struct Delayed{T} <: Equation
+"""`u' = rhs(u, u(t - lags[1]), u(t - lags[2]), ..., t)`; `f` is the right-hand side as SciML has it."""
+struct Delayed{T, F <: DDEFunction} <: Equation
+    f::F
     rhs::DelayedRightHandSide{T}
     history::History{T}
 end
 
+Delayed(rhs, history) = Delayed(DDEFunction{true, SciMLBase.FullSpecialize}(rhs), rhs, history)
+
 # The time has the state's precision: with a time of Float64, a state of Float32 was seen to stay where it was.
 function problem(equation::Delayed{T}, u0, p, tspan) where {T}
-    f = DDEFunction{true, SciMLBase.FullSpecialize}(equation.rhs)
-    return DDEProblem(f, u0, equation.history, T.(tspan), p; constant_lags = equation.rhs.lags)
+    return DDEProblem(equation.f, u0, equation.history, T.(tspan), p; constant_lags = equation.rhs.lags)
 end
 
 """DelayDiffEq 6.0 reads the past from the saved values alone where the solution is not dense, and is wrong for DP5."""

@@ -16,9 +16,10 @@ end
 """
 `du = drift(u, t) dt + diffusion(u, t) dW`, where `noise` is `"diagonal"` (a Wiener process for each component),
 `"scalar"` (one process for all) or `"general"` (the diffusion is a matrix over `processes` processes). A `seed` fixes
-the paths, which are kept if `keep_paths`, as the adjoint needs them.
+the paths, which are kept if `keep_paths`, as the adjoint needs them. `f` is both functions as SciML has them.
 """
-struct Stochastic <: Equation
+struct Stochastic{F <: SDEFunction} <: Equation
+    f::F
     drift::Differentiable
     jacobian::Jacobian
     diffusion::Differentiable
@@ -28,17 +29,21 @@ struct Stochastic <: Equation
     keep_paths::Bool
 end
 
+function Stochastic(drift, jacobian, diffusion, noise, processes, seed, keep_paths)
+    f = SDEFunction{true, SciMLBase.FullSpecialize}(drift, diffusion; jac = jacobian)
+    return Stochastic(f, drift, jacobian, diffusion, noise, processes, seed, keep_paths)
+end
+
 function problem(equation::Stochastic, u0, p, tspan)
-    f = SDEFunction{true, SciMLBase.FullSpecialize}(equation.drift, equation.diffusion; jac = equation.jacobian)
     prototype = equation.noise == "general" ? zeros(eltype(u0), length(u0), equation.processes) : nothing
     noise = equation.noise == "scalar" ? wiener_process(tspan[1]) : nothing
-    return SDEProblem(f, u0, tspan, p; noise_rate_prototype = prototype, noise, seed = equation.seed)
+    return SDEProblem(equation.f, u0, tspan, p; noise_rate_prototype = prototype, noise, seed = equation.seed)
 end
 
 """Each trajectory of an ensemble has noise of its own: that of the seed behind the one before it."""
 function of_trajectory(equation::Stochastic, number)
-    (; drift, jacobian, diffusion, noise, processes, seed, keep_paths) = equation
-    return Stochastic(drift, jacobian, diffusion, noise, processes, seed + UInt64(number), keep_paths)
+    (; f, drift, jacobian, diffusion, noise, processes, seed, keep_paths) = equation
+    return Stochastic(f, drift, jacobian, diffusion, noise, processes, seed + UInt64(number), keep_paths)
 end
 
 """One Wiener process, and the second one that higher-order solvers use; their package comes with the solvers."""
