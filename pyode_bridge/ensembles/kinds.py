@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from typing_extensions import override
+from typing_extensions import Self, override
 
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.derivatives.prepared import Prepared
@@ -21,6 +21,7 @@ from pyode_bridge.equations.following import prepared_hybrid
 from pyode_bridge.equations.julia_dynamics import JuliaDynamics
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.result import Result
 from pyode_bridge.equations.sdeint import Both, NoiseName, checked_seed, prepared_sde, solve_sde
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.errors import InputError
@@ -45,27 +46,27 @@ class Kind:
         """Raise InputError where a part of it is no function."""
         raise NotImplementedError
 
-    def for_count(self, count: int) -> Kind:
+    def for_count(self, count: int) -> Self:
         """The same for so many trajectories, with everything drawn that is random."""
         return self
 
-    def beginning_at(self, first: int) -> Kind:
+    def beginning_at(self, first: int) -> Self:
         """The same for trajectories from this number on."""
         return self
 
-    def bound(self, p: Any) -> Kind:
+    def bound(self, p: State) -> Self:
         """With the parameters that its functions take last."""
         raise NotImplementedError
 
-    def of_first(self, states: Stack) -> tuple[Kind, Sequence[Moving]]:
+    def of_first(self, states: Stack) -> tuple[Self, Sequence[Moving]]:
         """The same for the first trajectory, and what is another one's for each, beside states and parameters."""
         return self, ()
 
-    def prepared(self, y0: State, t: Times, settings: Any) -> Prepared:
+    def prepared(self, y0: State, t: Times, settings: SolverSettings) -> Prepared:
         """One trajectory, checked."""
         raise NotImplementedError
 
-    def solved(self, number: int, y0: State, t: Times, settings: Any) -> Any:
+    def solved(self, number: int, y0: State, t: Times, settings: SolverSettings) -> Result:
         """What its own function returns of one trajectory alone, by its number."""
         raise NotImplementedError
 
@@ -86,15 +87,15 @@ class Ordinary(Kind):
         checks.function(self.func, "func")
 
     @override
-    def bound(self, p: Any) -> Kind:
+    def bound(self, p: State) -> Self:
         return replace(self, func=_bound(self.func, p))
 
     @override
-    def prepared(self, y0: State, t: Times, settings: Any) -> Prepared:
+    def prepared(self, y0: State, t: Times, settings: SolverSettings) -> Prepared:
         return prepare(self.func, y0, t, complete("solve_ensemble", self.settings, settings))
 
     @override
-    def solved(self, number: int, y0: State, t: Times, settings: Any) -> Solution:
+    def solved(self, number: int, y0: State, t: Times, settings: SolverSettings) -> Solution:
         return solve(self.func, y0, t, **settings)
 
     @override
@@ -130,26 +131,27 @@ class SDE(Kind):
         checks.function(self.diffusion, "diffusion")
 
     @override
-    def for_count(self, count: int) -> Kind:
+    def for_count(self, count: int) -> Self:
         return replace(self, seed=checked_seed(self.seed, count))
 
     @override
-    def beginning_at(self, first: int) -> Kind:
+    def beginning_at(self, first: int) -> Self:
         assert self.seed is not None
         return replace(self, seed=self.seed + first)
 
     @override
-    def bound(self, p: Any) -> Kind:
+    def bound(self, p: State) -> Self:
         return replace(self, drift=_bound(self.drift, p), diffusion=_bound(self.diffusion, p))
 
     @override
-    def prepared(self, y0: State, t: Times, settings: Any) -> Prepared:
+    def prepared(self, y0: State, t: Times, settings: SolverSettings) -> Prepared:
         return prepared_sde("solve_ensemble", self.drift, self.diffusion, y0, t, self.noise, self.seed, settings)
 
     @override
-    def solved(self, number: int, y0: State, t: Times, settings: Any) -> Solution:
+    def solved(self, number: int, y0: State, t: Times, settings: SolverSettings) -> Solution:
         assert self.seed is not None
-        return solve_sde(self.drift, self.diffusion, y0, t, noise=self.noise, seed=self.seed + number, **settings)
+        own: Any = settings  # of which there are those that it takes
+        return solve_sde(self.drift, self.diffusion, y0, t, noise=self.noise, seed=self.seed + number, **own)
 
     @override
     def whole(self) -> Dynamic:
@@ -181,12 +183,12 @@ class DDE(Kind):
         checks.function(self.func, "func", "t, y and the past")
 
     @override
-    def bound(self, p: Any) -> Kind:
-        func, history = self.func, self.history
-        return DDE(lambda t, y, past: func(t, y, past, p), self.lags, None if history is None else _bound(history, p))
+    def bound(self, p: State) -> Self:
+        history = None if self.history is None else _bound(self.history, p)
+        return replace(self, func=_bound(self.func, p), history=history)
 
     @override
-    def of_first(self, states: Stack) -> tuple[Kind, Sequence[Moving]]:
+    def of_first(self, states: Stack) -> tuple[Self, Sequence[Moving]]:
         if self.history is not None:
             return self, ()
         own = [Moving(tensor[0].detach().clone(), tensor.detach()) for tensor in states.tensors]
@@ -194,12 +196,13 @@ class DDE(Kind):
         return replace(self, history=lambda t: start), own
 
     @override
-    def prepared(self, y0: State, t: Times, settings: Any) -> Prepared:
+    def prepared(self, y0: State, t: Times, settings: SolverSettings) -> Prepared:
         return prepared_dde("solve_ensemble", self.func, y0, t, self.lags, self.history, settings)
 
     @override
-    def solved(self, number: int, y0: State, t: Times, settings: Any) -> Solution:
-        return solve_dde(self.func, y0, t, lags=self.lags, history=self.history, **settings)
+    def solved(self, number: int, y0: State, t: Times, settings: SolverSettings) -> Solution:
+        own: Any = settings  # of which there are those that it takes
+        return solve_dde(self.func, y0, t, lags=self.lags, history=self.history, **own)
 
     @override
     def whole(self) -> Dynamic:
@@ -240,7 +243,7 @@ class Hybrid(Kind):
             raise InputError(f"events is {what}; expected at least one Event, and nothing else.")
 
     @override
-    def bound(self, p: Any) -> Kind:
+    def bound(self, p: State) -> Self:
         events = [
             replace(
                 event,
@@ -252,7 +255,7 @@ class Hybrid(Kind):
         return replace(self, func=_bound(self.func, p), events=events)
 
     @override
-    def prepared(self, y0: State, t: Times, settings: Any) -> Prepared:
+    def prepared(self, y0: State, t: Times, settings: SolverSettings) -> Prepared:
         chosen = complete("solve_ensemble", self.settings, settings)
         times, _ = checks.times(t, Structure.of(y0))
         found = prepared_hybrid(self.func, y0, times, self.events, None, self.max_events, chosen)
@@ -261,7 +264,7 @@ class Hybrid(Kind):
         return found
 
     @override
-    def solved(self, number: int, y0: State, t: Times, settings: Any) -> EventSolution:
+    def solved(self, number: int, y0: State, t: Times, settings: SolverSettings) -> EventSolution:
         return solve_events(self.func, y0, t, self.events, max_events=self.max_events, **settings)
 
 

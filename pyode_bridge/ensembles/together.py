@@ -16,6 +16,7 @@ from pyode_bridge.ensembles.kinds import Kind, first_of
 from pyode_bridge.ensembles.result import EnsembleSolution
 from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.equations.result import LeftBehind, without_values
+from pyode_bridge.equations.solution import Solution
 from pyode_bridge.problem.problem import Gradients, Problem, Tolerances, Trajectory
 from pyode_bridge.problem.retcodes import checked
 from pyode_bridge.problem.settings import SolverSettings
@@ -123,10 +124,12 @@ def one_by_one(
     kind: Kind, states: Stack, t: Times, parameters: Stack | None, settings: SolverSettings, notify: Notify
 ) -> EnsembleSolution:
     """One trajectory after another, each as it would be alone."""
-    solutions = []
+    solutions: list[Solution] = []
     for place in range(states.count):
         one = kind if parameters is None else kind.bound(parameters.row(place))
-        solutions.append(one.solved(place, states.row(place), t, settings))
+        solution = one.solved(place, states.row(place), t, settings)
+        assert isinstance(solution, Solution)
+        solutions.append(solution)
         notify(place + 1)
     y = _stacked([solution.y for solution in solutions])
     return EnsembleSolution(solutions[0].t, y, tuple(without_values(solution.trajectory) for solution in solutions))
