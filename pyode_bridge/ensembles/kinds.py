@@ -214,7 +214,7 @@ class Hybrid(Kind):
     """An equation with events for `solve_ensemble`, as `solve_events` solves one.
 
     Trajectories are solved on Julia's threads where the dynamics, the conditions and the affects compile, and no
-    gradient is wanted; else one after another.
+    gradient is wanted; else one after another. ``workers`` and ``executor`` are refused.
 
     Args:
         func, events, max_events: as for `solve_events`; where ``params`` are given, ``func``, conditions and affects
