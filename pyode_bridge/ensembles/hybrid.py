@@ -11,15 +11,14 @@ from torch import Tensor
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.derivatives import hooks
 from pyode_bridge.derivatives.side_effects import is_alone
-from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.ensembles.kinds import Hybrid, first_of
-from pyode_bridge.ensembles.result import EventEnsembleSolution, EventTable
+from pyode_bridge.ensembles.result import EventEnsembleSolution, EventTable, of_all
 from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.equations.event_solution import EventRecord, EventSolution
 from pyode_bridge.equations.events import not_before, requires_grad
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.direction import Direction
-from pyode_bridge.problem.problem import Tolerances, Trajectory
+from pyode_bridge.problem.problem import Trajectory
 from pyode_bridge.problem.settings import SolverSettings
 from pyode_bridge.problem.state import Structure, Times
 from pyode_bridge.problem.trajectories import FollowedTrajectories, Moving, Notify
@@ -147,7 +146,7 @@ class _Ensemble:
             found = prepared.engine.follow_ensemble(
                 prepared.problem, self._states.flat()[rows], own, lambda count: self._notify(done + count)
             )
-        self._solves.append(_trajectory(found, prepared.engine, prepared.problem.tolerances))
+        self._solves.append(of_all(found, prepared.engine, prepared.problem.tolerances))
         left = []
         for place, course in zip(places, self._courses(found), strict=True):
             if course.terminated and not one.events[int(course.index[-1])].terminal:
@@ -187,17 +186,3 @@ class _Ensemble:
             events=EventTable(trajectory, t, index, unpack(at), unpack(after)),
             terminated=torch.tensor([course.terminated for course in courses]),
         )
-
-
-def _trajectory(found: FollowedTrajectories, engine: Engine, tolerances: Tolerances) -> Trajectory:
-    """What there is to say of all solves together, which succeeded."""
-    return Trajectory(
-        found.ys.new_empty(0, found.ys.shape[2]),
-        found.stats,
-        "Success",
-        engine.name,
-        found.algorithm,
-        "compiled",
-        lane_reason=found.lane_reason,
-        tolerances=tolerances,
-    )

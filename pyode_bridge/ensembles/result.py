@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.equations.result import Result, detached, that_travels
-from pyode_bridge.problem.problem import Trajectory
+from pyode_bridge.problem.problem import Pullback, Tolerances, Trajectory
 from pyode_bridge.problem.state import State
+from pyode_bridge.problem.trajectories import FollowedTrajectories, Trajectories
 from pyode_bridge.views import ensemble_figures
 from pyode_bridge.views.components import Chosen
 
@@ -113,3 +115,20 @@ class EventEnsembleSolution(EnsembleSolution):
 
     def _extent(self) -> str:
         return f"{super()._extent()}, {len(self.events)} events"
+
+
+def of_all(
+    found: Trajectories | FollowedTrajectories, engine: Engine, tolerances: Tolerances, pullback: Pullback | None = None
+) -> Trajectory:
+    """What there is to say of all solves together, which succeeded."""
+    return Trajectory(
+        found.ys.new_empty(0, found.ys.shape[2]),
+        found.stats,
+        "Success",
+        engine.name,
+        found.algorithm,
+        "compiled",
+        pullback,
+        lane_reason=found.lane_reason,
+        tolerances=tolerances,
+    )

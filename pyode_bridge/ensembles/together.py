@@ -13,11 +13,11 @@ from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.derivatives import hooks
 from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.ensembles.kinds import Kind, first_of
-from pyode_bridge.ensembles.result import EnsembleSolution
+from pyode_bridge.ensembles.result import EnsembleSolution, of_all
 from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.equations.result import LeftBehind, without_values
 from pyode_bridge.equations.solution import Solution
-from pyode_bridge.problem.problem import Gradients, Problem, Tolerances, Trajectory
+from pyode_bridge.problem.problem import Gradients, Problem
 from pyode_bridge.problem.retcodes import checked
 from pyode_bridge.problem.settings import SolverSettings
 from pyode_bridge.problem.state import Times, real_size, shaped_like
@@ -46,23 +46,9 @@ def at_once(
     found = run.found
     assert found is not None
     y = prepared.structure.unpack(ys.movedim(0, 1))
-    return EnsembleSolution(prepared.t, y, (_trajectory(found, prepared.engine, prepared.problem.tolerances),))
-
-
-def _trajectory(found: Trajectories, engine: Engine, tolerances: Tolerances) -> Trajectory:
-    """What there is to say of all solves together, which succeeded; nobody counts the work of their adjoints."""
+    # Nobody counts the work of their adjoints.
     pullback: Any = None if found.sensealg is None else LeftBehind(found.sensealg, found.sensealg_reason)
-    return Trajectory(
-        found.ys.new_empty(0, found.ys.shape[2]),
-        found.stats,
-        "Success",
-        engine.name,
-        found.algorithm,
-        "compiled",
-        pullback,
-        lane_reason=found.lane_reason,
-        tolerances=tolerances,
-    )
+    return EnsembleSolution(prepared.t, y, (of_all(found, prepared.engine, prepared.problem.tolerances, pullback),))
 
 
 class _Run:

@@ -55,7 +55,6 @@ class FollowedTrajectories:
 
     Attributes:
         ys: values at the problem's times, shape ``(B, T, n)``, as far as each trajectory went.
-        passed: how many of the times each trajectory passed, shape ``(B,)``.
         stopped: whether its last event ended it, shape ``(B,)``.
         counts: how many events happened in each, shape ``(B,)``; of all together, ``K``, trajectory after trajectory:
         t: when, in the user's time, shape ``(K,)``.
@@ -67,7 +66,6 @@ class FollowedTrajectories:
     """
 
     ys: Tensor
-    passed: Tensor
     stopped: Tensor
     counts: Tensor
     t: Tensor

@@ -27,15 +27,11 @@ function solve_ensemble(
     return FollowedEnsemble{T}(chunks, followed, reports)
 end
 
-"""
-Write for each trajectory how many events happened, how many times it passed, and whether its last event ended it; returns
-how many happened in all.
-"""
-function write_counts(ensemble::FollowedEnsemble, events, passed, stopped)
+"""Write for each trajectory how many events happened, and whether its last one ended it; returns how many did in all."""
+function write_counts(ensemble::FollowedEnsemble, events, stopped)
     (; followed, reports) = ensemble
     count = length(followed)
     copyto!(array(Int, events, count), [length(one.indices) for one in followed])
-    copyto!(array(Int, passed, count), [one.row - 1 for one in followed])
     copyto!(array(Int, stopped, count), [report[1] == "Terminated" for report in reports])
     return sum(length(one.indices) for one in followed)
 end

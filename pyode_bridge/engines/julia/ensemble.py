@@ -107,8 +107,8 @@ class Ensemble:
         direction, method = plan.problem.dynamics.direction, plan.problem.method
         ys, _, ended = self._run(y0s, moving, 0)
         self._raise_for_events(ended, count)
-        counts, passed, stopped = (torch.empty(count, dtype=torch.int64) for _ in range(3))
-        all_events = bridge.write_counts(ended, *map(bridge.writes, (counts, passed, stopped)))
+        counts, stopped = (torch.empty(count, dtype=torch.int64) for _ in range(2))
+        all_events = bridge.write_counts(ended, *map(bridge.writes, (counts, stopped)))
         s, indices, by_time = (
             torch.empty(all_events, dtype=kind) for kind in (torch.float64, torch.int64, torch.int64)
         )
@@ -116,7 +116,6 @@ class Ensemble:
         bridge.write_events(ended, *map(bridge.writes, (s, indices, by_time, states)))
         return FollowedTrajectories(
             ys=ys,
-            passed=passed,
             stopped=stopped.bool(),
             counts=counts,
             t=direction.user_time(s),
