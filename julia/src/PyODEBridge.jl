@@ -9,7 +9,7 @@ module PyODEBridge
 
 using ADTypes: ADTypes, AutoFiniteDiff
 using ForwardDiff: ForwardDiff
-using LinearAlgebra: BLAS, I, issuccess, ldiv!, lu!, mul!, norm
+using LinearAlgebra: BLAS, I, dot, issuccess, ldiv!, lu!, mul!, norm
 using LinearSolve: LinearSolve
 using Logging: Logging, AbstractLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
@@ -91,6 +91,7 @@ include("gradients/solve.jl")
 include("gradients/checked_algorithm.jl")
 include("gradients/adjoint_solution.jl")
 include("gradients/mismatch.jl")
+include("gradients/quadrature.jl")
 include("gradients/pull_back.jl")
 include("gradients/stepped_back.jl")
 include("gradients/tableau.jl")
@@ -98,6 +99,7 @@ include("gradients/discrete.jl")
 include("gradients/discrete_implicit.jl")
 include("gradients/discrete_adams.jl")
 include("gradients/discrete_noise.jl")
+include("gradients/delayed.jl")
 
 # Many solves of one equation, side by side on Julia's threads.
 include("ensembles/threads.jl")

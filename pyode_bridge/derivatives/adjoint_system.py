@@ -20,7 +20,7 @@ from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.backsolve import augmented
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
-from pyode_bridge.problem.forms import Noise, Steady
+from pyode_bridge.problem.forms import Delays, Noise, Steady
 from pyode_bridge.problem.grids import Grids
 from pyode_bridge.problem.options import NORMS
 from pyode_bridge.problem.problem import Problem, Sensitivity
@@ -29,12 +29,16 @@ from pyode_bridge.problem.wanted import Wanted
 
 
 def check(problem: Problem) -> None:
-    """Raise UnsupportedError where this is not the adjoint: of a mass matrix, of noise, or of a steady state."""
+    """Raise UnsupportedError where this is not the adjoint: of a mass matrix, noise, delays, or a steady state."""
     if isinstance(problem.form, Steady):
         raise UnsupportedError("Second derivatives of a steady state are not available; first ones are.")
-    if problem.mass_matrix is not None or isinstance(problem.form, Noise):
-        what = "noise" if isinstance(problem.form, Noise) else "a mass matrix"
-        raise UnsupportedError(f"Second derivatives of a solve are not available where there is {what}.")
+    for there, what in (
+        (problem.mass_matrix is not None, "is a mass matrix"),
+        (isinstance(problem.form, Noise), "is noise"),
+        (isinstance(problem.form, Delays), "are delays"),
+    ):
+        if there:
+            raise UnsupportedError(f"Second derivatives of a solve are not available where there {what}.")
 
 
 def segment(engine: Engine, problem: Problem, z: Tensor, times: Tensor) -> Problem:

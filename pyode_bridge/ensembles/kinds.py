@@ -13,7 +13,7 @@ from typing_extensions import Self, override
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.ensembles.stack import Stack
-from pyode_bridge.equations.ddeint import prepared_dde, solve_dde
+from pyode_bridge.equations.ddeint import Lags, prepared_dde, solve_dde
 from pyode_bridge.equations.event import Event
 from pyode_bridge.equations.event_solution import EventSolution
 from pyode_bridge.equations.events import solve_events
@@ -28,7 +28,7 @@ from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamic
 from pyode_bridge.problem.julia_source import is_written
-from pyode_bridge.problem.settings import SensealgSettings, ShownSettings, SolverSettings, complete
+from pyode_bridge.problem.settings import AdjointSettings, SensealgSettings, SolverSettings, complete
 from pyode_bridge.problem.state import State, Structure, Times
 from pyode_bridge.problem.trajectories import Moving
 
@@ -160,7 +160,7 @@ class SDE(Kind):
 
 @dataclass(frozen=True)
 class DDE(Kind):
-    """A delay equation for `solve_ensemble`, as `ddeint` solves one; without gradients.
+    """A delay equation for `solve_ensemble`, as `ddeint` solves one; where a gradient is wanted, one after another.
 
     Args:
         func, lags, history: as for `ddeint`; where ``params`` are given, both functions take a row of them last.
@@ -173,9 +173,9 @@ class DDE(Kind):
         >>> sol = pb.solve_ensemble(growth, torch.full((10, 1), 0.5), torch.linspace(0.0, 20.0, 101), rates)
     """
 
-    settings: ClassVar[type] = ShownSettings
+    settings: ClassVar[type] = AdjointSettings
     func: Callable[..., State]
-    lags: Sequence[float]
+    lags: Lags
     history: Callable[..., State] | None = None
 
     @override
@@ -197,7 +197,10 @@ class DDE(Kind):
 
     @override
     def prepared(self, y0: State, t: Times, settings: SolverSettings) -> Prepared:
-        return prepared_dde("solve_ensemble", self.func, y0, t, self.lags, self.history, settings)
+        prepared = prepared_dde("solve_ensemble", self.func, y0, t, self.lags, self.history, settings)
+        if prepared.problem.sensitivity is not None:
+            raise UnsupportedDynamicsError("a gradient of delay equations is wanted, which come one by one")
+        return prepared
 
     @override
     def solved(self, number: int, y0: State, t: Times, settings: SolverSettings) -> Solution:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -11,20 +11,18 @@ from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.derivatives.prepared import Prepared
+from pyode_bridge.equations.delays import DelayedDynamic, History, Past, with_delays
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.solution import Solution
-from pyode_bridge.equations.solving import solution_of, without_gradients
+from pyode_bridge.equations.solving import solution_of
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
-from pyode_bridge.problem.dynamics import Dynamics
-from pyode_bridge.problem.forms import Delays, Part
-from pyode_bridge.problem.settings import ShownSettings, complete, with_settings
+from pyode_bridge.problem.settings import AdjointSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times
 
 DEFAULT_METHOD = "MethodOfSteps(AutoTsit5(Rosenbrock23()))"
 
-DelayedDynamic = Callable[[Tensor, Any, tuple[Any, ...]], State]
-History = Callable[[Tensor], State]
+Lags: TypeAlias = Tensor | Sequence[float | Tensor]
 
 
 @between_graphs
@@ -34,20 +32,24 @@ def ddeint(
     y0: State,
     t: Times,
     *,
-    lags: Sequence[float],
+    lags: Lags,
     history: History | None = None,
-    **settings: Unpack[ShownSettings],
+    **settings: Unpack[AdjointSettings],
 ) -> State:
-    """Solve ``dy/dt = func(t, y, (y(t - lags[0]), y(t - lags[1]), ...))``, ``y(t[0]) = y0``; without gradients.
+    """Solve ``dy/dt = func(t, y, (y(t - lags[0]), y(t - lags[1]), ...))``, ``y(t[0]) = y0``.
 
     Solved by DelayDiffEq.jl (``python -m pyode_bridge install DelayDiffEq``), which follows the jumps of derivatives
     that the delays carry on from the start.
+
+    Gradients reach ``y0``, ``t``, the lags, and whatever ``func`` and ``history`` use, by ``sensealg="DelayAdjoint"``:
+    the adjoint equation, which sees later times where this one sees earlier ones, solved backwards by the method of
+    steps (as in Zhu, Guo & Lin 2021, "Neural delay differential equations", for several lags).
 
     Args:
         func: maps a scalar tensor ``t``, the state, and a tuple of the states at each lag, to the state's derivative.
         y0: initial state, as for `odeint`.
         t: times, shape ``(T,)``, strictly increasing.
-        lags: the delays, positive, in the units of ``t``.
+        lags: the delays, positive, in the units of ``t``: numbers or scalar tensors, or a tensor of shape ``(L,)``.
         history: maps a time before ``t[0]``, a scalar tensor, to the state; default: ``y0`` at all times.
         **settings: ``method`` is any solver of ordinary differential equations by name, ``"Tsit5"``, ``"Rodas5P"``, or
             ``"MethodOfSteps(Tsit5(), constrained=true)"``; by default ``"MethodOfSteps(AutoTsit5(Rosenbrock23()))"``.
@@ -58,7 +60,7 @@ def ddeint(
 
     Raises:
         InputError, UnknownSolverError, SolverError: as for `odeint`.
-        UnsupportedError: a gradient is required, or the package is not installed.
+        UnsupportedError: the package is not installed; or a second derivative is required.
 
     Examples:
         >>> import torch, pyode_bridge as pb
@@ -74,9 +76,9 @@ def solve_dde(
     y0: State,
     t: Times,
     *,
-    lags: Sequence[float],
+    lags: Lags,
     history: History | None = None,
-    **settings: Unpack[ShownSettings],
+    **settings: Unpack[AdjointSettings],
 ) -> Solution:
     """Solve as `ddeint` does, and return a `Solution`, which says what ran."""
     return solution_of(prepared_dde("solve_dde", func, y0, t, lags, history, settings))
@@ -87,65 +89,38 @@ def prepared_dde(
     func: DelayedDynamic,
     y0: State,
     t: Times,
-    lags: Sequence[float],
+    lags: Lags,
     history: History | None,
-    settings: ShownSettings,
+    settings: AdjointSettings,
 ) -> Prepared:
     """Check everything; ``function`` is what the user called."""
     checks.function(func, "func", "t, y and the past")
-    delays, structure = _lags(lags), Structure.of(y0)
+    delays, lag_tensor = _lags(lags)
+    structure = Structure.of(y0)
     flat_y0 = structure.pack(y0).detach()
-
-    def traced(s: float, time: Tensor, _: Tensor) -> Tensor:
-        return _past(history, structure, flat_y0, s, time)
-
-    def called(s: float, time: Tensor, _: Tensor) -> Tensor:
-        flat = traced(s, time, _)
-        checks.finite(flat, f"history(t) at t = {s:.6g}")
-        return flat
-
-    def past(t: float) -> Tensor:
-        with torch.no_grad():
-            return called(t, torch.tensor(t, dtype=structure.time_dtype, device=structure.device), flat_y0)
+    past = Past(history, structure, flat_y0)
 
     def at_start(time: Tensor, y: Any) -> Any:
-        return func(time, y, tuple(structure.unpack_copy(past(time.item() - lag)) for lag in delays))
+        states = (past(time - lag, time.item() - lag) for lag in delays)
+        return func(time, y, tuple(map(structure.unpack_copy, states)))
 
-    chosen = complete(function, ShownSettings, settings, {"method": DEFAULT_METHOD}, kind="DDE")
-    prepared = prepare(at_start, y0, t, chosen)
-    problem = prepared.problem
-    if problem.dynamics.direction.decreases:
+    chosen = complete(function, AdjointSettings, settings, {"method": DEFAULT_METHOD}, kind="DDE")
+    prepared = prepare(at_start, y0, t, chosen, () if lag_tensor is None else (lag_tensor,))
+    if prepared.problem.dynamics.direction.decreases:
         raise InputError(f"{function} takes increasing times.")
-    starts = [past(prepared.t[0].item() - lag) for lag in delays]
-    form = Delays(
-        _rhs(func, problem.dynamics, starts, problem.y0),
-        delays,
-        Part(called, (problem.y0,), len(flat_y0), traced),
-        (func, flat_y0 if history is None else history),
-    )
-    return without_gradients(prepared, form, function)
+    return with_delays(prepared, func, past, delays, lag_tensor)
 
 
-def _rhs(func: DelayedDynamic, dynamics: Dynamics, starts: Sequence[Tensor], y0: Tensor) -> Part:
-    structure = dynamics.structure
-
-    def rhs(s: float, t: Tensor, delayed: Tensor, y: Tensor) -> Tensor:
-        past = tuple(structure.unpack_copy(state) for state in delayed.view(len(starts), -1))
-        return structure.pack_returned(func(t, structure.unpack_copy(y), past), "func(t, y, delayed)", s)
-
-    return Part(rhs, (torch.cat(list(starts)), y0), len(y0))
-
-
-def _past(history: History | None, structure: Structure, y0: Tensor, s: float, t: Tensor) -> Tensor:
-    """The flat state at a time before the start."""
-    return y0 if history is None else structure.pack_returned(history(t), "history(t)", s)
-
-
-def _lags(given: Any) -> list[float]:
+def _lags(given: Lags) -> tuple[list[float], Tensor | None]:
+    """The lags, and, where a gradient with respect to them may be wanted, as a tensor, shape ``(L,)``."""
     try:
-        lags = [float(lag) for lag in given]
-    except (TypeError, ValueError):
+        lags = [float(lag.detach() if isinstance(lag, Tensor) else lag) for lag in given]
+    except (TypeError, ValueError, RuntimeError):
         lags = []
     if not lags or not all(0 < lag < float("inf") for lag in lags):
         raise InputError(f"lags is {given!r}; expected a list of positive numbers, the delays in the units of t.")
-    return lags
+    if isinstance(given, Tensor):
+        return lags, given.reshape(-1)
+    if not any(isinstance(lag, Tensor) for lag in given):
+        return lags, None
+    return lags, torch.stack([torch.as_tensor(lag).to(torch.float64).reshape(()) for lag in given])

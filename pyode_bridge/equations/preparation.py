@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,8 +37,11 @@ from pyode_bridge.problem.step_callbacks import StepCallbacks
 from pyode_bridge.problem.wanted import Wanted
 
 
-def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
-    """Check everything and evaluate the dynamics once; raises what `odeint` raises before a solve."""
+def prepare(func: Dynamic, y0: State, t: Times, settings: Settings, beside: Sequence[Tensor] = ()) -> Prepared:
+    """Check everything and evaluate the dynamics once; raises what `odeint` raises before a solve.
+
+    There may be tensors ``beside``, with respect to which a gradient may be wanted too.
+    """
     _check_no_transform()
     structure = Structure.of(y0)
     times, values = checks.times(t, structure, least=1)
@@ -56,7 +59,7 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings) -> Prepared:
     compiler = engine if engine.compiles and lane != "callback" and settings["adjoint_params"] is None else None
     tried_at = just_after(s0, structure.time_dtype) if options.perturb else s0
     dynamics = _dynamics(func, structure, tried_at, start, direction, settings["adjoint_params"], compiler)
-    differentiable = (flat_y0, times, *dynamics.parameters, *dynamics.wanted.unmet)
+    differentiable = (flat_y0, times, *dynamics.parameters, *dynamics.wanted.unmet, *beside)
     wants_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in differentiable)
     at = levels.plain(times).to("cpu", torch.float64, copy=True)
     problem = Problem(

@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.equations.preparation import prepare
+from pyode_bridge.equations.products import parameter_product, state_product
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.equations.solving import solution_of
 from pyode_bridge.errors import InputError
@@ -20,7 +21,6 @@ from pyode_bridge.problem import checks
 from pyode_bridge.problem.direction import INCREASING
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Noise, Part
-from pyode_bridge.problem.jacobians import direction, pulled_back
 from pyode_bridge.problem.settings import SensealgSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times, copied
 from pyode_bridge.problem.wanted import Wanted
@@ -186,30 +186,10 @@ class _Matrix(Dynamics):
 
 def _parts(diffusion: Dynamics, y0: Tensor, size: int, *, products: bool) -> tuple[Part, Part | None, Part | None]:
     """The diffusion and both its vector-Jacobian products, where they are wanted."""
-    parameters = diffusion.parameters
-
-    def called(s: float, t: Tensor, y: Tensor) -> Tensor:
-        return diffusion.at(t, y)
-
-    def vjp(s: float, t: Tensor, v: Tensor, y: Tensor) -> Tensor:
-        return diffusion.vjp(s, y, v, state=True, parameters=False)[0]
-
-    def traced_vjp(s: float, t: Tensor, v: Tensor, y: Tensor) -> Tensor:
-        return pulled_back(lambda y: called(s, t, y), y, v, ())[0]
-
-    def vjp_p(s: float, t: Tensor, v: Tensor, y: Tensor) -> Tensor:
-        return diffusion.vjp(s, y, v, state=False, parameters=True)[1]
-
-    def traced_vjp_p(s: float, t: Tensor, v: Tensor, y: Tensor) -> Tensor:
-        _, *grads = pulled_back(lambda y: called(s, t, y), y, v, parameters)
-        return torch.cat([grad.reshape(-1).to(y.dtype) for grad in grads])
-
-    value = Part(called, (y0,), size)
+    value = Part(lambda s, t, y: diffusion.at(t, y), (y0,), size)
     if not products:
         return value, None, None
-    vectors = direction(size, y0), y0
-    to_state = Part(vjp, vectors, len(y0), traced_vjp)
-    return value, to_state, Part(vjp_p, vectors, diffusion.parameter_size, traced_vjp_p) if parameters else None
+    return value, state_product(diffusion, y0, size), parameter_product(diffusion, y0, size)
 
 
 def _seed(given: object) -> int:

@@ -112,11 +112,14 @@ class Dynamics:
         return value
 
     def _called(self, time: Tensor, y: Tensor) -> Tensor:
-        state = self.structure.unpack_copy(y)
+        return self._value(time, self.structure.unpack_copy(y))
+
+    def _value(self, time: Tensor, *given: Any) -> Tensor:
+        """What the user's function returns for a time and a state, and what else a kind of dynamics gives it, flat."""
         if self.autocast_dtype is None:
-            return self._flat(time, self.func(time, state))
+            return self._flat(time, self.func(time, *given))
         with autocast.again(self.structure.device, self.autocast_dtype):
-            return self._flat(time, self.func(time, state))
+            return self._flat(time, self.func(time, *given))
 
     def tried(self, s: float, y: Tensor) -> Tensor:
         """`evaluate` at the start of a solve; raises InputError where it is not finite."""

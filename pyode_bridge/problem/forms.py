@@ -146,11 +146,18 @@ class Noise(Form):
 class Delays(Form):
     """A delay equation.
 
+    A point is the states at all lags and the flat state, one after another.
+
     Attributes:
         delayed_rhs: of the states at all lags one after another, and the flat state, to its derivative.
         lags: positive.
         history: the state at a time before the start; the vector means nothing.
-        functions: what the user gave for both.
+        functions: what the user gave for both, and the tensors with respect to which there are products.
+        delayed_vjp, delayed_vjp_p: products of a vector with the derivatives of the right-hand side by the point and
+            by the parameters, of that vector and the point; None where no gradient is wanted, or there are none.
+        history_vjp_p, history_vjp_t: those with the derivatives of the history by the parameters and by the time, the
+            latter a number; likewise.
+        wants_lags, wants_times: whether the last of the dynamics' parameters are the lags, and behind them the times.
     """
 
     has_rhs = False
@@ -158,6 +165,12 @@ class Delays(Form):
     lags: Sequence[float]
     history: Part
     functions: tuple[object, ...]
+    delayed_vjp: Part | None = None
+    delayed_vjp_p: Part | None = None
+    history_vjp_p: Part | None = None
+    history_vjp_t: Part | None = None
+    wants_lags: bool = False
+    wants_times: bool = False
 
 
 @dataclass(frozen=True)

@@ -99,17 +99,8 @@ class SteadySettings(StepSettings, total=False):
     its parameter or attribute, in a closure or as a global variable, and others that it uses at the start."""
 
 
-class SolverSettings(SensealgSettings, SteadySettings, total=False):
-    """The keyword arguments of `odeint`, of all that solves ordinary equations, and of the models.
-
-    None means "choose for me", for each of them: what an environment variable says, where there is one, else rules. For
-    ``engine``, ``lane``, ``sensealg`` and ``jac_sparsity``, ``"auto"`` is another word for it.
-
-    Examples:
-        >>> import torch, pyode_bridge as pb
-        >>> settings: pb.SolverSettings = {"method": "dopri5", "rtol": 1e-5}
-        >>> y = pb.odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), **settings)
-    """
+class AdjointSettings(SensealgSettings, total=False):
+    """What a solve takes beside whose gradients come from a backward solve, as one with delays."""
 
     adjoint_rtol: float | None
     """Relative tolerance of the backward solve. Default: the forward solve's, the tightest where it differs between
@@ -123,6 +114,19 @@ class SolverSettings(SensealgSettings, SteadySettings, total=False):
 
     adjoint_options: Mapping[str, object] | None
     """Step options of the backward solve. Default: the forward solve's, but for those that speak of its state."""
+
+
+class SolverSettings(AdjointSettings, SteadySettings, total=False):
+    """The keyword arguments of `odeint`, of all that solves ordinary equations, and of the models.
+
+    None means "choose for me", for each of them: what an environment variable says, where there is one, else rules. For
+    ``engine``, ``lane``, ``sensealg`` and ``jac_sparsity``, ``"auto"`` is another word for it.
+
+    Examples:
+        >>> import torch, pyode_bridge as pb
+        >>> settings: pb.SolverSettings = {"method": "dopri5", "rtol": 1e-5}
+        >>> y = pb.odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), **settings)
+    """
 
     mass_matrix: Tensor | None
     """``M`` of ``M dy/dt = func(t, y)``, shape ``(n, n)`` with ``n`` the state's number of elements; singular for a

@@ -169,9 +169,17 @@ def test_delays_of_a_structured_state_by_the_usual_method():
 
 
 @pytest.mark.julia
-def test_gradients_of_delays_are_refused():
-    with pytest.raises(UnsupportedError, match="solve_ensemble gives no gradients"):
-        pb.solve_ensemble(pb.DDE(logistic, [1.0]), Y0[:, :1], T, RATES.clone().requires_grad_())
+def test_gradients_of_delays_come_one_by_one():
+    y0, rates = Y0[:, :1].clone().requires_grad_(), RATES.clone().requires_grad_()
+    lag = torch.tensor([0.5], dtype=DOUBLE, requires_grad=True)
+    wanted = (y0, rates, lag)
+    together = pb.solve_ensemble(pb.DDE(logistic, lag), y0, T, rates).y.square().sum()
+    alone = sum(
+        pb.ddeint(lambda t, y, past, p=p: logistic(t, y, past, p), start, T, lags=lag).square().sum()
+        for start, p in zip(y0, rates, strict=True)
+    )
+    for one, other in zip(torch.autograd.grad(together, wanted), torch.autograd.grad(alone, wanted), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
 
 
 PARTS = {

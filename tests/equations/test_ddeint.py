@@ -94,12 +94,6 @@ def test_bad_input(settings: dict[str, object], error: type[Exception], message:
         solve(**settings)  # type: ignore[arg-type]
 
 
-@pytest.mark.julia
-def test_a_gradient_is_refused() -> None:
-    with pytest.raises(pb.UnsupportedError, match="ddeint gives no gradients"):
-        solve(y0=ONE.clone().requires_grad_())
-
-
 def test_the_embedded_engine_says_that_it_has_none() -> None:
     with pytest.raises(pb.UnsupportedError, match="ordinary differential equations over time alone"):
         solve(engine="embedded")

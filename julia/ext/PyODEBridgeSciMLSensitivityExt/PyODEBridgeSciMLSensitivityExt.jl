@@ -12,8 +12,9 @@ using OrdinaryDiffEqCore: OrdinaryDiffEqCore
 using OrdinaryDiffEqTsit5: Tsit5
 using PrecompileTools: PrecompileTools, @compile_workload
 using PyODEBridge: PyODEBridge, CheckedAlgorithm, Differentiable, Equation, FixedSteps, Mismatch, Ordinary, ParameterVJP,
-    Steady, StepControl, Stochastic, UnsupportedError, call!, completed, is_implicit, jumps_backwards, keeps_no_matrix,
-    poor_between_steps, quietly, run_to_end, saving_at, solve_options, state_at, step_all_back!, takes_duals
+    Quadrature, Steady, StepControl, Stochastic, UnsupportedError, call!, completed, integrating, is_implicit,
+    jumps_backwards, keeps_no_matrix, poor_between_steps, quietly, run_to_end, saving_at, solve_options, state_at,
+    step_all_back!, takes_duals
 using PyODEBridge.JuliaDynamics: Returning, fill_with!, own
 using SciMLBase: SciMLBase, CallbackSet, DiscreteCallback, ODEFunction, ODEProblem, SteadyStateProblem
 using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, ForwardDiffSensitivity, ForwardSensitivity, GaussAdjoint,
@@ -29,7 +30,6 @@ include("sensealgs.jl")
 include("solvers.jl")
 include("backward.jl")
 include("backsolve.jl")
-include("quadrature.jl")
 include("gauss.jl")
 include("forward_sensitivity.jl")
 include("forward_diff.jl")

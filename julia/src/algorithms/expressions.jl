@@ -93,6 +93,7 @@ function unknown_name(name::String, vocabulary::Vocabulary)
     for (package, solvers) in OPTIONAL_SOLVERS
         name in solvers && Base.find_package(package) === nothing && return MissingPackageError(name, package)
     end
-    known = reduce(vcat, map(exported_names, vocabulary.packages); init = String[])
+    known = [String(own) for (own, value) in vocabulary.constants if value isa Type && !haskey(CONSTANTS, own)]
+    foreach(package -> append!(known, exported_names(package)), vocabulary.packages)
     return UnknownNameError(name, sort!(unique!(known)))
 end

@@ -7,6 +7,9 @@ adjoints that solve again between them do so by `alg`.
 """
 adjoint_solution(solved::Solved{<:Union{Stochastic, Steady}}, alg, sensealg; bounds...) = solved.sol
 
+"""With the equation, whose history and products the adjoint takes."""
+adjoint_solution(solved::Solved{<:Delayed}, alg, sensealg; bounds...) = solved
+
 function adjoint_solution(solved::Solved{<:Ordinary}, alg, sensealg; abstol, reltol, control)
     (; sol, t) = solved
     sol.alg isa FixedSteps && interpolates(sensealg) && return with_slopes(sol)

@@ -20,6 +20,11 @@ function backward_algorithm(equation::Equation, alg)
     )
 end
 
+"""The adjoint of a delay equation is solved piece by piece, each as an ordinary equation: by what steps within `alg`."""
+backward_algorithm(::Delayed, alg) = stepper(alg)
+
+stepper(alg) = alg isa SciMLBase.AbstractDDEAlgorithm ? alg.alg : alg
+
 """The backward solve has general noise, whatever the forward one has; its solver, once looked up."""
 const ALONG_NOISE = Ref{Any}(nothing)
 
@@ -37,6 +42,7 @@ directions too; there, methods of several steps begin again, and those of low or
 """
 function chosen_backward(alg, n, is_sparse, sensealg = nothing)
     sensealg === nothing || solves_for_adjoint(sensealg) || return ""
+    alg = stepper(alg)
     is_partitioned(alg) && return "" # refused by `backward_algorithm`, with what to do
     meets_stiffness(alg) && !is_sparse && n > LARGEST_DENSE && return ""
     chosen = meets_stiffness(alg) ? stiff_solver() : interpolating_algorithm(alg, n)

@@ -31,3 +31,6 @@ function chosen_sensealg(::Stochastic, alg, backward, n, np)
     noise_step(alg) === nothing && return "BacksolveAdjoint", "it alone differentiates the steps of $(nameof(typeof(alg)))"
     return "DiscreteAdjoint", "it is the gradient of the steps themselves, along the noise that was drawn for them"
 end
+
+chosen_sensealg(::Delayed, alg, backward, n, np) =
+    "DelayAdjoint", "it is the adjoint of delay equations, with those of the lags and of the history"

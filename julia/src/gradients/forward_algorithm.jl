@@ -34,6 +34,18 @@ function forward_algorithm(equation::Ordinary, alg, ::DiscreteAdjoint, control)
     return alg
 end
 
+forward_algorithm(::Ordinary, alg, ::DelayAdjoint, control) =
+    throw(UnsupportedError("DelayAdjoint differentiates delay equations alone; leave sensealg out."))
+
+function forward_algorithm(::Delayed, alg, sensealg, control)
+    sensealg isa Union{Nothing, DelayAdjoint} && return alg
+    throw(
+        UnsupportedError(
+            "$(nameof(typeof(sensealg))) does not differentiate delay equations; leave sensealg out, for DelayAdjoint."
+        )
+    )
+end
+
 """An equation in parts is pulled back through as an ordinary one, from its values at the saved times."""
 function forward_algorithm(::Equation, alg, sensealg, control)
     needs_dense(sensealg) || return alg

@@ -8,7 +8,7 @@ interpolates(sensealg) = false
 
 """Whether the forward solution must be kept at all of its steps."""
 needs_dense(sensealg) = interpolates(sensealg)
-needs_dense(::DiscreteAdjoint) = true
+needs_dense(::Own) = true
 
 """Whether the adjoint asks for both vector-Jacobian products at the same points."""
 joint_products(sensealg) = false
@@ -19,6 +19,7 @@ takes_jacobian(sensealg) = false
 
 """Whether the backward solve is for the adjoint variable alone, and known only to its tolerances."""
 solves_for_adjoint(sensealg) = false
+solves_for_adjoint(::DelayAdjoint) = true
 
 """Whether it goes back along the paths of noise."""
 follows_noise(sensealg) = false

@@ -10,11 +10,20 @@ given; stages are computed again from the state at each step's start. Nothing in
 """
 struct DiscreteAdjoint <: SciMLBase.AbstractAdjointSensitivityAlgorithm{0, false, Val{:central}} end
 
+"""
+The gradient of a delay equation by its adjoint, whose equation is of advanced type: it has the adjoint variable at later
+times in it, and is solved backwards piece by piece, as by the method of steps.
+"""
+struct DelayAdjoint <: SciMLBase.AbstractAdjointSensitivityAlgorithm{0, false, Val{:central}} end
+
+"""Those that do without SciMLSensitivity."""
+const Own = Union{DiscreteAdjoint, DelayAdjoint}
+
 """Whether a sensitivity algorithm is served."""
 is_served(sensealg) = false
-is_served(::DiscreteAdjoint) = true
+is_served(::Own) = true
 
-const OWN_SENSEALGS = Dict{Symbol, Any}(:DiscreteAdjoint => DiscreteAdjoint)
+const OWN_SENSEALGS = Dict{Symbol, Any}(:DiscreteAdjoint => DiscreteAdjoint, :DelayAdjoint => DelayAdjoint)
 
 """
     sensitivity_algorithm(text; abstol, reltol)

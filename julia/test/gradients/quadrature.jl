@@ -14,8 +14,8 @@ function integral(integrand, from, to; knots = Float64[], abstol = 1.0e-12, relt
         evaluated[] += 1
         return integrand(out, t, λ)
     end
-    quadrature = Sensitivities.Quadrature(counted, knots, 1, 2, abstol, reltol)
-    Sensitivities.add!(quadrature, Exponential(from, to), from, to)
+    quadrature = PyODEBridge.Quadrature(counted, knots, 1, 2, abstol, reltol)
+    PyODEBridge.add!(quadrature, Exponential(from, to), from, to)
     return quadrature.total, evaluated[]
 end
 
@@ -54,8 +54,8 @@ end
     end
     @testset "single precision ends" begin
         fast(out, t, λ) = (out[1] = sin(50 * Float32(t)); out[2] = t > 1; nothing)
-        quadrature = Sensitivities.Quadrature(fast, Float64[], 1, 2, 0.0f0, 1.0f-9)
-        Sensitivities.add!(quadrature, Exponential(0.0, 3.0), 0.0, 3.0)
+        quadrature = PyODEBridge.Quadrature(fast, Float64[], 1, 2, 0.0f0, 1.0f-9)
+        PyODEBridge.add!(quadrature, Exponential(0.0, 3.0), 0.0, 3.0)
         @test quadrature.total ≈ [(1 - cos(150)) / 50, 2] rtol = 1.0e-3
     end
 end

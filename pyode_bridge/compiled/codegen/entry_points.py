@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pyode_bridge.compiled.codegen.graph_lowering import Code
     from pyode_bridge.compiled.codegen.pointers import Pointers
 
-COUNTED = {"rhs": RHS_CALLS, "vjp": VJP_CALLS, "jacobian": JACOBIAN_CALLS}
+COUNTED = {"rhs": RHS_CALLS, "vjp": VJP_CALLS, "delayed_vjp": VJP_CALLS, "jacobian": JACOBIAN_CALLS}
 # What each function takes before the time: where its results go, the vector of a product, the state. ``joint`` writes
 # both products, or that with the parameters alone if ``out`` is null.
 OF_THE_STATE, OF_TWO = ("out", "y"), ("out", "v", "y")

@@ -24,6 +24,8 @@ from pyode_bridge.problem.forms import (
 )
 from pyode_bridge.problem.problem import LOOKS, Problem
 
+DELAY_PRODUCTS = "delayed_vjp", "delayed_vjp_p", "history_vjp_p", "history_vjp_t"
+
 
 class Equations:
     """Makes those of one Julia; of compiled dynamics, those without a mass matrix, a pattern and jumps are kept.
@@ -149,7 +151,11 @@ class Builder:
     def delayed(self, form: Delays) -> Any:
         """``y' = f(t, y, y(t - lag), ...)``."""
         rhs, history = self._part(form, "delayed_rhs"), self._part(form, "history")
-        return self._bridge.delayed_equation(rhs, self._type, self._size, list(form.lags), history)
+        given = rhs, self._type, self._size, list(form.lags), history
+        if self._problem.sensitivity is None:
+            return self._bridge.delayed_equation(*given)
+        products = [self._part(form, name) for name in DELAY_PRODUCTS]
+        return self._bridge.delayed_equation(*given, tuple(products), form.wants_lags, form.wants_times)
 
     def residual(self, form: Residual) -> Any:
         """``0 = F(t, y', y)``."""

@@ -1,8 +1,8 @@
 # The gradient with respect to the parameters as an integral along the backward solve, to that solve's tolerances.
 #
-# `GaussAdjoint` and `GaussKronrodAdjoint` keep this integral out of the adjoint's state: the steps of the solve suit the
-# adjoint variable, and may not see what it is multiplied by. SciMLSensitivity takes a rule without an error estimate, or
-# one with a fixed tolerance; here each step is cut in halves until the estimate is within the tolerances asked for.
+# `GaussAdjoint`, `GaussKronrodAdjoint` and `DelayAdjoint` keep this integral out of the adjoint's state: the steps of the
+# solve suit the adjoint variable, and may not see what it is multiplied by. SciMLSensitivity takes a rule without an error
+# estimate, or one with a fixed tolerance; here each step is cut in halves until the estimate is within the tolerances.
 
 # Lobatto's rule of 5 points on [-1, 1], with Simpson's on three of these. Both have the ends among their points, so that a
 # jump anywhere in between is seen: rules without, as Gauss's and Kronrod's are, know nothing of what is next to the ends.
