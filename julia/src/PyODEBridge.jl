@@ -9,7 +9,7 @@ module PyODEBridge
 
 using ADTypes: ADTypes, AutoFiniteDiff
 using ForwardDiff: ForwardDiff
-using LinearAlgebra: BLAS, I, dot, issuccess, ldiv!, lu!, mul!, norm
+using LinearAlgebra: BLAS, Diagonal, I, LU, SVD, UniformScaling, dot, issuccess, ldiv!, lu!, mul!, norm, rank, svd
 using LinearSolve: LinearSolve
 using Logging: Logging, AbstractLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore
@@ -100,6 +100,8 @@ include("gradients/discrete_implicit.jl")
 include("gradients/discrete_adams.jl")
 include("gradients/discrete_noise.jl")
 include("gradients/delayed.jl")
+include("gradients/residual.jl")
+include("gradients/principal_axes.jl")
 
 # Many solves of one equation, side by side on Julia's threads.
 include("ensembles/threads.jl")

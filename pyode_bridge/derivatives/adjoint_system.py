@@ -17,10 +17,11 @@ from torch import Tensor
 from pyode_bridge.derivatives.parameters import reached
 from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.problem import jacobians
 from pyode_bridge.problem.backsolve import augmented
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
-from pyode_bridge.problem.forms import Delays, Noise, Steady
+from pyode_bridge.problem.forms import Delays, Noise, Residual, Steady
 from pyode_bridge.problem.grids import Grids
 from pyode_bridge.problem.options import NORMS
 from pyode_bridge.problem.problem import Problem, Sensitivity
@@ -29,13 +30,14 @@ from pyode_bridge.problem.wanted import Wanted
 
 
 def check(problem: Problem) -> None:
-    """Raise UnsupportedError where this is not the adjoint: of a mass matrix, noise, delays, or a steady state."""
+    """Raise UnsupportedError where this is not the adjoint: as of noise, or of a steady state."""
     if isinstance(problem.form, Steady):
         raise UnsupportedError("Second derivatives of a steady state are not available; first ones are.")
     for there, what in (
         (problem.mass_matrix is not None, "is a mass matrix"),
         (isinstance(problem.form, Noise), "is noise"),
         (isinstance(problem.form, Delays), "are delays"),
+        (isinstance(problem.form, Residual), "is a residual"),
     ):
         if there:
             raise UnsupportedError(f"Second derivatives of a solve are not available where there {what}.")
@@ -118,21 +120,40 @@ def time_gradients(grad_ys: Tensor, grad_y0: Tensor, velocities: Tensor) -> Tens
 
 
 def velocities(problem: Problem, ys: Tensor, t: Tensor) -> Tensor:
-    """``dy/dt`` at the times, shape ``(T, n)``; differentiable under the caller's grad mode.
+    """``dy/dt`` at the times, shape ``(T, n)``; without a mass matrix, differentiable under the caller's grad mode.
 
     Raises:
-        UnsupportedError: the mass matrix is singular.
+        UnsupportedError: the mass matrix is singular, and the equation has not index 1.
     """
     dynamics, direction = problem.dynamics, problem.dynamics.direction
-    at_times = zip(direction.solver_time(t.detach()).tolist(), ys, t, strict=True)
-    slopes = direction.turned(torch.stack([dynamics.evaluate(s, y, time) for s, y, time in at_times]))
+    seconds = direction.solver_time(t.detach()).tolist()
     if problem.mass_matrix is None:
-        return slopes
-    solved: Tensor
-    solved, singular = torch.linalg.solve_ex(problem.mass_matrix, slopes.mT)
+        at_times = zip(seconds, ys, t, strict=True)
+        return direction.turned(torch.stack([dynamics.evaluate(s, y, time) for s, y, time in at_times]))
+    return direction.turned(
+        torch.stack([_by_mass_matrix(problem.mass_matrix, dynamics, s, y) for s, y in zip(seconds, ys, strict=True)])
+    )
+
+
+def _by_mass_matrix(mass_matrix: Tensor, dynamics: Dynamics, s: float, y: Tensor) -> Tensor:
+    """``dy/ds`` of ``M dy/ds = f``: where rows of ``M``, or sums of them, vanish, ``f`` stays zero.
+
+    Raises UnsupportedError where this does not determine it.
+    """
+    left, sizes, _ = torch.linalg.svd(mass_matrix)
+    rank = int((sizes > sizes[0] * len(sizes) * torch.finfo(sizes.dtype).eps).sum())
+    moving, still = left[:, :rank].mT, left[:, rank:].mT
+    with torch.enable_grad():
+        s_and_y = torch.cat([y.new_tensor([s]), y]).requires_grad_()
+        time = dynamics.direction.user_time(s_and_y[0]).to(dynamics.structure.time_dtype)
+        value = dynamics.evaluate(s, s_and_y[1:], time)
+    by_both = jacobians.products(value, s_and_y, still) if len(still) else y.new_empty(0, 1 + len(y))
+    rates = torch.cat([moving @ value.detach(), -by_both[:, 0]])
+    found: Tensor
+    found, singular = torch.linalg.solve_ex(torch.cat([moving @ mass_matrix, by_both[:, 1:]]), rates)
     if singular:
         raise UnsupportedError(
-            "Gradients with respect to t are not available where the mass matrix is singular; call it with a t that "
-            "requires none, such as t.detach()."
+            "Gradients with respect to t are not available where the mass matrix is singular and the equation has an "
+            "index above 1; call it with a t that requires none, such as t.detach()."
         )
-    return solved.mT
+    return found

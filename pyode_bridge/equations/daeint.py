@@ -11,23 +11,20 @@ from torch.autograd.functional import jacobian
 from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
-from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.engines import select_engine
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.residual_states import ResidualFunction, ResidualStates, flat_residual
+from pyode_bridge.equations.residuals import with_residual
 from pyode_bridge.equations.solution import Solution
-from pyode_bridge.equations.solving import solution_of, without_gradients
+from pyode_bridge.equations.solving import solution_of
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
-from pyode_bridge.problem.dynamics import Dynamics
-from pyode_bridge.problem.forms import Part, Residual
-from pyode_bridge.problem.jacobians import columns
 from pyode_bridge.problem.methods import as_method
 from pyode_bridge.problem.problem import AS_ASKED
 from pyode_bridge.problem.settings import (
+    AdjointSettings,
     Algorithm,
-    ShownSettings,
     check_names,
     complete,
     with_settings,
@@ -45,7 +42,7 @@ class DAESolution(Solution):
     """A `Solution` of a differential-algebraic equation, which says in which formulation it was solved.
 
     Attributes:
-        formulation: ``"residual"``, without gradients, or ``"mass_matrix"``, with the derivatives as states.
+        formulation: ``"residual"``, or ``"mass_matrix"``, with the derivatives as states.
         formulation_reason: why this one, in words.
     """
 
@@ -69,15 +66,18 @@ def daeint(
     dy0: State | None = None,
     differential: State | None = None,
     formulation: FormulationName | None = None,
-    **settings: Unpack[ShownSettings],
+    **settings: Unpack[AdjointSettings],
 ) -> State:
     """Solve ``0 = residual(t, y, dy/dt)``, ``y(t[0]) = y0``, at the times ``t``.
 
-    There are two formulations, and they differ in what can be differentiated. Solvers for the residual itself have no
-    gradients. Solvers of `odeint` for stiff equations solve the equation that has the derivatives among its states, and
-    a mass matrix; it is larger, and there are gradients, with respect to the differential components of ``y0`` and all
-    parameters in ``residual``. ``formulation`` says which one; without it, it is that which ``method`` solves, and
-    `DAESolution.formulation` of `solve_dae` says which one ran, and why.
+    There are two formulations: solvers for the residual itself solve that, and solvers of `odeint` for stiff equations
+    the equation that has the derivatives among its states, and a mass matrix, which is larger. ``formulation`` says
+    which one; without it, it is that which ``method`` solves, and `DAESolution.formulation` of `solve_dae` says which
+    one ran, and why.
+
+    Gradients reach the differential components of ``y0``, all that ``residual`` uses, and, with the residual, ``t``.
+    The adjoint is that of the ordinary equation over the differential components which a residual of index 1 implies,
+    by the implicit function theorem; Newton's method finds their derivatives, from what the solver found.
 
     Args:
         residual: maps a scalar tensor ``t``, the state and its derivative to a tensor, tuple or dict as the state is.
@@ -99,8 +99,7 @@ def daeint(
 
     Raises:
         InputError, UnknownSolverError, SolverError: as for `odeint`.
-        UnsupportedError: a gradient is required, and the formulation is the residual; or the method is not one for the
-            formulation.
+        UnsupportedError: the method is not one for the formulation.
 
     Source: DifferentialEquations.jl, "DAE Problems".
 
@@ -123,7 +122,7 @@ def solve_dae(
     dy0: State | None = None,
     differential: State | None = None,
     formulation: FormulationName | None = None,
-    **settings: Unpack[ShownSettings],
+    **settings: Unpack[AdjointSettings],
 ) -> DAESolution:
     """Solve as `daeint` does, and return a `DAESolution`, which says what ran, and in which formulation."""
     return _solution("solve_dae", residual, y0, t, dy0, differential, formulation, settings)
@@ -137,9 +136,9 @@ def _solution(
     dy0: State | None,
     differential: State | None,
     formulation: FormulationName | None,
-    settings: ShownSettings,
+    settings: AdjointSettings,
 ) -> DAESolution:
-    check_names(function, ShownSettings, settings)
+    check_names(function, AdjointSettings, settings)
     checks.function(residual, "residual", "t, y and dy")
     structure = Structure.of(y0)
     if structure.is_complex:
@@ -158,9 +157,9 @@ def _solution(
         states = ResidualStates(residual, structure, flags)
         solution = _with_derivatives(states, structure, flat_y0, slope, times, settings)
     else:
-        completed = complete(function, ShownSettings, settings, kind="DAE")
+        completed = complete(function, AdjointSettings, settings, kind="DAE")
         prepared = prepare(lambda time, y: residual(time, y, structure.unpack_copy(slope)), y0, t, completed)
-        solution = _of_residual(function, residual, prepared, slope, flags)
+        solution = solution_of(with_residual(prepared, residual, slope, flags))
     return DAESolution(solution.t, solution.y, solution.trajectory, solution.structure, chosen, reason)
 
 
@@ -171,7 +170,7 @@ def _has_derivative(residual: ResidualFunction, structure: Structure, t: Tensor,
     return flags
 
 
-def _formulation(settings: ShownSettings, asked: FormulationName | None) -> tuple[FormulationName, str]:
+def _formulation(settings: AdjointSettings, asked: FormulationName | None) -> tuple[FormulationName, str]:
     """The formulation, and why this one."""
     if asked is not None and asked not in DEFAULT_METHODS:
         raise InputError(f"formulation is {asked!r}; expected one of {', '.join(map(repr, DEFAULT_METHODS))}.")
@@ -187,7 +186,7 @@ def _formulation(settings: ShownSettings, asked: FormulationName | None) -> tupl
     return suits, AS_ASKED if asked else f"{method} is a solver for it"
 
 
-def _takes_residuals(method: str | Algorithm, settings: ShownSettings) -> bool:
+def _takes_residuals(method: str | Algorithm, settings: AdjointSettings) -> bool:
     """Whether a solver is one for residuals; raises where it is one for nothing that `daeint` solves."""
     chosen = select_engine(settings.get("engine"), settings.get("isolation"))
     try:
@@ -198,26 +197,12 @@ def _takes_residuals(method: str | Algorithm, settings: ShownSettings) -> bool:
     return True
 
 
-def _of_residual(
-    function: str, residual: ResidualFunction, prepared: Prepared, slope: Tensor, flags: Tensor
-) -> Solution:
-    """Solve the residual itself."""
-    dynamics = prepared.problem.dynamics
-    dy0 = dynamics.direction.turned(slope)
-    form = Residual(*_parts(residual, dynamics, dy0, prepared.problem.y0), dy0, flags.tolist(), (residual,))
-    what, advice = (
-        f"{function} with a solver for the residual itself",
-        "take formulation='mass_matrix', with method='Rodas5P' or another",
-    )
-    return solution_of(without_gradients(prepared, form, what, advice))
-
-
 def _with_derivatives(
-    states: ResidualStates, structure: Structure, y0: Tensor, dy0: Tensor, times: Tensor, settings: ShownSettings
+    states: ResidualStates, structure: Structure, y0: Tensor, dy0: Tensor, times: Tensor, settings: AdjointSettings
 ) -> Solution:
     """Solve the equation that has the derivatives among its states."""
     start = states.start(times[0], y0, dy0)
-    of_states: ShownSettings = {
+    of_states: AdjointSettings = {
         **settings,
         "rtol": states.bound(checks.tolerance(settings.get("rtol"), structure, "rtol")),
         "atol": states.bound(checks.tolerance(settings.get("atol"), structure, "atol")),
@@ -226,27 +211,6 @@ def _with_derivatives(
     assert isinstance(solution.y, Tensor)
     y = structure.unpack(solution.y[:, : structure.size].contiguous())
     return replace(solution, y=y, structure=structure)
-
-
-def _parts(residual: ResidualFunction, dynamics: Dynamics, dy0: Tensor, y0: Tensor) -> tuple[Part, Part]:
-    """The residual, of the derivative by a solver's time and the state, and its Jacobians with respect to both."""
-
-    def value(s: float, t: Tensor, slope: Tensor, y: Tensor) -> Tensor:
-        velocity = dynamics.direction.turned(slope)
-        return flat_residual(residual, dynamics.structure, t, y, velocity)
-
-    def called(s: float, t: Tensor, slope: Tensor, y: Tensor) -> Tensor:
-        with torch.enable_grad():
-            both = jacobian(lambda *point: value(s, t.clone(), *point), (slope.clone(), y.clone()))  # type: ignore[no-untyped-call]
-        to_slope, to_state = both
-        return torch.stack([to_state.mT, to_slope.mT]).reshape(-1)
-
-    def traced(s: float, t: Tensor, slope: Tensor, y: Tensor) -> Tensor:
-        to_state = columns(lambda y: value(s, t.clone(), slope, y), y)
-        return torch.stack([to_state, columns(lambda slope: value(s, t.clone(), slope, y), slope)])
-
-    n, at = len(y0), (dy0, y0)
-    return Part(value, at, n), Part(called, at, 2 * n**2, traced, optional=True)
 
 
 def _like_state(given: Any, structure: Structure, name: str) -> Tensor:

@@ -61,7 +61,7 @@ class _Delayed(Dynamics):
     def __init__(
         self, func: DelayedDynamic, lags: int, parameters: Sequence[Tensor], wanted: Wanted, tried: Dynamics
     ) -> None:
-        super().__init__(func, tried.structure, wanted, tried.direction, "func(t, y, delayed)", tried.start)
+        super().__init__(func, tried.structure, wanted, tried.direction, "func(t, y, delayed)", tried.start)  # type: ignore[arg-type]
         self.parameters = tuple(parameters)
         self._lags, self._tried = lags, tried
 
@@ -116,7 +116,7 @@ def with_delays(
         lags,
         Part(lambda s, t, _: past(t, s), (y0,), len(y0), lambda s, t, _: past.at(t, s)),
         (func, past.given, *inside),
-        **_products(dynamics, past, torch.cat([states, y0]), y0) if wants else {},
+        *_products(dynamics, past, torch.cat([states, y0]), y0, wants=wants),
         wants_lags=of_lags,
         wants_times=of_times,
     )
@@ -127,16 +127,20 @@ def _rhs(dynamics: Dynamics, states: Tensor, y0: Tensor) -> Part:
     return Part(lambda s, t, states, y: dynamics.at(t, torch.cat([states, y])), (states, y0), len(y0))
 
 
-def _products(dynamics: Dynamics, past: Past, point: Tensor, y0: Tensor) -> dict[str, Part | None]:
-    """Those of a vector with the derivatives of the right-hand side and of the history."""
+def _products(
+    dynamics: Dynamics, past: Past, point: Tensor, y0: Tensor, *, wants: bool
+) -> tuple[Part | None, Part | None, Part | None, Part | None]:
+    """Those of a vector with the derivatives of the right-hand side and of the history, if wanted."""
+    if not wants:
+        return None, None, None, None
     before = _Before(past, dynamics)
 
     def to_time(s: float, t: Tensor, v: Tensor) -> Tensor:
         return pulled_back(lambda t: past.at(t, s), t, v, ())[0].reshape(1).to(v.dtype)
 
-    return {
-        "delayed_vjp": state_product(dynamics, point, len(y0)),
-        "delayed_vjp_p": parameter_product(dynamics, point, len(y0)),
-        "history_vjp_p": parameter_product(before, y0, len(y0)),
-        "history_vjp_t": Part(to_time, (direction(len(y0), y0),), 1),
-    }
+    return (
+        state_product(dynamics, point, len(y0)),
+        parameter_product(dynamics, point, len(y0)),
+        parameter_product(before, y0, len(y0)),
+        Part(to_time, (direction(len(y0), y0),), 1),
+    )

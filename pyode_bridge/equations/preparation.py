@@ -216,7 +216,8 @@ def _sensitivity(settings: Settings, forward: SolverSpec, structure: Structure) 
     """How gradients are computed: as the forward solve, but for what the ``adjoint_`` arguments say."""
     method, tolerances, options = forward.method, forward.tolerances, forward.options
     if settings["adjoint_method"] is not None:
-        method = as_method(settings["adjoint_method"], settings["kind"])
+        kind = settings["kind"]
+        method = as_method(settings["adjoint_method"], "ODE" if kind == "DAE" else kind)  # which its adjoint is
     if settings["adjoint_options"]:
         options = StepOptions.of_adjoint(settings["adjoint_options"], _backward_method(settings))
     options = replace(options.for_adjoint(), norm=_backward_norm(forward.options.norm, options.norm, structure))

@@ -182,7 +182,10 @@ class Residual(Form):
         residual_jacobian: ``∂F/∂y`` and ``∂F/∂(dy/ds)`` likewise, each column by column, one after another.
         dy0: the derivative at the start, or a guess where it does not follow from the rest; shape ``(n,)``.
         differential: which components have a derivative in ``F``.
-        functions: ``F``, as the user gave it.
+        functions: ``F``, as the user gave it, and the tensors with respect to which there are products.
+        residual_vjp_p, residual_vjp_t: products of a vector with the derivatives of ``F`` by the parameters and by
+            ``s``, the latter a number, of that vector and ``[dy/ds, y]``; None where no gradient is wanted.
+        wants_times: whether the last of the dynamics' parameters are the times.
     """
 
     has_rhs = False
@@ -191,6 +194,9 @@ class Residual(Form):
     dy0: Tensor
     differential: Sequence[bool]
     functions: tuple[object, ...]
+    residual_vjp_p: Part | None = None
+    residual_vjp_t: Part | None = None
+    wants_times: bool = False
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,30 @@ def test_an_algebraic_equation(driver: int, exact: Callable[..., Tensor], sensea
     compare(found, torch.stack([y1, c * y1**2], dim=-1), (rates, start))
 
 
-def test_times_of_an_algebraic_equation_have_no_gradient() -> None:
-    t, mass = torch.tensor(TIMES, dtype=DOUBLE, requires_grad=True), torch.diag(torch.tensor([1.0, 0.0], dtype=DOUBLE))
-    y0 = torch.ones(2, dtype=DOUBLE)
-    y = pb.odeint(lambda t, y: torch.stack([-y[0], y[0] - y[1]]), y0, t, mass_matrix=mass, **SOLVER)
-    with pytest.raises(pb.UnsupportedError, match=r"mass matrix is singular.*t\.detach"):
-        y.sum().backward()
+MIXED = {
+    "of other variables": ([[1.0, 1.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]),
+    "of other equations": ([[0.0, 0.0], [1.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]),
+    "of both": ([[1.0, 1.0], [2.0, 2.0]], [[1.0, 0.0], [2.0, 1.0]]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:QuadratureAdjoint with a backward solve")
+@pytest.mark.parametrize(
+    "sensealg", [None, "GaussAdjoint", "QuadratureAdjoint", "InterpolatingAdjoint(checkpointing=true)"]
+)
+@pytest.mark.parametrize("backwards", [False, True], ids=["increasing", "decreasing"])
+@pytest.mark.parametrize("kind", MIXED)
+def test_an_algebraic_equation_of_mixtures(kind: str, backwards: bool, sensealg: str | None) -> None:
+    """``y1' + y2' = -k y1 - y2 / 2``, ``0 = y1 + t - y2``, so that ``y1' = -(k + 1/2) y1 / 2 - t / 4 - 1/2``."""
+    mass, mixing = (torch.tensor(rows, dtype=DOUBLE) for rows in MIXED[kind])
+    k, start = (torch.tensor(value, dtype=DOUBLE, requires_grad=True) for value in (0.7, 1.1))
+    t = torch.tensor(TIMES[::-1] if backwards else TIMES, dtype=DOUBLE, requires_grad=True)
+
+    def func(t: Tensor, y: Tensor) -> Tensor:
+        return mixing @ torch.stack([-k * y[0] - y[1] / 2, y[0] + t - y[1]])
+
+    y = pb.odeint(func, torch.stack([start, start + t[0]]), t, mass_matrix=mass, sensealg=sensealg, **SOLVER)
+    rate = (k + 0.5) / 2
+    particular = lambda t: -t / (4 * rate) + (1 / (4 * rate) - 0.5) / rate  # noqa: E731
+    y1 = particular(t) + (start - particular(t[0])) * torch.exp(-rate * (t - t[0]))
+    compare(y, torch.stack([y1, y1 + t], -1), (k, start, t))

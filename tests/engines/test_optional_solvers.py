@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
 import pyode_bridge as pb
+from tests.julia_packages import skipping_what_is_missing
 from tests.problems import DOUBLE, Coupled
 
 pytestmark = [pytest.mark.julia, pytest.mark.slow]
@@ -18,16 +17,6 @@ pytestmark = [pytest.mark.julia, pytest.mark.slow]
 SPAN = torch.linspace(0.1, 1.1, 5, dtype=DOUBLE)
 SOLVERS = ["CVODE_BDF", "CVODE_Adams", "CVODE_BDF(linear_solver=:GMRES)", "ARKODE", "IRKGL16", "lsoda"]
 TOLERANCES = {"engine": "julia", "rtol": 1e-8, "atol": 1e-8}
-
-
-@contextlib.contextmanager
-def skipping_what_is_missing() -> Iterator[None]:
-    try:
-        yield
-    except pb.UnsupportedError as error:
-        if "which this Julia environment lacks" in str(error):
-            pytest.skip(str(error))
-        raise
 
 
 def circle(t: Tensor, y: Tensor, dy: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import pyode_bridge as pb
-from pyode_bridge.errors import InputError, UnsupportedError
+from pyode_bridge.errors import InputError
 from tests.problems import DOUBLE
 
 T = torch.linspace(0, 1, 5, dtype=DOUBLE)

@@ -222,5 +222,5 @@ def test_a_second_derivative_is_refused() -> None:
     y0 = number(1.0)
     y = pb.ddeint(lambda t, y, past: -(past[0] ** 2), y0, torch.tensor([0.0, 2.0]), lags=[1.0], engine="julia")
     (grad,) = torch.autograd.grad(y[-1], y0, create_graph=True)
-    with pytest.raises(pb.UnsupportedError, match="Second derivatives.*there are delays"):
+    with pytest.raises(pb.UnsupportedError, match=r"Second derivatives.*there are delays"):
         torch.autograd.grad(grad, y0)

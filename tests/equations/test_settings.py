@@ -22,13 +22,7 @@ import pyode_bridge as pb
 from pyode_bridge import models
 from pyode_bridge.engines import engine_name
 from pyode_bridge.problem import checks, settings
-from pyode_bridge.problem.settings import (
-    AdjointSettings,
-    SensealgSettings,
-    ShownSettings,
-    SolverSettings,
-    SteadySettings,
-)
+from pyode_bridge.problem.settings import AdjointSettings, SensealgSettings, SolverSettings, SteadySettings
 from tests.problems import DOUBLE
 
 # What views return comes from packages that are imported when it is asked for: their names are there for type checkers.
@@ -57,7 +51,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]]
     "solve_ensemble": (pb.solve_ensemble, SolverSettings, (decay, Y0[:, None], T), {}),
     "sdeint": (pb.sdeint, SensealgSettings, (decay, decay, Y0, T), {}),
     "ddeint": (pb.ddeint, AdjointSettings, (delayed, Y0, T), {"lags": [1.0]}),
-    "daeint": (pb.daeint, ShownSettings, (residual, Y0, T), {}),
+    "daeint": (pb.daeint, AdjointSettings, (residual, Y0, T), {}),
     "steady_state": (pb.steady_state, SteadySettings, (decay, Y0), {}),
 }
 CONSTRUCTED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = {

@@ -7,9 +7,6 @@ adjoints that solve again between them do so by `alg`.
 """
 adjoint_solution(solved::Solved{<:Union{Stochastic, Steady}}, alg, sensealg; bounds...) = solved.sol
 
-"""With the equation, whose history and products the adjoint takes."""
-adjoint_solution(solved::Solved{<:Delayed}, alg, sensealg; bounds...) = solved
-
 function adjoint_solution(solved::Solved{<:Ordinary}, alg, sensealg; abstol, reltol, control)
     (; sol, t) = solved
     sol.alg isa FixedSteps && interpolates(sensealg) && return with_slopes(sol)
@@ -31,6 +28,15 @@ function adjoint_solution(solved::Solved{E, S, T}, alg, sensealg; bounds...) whe
         made, solves_again(sensealg) ? eager(alg) : alg, t, us; retcode = SciMLBase.ReturnCode.Success
     )
     return solves_again(sensealg) ? in_own_type(solution) : solution
+end
+
+"""The solution, as the adjoint reads it, of what stands for the equation that was solved forwards."""
+function solved_again(prob, t, alg, sensealg; abstol, reltol, control)
+    saving = solves_again(sensealg) ? saving_at(t) : (;)
+    sol = quietly() do
+        completed(run_to_end(prob, eager(alg); abstol, reltol, saving..., solve_options(control, alg, t)...)...)
+    end
+    return solves_again(sensealg) ? in_own_type(sol) : sol
 end
 
 """

@@ -43,6 +43,7 @@ directions too; there, methods of several steps begin again, and those of low or
 function chosen_backward(alg, n, is_sparse, sensealg = nothing)
     sensealg === nothing || solves_for_adjoint(sensealg) || return ""
     alg = stepper(alg)
+    alg isa SciMLBase.AbstractDAEAlgorithm && return string(nameof(typeof(stiff_solver())))
     is_partitioned(alg) && return "" # refused by `backward_algorithm`, with what to do
     meets_stiffness(alg) && !is_sparse && n > LARGEST_DENSE && return ""
     chosen = meets_stiffness(alg) ? stiff_solver() : interpolating_algorithm(alg, n)

@@ -32,5 +32,8 @@ function chosen_sensealg(::Stochastic, alg, backward, n, np)
     return "DiscreteAdjoint", "it is the gradient of the steps themselves, along the noise that was drawn for them"
 end
 
+chosen_sensealg(::Residual, alg, backward, n, np) =
+    "GaussAdjoint", "the residual is an ordinary equation over its differential components, which is solved implicitly"
+
 chosen_sensealg(::Delayed, alg, backward, n, np) =
     "DelayAdjoint", "it is the adjoint of delay equations, with those of the lags and of the history"

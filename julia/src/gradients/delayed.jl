@@ -172,10 +172,11 @@ function slope_at_point!(out, adjoint::Advanced, t)
     return out
 end
 
-function backward!(
-        dy0::Vector{T}, dp::Vector{T}, solved::Solved{<:Delayed}, grads::Matrix{T}, t::Vector{Float64}, alg,
-        ::DelayAdjoint; abstol, reltol, control::StepControl
+function gradients!(
+        dy0::Vector{T}, dp::Vector{T}, solved::Solved{<:Delayed}, grads, alg, ::DelayAdjoint;
+        abstol, reltol, control::StepControl
     ) where {T}
+    t = solved.t
     adjoint, λ, slope = Advanced(solved), zero(dy0), zero(dy0)
     of_lags, of_times = lags_and_times(adjoint, dp, length(t))
     integrand = DelayIntegrand(adjoint, first(parentindices(of_lags)[1]), zero(dp), zero(dy0))

@@ -46,6 +46,16 @@ function forward_algorithm(::Delayed, alg, sensealg, control)
     )
 end
 
+function forward_algorithm(::Residual, alg, sensealg, control)
+    (sensealg === nothing || solves_for_adjoint(sensealg) && !(sensealg isa Own)) && return alg
+    throw(
+        UnsupportedError(
+            "$(nameof(typeof(sensealg))) does not differentiate residual equations; choose GaussAdjoint or " *
+                "InterpolatingAdjoint."
+        )
+    )
+end
+
 """An equation in parts is pulled back through as an ordinary one, from its values at the saved times."""
 function forward_algorithm(::Equation, alg, sensealg, control)
     needs_dense(sensealg) || return alg

@@ -24,10 +24,9 @@ pulled_back(err::EndedEarly)::PulledBack = (err.retcode, err.t, 0, 0)
 function pull_back(solved::Solved{E, S, T}, grads, dy0, n, dp, alg, sensealg, abstol, reltol, control) where {E, S, T}
     return try
         bounds = (; abstol = T(abstol), reltol = T(reltol), control)
-        found = backward!(
-            array(T, dy0, n), array(T, dp, length(solved.p)), adjoint_solution(solved, alg, sensealg; bounds...),
-            array(T, grads, n, length(solved.t)), solved.t, backward_algorithm(solved.equation, alg, sensealg), sensealg;
-            bounds...
+        found = gradients!(
+            array(T, dy0, n), array(T, dp, length(solved.p)), solved, array(T, grads, n, length(solved.t)),
+            backward_algorithm(solved.equation, alg, sensealg), sensealg; bounds...
         )
         pulled_back(found)
     catch err
@@ -35,3 +34,10 @@ function pull_back(solved::Solved{E, S, T}, grads, dy0, n, dp, alg, sensealg, ab
         pulled_back(err)
     end
 end
+
+"""`backward!` by the forward solution as the adjoint reads it; that of another equation where this one has none."""
+gradients!(dy0, dp, solved::Solved, grads, alg, sensealg; bounds...) =
+    of_solution!(dy0, dp, solved, grads, alg, sensealg; bounds...)
+
+of_solution!(dy0, dp, solved, grads, alg, sensealg; bounds...) =
+    backward!(dy0, dp, adjoint_solution(solved, alg, sensealg; bounds...), grads, solved.t, alg, sensealg; bounds...)

@@ -14,15 +14,18 @@ function solve_equation(equation, type, y0, n, np, times, nt, ys, alg, abstol, r
     sol, t_reached = forward(
         form, u0, p, t, forward_algorithm(form, alg, sensealg, control);
         abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control,
-        dense = dense || keeps_steps(sensealg, control, alg, n), ys = array(T, ys, n, nt),
+        dense = dense || keeps_steps(form, sensealg, control, alg, n), ys = array(T, ys, n, nt),
         ends_at_times = sensealg isa DiscreteAdjoint && !has_fixed_steps(control, alg)
     )
     return Solved(form, sol, p, t, string(sol.retcode), t_reached, counts(form, sol.stats)...)
 end
 
 """Whether a solve keeps all of its steps for the adjoint: not where the adjoint would solve again all the same."""
-keeps_steps(sensealg, control, alg, n) = needs_dense(sensealg) &&
+keeps_steps(equation, sensealg, control, alg, n) = needs_dense(sensealg) &&
     (sensealg isa DiscreteAdjoint || has_fixed_steps(control, alg) || interpolating_algorithm(alg, n) === alg)
+
+"""Whose guesses are from everywhere."""
+keeps_steps(::Residual, sensealg, control, alg, n) = sensealg !== nothing
 
 """A solved problem and its report: for Python, two calls take longer. Nothing is solved where the problem is found stiff."""
 function solve_and_report(arguments...)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pyode_bridge.compiled.codegen.graph_lowering import Code
     from pyode_bridge.compiled.codegen.pointers import Pointers
 
-COUNTED = {"rhs": RHS_CALLS, "vjp": VJP_CALLS, "delayed_vjp": VJP_CALLS, "jacobian": JACOBIAN_CALLS}
+PRODUCTS = "vjp", "delayed_vjp", "residual_vjp_p"
+COUNTED = {"rhs": RHS_CALLS, "jacobian": JACOBIAN_CALLS, **dict.fromkeys(PRODUCTS, VJP_CALLS)}
 # What each function takes before the time: where its results go, the vector of a product, the state. ``joint`` writes
 # both products, or that with the parameters alone if ``out`` is null.
 OF_THE_STATE, OF_TWO = ("out", "y"), ("out", "v", "y")

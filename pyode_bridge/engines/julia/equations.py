@@ -24,6 +24,7 @@ from pyode_bridge.problem.forms import (
 )
 from pyode_bridge.problem.problem import LOOKS, Problem
 
+RESIDUAL_PRODUCTS = "residual_vjp_p", "residual_vjp_t"
 DELAY_PRODUCTS = "delayed_vjp", "delayed_vjp_p", "history_vjp_p", "history_vjp_t"
 
 
@@ -161,9 +162,11 @@ class Builder:
         """``0 = F(t, y', y)``."""
         function, jacobian = self._part(form, "residual"), self._part(form, "residual_jacobian")
         dy0 = form.dy0.contiguous()
-        return self._bridge.residual_equation(
-            function, jacobian, self._type, self._size, self._bridge.reads(dy0), list(form.differential)
-        )
+        given = function, jacobian, self._type, self._size, self._bridge.reads(dy0), list(form.differential)
+        if self._problem.sensitivity is None:
+            return self._bridge.residual_equation(*given)
+        products = [self._part(form, name) for name in RESIDUAL_PRODUCTS]
+        return self._bridge.residual_equation(*given, tuple(products), form.wants_times)
 
     def _part(self, form: Form, name: str) -> tuple[int, int]:
         """Address and environment of a function of the equation; zeros where it has none of that name."""
