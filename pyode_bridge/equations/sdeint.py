@@ -49,10 +49,11 @@ def sdeint(
     Solved by StochasticDiffEq.jl (``python -m pyode_bridge install StochasticDiffEq``). Itô's or Stratonovich's sense
     is the method's: most, such as ``"SOSRI"`` and ``"EM"``, are Itô's; ``"EulerHeun"`` is Stratonovich's.
 
-    Gradients are those of each path. Steps of fixed length are their own gradient, along the noise that was drawn for
-    them (``sensealg="DiscreteAdjoint"``, the usual choice; Giles & Glasserman 2006, "Smoking adjoints"), with ``dt``
-    and ``adaptive=False`` among the options, by ``"EM"``, ``"LambaEM"``, ``"RKMil"``, ``"EulerHeun"`` and
-    ``"LambaEulerHeun"``. ``sensealg="BacksolveAdjoint"`` (of SciMLSensitivity, after Li et al. 2020) runs the paths
+    Gradients are those of each path. Its steps are their own gradient, along the noise that was drawn for them
+    (``sensealg="DiscreteAdjoint"``, the usual choice; Giles & Glasserman 2006, "Smoking adjoints"): those of
+    ``"SOSRI"`` and ``"SRIW1"``, and, with ``dt`` and ``adaptive=False`` among the options, those of ``"EM"``,
+    ``"LambaEM"``, ``"RKMil"``, ``"EulerHeun"``, ``"LambaEulerHeun"`` and other explicit methods, whose tableaus are
+    read off the solver. ``sensealg="BacksolveAdjoint"`` (of SciMLSensitivity, after Li et al. 2020) runs the paths
     backwards by ``"EulerHeun"``, with errors in proportion to ``dt``, for fixed steps of Stratonovich's methods.
 
     Args:

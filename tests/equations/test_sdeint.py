@@ -296,6 +296,62 @@ def test_gradients_are_those_of_each_path(noise: str, sensealg: str) -> None:
         torch.testing.assert_close(grad, value, rtol=5e-3, atol=5e-3)
 
 
+DIAGONAL = ["RKMil", "SRIW1", "SOSRI", "SOSRI2"]
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("lane", ["compiled", "callback"])
+@pytest.mark.parametrize("noise", ["diagonal", "scalar"])
+@pytest.mark.parametrize("method", [None, "SRIW1"])
+def test_gradients_of_steps_that_a_solver_chooses(method: str | None, noise: str, lane: str) -> None:
+    """``y0 exp((mu - sigma² / 2) t + sigma W)``, in Itô's sense; the path tells ``W``."""
+    model, y0 = Growth(), torch.tensor([1.0, 2.0], dtype=DOUBLE, requires_grad=True)
+    t = torch.tensor([0.0, 0.5, 1.0], dtype=DOUBLE)
+    solution = pb.solve_sde(
+        model.drift,
+        model.diffusion,
+        y0,
+        t,
+        noise=noise,
+        method=method,
+        seed=3,
+        lane=lane,
+        rtol=1e-4,
+        atol=1e-4,  # type: ignore[arg-type]
+    )
+    assert solution.sensealg == "DiscreteAdjoint"
+    y = solution.y
+    assert isinstance(y, Tensor)
+    grads = torch.autograd.grad(y[1:].sum(), (y0, model.mu, model.sigma))
+    ends, start, times = y[1:].detach(), y0.detach(), t[1:, None]
+    paths = ((ends / start).log() - (MU - SIGMA**2 / 2) * times) / SIGMA
+    expected = ((ends / start).sum(0), (times * ends).sum(), ((paths - SIGMA * times) * ends).sum())
+    for grad, value in zip(grads, expected, strict=True):
+        torch.testing.assert_close(grad, value, rtol=3e-3, atol=3e-3)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["SRA1", "SOSRA", "EM"])
+def test_gradients_along_additive_noise(method: str) -> None:
+    """``dy = -k y dt + s dW`` is linear in its noise, so that its end is in ``s``, and in the start."""
+    k, s, y0 = (torch.tensor([value], dtype=DOUBLE, requires_grad=True) for value in (0.7, 0.5, 1.2))
+    t, options = torch.tensor([0.0, 1.0], dtype=DOUBLE), {"dt": 0.01, "adaptive": False}
+
+    def end(y0: Tensor, s: Tensor) -> Tensor:
+        y = pb.sdeint(lambda t, y: -k * y, lambda t, y: s + 0 * y, y0, t, method=method, options=options, seed=3)
+        assert isinstance(y, Tensor)
+        return y[-1]
+
+    y = end(y0, s)
+    by_s, by_y0, by_k = torch.autograd.grad(y, (s, y0, k))
+    torch.testing.assert_close(by_s * s + by_y0 * y0, y, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(by_y0, torch.exp(-k), rtol=1e-2, atol=0)
+    with torch.no_grad():
+        before = y.clone()
+        k += 1e-6
+        torch.testing.assert_close(by_k, (end(y0, s) - before) / 1e-6, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.julia
 @pytest.mark.parametrize("lane", ["compiled", "callback"])
 def test_ito_gradients_are_those_of_the_steps_exactly(lane: str) -> None:
@@ -316,9 +372,9 @@ def test_ito_gradients_are_those_of_the_steps_exactly(lane: str) -> None:
 
 @pytest.mark.julia
 @pytest.mark.parametrize("noise", ["diagonal", "scalar", "general"])
-@pytest.mark.parametrize("method", ["EM", "LambaEM", "EulerHeun", "LambaEulerHeun", "RKMil"])
+@pytest.mark.parametrize("method", ["EM", "EM(false)", "LambaEM", "EulerHeun", "LambaEulerHeun", *DIAGONAL])
 def test_gradients_of_steps_are_their_differences(method: str, noise: str) -> None:
-    if method == "RKMil" and noise == "general":
+    if method in DIAGONAL and noise == "general":
         pytest.skip("the method is for diagonal and scalar noise")
     rate, spread = torch.tensor([[-0.5, 0.3], [0.2, -0.8]], dtype=DOUBLE), torch.tensor([0.3, 0.2], dtype=DOUBLE)
     start, weights = torch.tensor([1.0, 0.5], dtype=DOUBLE), torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=DOUBLE)
@@ -352,9 +408,9 @@ def test_gradients_of_steps_are_their_differences(method: str, noise: str) -> No
 
 
 @pytest.mark.julia
-@pytest.mark.parametrize("method", ["SOSRI", "LambaEM", "LambaEulerHeun"])
+@pytest.mark.parametrize("method", ["RKMil", "LambaEM", "LambaEulerHeun", "ImplicitEM", "DRI1"])
 def test_a_gradient_that_the_method_does_not_give_is_refused(method: str) -> None:
-    with pytest.raises(pb.UnsupportedError, match=r"cannot.*Fixed steps are their own gradient.*EM"):
+    with pytest.raises(pb.UnsupportedError, match=r"cannot.*are their own gradient.*EM"):
         sample(torch.ones(3, dtype=DOUBLE, requires_grad=True), method=method, options={"dt": 0.1})
 
 

@@ -28,7 +28,7 @@ function chosen_sensealg(equation, alg, backward, n, np)
 end
 
 function chosen_sensealg(::Stochastic, alg, backward, n, np)
-    noise_step(alg) === nothing && return "BacksolveAdjoint", "it alone differentiates the steps of $(nameof(typeof(alg)))"
+    noise_tableau(alg) === nothing && return "BacksolveAdjoint", "it alone differentiates the steps of $(nameof(typeof(alg)))"
     return "DiscreteAdjoint", "it is the gradient of the steps themselves, along the noise that was drawn for them"
 end
 

@@ -84,16 +84,17 @@ function forward_algorithm(::Stochastic, alg, sensealg, control)
     )
 end
 
-const DIFFERENTIABLE_NOISE = "Fixed steps are their own gradient, with options={'dt': ..., 'adaptive': False}, by EM, " *
-    "LambaEM and RKMil (Ito's calculus), or EulerHeun and LambaEulerHeun (Stratonovich's). Name one of them, or call it " *
-    "under torch.no_grad()."
+const DIFFERENTIABLE_NOISE = "Steps of SOSRI and SRIW1 are their own gradient, for diagonal and scalar noise, and with " *
+    "options={'dt': ..., 'adaptive': False} those of EM and others too (Ito's calculus), or of EulerHeun and " *
+    "LambaEulerHeun (Stratonovich's). Name one of them, or call it under torch.no_grad()."
 
 """
-Steps that are known, of fixed length: where it is chosen, StochasticDiffEq 7.1 takes a second step along another increment
-than the one that it keeps.
+Steps that are known. Where their length is chosen, StochasticDiffEq 7.1 takes a second step along another increment than
+the one that it keeps, but for methods that take a second process.
 """
 function forward_algorithm(::Stochastic, alg, ::DiscreteAdjoint, control)
-    noise_step(alg) !== nothing && has_fixed_steps(control, alg) && return alg
+    tableau = noise_tableau(alg)
+    tableau !== nothing && (tableau.has_second || has_fixed_steps(control, alg)) && return alg
     throw(UnsupportedError("Steps of $(nameof(typeof(alg))), as they are here, cannot be differentiated. $DIFFERENTIABLE_NOISE"))
 end
 
