@@ -54,6 +54,26 @@ def test_rate_constants_are_recovered_over_six_decades(engine: str, tmp_path: Pa
         assert numbers["adjoint_differs_from_sensitivities_by"] < 1e-4
 
 
+@pytest.mark.julia
+def test_a_delay_is_recovered(tmp_path: Path) -> None:
+    ended = run("studies/fit_delay", tmp_path, "--quick")
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "fit_delay.png").stat().st_size > 10_000
+    numbers = results(tmp_path)["numbers"]
+    assert {fit["began"] for fit in numbers["runs"]} == {11.9, 22.1}
+    assert numbers["worst_relative_error"]["tau"] < 0.02
+
+
+@pytest.mark.julia
+def test_the_parameters_of_noise_are_recovered_within_their_errors(tmp_path: Path) -> None:
+    ended = run("studies/fit_noise", tmp_path, "--quick")
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "fit_noise.png").stat().st_size > 10_000
+    numbers = results(tmp_path)["numbers"]
+    assert numbers["within"]["3 standard errors"] == 1
+    assert all(fit["errors"]["theta"] < 0.1 for fit in numbers["runs"])
+
+
 @pytest.mark.slow
 def test_an_unstable_adjoint_is_not_fitted_with(tmp_path: Path) -> None:
     """The embedded engine's adjoint solves the stiff reaction backwards."""

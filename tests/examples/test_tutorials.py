@@ -26,6 +26,10 @@ EITHER_ENGINE = {
     "ode_net": [(rf"^1 coordinates .* errors {NUMBER}$", 0.01)],
     "flow": [(rf"integrates to 1 within {NUMBER}$", 1e-3)],
     "latent_ode": [(rf"in the half after it {NUMBER}$", 0.1)],  # of swings of 0.4 at noise of 0.05
+    "gauss_newton": [
+        (rf"found {NUMBER}, true {NUMBER}$", 0.03),
+        (rf"sum of squares from \d+ to {NUMBER}, of 82", 120.0),
+    ],
     "events": [(rf"{NUMBER}(?: s)?, exact {NUMBER}$", 1e-6)],
     "ensemble": [(rf"largest error of the values {NUMBER}$", 1e-6), (rf"of the sensitivities {NUMBER}$", 1e-5)],
 }
