@@ -40,7 +40,10 @@ def check(problem: Problem) -> None:
         (isinstance(problem.form, Residual), "is a residual"),
     ):
         if there:
-            raise UnsupportedError(f"Second derivatives of a solve are not available where there {what}.")
+            raise UnsupportedError(
+                f"Second derivatives of a solve are not available where there {what}; first ones are. Call autograd "
+                "without create_graph."
+            )
 
 
 def segment(engine: Engine, problem: Problem, z: Tensor, times: Tensor) -> Problem:

@@ -138,22 +138,32 @@ class OdeAdjoint(torch.autograd.Function):
             )
         if torch.is_grad_enabled():  # somebody is about to differentiate them
             origins = (*ctx.saved_tensors, *(v for v in vs if v is not None))
-            products = tuple(None if product is None else Final.apply(product, *origins) for product in products)  # type: ignore[no-untyped-call]
+            products = tuple(None if product is None else final(product, THIRD, *origins) for product in products)
         return None, None, None, None, *products
 
 
+THIRD = "Third derivatives of a solve are not available; second ones are."
+
+
+def final(value: Tensor, message: str, *origins: Tensor) -> Tensor:
+    """A value whose dependence on its origins autograd does not know: a gradient through it raises the message."""
+    made: Tensor = Final.apply(value, message, *origins)  # type: ignore[no-untyped-call]
+    return made
+
+
 class Final(torch.autograd.Function):
-    """A value whose dependence on its origins autograd does not know, so that a gradient through it would be wrong."""
+    """A value that is not to be differentiated, since the gradient would be wrong; see `final`."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, *origins: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor, message: str, *origins: Tensor) -> Tensor:
         """The value, which requires a gradient where one of its origins does."""
+        ctx.message = message
         return value.clone()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         """Raises UnsupportedError."""
-        raise UnsupportedError("Third derivatives of a solve are not available; second ones are.")
+        raise UnsupportedError(ctx.message)
 
 
 def _outputs(

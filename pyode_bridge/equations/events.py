@@ -11,11 +11,13 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from pyode_bridge.derivatives.autograd import final
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.derivatives.parameters import reached
 from pyode_bridge.equations.crossings import Located, locate, slope
@@ -317,7 +319,25 @@ def _record(
                 "or choose a condition that crosses zero with a slope."
             )
         if value.requires_grad and rate != 0:
-            shift = -(value - value.detach()).reshape(()) / rate
+            shift: Tensor = _Shift.apply(value.reshape(()), rate)  # type: ignore[no-untyped-call]
             t, y = t + shift, y + velocity * shift
     state = structure.unpack(y)
     return EventRecord(t, found.index, state, state)
+
+
+class _Shift(torch.autograd.Function):
+    """By how much an event comes later: nothing, with its derivative by the value of the condition."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, rate: Tensor) -> Tensor:
+        ctx.save_for_backward(value, rate)
+        return torch.zeros_like(value)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        value, rate = ctx.saved_tensors
+        moved = -grad / rate
+        return final(moved, ONCE, value) if torch.is_grad_enabled() else moved, None
+
+
+ONCE = "Second derivatives of events are not available; first ones are. Differentiate once, without create_graph."

@@ -392,3 +392,15 @@ def test_a_condition_that_jumps_at_a_state_is_refused(engine: str) -> None:
             engine=engine,
             method="dopri5",
         )
+
+
+def test_a_second_derivative_is_refused(engine: str) -> None:
+    """That of a fall's time is not nothing: it is ``sqrt(2 / g)``."""
+    gravity = torch.tensor(9.81, dtype=DOUBLE, requires_grad=True)
+    start, t = torch.tensor([1.0, 0.0], dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    ground = pb.Event(lambda t, y: y[0], terminal=True)
+    found = pb.solve_events(lambda t, y: torch.stack([y[1], -gravity]), start, t, [ground], engine=engine)
+    for value in (found.events[0].t, found.events[0].y[1]):
+        (grad,) = torch.autograd.grad(value, gravity, create_graph=True)
+        with pytest.raises(pb.UnsupportedError, match="Second derivatives of events are not available"):
+            torch.autograd.grad(grad, gravity)

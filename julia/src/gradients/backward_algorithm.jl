@@ -10,6 +10,12 @@ backward_algorithm(equation, alg, sensealg) = backward_algorithm(equation, alg)
 
 """The solver of the backward solve: `alg`, if it can run the adjoint, which is one ordinary equation."""
 function backward_algorithm(equation::Equation, alg)
+    takes_operator(alg) && throw(
+        UnsupportedError(
+            "$(nameof(typeof(alg))) solves y' = A(t, y) y by its matrix, and cannot run the backward solve: name another " *
+                "solver for that, for example with adjoint_method=\"Vern7\"."
+        )
+    )
     is_partitioned(alg) || return alg
     solver_form(equation, alg) # which may refuse it for the forward solve already
     throw(

@@ -72,7 +72,8 @@ function forward_algorithm(::Stochastic, alg, sensealg, control)
     sensealg === nothing && return alg
     follows_noise(sensealg) || throw(
         UnsupportedError(
-            "DiscreteAdjoint and BacksolveAdjoint differentiate stochastic equations, not $(nameof(typeof(sensealg)))."
+            "DiscreteAdjoint and BacksolveAdjoint differentiate stochastic equations, not $(nameof(typeof(sensealg))); " *
+                "leave sensealg out."
         )
     )
     calculus(alg) == "Stratonovich" && has_fixed_steps(control, alg) && return alg
