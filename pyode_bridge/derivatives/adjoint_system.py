@@ -21,7 +21,7 @@ from pyode_bridge.problem import jacobians
 from pyode_bridge.problem.backsolve import augmented
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
-from pyode_bridge.problem.forms import Delays, Noise, Residual, Steady
+from pyode_bridge.problem.forms import Delays, Noise, Residual
 from pyode_bridge.problem.grids import Grids
 from pyode_bridge.problem.options import NORMS
 from pyode_bridge.problem.problem import Problem, Sensitivity
@@ -30,9 +30,7 @@ from pyode_bridge.problem.wanted import Wanted
 
 
 def check(problem: Problem) -> None:
-    """Raise UnsupportedError where this is not the adjoint: as of noise, or of a steady state."""
-    if isinstance(problem.form, Steady):
-        raise UnsupportedError("Second derivatives of a steady state are not available; first ones are.")
+    """Raise UnsupportedError where this is not the adjoint, as of noise."""
     for there, what in (
         (problem.mass_matrix is not None, "is a mass matrix"),
         (isinstance(problem.form, Noise), "is noise"),

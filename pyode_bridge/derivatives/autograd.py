@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.derivatives import adjoint_system, hooks
+from pyode_bridge.derivatives import adjoint_system, hooks, steady
 from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import progress
 from pyode_bridge.problem.backsolve import swept_back
+from pyode_bridge.problem.forms import Steady
 from pyode_bridge.problem.graph import direct_gradients
 from pyode_bridge.problem.problem import Gradients, Problem, Pullback, Trajectory
 from pyode_bridge.problem.retcodes import checked
@@ -126,7 +127,7 @@ class OdeAdjoint(torch.autograd.Function):
         *inputs, t = (tensor.detach().requires_grad_() for tensor in ctx.saved_tensors[:3])
         grad_ys, ys = inputs
         with torch.enable_grad():
-            gradients = _swept_back(ctx.engine, ctx.problem, grad_ys, ys, t)
+            gradients = _again(ctx.engine, ctx.problem, grad_ys, ys, t)
             outputs = _outputs(ctx.problem, ctx.wants_t, ys, t, grad_ys, gradients)
         pairs = [(out, v) for out, v in zip(outputs, vs, strict=True) if out is not None and v is not None]
         differentiated, cotangents = zip(*pairs, strict=True)
@@ -176,8 +177,10 @@ def _outputs(
     return gradients.y0, grad_t, *problem.dynamics.split_parameters(gradients.parameters)
 
 
-def _swept_back(engine: Engine, problem: Problem, grad_ys: Tensor, ys: Tensor, t: Tensor) -> Gradients:
-    """The gradients as solves of the adjoint system from each time back to the one before, with autograd."""
+def _again(engine: Engine, problem: Problem, grad_ys: Tensor, ys: Tensor, t: Tensor) -> Gradients:
+    """The gradients with autograd: of a steady state, or by the adjoint system from each time back to the last."""
+    if isinstance(problem.form, Steady):
+        return steady.gradients(problem, grad_ys, ys)
     adjoint_system.check(problem)
 
     def solved_to(i: int, z: Tensor) -> Tensor:

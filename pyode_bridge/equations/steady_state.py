@@ -51,7 +51,7 @@ def steady_state(
 
     Raises:
         InputError, UnknownSolverError, UnsupportedError: as for `odeint`; also, in the backward pass, UnsupportedError
-            where the Jacobian is singular, as it is where something is conserved, and for second derivatives.
+            where the Jacobian is singular, as it is where something is conserved.
         SolverError: it does not settle, within ``options={"maxiters": ...}`` or at all.
 
     Source: SciML's documentation, "Steady State Solvers" and "Sensitivity Algorithms for Nonlinear Problems".

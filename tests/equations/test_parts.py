@@ -233,8 +233,8 @@ def test_a_method_says_which_parts_it_needs(func: object, method: str, message: 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, 'adjoint_method="Vern7"'),
-        ({"adjoint_method": "Vern7", "sensealg": "GaussAdjoint"}, "checkpointing=true"),
+        ({"adjoint_method": "KahanLi8"}, 'adjoint_method="Vern7"'),
+        ({"sensealg": "DiscreteAdjoint"}, "checkpointing=true"),
     ],
 )
 def test_an_adjoint_that_does_not_fit_is_refused_before_the_solve(settings: dict[str, str], message: str) -> None:

@@ -137,11 +137,39 @@ def test_what_does_not_settle() -> None:
 
 
 @pytest.mark.julia
-def test_second_derivatives_are_refused() -> None:
+def test_second_derivatives() -> None:
+    """Of two square roots, one of which is in the other, with a start that fades."""
+    inflow = torch.tensor([2.0, 0.7], dtype=DOUBLE, requires_grad=True)
+
+    def func(t: Tensor, y: Tensor) -> Tensor:
+        return torch.stack([inflow[0] - y[0] ** 2, inflow[1] * y[0] - y[1] ** 2]) + torch.exp(-t)
+
+    y = steady(func, torch.ones(2, dtype=DOUBLE), rtol=1e-10, atol=1e-12)
+    first_root = inflow[0] ** 0.5
+    exact = torch.stack([first_root, (inflow[1] * first_root) ** 0.5])
+    seconds = []
+    for value in (y, exact):
+        (first,) = torch.autograd.grad(value[0] * value[1] ** 3, inflow, create_graph=True)
+        seconds.append(torch.stack([torch.autograd.grad(entry, inflow, retain_graph=True)[0] for entry in first]))
+    torch.testing.assert_close(*seconds, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.julia
+def test_third_derivatives_are_refused() -> None:
     inflow = torch.tensor(2.0, dtype=DOUBLE, requires_grad=True)
-    y = steady(lambda t, y: inflow - y**2, torch.ones(1, dtype=DOUBLE))
+    grad = steady(lambda t, y: inflow - y**2, torch.ones(1, dtype=DOUBLE)).sum()
+    for _ in range(2):
+        (grad,) = torch.autograd.grad(grad, inflow, create_graph=True)
+    with pytest.raises(pb.UnsupportedError, match="Third derivatives"):
+        torch.autograd.grad(grad, inflow)
+
+
+@pytest.mark.julia
+def test_second_derivatives_of_what_is_no_number_late_are_refused() -> None:
+    inflow = torch.tensor(2.0, dtype=DOUBLE, requires_grad=True)
+    y = steady(lambda t, y: inflow - y**2 + 0 * t.exp(), torch.ones(1, dtype=DOUBLE))
     (first,) = torch.autograd.grad(y.sum(), inflow, create_graph=True)
-    with pytest.raises(pb.UnsupportedError, match="Second derivatives of a steady state"):
+    with pytest.raises(pb.UnsupportedError, match=r"Second derivatives of this steady state.*no numbers"):
         first.backward()
 
 

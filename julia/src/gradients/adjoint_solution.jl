@@ -24,6 +24,7 @@ function adjoint_solution(solved::Solved{E, S, T}, alg, sensealg; bounds...) whe
     flat(u) = flatten!(Vector{T}(undef, length(u)), solved.equation, u)
     us = [flat(state_at(solved.sol, t, i)) for i in eachindex(t)]
     made = problem(equation, us[1], solved.p, (t[1], t[end]))
+    interpolates(sensealg) && return solved_again(made, t, alg, sensealg; bounds...)
     solution = SciMLBase.build_solution(
         made, solves_again(sensealg) ? eager(alg) : alg, t, us; retcode = SciMLBase.ReturnCode.Success
     )

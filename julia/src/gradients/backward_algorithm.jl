@@ -43,14 +43,14 @@ end
     chosen_backward(alg, n, is_sparse, sensealg)
 
 The name of the solver of the backward solve where none was asked for; "" for that of the forward solve, `alg`, as for
-what does not solve for the adjoint variable. What an adjoint starts with, at each time of the loss, lies on fast
+what does not solve for the adjoint variable. One that cannot run an adjoint at all, as of halves, has another one. What an adjoint starts with, at each time of the loss, lies on fast
 directions too; there, methods of several steps begin again, and those of low order take very many.
 """
 function chosen_backward(alg, n, is_sparse, sensealg = nothing)
-    sensealg === nothing || solves_for_adjoint(sensealg) || return ""
     alg = stepper(alg)
     alg isa SciMLBase.AbstractDAEAlgorithm && return string(nameof(typeof(stiff_solver())))
-    is_partitioned(alg) && return "" # refused by `backward_algorithm`, with what to do
+    (is_partitioned(alg) || takes_operator(alg)) && return string(nameof(typeof(explicit_solver(alg))))
+    sensealg === nothing || solves_for_adjoint(sensealg) || return ""
     meets_stiffness(alg) && !is_sparse && n > LARGEST_DENSE && return ""
     chosen = meets_stiffness(alg) ? stiff_solver() : interpolating_algorithm(alg, n)
     return chosen === alg ? "" : string(nameof(typeof(chosen)))

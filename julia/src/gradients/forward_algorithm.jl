@@ -56,13 +56,13 @@ function forward_algorithm(::Residual, alg, sensealg, control)
     )
 end
 
-"""An equation in parts is pulled back through as an ordinary one, from its values at the saved times."""
+"""An equation in parts is pulled back through as an ordinary one, from its values at the saved times, or solved again."""
 function forward_algorithm(::Equation, alg, sensealg, control)
-    needs_dense(sensealg) || return alg
+    sensealg isa Own || return alg
     throw(
         UnsupportedError(
-            "$(nameof(typeof(sensealg))) interpolates the forward solution, which $(nameof(typeof(alg))) leaves at " *
-                "the times of t alone; choose `$PARTS_SENSEALG` or `BacksolveAdjoint`."
+            "$(nameof(typeof(sensealg))) does not differentiate equations in parts; choose `$PARTS_SENSEALG`, or leave " *
+                "sensealg out."
         )
     )
 end

@@ -71,5 +71,8 @@ would be poor, unless that one's matrices would be too large.
 function interpolating_algorithm(alg, n)
     isempty(poor_between_steps(alg)) && return alg
     meets_stiffness(alg) && return n <= LARGEST_DENSE ? stiff_solver() : alg
-    return trait(OrdinaryDiffEqCore.alg_order, alg, 5) > 6 ? Vern9() : Vern7()
+    return explicit_solver(alg)
 end
+
+"""An explicit one with a good interpolant, of an order that is no lower."""
+explicit_solver(alg) = trait(OrdinaryDiffEqCore.alg_order, alg, 5) > 6 ? Vern9() : Vern7()
