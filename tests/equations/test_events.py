@@ -404,3 +404,44 @@ def test_a_second_derivative_is_refused(engine: str) -> None:
         (grad,) = torch.autograd.grad(value, gravity, create_graph=True)
         with pytest.raises(pb.UnsupportedError, match="Second derivatives of events are not available"):
             torch.autograd.grad(grad, gravity)
+
+
+def test_gradients_through_a_change_of_modes(engine: str) -> None:
+    """A block slides uphill, down again, and sticks where the ground levels: friction turns with the velocity.
+
+    Uphill it decelerates by ``g (sin a + mu cos a)``, downhill it accelerates by ``g (sin a - mu cos a)`` (Filippov's
+    friction, up to its sliding), and where it comes back to its start, an effect makes ``mu`` large, so that it stops.
+    """
+    mu, speed, angle = (torch.tensor(value, dtype=DOUBLE, requires_grad=True) for value in (0.2, 2.0, 0.5))
+    gravity, brake = 9.81, 3.0
+
+    def func(t: Tensor, y: Tensor) -> Tensor:
+        _, v, mode = y  # 0 uphill, 1 downhill, 2 on level ground, 3 at rest
+        slope, friction = gravity * torch.sin(angle), gravity * mu * torch.cos(angle)
+        moving = torch.where(mode < 0.5, -slope - friction, -slope + friction)
+        on_level = torch.where(mode < 1.5, moving, brake * mu * gravity)
+        return torch.stack([torch.where(mode < 2.5, v, 0.0), torch.where(mode < 2.5, on_level, 0.0), 0 * v])
+
+    def next_mode(t: Tensor, y: Tensor) -> Tensor:
+        return torch.stack([y[0], y[1], y[2] + 1])
+
+    turn = pb.Event(lambda t, y: torch.where(y[2] < 0.5, y[1], 1.0), next_mode, direction="falling")
+    back = pb.Event(lambda t, y: torch.where((y[2] - 1).abs() < 0.5, y[0], 1.0), next_mode, direction="falling")
+    rest = pb.Event(lambda t, y: torch.where((y[2] - 2).abs() < 0.5, y[1], -1.0), next_mode, direction="rising")
+    y0 = torch.stack([torch.zeros((), dtype=DOUBLE), speed, torch.zeros((), dtype=DOUBLE)])
+    t = torch.tensor([0.0, 4.0], dtype=DOUBLE)
+    found = pb.solve_events(func, y0, t, [turn, back, rest], engine=engine, rtol=1e-10, atol=1e-12)
+    assert [event.index for event in found.events] == [0, 1, 2]
+    up = gravity * (torch.sin(angle) + mu * torch.cos(angle))
+    down = gravity * (torch.sin(angle) - mu * torch.cos(angle))
+    height = speed**2 / (2 * up)
+    fast = torch.sqrt(2 * down * height)
+    exact = torch.stack(
+        [-(fast**2) / (2 * brake * mu * gravity), speed / up + fast / down + fast / (brake * mu * gravity)]
+    )
+    mine = torch.stack([found.y[-1, 0], found.events[2].t])
+    torch.testing.assert_close(mine, exact, rtol=1e-8, atol=1e-8)
+    for one, other in zip(mine, exact, strict=True):
+        grads = (torch.autograd.grad(value, (mu, speed, angle), retain_graph=True) for value in (one, other))
+        for own, true in zip(*grads, strict=True):
+            torch.testing.assert_close(own, true, rtol=1e-6, atol=1e-6)
