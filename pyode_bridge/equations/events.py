@@ -11,16 +11,15 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from pyode_bridge.derivatives.autograd import final
 from pyode_bridge.derivatives.compilation import between_graphs
+from pyode_bridge.derivatives.crossing import crossing
 from pyode_bridge.derivatives.parameters import reached
-from pyode_bridge.equations.crossings import Located, locate, slope
+from pyode_bridge.equations.crossings import Located, bend, locate, slope
 from pyode_bridge.equations.effects import affected
 from pyode_bridge.equations.event import Condition, Event
 from pyode_bridge.equations.event_solution import EventRecord, EventSolution
@@ -302,7 +301,6 @@ def _record(
 ) -> EventRecord:
     """The event, whose time and state have their gradients.
 
-    With ``g(t, y(t; θ); θ) = 0``: ``dt/dθ = -(dg/dθ at fixed t) / (∂g/∂t + ∂g/∂y · f)``; the state moves by ``f dt``.
     The derivatives are those just before: behind it, a condition may stay at zero. Where a condition without a slope
     jumps at some time, that time is a constant.
     """
@@ -319,25 +317,13 @@ def _record(
                 "or choose a condition that crosses zero with a slope."
             )
         if value.requires_grad and rate != 0:
-            shift: Tensor = _Shift.apply(value.reshape(()), rate)  # type: ignore[no-untyped-call]
-            t, y = t + shift, y + velocity * shift
+            t, y = crossing(
+                t,
+                y,
+                value.reshape(()),
+                rate,
+                velocity,
+                lambda: bend(func, structure, condition, t, before.detach(), mass_matrix),
+            )
     state = structure.unpack(y)
     return EventRecord(t, found.index, state, state)
-
-
-class _Shift(torch.autograd.Function):
-    """By how much an event comes later: nothing, with its derivative by the value of the condition."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, rate: Tensor) -> Tensor:
-        ctx.save_for_backward(value, rate)
-        return torch.zeros_like(value)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        value, rate = ctx.saved_tensors
-        moved = -grad / rate
-        return final(moved, ONCE, value) if torch.is_grad_enabled() else moved, None
-
-
-ONCE = "Second derivatives of events are not available; first ones are. Differentiate once, without create_graph."

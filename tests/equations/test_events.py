@@ -394,15 +394,72 @@ def test_a_condition_that_jumps_at_a_state_is_refused(engine: str) -> None:
         )
 
 
-def test_a_second_derivative_is_refused(engine: str) -> None:
-    """That of a fall's time is not nothing: it is ``sqrt(2 / g)``."""
+def second_derivatives(value: Tensor, inputs: Tensor) -> Tensor:
+    (first,) = torch.autograd.grad(value, inputs, create_graph=True)
+    return torch.stack([torch.autograd.grad(entry, inputs, retain_graph=True)[0] for entry in first])
+
+
+def test_second_derivatives_of_events(engine: str) -> None:
+    """A ball that is thrown up from a height bounces twice."""
+    inputs = torch.tensor([9.81, 0.8, 1.5, 1.0], dtype=DOUBLE, requires_grad=True)
+    gravity, restitution, speed, height = inputs
+    bounce = pb.Event(lambda t, y: y[0], lambda t, y: torch.stack([y[0], -restitution * y[1]]), direction="falling")
+    t = torch.tensor([0.0, 1.2, 1.5], dtype=DOUBLE)
+    found = pb.solve_events(
+        lambda t, y: torch.stack([y[1], -gravity + 0 * y[1]]),
+        torch.stack([height, speed]),
+        t,
+        [bounce],
+        engine=engine,
+        rtol=1e-11,
+        atol=1e-12,
+    )
+    hits = found.events
+    fall = (speed + torch.sqrt(speed**2 + 2 * gravity * height)) / gravity
+    up = restitution * torch.sqrt(speed**2 + 2 * gravity * height)
+    between = t[1] - fall
+    exact = {
+        "the first bounce": (hits[0].t, fall),
+        "the velocity there": (hits[0].y[1], speed - gravity * fall),
+        "the second bounce": (hits[1].t, fall + 2 * up / gravity),
+        "a height between": (found.y[1, 0], up * between - gravity * between**2 / 2),
+    }
+    for name, (mine, theirs) in exact.items():
+        torch.testing.assert_close(mine, theirs, rtol=1e-8, atol=1e-8, msg=lambda text, name=name: f"{name}: {text}")
+        second = second_derivatives(mine, inputs), second_derivatives(theirs, inputs)
+        torch.testing.assert_close(*second, rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_a_second_derivative_of_a_condition_that_bends(engine: str) -> None:
+    """``y = exp(k t)`` meets ``y t² = c``."""
+    c = 2.0
+
+    def crossing(k: Tensor) -> Tensor:
+        event = pb.Event(lambda t, y: y[0] * t**2 - c, terminal=True)
+        t, y0 = torch.tensor([0.5, 4.0], dtype=DOUBLE), torch.exp(0.5 * k)[None]
+        found = pb.solve_events(lambda t, y: k * y, y0, t, [event], engine=engine, rtol=1e-12, atol=1e-12)
+        return found.events[0].t
+
+    k = torch.tensor(0.7, dtype=DOUBLE, requires_grad=True)
+    t = crossing(k)
+    (first,) = torch.autograd.grad(t, k, create_graph=True)
+    (second,) = torch.autograd.grad(first, k)
+    at = t.detach()  # k t + 2 log t = log c, so that dt/dk = -t / (k + 2 / t)
+    rate = k.detach() + 2 / at
+    torch.testing.assert_close(first.detach(), -at / rate, rtol=1e-8, atol=0)
+    slope = -at / rate
+    torch.testing.assert_close(second, -(slope * rate - at * (1 - 2 * slope / at**2)) / rate**2, rtol=1e-6, atol=0)
+
+
+def test_a_third_derivative_is_refused(engine: str) -> None:
     gravity = torch.tensor(9.81, dtype=DOUBLE, requires_grad=True)
     start, t = torch.tensor([1.0, 0.0], dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
     ground = pb.Event(lambda t, y: y[0], terminal=True)
     found = pb.solve_events(lambda t, y: torch.stack([y[1], -gravity]), start, t, [ground], engine=engine)
-    for value in (found.events[0].t, found.events[0].y[1]):
-        (grad,) = torch.autograd.grad(value, gravity, create_graph=True)
-        with pytest.raises(pb.UnsupportedError, match="Second derivatives of events are not available"):
+    for grad in (found.events[0].t, found.events[0].y[1]):
+        for _ in range(2):
+            (grad,) = torch.autograd.grad(grad, gravity, create_graph=True)
+        with pytest.raises(pb.UnsupportedError, match="Third derivatives"):
             torch.autograd.grad(grad, gravity)
 
 
