@@ -42,7 +42,7 @@ const NEWTON_ITERATIONS = 20
 function imply!(implied::Implied{T}, y, t) where {T}
     implied.t == t && implied.y == y && return implied
     (; equation, sol, differential, algebraic, u, du, value, x) = implied
-    implied.is_factorised = false
+    implied.t, implied.is_factorised = NaN, false
     at = clamp(t, sol.t[1], sol.t[end])
     copyto!(u, sol(at))
     copyto!(du, sol(at, Val{1}))
@@ -89,9 +89,7 @@ function weights(implied::Implied, v, y, t)
     return issuccess(matrix) ? matrix' \ v : fill!(similar(v), NaN)
 end
 
-function by_derivatives(implied::Implied, v)
-    return [zeros(eltype(v), length(implied.algebraic)); v]
-end
+by_derivatives(implied::Implied, v) = [zeros(eltype(v), length(implied.algebraic)); v]
 
 derivatives(implied::Implied) = view(implied.x, (length(implied.algebraic) + 1):length(implied.x))
 
@@ -102,47 +100,32 @@ function parameter_product!(out, implied::Implied, w, y, t)
     return out
 end
 
-# The ordinary equation `y' = f(y, t)`, with its products and its Jacobian.
+"""The ordinary equation `y' = f(y, t)` that is implied, with its products and its Jacobian."""
+function implied_function(implied::Implied)
+    slope!(dy, y, p, t) = copyto!(dy, derivatives(imply!(implied, y, t)))
 
-struct ImpliedSlope{I <: Implied}
-    implied::I
-end
-struct ImpliedVJP{I <: Implied}
-    implied::I
-end
-struct ImpliedParameterVJP{I <: Implied}
-    implied::I
-end
-struct ImpliedJacobian{I <: Implied}
-    implied::I
-end
+    function vjp!(out, v, y, p, t)
+        w = weights(implied, by_derivatives(implied, v), y, t)
+        mul!(out, linearised!(implied, y, t)[2]', w, -1, 0)
+        return nothing
+    end
 
-(f::ImpliedSlope)(dy, y, p, t) = copyto!(dy, derivatives(imply!(f.implied, y, t)))
+    function vjp_p!(out, v, y, p, t)
+        w = weights(implied, by_derivatives(implied, v), y, t)
+        out .= .-parameter_product!(out, implied, w, y, t)
+        return nothing
+    end
 
-function (f::ImpliedVJP)(out, v, y, p, t)
-    w = weights(f.implied, by_derivatives(f.implied, v), y, t)
-    mul!(out, linearised!(f.implied, y, t)[2]', w, -1, 0)
-    return nothing
+    function jac!(J, y, p, t)
+        matrix, by_y = linearised!(implied, y, t)
+        issuccess(matrix) || return fill!(J, NaN)
+        solved = matrix \ Matrix(by_y)
+        J .= .-view(solved, (length(implied.algebraic) + 1):size(solved, 1), :)
+        return nothing
+    end
+
+    return ODEFunction{true, SciMLBase.FullSpecialize}(slope!; vjp = vjp!, vjp_p = vjp_p!, jac = jac!)
 end
-
-function (f::ImpliedParameterVJP)(out, v, y, p, t)
-    w = weights(f.implied, by_derivatives(f.implied, v), y, t)
-    out .= .-parameter_product!(out, f.implied, w, y, t)
-    return nothing
-end
-
-function (f::ImpliedJacobian)(J, y, p, t)
-    matrix, by_y = linearised!(f.implied, y, t)
-    issuccess(matrix) || return fill!(J, NaN)
-    solved = matrix \ Matrix(by_y)
-    J .= .-view(solved, (length(f.implied.algebraic) + 1):size(solved, 1), :)
-    return nothing
-end
-
-implied_function(implied) = ODEFunction{true, SciMLBase.FullSpecialize}(
-    ImpliedSlope(implied); vjp = ImpliedVJP(implied), vjp_p = ImpliedParameterVJP(implied),
-    jac = ImpliedJacobian(implied)
-)
 
 """The gradients of the differential components and of the parameters, with those of the times behind them, if wanted."""
 function gradients!(dy0, dp, solved::Solved{<:Residual{T}}, grads, alg, sensealg; bounds...) where {T}
