@@ -47,6 +47,7 @@ const Sensitivities = Base.get_extension(PyODEBridge, PyODEBridge.EXTENSION)
         include("gradients/quadrature.jl")
         include("gradients/mismatch.jl")
         include("gradients/tableau.jl")
+        include("gradients/other_equations.jl")
         include("gradients/adjoints.jl")
     end
     include("private.jl")

@@ -50,9 +50,9 @@ class Past:
         """What the user gave for it."""
         return self.y0 if self.history is None else self.history
 
-    def to_differentiate(self) -> Past:
-        """The same; where it is ``y0``, of one that is a leaf."""
-        return self if self.history is not None else Past(None, self._structure, self.y0.clone().requires_grad_())
+    def with_leaf(self) -> Past:
+        """The same of another ``y0``, with respect to which it can be differentiated."""
+        return Past(self.history, self._structure, self.y0.clone().requires_grad_())
 
 
 class _Delayed(Dynamics):
@@ -98,8 +98,10 @@ def with_delays(
     """
     problem, wants = prepared.problem, prepared.problem.sensitivity is not None
     wanted, y0 = problem.dynamics.wanted.widened(), problem.y0
-    past = past.to_differentiate() if wants else past
-    pairs = [(prepared.y0, past.y0)] if wants and past.history is None else []
+    pairs = []
+    if wants and past.history is None and prepared.y0.requires_grad:
+        past = past.with_leaf()
+        pairs.append((prepared.y0, past.y0))
     of_lags = wants and given_lags is not None and given_lags.requires_grad
     of_times = wants and prepared.t.requires_grad
     for is_wanted, tensor in ((of_lags, given_lags), (of_times, prepared.t)):
