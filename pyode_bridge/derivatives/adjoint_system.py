@@ -131,19 +131,19 @@ def velocities(problem: Problem, ys: Tensor, t: Tensor) -> Tensor:
     if problem.mass_matrix is None:
         at_times = zip(seconds, ys, t, strict=True)
         return direction.turned(torch.stack([dynamics.evaluate(s, y, time) for s, y, time in at_times]))
-    return direction.turned(
-        torch.stack([_by_mass_matrix(problem.mass_matrix, dynamics, s, y) for s, y in zip(seconds, ys, strict=True)])
-    )
+    left, sizes, _ = torch.linalg.svd(problem.mass_matrix)
+    rank = int((sizes > sizes[0] * len(sizes) * torch.finfo(sizes.dtype).eps).sum())
+    moving, still = left[:, :rank].mT, left[:, rank:].mT
+    kept = moving @ problem.mass_matrix
+    slopes = [_by_mass_matrix(kept, moving, still, dynamics, s, y) for s, y in zip(seconds, ys, strict=True)]
+    return direction.turned(torch.stack(slopes))
 
 
-def _by_mass_matrix(mass_matrix: Tensor, dynamics: Dynamics, s: float, y: Tensor) -> Tensor:
-    """``dy/ds`` of ``M dy/ds = f``: where rows of ``M``, or sums of them, vanish, ``f`` stays zero.
+def _by_mass_matrix(kept: Tensor, moving: Tensor, still: Tensor, dynamics: Dynamics, s: float, y: Tensor) -> Tensor:
+    """``dy/ds`` of ``M dy/ds = f``, where sums of rows of ``M`` are ``kept`` or vanish: there, ``f`` stays zero.
 
     Raises UnsupportedError where this does not determine it.
     """
-    left, sizes, _ = torch.linalg.svd(mass_matrix)
-    rank = int((sizes > sizes[0] * len(sizes) * torch.finfo(sizes.dtype).eps).sum())
-    moving, still = left[:, :rank].mT, left[:, rank:].mT
     with torch.enable_grad():
         s_and_y = torch.cat([y.new_tensor([s]), y]).requires_grad_()
         time = dynamics.direction.user_time(s_and_y[0]).to(dynamics.structure.time_dtype)
@@ -151,7 +151,7 @@ def _by_mass_matrix(mass_matrix: Tensor, dynamics: Dynamics, s: float, y: Tensor
     by_both = jacobians.products(value, s_and_y, still) if len(still) else y.new_empty(0, 1 + len(y))
     rates = torch.cat([moving @ value.detach(), -by_both[:, 0]])
     found: Tensor
-    found, singular = torch.linalg.solve_ex(torch.cat([moving @ mass_matrix, by_both[:, 1:]]), rates)
+    found, singular = torch.linalg.solve_ex(torch.cat([kept, by_both[:, 1:]]), rates)
     if singular:
         raise UnsupportedError(
             "Gradients with respect to t are not available where the mass matrix is singular and the equation has an "

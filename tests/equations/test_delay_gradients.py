@@ -97,11 +97,23 @@ def test_lanes_and_solvers_agree() -> None:
         {"method": "Rodas5P"},
         {"lane": "callback", "method": "Tsit5"},
         {"adjoint_method": "Vern9"},
-        {"adjoint_method": "FBDF", "adjoint_rtol": 1e-9},
+        {"adjoint_method": "Rodas5P", "adjoint_rtol": 1e-9},
     ):
         found = torch.autograd.grad(losses(True, **{**TIGHT, **settings})(*(given := inputs())), given)
         for one, other in zip(found, reference, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_a_backward_solver_that_is_poor_between_its_steps_is_warned_of() -> None:
+    with pytest.warns(
+        pb.GradientWarning, match="DelayAdjoint with a backward solve by FBDF.*order.*adjoint_method='Vern7'"
+    ):
+        losses(True, **TIGHT, adjoint_method="FBDF")(*inputs())
+
+
+def test_a_backward_solver_that_is_wrong_between_its_steps_is_refused() -> None:
+    with pytest.raises(pb.UnsupportedError, match="NordsieckBDF gives wrong values between its steps"):
+        losses(True, **TIGHT, adjoint_method="NordsieckBDF")(*inputs())
 
 
 def test_single_precision() -> None:

@@ -13,10 +13,7 @@ function adjoint_solution(solved::Solved{<:Ordinary}, alg, sensealg; abstol, rel
     dense = has_fixed_steps(control, sol.alg) ? sol.alg : interpolating_algorithm(sol.alg, length(sol.u[1]))
     solves_again(sensealg) && return in_own_type(sol, dense)
     interpolates(sensealg) && dense !== sol.alg || return sol
-    return quietly() do
-        again, t_reached = run_to_end(sol.prob, eager(dense); abstol, reltol, solve_options(control, dense, t)...)
-        completed(again, t_reached)
-    end
+    return solved_again(sol.prob, t, dense, sensealg; abstol, reltol, control)
 end
 
 function adjoint_solution(solved::Solved{E, S, T}, alg, sensealg; bounds...) where {E, S, T}

@@ -43,8 +43,9 @@ end
     chosen_backward(alg, n, is_sparse, sensealg)
 
 The name of the solver of the backward solve where none was asked for; "" for that of the forward solve, `alg`, as for
-what does not solve for the adjoint variable. One that cannot run an adjoint at all, as of halves, has another one. What an adjoint starts with, at each time of the loss, lies on fast
-directions too; there, methods of several steps begin again, and those of low order take very many.
+what does not solve for the adjoint variable. Where that one cannot run an adjoint at all, as one of halves, another does.
+What an adjoint starts with, at each time of the loss, lies on fast directions too; there, methods of several steps begin
+again, and those of low order take very many.
 """
 function chosen_backward(alg, n, is_sparse, sensealg = nothing)
     alg = stepper(alg)

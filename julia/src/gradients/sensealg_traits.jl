@@ -29,3 +29,4 @@ Why `sensealg` may give a wrong gradient of the parameters, without a word, from
 nothing is known against it. Three adjoints integrate that gradient from values between the steps of the solve.
 """
 may_mislead(sensealg, alg) = ""
+may_mislead(::DelayAdjoint, alg) = poor_between_steps(stepper(alg)) # where the adjoint variable is seen one lag later

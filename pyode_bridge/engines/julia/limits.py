@@ -207,7 +207,9 @@ WRONG_WITH_DELAYS = ("AdaptiveRadau", "NordsieckBDF")
 
 def refuse_unfit_delays(problem: Problem) -> None:
     """Refuse a solver whose values would be wrong with delays, without a word."""
-    named = [name for name in WRONG_WITH_DELAYS if name in re.findall(r"\w+", str(problem.method))]
+    methods = [problem.method] if problem.sensitivity is None else [problem.method, problem.sensitivity.method]
+    used = {word for method in methods for word in re.findall(r"\w+", str(method))}
+    named = [name for name in WRONG_WITH_DELAYS if name in used]
     if named and isinstance(problem.form, Delays):
         raise UnsupportedError(
             f"{named[0]} gives wrong values between its steps, which delayed terms take. Name another solver, such as "
@@ -253,10 +255,12 @@ def _depends_on_state(noise: Noise, problem: Problem) -> bool:
 
 def warn_of_misleading(sensitivity: Sensitivity, reason: str) -> None:
     """Warn where an adjoint is known to give a wrong gradient of the parameters without a word, and why."""
+    others = "sensealg='InterpolatingAdjoint', or 'GaussAdjoint' with adjoint_method='Rodas5P'"
+    if str(sensitivity.sensealg) == "DelayAdjoint":
+        others = "adjoint_method='Vern7', or 'Rodas5P' where the equation is stiff"
     warnings.warn(
         f"{sensitivity.sensealg} with a backward solve by {sensitivity.method} may give a wrong gradient of the "
-        f"parameters: {reason}. Choose sensealg='InterpolatingAdjoint', or 'GaussAdjoint' with "
-        "adjoint_method='Rodas5P'.",
+        f"parameters: {reason}. Choose {others}.",
         GradientWarning,
         stacklevel=6,
     )

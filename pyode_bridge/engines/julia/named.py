@@ -16,6 +16,7 @@ from pyode_bridge.engines.julia.schemes import solver_of
 from pyode_bridge.engines.julia.step_control import StepControls
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.problem.forms import Delays
 from pyode_bridge.problem.methods import Method
 from pyode_bridge.problem.problem import AS_ASKED, Problem, Sensitivity, SolverSpec
 from pyode_bridge.problem.schemes import Adams, Tableau
@@ -101,15 +102,22 @@ class Named:
             self._bridge.backward_algorithm(equation, solvers.backward, named)  # refused now or after the solve
         if named is not None:
             if problem.dynamics.parameter_size:
-                misled = str(self._bridge.may_mislead(named, solvers.backward))
-                if misled:
-                    warn_of_misleading(sensitivity, misled)
+                self._warn_where_misleading(sensitivity, solvers)
             return sensitivity, AS_ASKED + _other_solver(problem, sensitivity)
         with julia_errors(problem.method):
             chosen, reason = self._bridge.chosen_sensealg(
                 equation, *solvers, len(problem.y0), problem.dynamics.parameter_size
             )
-        return replace(sensitivity, sensealg=str(chosen)), str(reason) + _other_solver(problem, sensitivity)
+        sensitivity = replace(sensitivity, sensealg=str(chosen))
+        if isinstance(problem.form, Delays):  # of which there is one, whatever solves it
+            self._warn_where_misleading(sensitivity, solvers)
+        return sensitivity, str(reason) + _other_solver(problem, sensitivity)
+
+    def _warn_where_misleading(self, sensitivity: Sensitivity, solvers: Solvers) -> None:
+        """Warn of a solver with which an adjoint is known to be inaccurate without a word."""
+        misled = str(self._bridge.may_mislead(self.sensealg(sensitivity), solvers.backward))
+        if misled:
+            warn_of_misleading(sensitivity, misled)
 
     def check(self, method: Method) -> None:
         """Raise UnknownSolverError or UnsupportedError where Julia has no solver of a method's name."""
