@@ -11,13 +11,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from pyode_bridge.derivatives.prepared import Prepared
+from pyode_bridge.equations.points import PointDynamics
 from pyode_bridge.equations.products import parameter_product, state_product
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Delays, Part
 from pyode_bridge.problem.jacobians import direction, pulled_back
 from pyode_bridge.problem.state import State, Structure
-from pyode_bridge.problem.wanted import Wanted
 
 DelayedDynamic = Callable[[Tensor, Any, tuple[Any, ...]], State]
 History = Callable[[Tensor], State]
@@ -55,24 +55,13 @@ class Past:
         return Past(self.history, self._structure, self.y0.clone().requires_grad_())
 
 
-class _Delayed(Dynamics):
+class _Delayed(PointDynamics):
     """The right-hand side over points: the states at all lags and the state, one after another."""
-
-    def __init__(
-        self, func: DelayedDynamic, lags: int, parameters: Sequence[Tensor], wanted: Wanted, tried: Dynamics
-    ) -> None:
-        super().__init__(func, tried.structure, wanted, tried.direction, "func(t, y, delayed)", tried.start)  # type: ignore[arg-type]
-        self.parameters = tuple(parameters)
-        self._lags, self._tried = lags, tried
 
     @override
     def _called(self, time: Tensor, y: Tensor) -> Tensor:
-        *past, state = map(self.structure.unpack_copy, y.view(self._lags + 1, -1))
+        *past, state = map(self.structure.unpack_copy, y.view(-1, self.size))
         return self._value(time, state, tuple(past))
-
-    @override
-    def check_still_uses_leaves(self, s: float, y: Tensor) -> None:
-        self._tried.check_still_uses_leaves(s, y)
 
 
 class _Before(Dynamics):
@@ -109,7 +98,7 @@ def with_delays(
             pairs.append((tensor, tensor.detach().requires_grad_()))
     outside, inside = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     known = replace(wanted, parameters=[*wanted.parameters, *outside])
-    dynamics = _Delayed(func, len(lags), [*wanted.parameters, *inside], known, problem.dynamics)
+    dynamics = _Delayed(func, [*wanted.parameters, *inside], known, problem.dynamics, "func(t, y, delayed)")
     starts = [prepared.t[0].item() - lag for lag in lags]
     with torch.no_grad():
         states = torch.cat([past(dynamics.time(s), s) for s in starts])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -11,12 +10,12 @@ from torch.autograd.functional import jacobian
 from typing_extensions import override
 
 from pyode_bridge.derivatives.prepared import Prepared
+from pyode_bridge.equations.points import PointDynamics
 from pyode_bridge.equations.products import parameter_product
 from pyode_bridge.equations.residual_states import ResidualFunction, flat_residual
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Part, Residual
 from pyode_bridge.problem.jacobians import columns, direction, pulled_back
-from pyode_bridge.problem.wanted import Wanted
 
 
 def with_residual(prepared: Prepared, residual: ResidualFunction, slope: Tensor, differential: Tensor) -> Prepared:
@@ -36,7 +35,7 @@ def with_residual(prepared: Prepared, residual: ResidualFunction, slope: Tensor,
         times = [own.direction.solver_time(prepared.t)]
     known = replace(wanted, parameters=[*wanted.parameters, *times])
     inside = [tensor.detach().requires_grad_() for tensor in times]
-    dynamics = _Residual(residual, [*wanted.parameters, *inside], known, own)
+    dynamics = _Residual(residual, [*wanted.parameters, *inside], known, own, "residual(t, y, dy)")
     form = Residual(
         *_parts(residual, dynamics, dy0, y0),
         dy0,
@@ -48,15 +47,8 @@ def with_residual(prepared: Prepared, residual: ResidualFunction, slope: Tensor,
     return replace(prepared, problem=replace(problem, dynamics=dynamics, form=form), t=prepared.t.detach())
 
 
-class _Residual(Dynamics):
+class _Residual(PointDynamics):
     """The residual over points: the derivative by a solver's time and the state, one after another."""
-
-    def __init__(
-        self, residual: ResidualFunction, parameters: Sequence[Tensor], wanted: Wanted, tried: Dynamics
-    ) -> None:
-        super().__init__(residual, tried.structure, wanted, tried.direction, "residual(t, y, dy)", tried.start)  # type: ignore[arg-type]
-        self.parameters = tuple(parameters)
-        self._tried = tried
 
     @override
     def evaluate(self, s: float, y: Tensor, t: Tensor | None = None) -> Tensor:
@@ -67,10 +59,6 @@ class _Residual(Dynamics):
         slope, state = y.chunk(2)
         velocity = self.direction.turned(slope)
         return self._value(time, self.structure.unpack_copy(state), self.structure.unpack_copy(velocity))
-
-    @override
-    def check_still_uses_leaves(self, s: float, y: Tensor) -> None:
-        self._tried.check_still_uses_leaves(s, y)
 
 
 def _parts(residual: ResidualFunction, dynamics: Dynamics, dy0: Tensor, y0: Tensor) -> tuple[Part, Part]:
