@@ -20,7 +20,7 @@ from examples.support.work_precision import Point
 NAMES = ("Lotka-Volterra", "ROBER")
 TOLERANCES, QUICK_TOLERANCES = tuple(10.0**-k for k in range(3, 10)), (1e-4, 1e-6)
 LONGEST, QUICK_LONGEST = 10.0, 2.0  # seconds; what took longer is not run with a tighter tolerance
-MAXITERS = 30_000  # steps that a solve may take
+MAXITERS, QUICK_MAXITERS = 30_000, 1000  # steps that a solve may take
 
 Solve = Callable[[Task, Tensor, float], Tensor]  # values at the task's times, by the initial state and rtol
 
@@ -45,7 +45,7 @@ def contests(
         expected, _ = reference(task)
         named = methods or default_methods(task.stiff, engine, quick=quick)
         adaptive = [name for name in named if not has_fixed_steps(name, engine)]
-        ours = {name: _ours(name, engine) for name in adaptive}
+        ours = {name: _ours(name, engine, QUICK_MAXITERS if quick else MAXITERS) for name in adaptive}
         theirs = {} if task.stiff else {name: solve for name, solve in THEIRS.items() if name.split()[0] in libraries}
         found += [Contest(task, name, solve, expected) for name, solve in (ours | theirs).items()]
     return found
@@ -81,11 +81,11 @@ def _gradients(contest: Contest, rtol: float) -> Gradients:
     return Gradients(by_y0, torch.cat([each.reshape(-1) for each in by_parameters]))
 
 
-def _ours(method: str, engine: str) -> Solve:
+def _ours(method: str, engine: str, maxiters: int) -> Solve:
     def solve(task: Task, y0: Tensor, rtol: float) -> Tensor:
         tolerances = {"rtol": rtol, "atol": rtol * task.scale}
-        options = {"maxiters": MAXITERS}
-        return pb.odeint(task.model, y0, task.t, method=method, engine=engine, options=options, **tolerances)
+        named = {"method": method, "engine": engine, "options": {"maxiters": maxiters}}
+        return pb.odeint(task.model, y0, task.t, **named, **tolerances)
 
     return solve
 
