@@ -120,8 +120,85 @@ def test_adaptive_steps_of_any_explicit_method(method):
         torch.testing.assert_close(grad, other, rtol=1e-7, atol=1e-8)
 
 
+EXPLICIT = ["Tsit5", "DP5", "BS3", "Vern7", "RK4", "OwrenZen5", "SSPRK22", "RKO65", "DP8"]
+BETWEEN = torch.tensor([0.0, 0.33, 0.5, 0.71, 1.62, 2.0], dtype=torch.float64)
+
+
 @pytest.mark.julia
-def test_methods_without_a_tableau_are_refused():
+@pytest.mark.parametrize("sensealg", ["DiscreteAdjoint", "DiscreteAdjoint(checkpointing=true)"])
+@pytest.mark.parametrize("method", EXPLICIT)
+@pytest.mark.parametrize("t", [BETWEEN, 2 - BETWEEN], ids=["forwards", "backwards"])
+def test_values_between_the_steps_are_differentiated_as_the_solver_has_them(method, sensealg, t):
     func, y0 = Driven(), torch.tensor([1.0, 0.5], dtype=torch.float64, requires_grad=True)
+    steps = {"options": {"dt": 0.2, "adaptive": False}, "method": method, "engine": "julia"}
+
+    def values(y0, *parameters):
+        given = dict(zip(dict(func.named_parameters()), parameters, strict=True))
+        moving = lambda t, y: torch.func.functional_call(func, given, (t, y))  # noqa: E731
+        return pb.odeint(moving, y0, t, sensealg=sensealg, **steps)
+
+    assert torch.autograd.gradcheck(values, (y0, *func.parameters()), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["DP5", "Tsit5", "rk4"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_checkpoints_change_nothing_but_memory(method, dtype):
+    func = Driven().to(dtype)
+    y0, t = torch.tensor([1.0, 0.5], dtype=dtype, requires_grad=True), torch.linspace(0, 30, 7, dtype=dtype)
+    settings = {"method": method, "engine": "julia", "rtol": 1e-6, "atol": 1e-6}
+    if method == "rk4":
+        settings = {"method": method, "engine": "julia", "options": {"step_size": 0.1}}
+
+    def solved(sensealg):
+        return lambda func, y0: pb.odeint(func, y0, t, sensealg=sensealg, **settings)
+
+    kept = gradients(solved("DiscreteAdjoint"), y0, func)
+    again = gradients(solved("DiscreteAdjoint(checkpointing=true)"), y0, func)
+    rtol = 1e-3 if dtype == torch.float32 else 1e-9
+    for found, expected in zip(again, kept, strict=True):
+        torch.testing.assert_close(found, expected, rtol=rtol, atol=rtol)
+
+
+class AtRest(torch.nn.Module):
+    """Dynamics with a fixed point at zero, to which they return at this rate."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, t, y):
+        return -self.rate * y - y**3
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("rate", [3.0, 30.0])
+def test_the_choice_resolves_what_the_steps_did_not_have_to(rate):
+    y0, t = torch.zeros(1, dtype=torch.float64, requires_grad=True), torch.tensor([0.0, 1.0], dtype=torch.float64)
+
+    def by_start(sensealg):
+        end = pb.odeint(AtRest(rate), y0, t, method="Tsit5", sensealg=sensealg, engine="julia")[-1]
+        return torch.autograd.grad(end.sum(), y0)[0]
+
+    exact = torch.tensor([-rate], dtype=torch.float64).exp()
+    torch.testing.assert_close(by_start("auto"), exact, rtol=1e-6, atol=1e-9)
+    assert (by_start("DiscreteAdjoint") - exact).abs() > 0.1, "steps of any length keep zero at zero"
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["Rodas5P", "AB3", "Anas5", "ROCK4"])
+def test_methods_without_a_tableau_are_refused(method):
+    func, y0 = Driven(), torch.tensor([1.0, 0.5], dtype=torch.float64, requires_grad=True)
+    settings = {"method": method, "sensealg": "DiscreteAdjoint", "engine": "julia"}
+    fixed = {"options": {"dt": 0.1, "adaptive": False}} if method == "AB3" else {}
     with pytest.raises(pb.UnsupportedError, match="explicit Runge-Kutta"):
-        pb.odeint(func, y0, torch.tensor([0.0, 1.0]), method="Rodas5P", sensealg="DiscreteAdjoint", engine="julia")
+        pb.odeint(func, y0, torch.tensor([0.0, 1.0]), **settings, **fixed).sum().backward()
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["implicit_adams", "gl4"])
+def test_checkpoints_want_steps_that_can_be_taken_again(method):
+    func, y0 = Driven(), torch.tensor([1.0, 0.5], dtype=torch.float64, requires_grad=True)
+    settings = {"method": method, "sensealg": "DiscreteAdjoint(checkpointing=true)", "engine": "julia"}
+    with pytest.raises(pb.UnsupportedError, match="leave checkpointing out"):
+        pb.odeint(func, y0, torch.tensor([0.0, 1.0]), **settings)

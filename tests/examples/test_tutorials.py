@@ -50,7 +50,7 @@ JULIA = {
     ],
     "jac_sparsity": [(rf"largest error {NUMBER}; sparse, 1,798 of", 1e-2)],
 }
-LONG = {"ensemble", "neural_ode", "ode_net", "flow", "latent_ode"}  # without Julia
+LONG = {"ensemble", "neural_ode", "ode_net", "flow", "latent_ode", "gauss_newton"}  # without Julia
 CASES = [
     *(
         pytest.param(name, "embedded", id=f"{name}-embedded", marks=[pytest.mark.slow] if name in LONG else [])

@@ -35,7 +35,7 @@ function backward!(
         before = zeros(T, length(back)) # with respect to the state before the step, beside what goes through it
         while last > 1 && t[last] > from
             grad = view(grads, :, last)
-            t[last] == to ? (back .+= grad) : add_between!(back, before, dp, sol, step, t[last], grad, products)
+            t[last] == to ? (back .+= grad) : add_between!(method, back, before, dp, sol, step, t[last], grad, products)
             last -= 1
         end
         heard_back(control.listeners, back, dp, sol, step) do
@@ -59,62 +59,96 @@ function heard_back(work, listeners, back, dp, sol, step)
     return nothing
 end
 
-"""The stages of an explicit method, and the gradients with respect to the states there."""
-struct Stages{T}
-    tableau::Tableau
-    u::Vector{Vector{T}}
-    k::Vector{Vector{T}}
-    back::Vector{Vector{T}}
+"""
+The stages of an explicit method, and the gradients with respect to the states there; `seeds` are gradients with respect to
+derivatives that values between the ends of the step have brought, up to the stage `used`.
+"""
+mutable struct Stages{T}
+    const method::ExplicitMethod
+    const u::Vector{Vector{T}}
+    const k::Vector{Vector{T}}
+    const back::Vector{Vector{T}}
+    const seeds::Vector{Vector{T}}
+    used::Int
 end
 
 """How the steps of a solution are gone back through."""
 replayed(sol) = replayed(sol.alg, sol)
-replayed(alg, sol) = Stages(tableau(alg), sol.u[1])
+replayed(alg, sol) = Stages(explicit_method(alg), sol.u[1])
 
-function Stages(tableau::Tableau, u::Vector{T}) where {T}
-    return Stages{T}(tableau, ([zero(u) for _ in tableau.b] for _ in 1:3)...)
+function Stages(method::ExplicitMethod, u::Vector{T}) where {T}
+    return Stages{T}(method, ([zero(u) for _ in method.tableau.b] for _ in 1:4)..., method.stages)
 end
 
 """Turn `back`, with respect to the state after a step, into that before it, and add to `dp` what the stages depend on."""
 function step_back!(back, dp, sol, stages::Stages, products, step)
     evaluate!(stages, sol, step)
+    check_step(stages, sol, step)
     pull_stages!(back, dp, sol, stages, products, step, 1)
+    foreach(i -> fill!(stages.seeds[i], 0), 1:stages.used)
+    stages.used = stages.method.stages
     return back
 end
 
-"""Compute the stages of a step again."""
-function evaluate!(stages::Stages{T}, sol, step) where {T}
-    (; A, c) = stages.tableau
-    (; f, p) = sol.prob
-    h, stepped = sol.t[step + 1] - sol.t[step], step_of(sol, step)
-    for i in eachindex(c)
-        add_stages!(stages.u[i], sol.u[step], h, view(A, i, 1:(i - 1)), stages.k)
-        f.f(stages.k[i], stages.u[i], p, time_at(stepped, c[i], T))
+"""Refuse a step that is another than the tableau's, as those after the first one are of a method of several steps."""
+function check_step(stages::Stages{T}, sol, step) where {T}
+    stages.method.read === nothing && return nothing
+    k = kept_derivatives(stages, sol, step)
+    after = add_stages!(similar(stages.u[1]), sol.u[step], sol.t[step + 1] - sol.t[step], stages.method.tableau.b, k)
+    isapprox(after, sol.u[step + 1]; rtol = cbrt(eps(T)), atol = cbrt(eps(T))^2) || refuse_tableau(sol.alg)
+    return nothing
+end
+
+"""Find the stages of a step again: from the derivatives that the solution has kept, if it has."""
+function evaluate!(stages::Stages, sol, step)
+    u, stepped, k = sol.u[step], step_of(sol, step), kept_derivatives(stages, sol, step)
+    k === stages.k && return evaluate!(stages, sol.prob.f.f, sol.prob.p, u, stepped)
+    for i in 1:stages.used
+        add_stages!(stages.u[i], u, stepped.stop - stepped.start, weights_of(stages, i), k)
     end
     return nothing
 end
+
+"""The derivatives at the stages of a step as the solution has kept them, or else the memory for them."""
+function kept_derivatives(stages::Stages, sol, step)
+    stages.method.keeps && sol.dense || return stages.k
+    return length(sol.k[step + 1]) >= stages.used ? sol.k[step + 1] : stages.k
+end
+
+"""Compute the stages of a step from `u`."""
+function evaluate!(stages::Stages{T}, f, p, u, stepped::Step) where {T}
+    (; c) = stages.method.tableau
+    for i in 1:stages.used
+        add_stages!(stages.u[i], u, stepped.stop - stepped.start, weights_of(stages, i), stages.k)
+        f(stages.k[i], stages.u[i], p, time_at(stepped, c[i], T))
+    end
+    return nothing
+end
+
+"""With which weights the stages before it are in a stage."""
+weights_of(stages::Stages, i) = view(stages.method.tableau.A, i, 1:(i - 1))
 
 """
 Pull `back` through the stages from the last to the one with number `first`, and return the gradient with respect to the
 derivative at the stage before that, if there is one.
 """
 function pull_stages!(back, dp, sol, stages::Stages{T}, products, step, first) where {T}
-    (; A, b, c) = stages.tableau
+    (; c) = stages.method.tableau
     h, stepped = T(sol.t[step + 1] - sol.t[step]), step_of(sol, step)
-    for i in length(b):-1:first
+    for i in stages.used:-1:first
         to_stage!(products.to_k, back, stages, h, i)
         stages.back[i] .= pull!(products, dp, stages.u[i], time_at(stepped, c[i], T))
     end
     first > 1 && to_stage!(products.to_k, back, stages, h, first - 1)
-    foreach(i -> back .+= stages.back[i], first:length(b))
+    foreach(i -> back .+= stages.back[i], first:stages.used)
     return products.to_k
 end
 
 """Write the gradient with respect to the derivative at a stage, from the gradients of the later ones and of the step."""
 function to_stage!(to_k, back, stages::Stages{T}, h, i) where {T}
-    (; A, b) = stages.tableau
-    to_k .= (h * T(b[i])) .* back
-    for l in (i + 1):length(b)
+    (; A, b) = stages.method.tableau
+    to_k .= stages.seeds[i] .+ (h * T(b[i])) .* back
+    for l in (i + 1):stages.used
         iszero(A[l, i]) || (to_k .+= (h * T(A[l, i])) .* stages.back[l])
     end
     return to_k
@@ -126,28 +160,34 @@ step_of(sol, step) = Step(sol.t[step], sol.t[step + 1], perturbs(sol.alg))
 perturbs(alg) = alg isa FixedSteps && alg.perturb
 
 """
-Add the gradient of a value between the ends of a step to those with respect to the states there. Such a value is known
-as a mean of the states there, or by Hermite's cubic, of the states and the derivatives at both ends.
+Add the gradient of a value between the ends of a step to those with respect to the states there, or to its stages. Such a
+value is the state at the start with weighted stages; by steps of a scheme, a mean of the states at both ends, or Hermite's
+cubic, of the states and the derivatives there.
 """
-function add_between!(after, before, dp, sol, step, time, grad, products::Products{F, T}) where {F, T}
-    if sol.alg isa FixedSteps && !sol.alg.cubic
-        to_after = T((time - sol.t[step]) / (sol.t[step + 1] - sol.t[step]))
-        after .+= to_after .* grad
-        before .+= (1 - to_after) .* grad
-        return nothing
+function add_between!(stages::Stages, after, before, dp, sol, step, time, grad, products)
+    stages.method.read === nothing && return add_on_line!(after, before, dp, sol, step, time, grad, products)
+    h = sol.t[step + 1] - sol.t[step]
+    weights = weights_at(stages.method, (time - sol.t[step]) / h)
+    before .+= grad
+    for (i, seed) in enumerate(stages.seeds)
+        iszero(weights[i]) && continue
+        seed .+= (eltype(seed)(h * weights[i])) .* grad
+        stages.used = max(stages.used, i)
     end
-    SciMLBase.interp_summary(sol.interp) == HERMITE || throw(
-        UnsupportedError(
-            "DiscreteAdjoint knows the values of $(nameof(typeof(sol.alg))) at the ends of its steps alone, and " *
-                "t = $time lies between: put the times of t into options={'tstops': ...}, or choose InterpolatingAdjoint."
-        )
-    )
+    return nothing
+end
+
+add_between!(method, arguments...) = add_on_line!(arguments...)
+
+"""`add_between!` for steps of a scheme."""
+function add_on_line!(after, before, dp, sol, step, time, grad, products::Products{F, T}) where {F, T}
     from, to = Float64(sol.t[step]), Float64(sol.t[step + 1])
     h = T(to - from)
     θ = T((time - from) / (to - from))
-    to_after = θ^2 * (3 - 2θ)
+    to_after = sol.alg.cubic ? θ^2 * (3 - 2θ) : θ
     after .+= to_after .* grad
     before .+= (1 - to_after) .* grad
+    sol.alg.cubic || return nothing
     start = time_at(step_of(sol, step), 0, T)
     for (weight, at, t, side) in ((θ * (θ - 1)^2, step, start, before), (θ^2 * (θ - 1), step + 1, to, after))
         products.to_k .= (h * weight) .* grad

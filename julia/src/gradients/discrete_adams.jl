@@ -12,7 +12,7 @@ end
 
 function replayed(alg::FixedSteps{Adams}, sol)
     u = sol.u[1]
-    return AdamsReplay(sol.interp.cache.memory, Dict{Int, typeof(u)}(), Stages(alg.scheme.starter.tableau, u))
+    return AdamsReplay(sol.interp.cache.memory, Dict{Int, typeof(u)}(), Stages(ExplicitMethod(alg.scheme.starter.tableau), u))
 end
 
 function step_back!(back, dp, sol, replay::AdamsReplay, products, step)

@@ -26,13 +26,24 @@ function forward_algorithm(::Ordinary, alg, sensealg, control)
     return eager(alg)
 end
 
-function forward_algorithm(equation::Ordinary, alg, ::DiscreteAdjoint, control)
+function forward_algorithm(equation::Ordinary, alg, sensealg::DiscreteAdjoint, control)
     equation.f.mass_matrix === I || throw(
         UnsupportedError("DiscreteAdjoint takes no mass_matrix; choose InterpolatingAdjoint.")
     )
-    alg isa FixedSteps || tableau(alg)
+    sensealg.checkpointing && !takes_steps_again(alg) && refuse_checkpoints(alg)
+    alg isa FixedSteps || explicit_method(alg)
     return alg
 end
+
+"""Whether a step of a solver can be taken again from the state at its start alone."""
+takes_steps_again(alg) = !(alg isa FixedSteps) || alg.scheme isa Explicit
+
+refuse_checkpoints(alg) = throw(
+    UnsupportedError(
+        "DiscreteAdjoint takes steps of explicit Runge-Kutta methods again between its checkpoints, and not those of " *
+            "$(called(alg)); leave checkpointing out."
+    )
+)
 
 forward_algorithm(::Ordinary, alg, ::DelayAdjoint, control) =
     throw(UnsupportedError("DelayAdjoint differentiates delay equations alone; leave sensealg out."))
@@ -93,7 +104,8 @@ const DIFFERENTIABLE_NOISE = "Steps of SOSRI and SRIW1 are their own gradient, f
 Steps that are known. Where their length is chosen, StochasticDiffEq 7.1 takes a second step along another increment than
 the one that it keeps, but for methods that take a second process.
 """
-function forward_algorithm(::Stochastic, alg, ::DiscreteAdjoint, control)
+function forward_algorithm(::Stochastic, alg, sensealg::DiscreteAdjoint, control)
+    sensealg.checkpointing && refuse_checkpoints(alg)
     tableau = noise_tableau(alg)
     tableau !== nothing && (tableau.has_second || has_fixed_steps(control, alg)) && return alg
     throw(UnsupportedError("Steps of $(nameof(typeof(alg))), as they are here, cannot be differentiated. $DIFFERENTIABLE_NOISE"))

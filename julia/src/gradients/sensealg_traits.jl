@@ -10,6 +10,10 @@ interpolates(sensealg) = false
 needs_dense(sensealg) = interpolates(sensealg)
 needs_dense(::Own) = true
 
+"""Whether some of the steps are to be kept, from which the adjoint takes the others again."""
+keeps_checkpoints(sensealg) = false
+keeps_checkpoints(sensealg::DiscreteAdjoint) = sensealg.checkpointing
+
 """Whether the adjoint asks for both vector-Jacobian products at the same points."""
 joint_products(sensealg) = false
 joint_products(::DiscreteAdjoint) = true

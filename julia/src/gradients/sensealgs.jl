@@ -6,9 +6,14 @@ const EXTENSION = :PyODEBridgeSciMLSensitivityExt
 """
 The gradient of the numbers that a solve computed, by the chain rule through its steps (Hager 2000, "Runge-Kutta methods in
 optimal control and the transformed adjoint system"). Steps are those of the forward solve, whose lengths are taken for
-given; stages are computed again from the state at each step's start. Nothing in it depends on tolerances.
+given; stages are computed again from the state at each step's start, where the solution does not have them. Nothing in it
+depends on tolerances. With `checkpointing`, some of the steps are kept, and those between computed again too.
 """
-struct DiscreteAdjoint <: SciMLBase.AbstractAdjointSensitivityAlgorithm{0, false, Val{:central}} end
+struct DiscreteAdjoint <: SciMLBase.AbstractAdjointSensitivityAlgorithm{0, false, Val{:central}}
+    checkpointing::Bool
+end
+
+DiscreteAdjoint(; checkpointing::Bool = false) = DiscreteAdjoint(checkpointing)
 
 """
 The gradient of a delay equation by its adjoint, whose equation is of advanced type: it has the adjoint variable at later

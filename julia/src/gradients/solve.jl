@@ -11,12 +11,13 @@ function solve_equation(equation, type, y0, n, np, times, nt, ys, alg, abstol, r
     # The callback reads the module's own parameters: the adjoint needs to know how many there are, not their values.
     p = zeros(T, np)
     form = solver_form(equation, alg)
-    sol, t_reached = forward(
-        form, u0, p, t, forward_algorithm(form, alg, sensealg, control);
-        abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control,
-        dense = dense || keeps_steps(form, sensealg, control, alg, n), ys = array(T, ys, n, nt),
-        ends_at_times = sensealg isa DiscreteAdjoint && !has_fixed_steps(control, alg)
-    )
+    solving = forward_algorithm(form, alg, sensealg, control)
+    told = (; abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control, ys = array(T, ys, n, nt))
+    sol, t_reached = if keeps_checkpoints(sensealg) && !dense
+        forward_by_checkpoints(form, u0, p, t, solving; told...)
+    else
+        forward(form, u0, p, t, solving; told..., dense = dense || keeps_steps(form, sensealg, control, alg, n))
+    end
     return Solved(form, sol, p, t, string(sol.retcode), t_reached, counts(form, sol.stats)...)
 end
 

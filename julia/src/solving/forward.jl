@@ -1,22 +1,20 @@
 # The forward solve.
 
 """
-    forward(equation, u0, p, t, alg; abstol, reltol, control, dense, ys, ends_at_times = false)
+    forward(equation, u0, p, t, alg; abstol, reltol, control, dense, ys, further...)
 
 Solve from `t[1]` to `t[end]`, write the values at `t` into the columns of `ys`, and return the solution, which is
-dense if `dense`, else holds the values at `t` alone, and the time that was reached. Steps end at the times if they must.
+dense if `dense`, else holds the values at `t` alone, and the time that was reached. Further keywords are those of `solve`.
 """
 function forward(
         equation::Equation, u0::Vector{T}, p::Vector{T}, t::Vector{Float64}, alg;
-        abstol, reltol, control::StepControl, dense::Bool, ys::Matrix{T}, ends_at_times::Bool = false
+        abstol, reltol, control::StepControl, dense::Bool, ys::Matrix{T}, further...
     ) where {T}
     saving = only_dense(equation) ? (;) : dense ? saving_all() : saving_at(t)
     return quietly() do
-        prob, told = problem_and_options(equation, u0, p, t, alg; abstol, reltol, control, saving...)
+        prob, told = problem_and_options(equation, u0, p, t, alg; abstol, reltol, control, saving..., further...)
         (; until_stiff, listeners) = control
-        sol, t_reached = run_to_end(
-            prob, alg; values_at = t[2:(end - 1)], ends_at_times, until_stiff, listeners, told...
-        )
+        sol, t_reached = run_to_end(prob, alg; values_at = t[2:(end - 1)], until_stiff, listeners, told...)
         SciMLBase.successful_retcode(sol) && write_values!(ys, equation, sol, t)
         sol, t_reached
     end
@@ -30,15 +28,12 @@ saving_all() = (; saveat = Float64[], save_everystep = true, dense = true)
 
 """
 The solution, and the time that was reached: what the solution holds may end before, at the last time saved. Steps end
-at the times `values_at` if they must, or if values between the steps would be poor.
+at the times `values_at` if values between the steps would be poor.
 """
-function run_to_end(
-        prob, alg, args...; values_at = (), ends_at_times::Bool = false, until_stiff::Bool = false, listeners = nothing,
-        keywords...
-    )
+function run_to_end(prob, alg, args...; values_at = (), until_stiff::Bool = false, listeners = nothing, keywords...)
     if has_integrator(alg)
         integrator = SciMLBase.init(prob, alg, args...; keywords...)
-        if !isempty(values_at) && (ends_at_times || interpolates_poorly(integrator, alg))
+        if !isempty(values_at) && interpolates_poorly(integrator, alg)
             foreach(time -> SciMLBase.add_tstop!(integrator, time), values_at)
         end
         sol = run!(integrator, until_stiff, listeners)
