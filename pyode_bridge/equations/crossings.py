@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -68,6 +68,14 @@ def _check_steps(problem: Problem) -> None:
         )
 
 
+class Slope(NamedTuple):
+    """Of a condition ``g`` along the solution: ``dg/dt``, a scalar; the velocity, flat; and ``dg/dy``, as that."""
+
+    rate: Tensor
+    velocity: Tensor
+    by_state: Tensor
+
+
 def slope(
     func: Dynamic,
     structure: Structure,
@@ -75,8 +83,8 @@ def slope(
     t: Tensor,
     y: Tensor,
     mass_matrix: Tensor | None,
-) -> tuple[Tensor, Tensor]:
-    """``dg/dt`` of a condition along the solution, a scalar, and the velocity there, flat; with autograd.
+) -> Slope:
+    """How a condition changes along the solution, with autograd.
 
     The time and the state are leaves, or what was computed from others.
     """
@@ -90,7 +98,7 @@ def slope(
             g_t, g_y = torch.autograd.grad(value, (t, y), create_graph=True, allow_unused=True, materialize_grads=True)
         f = Dynamics(func, structure, Wanted()).evaluate(t.item(), y, moving)
         v = f if mass_matrix is None else _solved(mass_matrix, f)
-        return g_t + g_y @ v, v
+        return Slope(g_t + g_y @ v, v, g_y)
 
 
 def bend(
@@ -99,7 +107,7 @@ def bend(
     """How velocity and ``dg/dt`` change along the solution: a flat state and a scalar, without autograd."""
     with torch.enable_grad():
         t, y = t.detach().requires_grad_(), y.detach().requires_grad_()
-        rate, v = slope(func, structure, condition, t, y, mass_matrix)
+        rate, v, _ = slope(func, structure, condition, t, y, mass_matrix)
         along = torch.ones_like(t), v.detach()
         return _along(v, (t, y), along), _along(rate, (t, y), along)
 

@@ -19,6 +19,7 @@ from typing_extensions import Unpack
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.derivatives.crossing import crossing
 from pyode_bridge.derivatives.parameters import reached
+from pyode_bridge.equations.close_calls import SlopeAt, warn_of_end, warn_of_graze
 from pyode_bridge.equations.crossings import Located, bend, locate, slope
 from pyode_bridge.equations.effects import affected
 from pyode_bridge.equations.event import Condition, Event
@@ -31,7 +32,7 @@ from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic
-from pyode_bridge.problem.problem import Followed, Trajectory
+from pyode_bridge.problem.problem import Followed, Tolerances, Trajectory
 from pyode_bridge.problem.retcodes import too_many_events
 from pyode_bridge.problem.settings import Settings, SolverSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times
@@ -89,6 +90,8 @@ def solve_events(
             record = course.solve_to(found, func, state, span, events, direction, chosen)
         left = times[len(course.rows) :]
         if record is None:
+            if differentiated:
+                course.check_end(func, events, direction, chosen)
             return course.finished(terminated=False)
         event = events[record.index]
         if event.terminal:
@@ -122,7 +125,7 @@ def until_event(
         at = not_before(torch.tensor(found.t, dtype=torch.float64), start, direction)
         (y,) = course.values_to(func, state, start, at[None], found, settings)
         if found.index is not None:
-            record = _record(func, structure, events, found, at, y, settings)
+            record = _record(func, course, events, found, at, y, settings)
             both = torch.stack([structure.pack(y0), structure.pack(record.y)])
             return record.t, structure.unpack(both)
         state, start, length = structure.unpack(y), at, 2 * length
@@ -238,7 +241,7 @@ class _Course:
         times = torch.cat([_before(left, at, direction), at[None]])
         *values, y = self.values_to(func, state, start, times, found, settings)
         self.rows += values
-        return _record(func, self.structure, events, found, at, y, settings)
+        return _record(func, self, events, found, at, y, settings)
 
     def values(self, func: Dynamic, state: State, start: Tensor, times: Tensor, settings: Settings) -> list[Tensor]:
         """The flat states at ``times``, which follow ``start``."""
@@ -255,6 +258,21 @@ class _Course:
         """
         *values, y = self.values(func, state, start, times, settings)
         return [*values, _valued(y, found.y)]
+
+    def check_end(self, func: Dynamic, events: Sequence[Event], direction: Direction, settings: Settings) -> None:
+        """Warn of events that all but happened before the end."""
+
+        def slope_of(condition: Condition) -> SlopeAt:
+            return _slope_at(func, self.structure, condition, settings)
+
+        warn_of_end(self.times[-1], self.rows[-1], self.structure, events, direction, slope_of, self.tolerances)
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """Those of the solve so far."""
+        found = self.trajectories[-1].tolerances
+        assert found is not None
+        return found
 
     def finished(self, *, terminated: bool) -> EventSolution:
         """The solution."""
@@ -290,9 +308,15 @@ def _valued(y: Tensor, value: Tensor) -> Tensor:
     return y + (value - y).detach() if y.requires_grad else value
 
 
+def _slope_at(func: Dynamic, structure: Structure, condition: Condition, settings: Settings) -> SlopeAt:
+    """How a condition changes along the solution, by time and flat state."""
+    mass_matrix = checks.mass_matrix(settings["mass_matrix"], structure)
+    return lambda t, y: slope(func, structure, condition, t, y, mass_matrix)
+
+
 def _record(
     func: Dynamic,
-    structure: Structure,
+    course: _Course,
     events: Sequence[Event],
     found: Located,
     t: Tensor,
@@ -305,17 +329,20 @@ def _record(
     jumps at some time, that time is a constant.
     """
     assert found.index is not None
-    condition, before = events[found.index].condition, _valued(y, found.before)
+    structure, condition, before = course.structure, events[found.index].condition, _valued(y, found.before)
     value = condition(t, structure.unpack_copy(before))
     if value.requires_grad or before.requires_grad:
         mass_matrix = checks.mass_matrix(settings["mass_matrix"], structure)
-        rate, velocity = slope(func, structure, condition, t, before, mass_matrix)
+        slope_at = _slope_at(func, structure, condition, settings)
+        rate, velocity, _ = slope_at(t, before)
         if rate == 0 and not found.by_time:
             raise InputError(
                 f"The condition of event {found.index} has no slope where it crosses zero, at t = {t.item():.6g}: it "
                 "jumps there, or only touches zero. So the event's time has no gradient. Solve under torch.no_grad(), "
                 "or choose a condition that crosses zero with a slope."
             )
+        if rate != 0:
+            warn_of_graze(found.index, t, before, slope_at, course.tolerances)
         if value.requires_grad and rate != 0:
             t, y = crossing(
                 t,

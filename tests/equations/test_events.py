@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -502,3 +503,44 @@ def test_gradients_through_a_change_of_modes(engine: str) -> None:
         grads = (torch.autograd.grad(value, (mu, speed, angle), retain_graph=True) for value in (one, other))
         for own, true in zip(*grads, strict=True):
             torch.testing.assert_close(own, true, rtol=1e-6, atol=1e-6)
+
+
+def thrown_at(ceiling: float, engine: str, requires_grad: bool = True) -> pb.EventSolution:
+    """A ball that is thrown up to a height of 0.5, and passes a ceiling on its way, or does not."""
+    y0 = torch.tensor([0.0, 1.0], dtype=DOUBLE, requires_grad=requires_grad)
+    event = pb.Event(lambda t, y: y[0] - ceiling, direction="rising")
+    times = torch.tensor([0.0, 1.5], dtype=DOUBLE)
+    settings = {"rtol": 1e-4, "atol": 1e-6, "options": {"dtmax": 0.1}}
+    return pb.solve_events(fall(1.0), y0, times, [event], engine=engine, **settings)
+
+
+def test_an_event_that_hardly_happens_is_told(engine: str) -> None:
+    with pytest.warns(pb.GradientWarning, match=r"event 0 only grazes zero at t = 0\.95.*number of events"):
+        assert len(thrown_at(0.499, engine).events) == 1
+
+
+@pytest.mark.parametrize(("ceiling", "requires_grad"), [(0.49, True), (0.51, True), (0.499, False)])
+def test_other_events_are_not(engine: str, ceiling: float, requires_grad: bool) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        thrown_at(ceiling, engine, requires_grad)
+
+
+def dropped_until(end: float, direction: str, engine: str) -> pb.EventSolution:
+    """A ball that falls from 0.5 and lands after 1, or as much before."""
+    y0 = torch.tensor([0.5, 0.0], dtype=DOUBLE, requires_grad=True)
+    times = torch.tensor([0.0, end], dtype=DOUBLE)
+    return pb.solve_events(fall(1.0), y0, times, [pb.Event(lambda t, y: y[0], direction=direction)], engine=engine)
+
+
+@pytest.mark.parametrize("end", [1 - 1e-8, -1 + 1e-8])
+def test_an_event_that_all_but_happened_before_the_end_is_told(engine: str, end: float) -> None:
+    with pytest.warns(pb.GradientWarning, match=r"event 0 is 1e-08 and on its way to zero .* the end"):
+        assert not dropped_until(end, "falling", engine).events
+
+
+@pytest.mark.parametrize(("end", "direction"), [(0.99, "falling"), (-0.99, "any"), (1 - 1e-8, "rising")])
+def test_an_end_apart_from_events_is_not(engine: str, end: float, direction: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dropped_until(end, direction, engine)
