@@ -8,7 +8,6 @@ the steps; torchsde has them by recording the steps with autograd, or, with memo
 from __future__ import annotations
 
 import functools
-import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,9 +21,10 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the repository
 
 import pyode_bridge as pb
-from examples.benchmarks.speed.contest import EFFORT, QUICK_EFFORT, SAMPLE, in_turns, versions
 from examples.benchmarks.speed.entry import Entry
 from examples.benchmarks.speed.report import duration
+from examples.benchmarks.speed.rounds import EFFORT, QUICK_EFFORT, SAMPLE, in_turns, medians
+from examples.benchmarks.speed.versions import versions
 from examples.support import common
 from examples.support.measurements import look, measured, print_table, save
 from pyode_bridge.engines import select_engine
@@ -140,8 +140,8 @@ def race(case: Case, *, quick: bool) -> Iterator[Row]:
         entry.work()
     calls = {name: max(1, min(MOST_CALLS, round(SAMPLE / entry.seconds(1)))) for name, entry in entries.items()}
     samples = in_turns({name: (entries[name], calls[name]) for name in entries}, QUICK_EFFORT if quick else EFFORT)
-    for name, taken in samples.items():
-        yield Row(case.name, name, statistics.median(taken))
+    for name, seconds in medians(samples).items():
+        yield Row(case.name, name, seconds)
 
 
 def table(rows: list[Row]) -> dict[str, dict[str, float]]:

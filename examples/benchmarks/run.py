@@ -1,27 +1,28 @@
 """Speed beside others: the bridge's lanes, hand-written Julia, torchdiffeq, torchode, diffrax, SciPy and diffeqpy.
 
-Every contestant solves the same case to the same tolerances, with one thread, in turns within one run; only ensembles
-take all of Julia's threads. The table shows medians, how they compare with the compiled lane, and errors against tight
-references, so that nobody wins by being wrong. What is missing is left out, with the reason.
+Every contestant solves the same case to the same tolerances, in turns within one run and on the same cores: on one with
+one thread, or on as many as --cores with each library's own threads. The table shows medians, how they compare with the
+compiled lane, CPU over wall time, and errors against tight references, so that nobody wins by being wrong. With
+--equal-error each contestant runs over tolerances of its own, and the times at which it has a given error are compared.
+What is missing is left out, with the reason.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from pathlib import Path
 
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",  # NumPy's and Julia's
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "JAX_PLATFORMS": "cpu",
-}
-
 
 def main() -> None:
-    os.environ.update(ONE_THREAD)  # read when the libraries are loaded
     sys.path.insert(0, str(Path(__file__).parents[2]))  # the repository
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    from examples.benchmarks.speed.cores import bind
+
+    early = argparse.ArgumentParser(add_help=False)
+    early.add_argument("--cores", type=int, default=1)
+    bind(early.parse_known_args()[0].cores)  # before the libraries are loaded
     from examples.benchmarks.speed.contest import main as contest
 
     contest(__doc__)

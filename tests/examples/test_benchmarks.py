@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,6 +42,7 @@ def test_contestants_solve_the_same_problems(tmp_path: Path) -> None:
     for (case, _), row in done.items():
         assert row["error"] < 1e-3, case
         assert row["seconds"] == statistics.median(row["samples"]) > 0
+        assert 0 < row["load"] <= 1.05, "on one core"
     assert all(row["reason"] for row in rows(tmp_path) if row["seconds"] is None)
     assert "it has no gradients" in ended.stdout
 
@@ -122,6 +124,43 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     assert rows(tmp_path)
 
 
+def test_times_at_an_equal_error(tmp_path: Path) -> None:
+    contestants = ("embedded", "torchdiffeq", "SciPy")
+    asked = ("--engine", "embedded", "--equal-error", "--cases", "Lorenz", "--contestants", *contestants)
+    ended = running.run(NAME, tmp_path, *asked, limit=LIMIT)
+    assert ended.returncode == 0, ended.stderr
+    assert has_figures(tmp_path, "equal_error")
+    numbers = results(tmp_path)["numbers"]
+    assert {row["case"] for row in numbers["at_error"]} == {"Lorenz"}, "ends of spans have no reference"
+    for name in contestants:
+        points = [point for point in numbers["points"] if point["method"] == name]
+        assert [point["control"] for point in points] == pytest.approx([1e-4, 1e-5, 1e-6])
+        assert all(point["load"] <= 1.05 and not point["message"] for point in points)
+        (row,) = [row for row in numbers["at_error"] if row["contestant"] == name]
+        assert row["seconds"] is None or 0 < row["seconds"] < 10
+
+
+def test_a_time_between_two_is_read_off_a_line_through_the_logarithms() -> None:
+    from examples.benchmarks.speed.cases import problem_cases
+    from examples.benchmarks.speed.equal_error import Measured, at_error
+
+    case = problem_cases(quick=True)[0]
+    target = 10 * case.rtol
+
+    def read(*errors_and_seconds: tuple[float, float]) -> Any:
+        points = [
+            Measured(case.name, "ours", 0.0, "Success", error * target, seconds)
+            for error, seconds in errors_and_seconds
+        ]
+        return at_error(case, "ours", points)
+
+    assert read((100.0, 1.0), (10.0, 2.0), (0.1, 8.0)).seconds == pytest.approx(4.0)
+    assert not read((100.0, 1.0), (0.01, 4.0)).at_most
+    assert (read((0.1, 1.0), (0.01, 3.0)).seconds, read((0.1, 1.0)).at_most) == (1.0, True)
+    assert "stay above" in read((100.0, 1.0), (10.0, 2.0)).reason
+    assert read().reason == "it was not run"
+
+
 def test_unknown_case_is_refused(tmp_path: Path) -> None:
     ended = running.run(NAME, tmp_path, "--engine", "embedded", "--cases", "Pluto", limit=LIMIT)
     assert ended.returncode == 1
@@ -148,8 +187,8 @@ def test_targets_follow_from_the_times() -> None:
 
 
 def test_samples_are_taken_in_turns() -> None:
-    from examples.benchmarks.speed.contest import Effort, in_turns
     from examples.benchmarks.speed.entry import Entry
+    from examples.benchmarks.speed.rounds import Effort, in_turns
 
     taken: list[str] = []
 
@@ -164,4 +203,25 @@ def test_samples_are_taken_in_turns() -> None:
     samples = in_turns({"quick": (quick, 2), "slow": (slow, 1)}, Effort(rounds=4, fewest=1, budget=1.5))
     untimed_and_sample = {"q": ["q", "qq"], "s": ["s", "s"]}
     assert taken == [call for name in "qssqqq" for call in untimed_and_sample[name]]
-    assert samples == {"quick": [0.1] * 4, "slow": [1.0] * 2}
+    assert {name: [sample.seconds for sample in found] for name, found in samples.items()} == {
+        "quick": [0.1] * 4,
+        "slow": [1.0] * 2,
+    }
+
+
+def test_a_sample_knows_how_many_cores_were_at_work() -> None:
+    from examples.benchmarks.speed import cores
+
+    def busy() -> float:
+        until = time.process_time() + 0.1
+        while time.process_time() < until:
+            pass
+        return 1.0
+
+    def asleep() -> float:
+        time.sleep(0.1)
+        return 1.0
+
+    assert cores.sampled(busy).load > 5 * cores.sampled(asleep).load
+    assert cores.check(cores.available()) == ""
+    assert f"of {cores.available()}" in cores.check(cores.available() + 1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -23,9 +22,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[3]))  # the repository
 
 from examples.benchmarks.kinds.problems import CALLED, Kind, problems
-from examples.benchmarks.speed.contest import EFFORT, QUICK_EFFORT, SAMPLE, in_turns, versions
 from examples.benchmarks.speed.entry import Entry
 from examples.benchmarks.speed.report import duration
+from examples.benchmarks.speed.rounds import EFFORT, QUICK_EFFORT, SAMPLE, in_turns, medians
+from examples.benchmarks.speed.versions import versions
 from examples.support import common
 from examples.support.measurements import first_line, look, measured, print_table, save
 from pyode_bridge.engines import select_engine
@@ -91,8 +91,7 @@ def race(kind: Kind, *, quick: bool) -> Iterator[Row]:
     calls = {name: max(1, min(MOST_CALLS, round(SAMPLE / entry.seconds(1)))) for name, entry in entries.items()}
     ready = {name: (entry, calls[name]) for name, entry in entries.items()}
     samples = in_turns(ready, QUICK_EFFORT if quick else EFFORT)
-    medians = {name: statistics.median(taken) for name, taken in samples.items()}
-    yield Row(kind.name, kind.method, **medians, first=first, error=error)
+    yield Row(kind.name, kind.method, **medians(samples), first=first, error=error)
 
 
 def table(rows: list[Row]) -> None:

@@ -4,66 +4,25 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib.metadata
-import os
 import statistics
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 import torch
 
 from examples.support import common
-from examples.support.measurements import first_line, measured
+from examples.support.measurements import measured
 from pyode_bridge.engines import select_engine
 
-from . import report
+from . import cores, equal_error, report
 from .cases import Case, problem_cases, span_cases
 from .contestants import EVERYWHERE, WHAT, WITH_JULIA, Contestant
-from .entry import Entry, SkipError
+from .entry import Entry
 from .networks import ensemble_case, network_cases
+from .rounds import EFFORT, QUICK_EFFORT, Row, in_turns, warmed_up, why
 from .targets import targets
 from .threads import measured as compared_threads
-
-SAMPLE = 0.05  # seconds that a sample is to take at least, by repeating the solve
-MOST_CALLS = 500
-TRIALS = 3  # solves whose fastest says how many a sample takes
-PACKAGES = ("torchdiffeq", "scipy", "torchode", "torchsde", "diffrax", "jax", "diffeqpy", "juliacall")
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How often is measured: in so many rounds, but no more than ``fewest`` of what has taken ``budget`` seconds."""
-
-    rounds: int
-    fewest: int
-    budget: float
-
-
-EFFORT, QUICK_EFFORT = Effort(15, 3, 4.0), Effort(3, 1, 0.1)
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a contestant did with a case.
-
-    Attributes:
-        seconds: the median of the samples, each the mean of ``calls`` solves; None where it did not take part.
-        first: seconds of the first solve, with whatever is compiled then.
-        error: relative to a tight reference; None where the case has none.
-        reason: why it did not take part.
-    """
-
-    case: str
-    kind: str
-    contestant: str
-    method: str = ""
-    seconds: float | None = None
-    error: float | None = None
-    first: float | None = None
-    calls: int = 0
-    samples: tuple[float, ...] = ()
-    reason: str = ""
+from .versions import versions
 
 
 def own_options(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +32,8 @@ def own_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--contestants", nargs="+", metavar="NAME", choices=tuple(WHAT), help=f"default: all of {', '.join(WHAT)}"
     )
+    parser.add_argument("--cores", type=int, default=1, help="that all contestants share")
+    parser.add_argument("--equal-error", action="store_true", help="compare times at an equal error")
 
 
 def main(description: str | None) -> None:
@@ -81,9 +42,18 @@ def main(description: str | None) -> None:
     chosen = chosen_cases(args)
     contestants = {**(WITH_JULIA if engine == "julia" else {}), **EVERYWHERE}
     contestants = {name: one for name, one in contestants.items() if not args.contestants or name in args.contestants}
-    print(f"{torch.get_num_threads()} thread for all but the ensembles, {os.cpu_count()} cores; seed {args.seed}")
+    torch.set_num_threads(cores.available())
+    print(f"On {cores.available()} of the cores, and no others; torch has as many threads; seed {args.seed}")
     for name in contestants:
         print(f"  {name}: {WHAT[name]}")
+    race_all = equal_error.main if args.equal_error else at_equal_tolerances
+    race_all(args, engine, chosen, contestants)
+
+
+def at_equal_tolerances(
+    args: argparse.Namespace, engine: str, chosen: Sequence[Case], contestants: Mapping[str, Contestant]
+) -> None:
+    """Measure, print and draw."""
     rows, complete = measured(chosen, functools.partial(race, args, contestants), lambda case: case.name)
     threads = None
     if complete and engine == "julia" and any(case.kind == "ensemble" for case in chosen):
@@ -94,6 +64,7 @@ def main(description: str | None) -> None:
     report.draw(args.output / "benchmarks", rows)
     numbers = {
         "rows": [asdict(row) for row in rows],
+        "cores": cores.available(),
         "threads": None if threads is None else asdict(threads),
         "targets": report.judged(goals),
         "versions": versions(engine),
@@ -121,58 +92,14 @@ def race(args: argparse.Namespace, contestants: Mapping[str, Contestant], case: 
         try:
             ready[name] = warmed_up(case, name, one)
         except Exception as error:
-            reason = (
-                first_line(error) if isinstance(error, SkipError) else f"{type(error).__name__}: {first_line(error)}"
-            )
-            yield Row(case.name, case.kind, name, reason=reason)
+            yield Row(case.name, case.kind, name, reason=why(error))
     samples = in_turns(
         {name: (entry, row.calls) for name, (entry, row) in ready.items()},
         QUICK_EFFORT if args.quick else EFFORT,
     )
     for name, (_, row) in ready.items():
-        taken = samples[name]
-        yield Row(**{**asdict(row), "seconds": statistics.median(taken), "samples": tuple(taken)})
-
-
-def warmed_up(case: Case, name: str, contestant: Contestant) -> tuple[Entry, Row]:
-    """The contestant after its first solves, with its error, and how often it is to solve for a sample."""
-    entry = contestant(case)
-    began = time.perf_counter()
-    answer = entry.work()
-    first = time.perf_counter() - began
-    error = None if case.error is None else case.error(answer)
-    calls = max(1, min(MOST_CALLS, round(SAMPLE / min(entry.seconds(1) for _ in range(TRIALS)))))
-    return entry, Row(case.name, case.kind, name, entry.method, error=error, first=first, calls=calls)
-
-
-def in_turns(entries: Mapping[str, tuple[Entry, int]], effort: Effort) -> dict[str, list[float]]:
-    """Samples of each, in turns, so that whatever else the machine does slows all; each round begins with another.
-
-    A sample comes after a solve that is not timed, which fetches what the others have pushed out of the caches.
-    """
-    samples: dict[str, list[float]] = {name: [] for name in entries}
-    names = list(entries)
-    for turn in range(effort.rounds if names else 0):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
-            entry, calls = entries[name]
-            if len(samples[name]) < effort.fewest or calls * sum(samples[name]) < effort.budget:
-                entry.seconds(1)
-                samples[name].append(entry.seconds(calls))
-    return samples
-
-
-def versions(engine: str) -> dict[str, str]:
-    """Of what took part or might have."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    if engine == "julia":
-        from juliacall import Main
-
-        found |= {str(name): str(version) for name, version in Main.PyODEBridge.versions()}
-        found["Julia threads"] = str(Main.seval("Threads.nthreads()"))
-    return found
+        seconds, loads = zip(*samples[name], strict=True)
+        load = statistics.median(loads)
+        reason = cores.check(load)
+        median = None if reason else statistics.median(seconds)
+        yield Row(**{**asdict(row), "seconds": median, "samples": seconds, "load": load, "reason": reason})

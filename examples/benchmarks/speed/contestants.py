@@ -24,18 +24,28 @@ MAXITERS = 10_000_000
 EMBEDDED_METHODS = ("DP5", "RadauIIA5")  # for what is not stiff, and what is
 
 
-def bridge(case: Case, *, engine: str, lane: str = "auto", batched: bool = False, named: bool = True) -> Entry:
+def bridge(
+    case: Case,
+    *,
+    engine: str,
+    lane: str = "auto",
+    batched: bool = False,
+    named: bool = True,
+    sensealg: str | None = None,
+) -> Entry:
     """pyode_bridge itself; ``batched`` takes an ensemble as one system, whose trajectories share their steps.
 
     Without a name for the method, the bridge chooses.
     """
     if batched and case.kind != "ensemble":
         raise SkipError("it is for ensembles")
+    if sensealg is not None and case.kind != "training":
+        raise SkipError("it is for training")
     method = case.method if engine == "julia" else EMBEDDED_METHODS[case.stiff]
     if not named:
         method = None
     settings: dict[str, Any] = {"method": method, "engine": engine, "lane": lane, "options": {"maxiters": MAXITERS}}
-    settings |= {"rtol": case.rtol, "atol": case.atol}
+    settings |= {"rtol": case.rtol, "atol": case.atol, "sensealg": sensealg}
     if case.kind == "ensemble":
         return _ensemble(case, settings, batched)
 
@@ -79,7 +89,7 @@ def _torch_entry(method: str, case: Case, values: Callable[[], Tensor]) -> Entry
     return Entry(method, last)
 
 
-def torchdiffeq_entry(case: Case, *, adjoint: bool = False) -> Entry:
+def torchdiffeq_entry(case: Case, *, adjoint: bool = False, compiled: bool = False) -> Entry:
     if adjoint and case.kind != "training":
         raise SkipError("it is for training")
     solve = torchdiffeq.odeint_adjoint if adjoint else torchdiffeq.odeint
@@ -87,6 +97,8 @@ def torchdiffeq_entry(case: Case, *, adjoint: bool = False) -> Entry:
     if case.stiff:
         settings |= {"method": "scipy_solver", "options": {"solver": "Radau"}}
     func = _together(case) if case.kind == "ensemble" else case.func
+    if compiled:
+        func = torch.compile(func)
     method = "SciPy's Radau" if case.stiff else "dopri5, one system" if case.kind == "ensemble" else "dopri5"
     return _torch_entry(method, case, lambda: solve(func, case.y0, case.t, **settings))
 
@@ -121,14 +133,18 @@ EVERYWHERE: dict[str, Contestant] = {
     "embedded": functools.partial(bridge, engine="embedded"),
     "torchdiffeq": torchdiffeq_entry,
     "torchdiffeq adjoint": functools.partial(torchdiffeq_entry, adjoint=True),
+    "torchdiffeq compiled": functools.partial(torchdiffeq_entry, compiled=True),
     "torchode": others.torchode_entry,
     "diffrax": others.diffrax_entry,
+    "diffrax direct": functools.partial(others.diffrax_entry, adjoint="DirectAdjoint"),
+    "diffrax backsolve": functools.partial(others.diffrax_entry, adjoint="BacksolveAdjoint"),
     "SciPy": functools.partial(scipy_entry, stiff_method="Radau"),
     "SciPy LSODA": functools.partial(scipy_entry, stiff_method="LSODA"),
 }
 WITH_JULIA: dict[str, Contestant] = {
     "compiled": functools.partial(bridge, engine="julia", lane="compiled"),
     "unnamed": functools.partial(bridge, engine="julia", lane="compiled", named=False),
+    "discrete": functools.partial(bridge, engine="julia", lane="compiled", sensealg="DiscreteAdjoint"),
     "callback": functools.partial(bridge, engine="julia", lane="callback"),
     "batched": functools.partial(bridge, engine="julia", lane="compiled", batched=True),
     "handwritten": handwritten.entry,
@@ -137,6 +153,7 @@ WITH_JULIA: dict[str, Contestant] = {
 WHAT = {
     "compiled": "pyode_bridge, dynamics translated to Julia",
     "unnamed": "the same without a name for the method",
+    "discrete": "the same with the gradient of its steps, DiscreteAdjoint",
     "callback": "pyode_bridge, dynamics called back from Julia",
     "batched": "pyode_bridge, an ensemble as one system, translated to Julia",
     "embedded": "pyode_bridge without Julia",
@@ -144,8 +161,11 @@ WHAT = {
     "diffeqpy": "diffeqpy, with dynamics in Python",
     "torchdiffeq": "torchdiffeq's odeint",
     "torchdiffeq adjoint": "torchdiffeq's odeint_adjoint",
+    "torchdiffeq compiled": "torchdiffeq's odeint over dynamics under torch.compile",
     "torchode": "torchode's AutoDiffAdjoint",
     "diffrax": "diffrax under jax.jit",
+    "diffrax direct": "the same with its DirectAdjoint",
+    "diffrax backsolve": "the same with its BacksolveAdjoint",
     "SciPy": "SciPy's solve_ivp over NumPy",
     "SciPy LSODA": "the same with LSODA",
 }

@@ -53,9 +53,13 @@ def torchode_entry(case: Case) -> Entry:
     return Entry("Dopri5", last)
 
 
-def diffrax_entry(case: Case) -> Entry:
+def diffrax_entry(case: Case, *, adjoint: str = "RecursiveCheckpointAdjoint") -> Entry:
+    """By default with the adjoint that is diffrax's own default."""
     _need("diffrax")
     import diffrax
+
+    if case.kind != "training" and adjoint != "RecursiveCheckpointAdjoint":
+        raise SkipError("it is for training")
     import jax
 
     jax.config.update("jax_enable_x64", True)
@@ -76,6 +80,7 @@ def diffrax_entry(case: Case) -> Entry:
             saveat=diffrax.SaveAt(ts=times),
             stepsize_controller=controller,
             max_steps=DIFFRAX_STEPS[case.kind],
+            adjoint=getattr(diffrax, adjoint)(),
         ).ys
 
     if case.kind == "training":
