@@ -7,6 +7,7 @@ values of tensors), so a changed attribute gives another key and changed weights
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from pyode_bridge.compiled.capture.walk import Identity, Walk
+from pyode_bridge.compiled.capture.watch import Watch
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 
 
@@ -51,11 +53,49 @@ class Guards:
             return None
 
 
+@dataclass(slots=True)
+class _Met:
+    """A function that was walked before, and what is watched of it since it was met again; see `Watch`."""
+
+    func: weakref.ref[Any]
+    watch: Watch | None = None
+    guards: Guards | None = None
+
+
+MOST_MET = 64
+_met: dict[int, _Met] = {}  # by identity; those of functions that are gone are removed
+
+
 def guards_of(func: Any) -> Guards:
-    """Walk ``func``; raises UnsupportedDynamicsError where it reaches something that no key can hold."""
-    walk = Walk()
+    """Walk ``func``, or find that all it reaches is as it was.
+
+    Raises UnsupportedDynamicsError where it reaches something that no key can hold.
+    """
+    met = _met.get(id(func))
+    if met is None or met.func() is not func:
+        _meet(func)
+        return _walked(func)[0]
+    if met.watch is not None and met.guards is not None and met.watch.holds(func):
+        return met.guards
+    guards, watch = _walked(func)
+    met.watch, met.guards = (watch, guards) if watch.is_possible else (None, None)
+    return guards
+
+
+def _meet(func: Any) -> None:
+    """Remember a function, to watch it from the next time on: many are used once."""
+    number = id(func)
     try:
-        walk.visit(func)
+        _met[number] = _Met(weakref.ref(func, lambda _: _met.pop(number, None)))
+    except TypeError:  # of a kind that cannot be referred to so
+        return
+    while len(_met) > MOST_MET:
+        _met.pop(next(iter(_met)), None)
+
+
+def _walked(func: Any) -> tuple[Guards, Watch]:
+    try:
+        walk = Walk(func)
     except RecursionError as error:
         raise UnsupportedDynamicsError("func reaches objects within objects, too many levels of them") from error
-    return Guards(tuple(walk.key), tuple(walk.tensors), walk.exhaustive)
+    return Guards(tuple(walk.key), tuple(walk.tensors), walk.exhaustive), walk.watch

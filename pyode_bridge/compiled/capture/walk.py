@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pyode_bridge.compiled.capture.bytecode import globals_of, looks_elsewhere, names_of
 from pyode_bridge.compiled.capture.classes import PLAIN, hides_state, members_of, own_classes
 from pyode_bridge.compiled.capture.libraries import is_given, is_library
+from pyode_bridge.compiled.capture.watch import Watch
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.problem import levels
 from pyode_bridge.problem.state import is_dense
@@ -56,17 +57,19 @@ class Identity:
 
 
 class Walk:
-    """A walk through all that a function can reach; see `Guards` for what it gathers.
+    """A walk through all that a function, its ``root``, can reach; see `Guards` for what it gathers.
 
     Raises UnsupportedDynamicsError where it meets what no key can hold.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, root: Any) -> None:
         self.key: list[Any] = []
         self.tensors: list[Tensor] = []
         self.exhaustive = True
+        self.watch = Watch(root)
         self._order: dict[int, int] = {}  # by identity, of objects and classes
         self._visited: list[Any] = []  # kept alive, so that no identity is given away during the walk
+        self.visit(root)
 
     def visit(self, value: Any) -> None:
         """Add a value, and all that it holds, to the key."""
@@ -83,6 +86,7 @@ class Walk:
         before = self._order.get(id(value))
         if before is not None:
             key.append(("again", before))
+            self.watch.is_possible &= before > 0  # what is walked from is not to be kept alive
             return
         self._order[id(value)] = len(self._order)
         self._visited.append(value)
@@ -97,6 +101,7 @@ class Walk:
         if type(tensor) not in (Tensor, nn.Parameter, nn.Buffer):
             raise UnsupportedDynamicsError(f"func uses a {type(tensor).__name__}, a tensor of a kind of its own")
         if levels.is_wrapped(tensor):  # another is given in its place
+            self.watch.is_possible = False
             self.key += (Tensor, "wrapped", tensor.shape, tensor.dtype)
             return
         if not _is_readable(tensor):
@@ -104,9 +109,11 @@ class Walk:
         self.key += (Tensor, tensor.shape, tensor.stride(), tensor.dtype, tensor.device.type)
         if tensor.is_floating_point() or (tensor.is_complex() and not tensor.is_conj()):
             self.tensors.append(tensor)
+            self.watch.tensor(tensor)
         elif tensor.numel() > LARGEST_ARRAY:
             raise UnsupportedDynamicsError(f"func uses a tensor of {tensor.numel()} whole numbers")
         else:  # an index or a mask: which operations follow may depend on it
+            self.watch.is_possible = False
             self.key.append(_bytes(tensor))
 
     def _object(self, value: Any, kind: type) -> None:
@@ -134,17 +141,21 @@ class Walk:
 
     def _sequence(self, sequence: Sequence[Any]) -> None:
         self._count(len(sequence))
+        if not isinstance(sequence, tuple):
+            self.watch.items(sequence)
         for item in sequence:
             self.visit(item)
 
     def _set(self, items: Set[Any]) -> None:
         self._count(len(items))
+        self.watch.is_possible = False
         for item in sorted(items, key=repr):
             self.visit(item)
 
     def _array(self, array: np.ndarray[Any, Any]) -> None:
         if array.size > LARGEST_ARRAY:
             raise UnsupportedDynamicsError(f"func uses a NumPy array of {array.size} elements; make it a tensor")
+        self.watch.is_possible = False
         self.key += (array.shape, array.dtype.str, array.tobytes())
 
     def _scalar(self, scalar: np.generic) -> None:
@@ -158,17 +169,22 @@ class Walk:
 
     def _mapping(self, mapping: Any) -> None:
         self._count(len(mapping))
+        self.watch.mapping(mapping)
         for name, item in mapping.items():
             self.visit(name)
             self.visit(item)
 
     def _module(self, module: nn.Module) -> None:
         own = vars(module)
+        self.watch.object(module)
+        self.watch.mapping(own)
         for name in _MODULE_PARTS:
             part = own.get(name)
             if part or part is False:
                 self.key.append(name)
                 self._mapping(part) if isinstance(part, dict) else self.key.append(part)
+            elif isinstance(part, dict):
+                self.watch.mapping(part)
         if _ORIGINAL in own:
             self.visit(own[_ORIGINAL])
             return
@@ -183,6 +199,7 @@ class Walk:
                 raise UnsupportedDynamicsError("func uses an iterator, which changes wherever it is used")
             self._by_identity(value)
             return
+        self.watch.object(value)
         self._mapping(vars(value))
         self._methods(type(value))
 
@@ -194,6 +211,7 @@ class Walk:
         self.exhaustive &= not hides_state(kind)
         for base in own_classes(kind):
             members = members_of(base)
+            self.watch.mapping(vars(base))
             self.key += members.variables
             self.exhaustive &= members.plain
             for function in members.functions:
@@ -202,9 +220,11 @@ class Walk:
     def _function(self, function: types.FunctionType) -> None:
         key, visit = self.key, self.visit
         if _ORIGINAL in vars(function):
+            self.watch.mapping(vars(function))
             visit(vars(function)[_ORIGINAL])
             return
         names, code = function.__globals__, function.__code__
+        self.watch.function(function)
         given = is_given(names.get("__name__"))
         key.append(Identity(code))
         self.exhaustive &= given or not looks_elsewhere(code)
@@ -217,9 +237,9 @@ class Walk:
             except ValueError:  # not assigned yet
                 continue
             visit(content)
-        if vars(function):
-            self._mapping(vars(function))
+        self._mapping(vars(function)) if vars(function) else self.watch.mapping(vars(function))
         for name in () if given else globals_of(code):
+            self.watch.lookup(names, name)
             if name in names:
                 key.append(name)
                 self._named(names[name], names_of(code))
@@ -234,6 +254,7 @@ class Walk:
             return
         self.exhaustive &= isinstance(value, types.ModuleType)  # what a class makes, its other methods make it of
         for name in used:
+            self.watch.lookup(vars(value), name)
             if name in vars(value):
                 self.key.append(name)
                 self.visit(vars(value)[name])

@@ -1,0 +1,103 @@
+"""What a walk has read of what may change, so that a later one need not go the same way."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from operator import is_
+from typing import Any
+
+from torch import Tensor
+
+_GONE = object()
+
+
+class Watch:
+    """Everything that may change of what a walk has met, as it was then.
+
+    Values that cannot change are compared by identity where they are held, and kept alive, so that no other takes their
+    place; not so the root, from which the walk began. Contents of arrays, and tensors that autograd has computed, make a
+    watch impossible: the latter are not to live longer for being looked at.
+    """
+
+    def __init__(self, root: Any) -> None:
+        self.is_possible = True
+        self._root = id(root)
+        self._held: list[tuple[Any, list[Any]]] = []  # sequences, and views of dictionaries, with their items
+        self._empty: list[Any] = []
+        self._lookups: list[tuple[Mapping[str, Any], str, Any]] = []
+        self._functions: list[tuple[types.FunctionType | None, tuple[Any, ...]]] = []
+        self._cells: list[tuple[types.CellType, Any]] = []
+        self._objects: list[Any] = []
+        self._kinds: list[type] = []
+        self._tensors: list[tuple[Tensor, tuple[Any, ...]]] = []
+
+    def items(self, held: Any) -> None:
+        """A list, or another sequence whose items may be others."""
+        self._held.append((held, list(held)))
+
+    def mapping(self, mapping: Mapping[Any, Any]) -> None:
+        """A dictionary, or the variables of a class."""
+        if not mapping:
+            self._empty.append(mapping)
+            return
+        self.items(mapping.keys())
+        self.items(mapping.values())
+
+    def lookup(self, names: Mapping[str, Any], name: str) -> None:
+        """A name among others that do not matter."""
+        self._lookups.append((names, name, names.get(name, _GONE)))
+
+    def function(self, function: types.FunctionType) -> None:
+        """What may be assigned of a function, and what its closure holds."""
+        self._functions.append((self._but_root(function), _parts_of(function)))
+        self._cells += ((cell, _content(cell)) for cell in function.__closure__ or ())
+
+    def object(self, value: Any) -> None:
+        """The class of an object, which may be assigned."""
+        self._objects.append(self._but_root(value))
+        self._kinds.append(type(value))
+
+    def tensor(self, tensor: Tensor) -> None:
+        """What a key has of a tensor of numbers."""
+        self.is_possible &= tensor.grad_fn is None
+        self._tensors.append((tensor, _layout(tensor)))
+
+    def _but_root(self, value: Any) -> Any:
+        return None if id(value) == self._root else value
+
+    def holds(self, root: Any) -> bool:
+        """Whether all of it is as it was."""
+        if any(self._empty):
+            return False
+        for value, kind in zip(self._objects, self._kinds, strict=True):
+            if type(root if value is None else value) is not kind:
+                return False
+        for held, items in self._held:
+            if len(held) != len(items) or not all(map(is_, held, items)):
+                return False
+        for names, name, value in self._lookups:
+            if names.get(name, _GONE) is not value:
+                return False
+        for function, parts in self._functions:
+            if not all(map(is_, _parts_of(root if function is None else function), parts)):
+                return False
+        for cell, content in self._cells:
+            if _content(cell) is not content:
+                return False
+        return all(_layout(tensor) == layout and tensor.grad_fn is None for tensor, layout in self._tensors)
+
+
+def _parts_of(function: types.FunctionType) -> tuple[Any, ...]:
+    return function.__code__, function.__defaults__, function.__kwdefaults__
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned
+        return _GONE
+
+
+def _layout(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device
