@@ -207,10 +207,12 @@ WRONG_WITH_DELAYS = ("AdaptiveRadau", "NordsieckBDF")
 
 def refuse_unfit_delays(problem: Problem) -> None:
     """Refuse a solver whose values would be wrong with delays, without a word."""
+    if not isinstance(problem.form, Delays):
+        return
     methods = [problem.method] if problem.sensitivity is None else [problem.method, problem.sensitivity.method]
     used = {word for method in methods for word in re.findall(r"\w+", str(method))}
     named = [name for name in WRONG_WITH_DELAYS if name in used]
-    if named and isinstance(problem.form, Delays):
+    if named:
         raise UnsupportedError(
             f"{named[0]} gives wrong values between its steps, which delayed terms take. Name another solver, such as "
             "'RadauIIA5' or 'FBDF'."

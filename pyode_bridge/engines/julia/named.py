@@ -98,24 +98,36 @@ class Named:
         if sensitivity.sensealg is None and _is_stepped(sensitivity.method) and _is_plain(problem):
             return replace(sensitivity, sensealg=CONTINUOUS), BY_FIXED_STEPS
         named = None if sensitivity.sensealg is None else self.sensealg(sensitivity)
-        with julia_errors(str(sensitivity.method), argument="adjoint_method"):
-            self._bridge.backward_algorithm(equation, solvers.backward, named)  # refused now or after the solve
+
+        def served() -> bool:
+            with julia_errors(str(sensitivity.method), argument="adjoint_method"):
+                self._bridge.backward_algorithm(equation, solvers.backward, named)
+            return True
+
+        self._once(
+            _key_of("served", problem, sensitivity, sensitivity.sensealg), served
+        )  # or refused, before the solve
         if named is not None:
             if problem.dynamics.parameter_size:
                 self._warn_where_misleading(sensitivity, solvers)
             return sensitivity, AS_ASKED + _other_solver(problem, sensitivity)
-        with julia_errors(problem.method):
-            chosen, reason = self._bridge.chosen_sensealg(
-                equation, *solvers, len(problem.y0), problem.dynamics.parameter_size
-            )
-        sensitivity = replace(sensitivity, sensealg=str(chosen))
+        sizes = len(problem.y0), problem.dynamics.parameter_size
+
+        def choice() -> Any:
+            with julia_errors(problem.method):
+                return tuple(map(str, self._bridge.chosen_sensealg(equation, *solvers, *sizes)))
+
+        chosen, reason = self._once(_key_of("sensealg", problem, sensitivity, *sizes), choice)
+        sensitivity = replace(sensitivity, sensealg=chosen)
         if isinstance(problem.form, Delays):  # of which there is one, whatever solves it
             self._warn_where_misleading(sensitivity, solvers)
-        return sensitivity, str(reason) + _other_solver(problem, sensitivity)
+        return sensitivity, reason + _other_solver(problem, sensitivity)
 
     def _warn_where_misleading(self, sensitivity: Sensitivity, solvers: Solvers) -> None:
         """Warn of a solver with which an adjoint is known to be inaccurate without a word."""
-        misled = str(self._bridge.may_mislead(self.sensealg(sensitivity), solvers.backward))
+        method = sensitivity.method
+        key = ("misled", method.algorithm, method.kind, sensitivity.sensealg) if _is_data(method) else solvers.backward
+        misled = self._once(key, lambda: str(self._bridge.may_mislead(self.sensealg(sensitivity), solvers.backward)))
         if misled:
             warn_of_misleading(sensitivity, misled)
 
@@ -218,6 +230,14 @@ def _is_stepped(method: Method) -> bool:
 def _is_plain(problem: Problem) -> bool:
     """Whether it is an ordinary equation, without a mass matrix."""
     return problem.form is None and problem.mass_matrix is None
+
+
+def _key_of(what: str, problem: Problem, sensitivity: Sensitivity, *further: Any) -> Any:
+    """A key of what depends on an ordinary equation's solvers and what else is given; none for other equations."""
+    data = _is_data(problem.method) and _is_data(sensitivity.method)
+    if not (data and _is_plain(problem)):
+        return problem
+    return (what, problem.method.algorithm, sensitivity.method.algorithm, *further)
 
 
 def _is_data(method: Method) -> bool:
