@@ -29,16 +29,20 @@ def table() -> dict[str, dict[str, Any]]:
 
 def depth() -> Iterator[Claim]:
     """Table 1 and figure 3 of Chen et al. 2018."""
+    for record, epochs in (("classify_digits", 3), ("classify_digits_long", 10)):
+        found = numbers(record)
+        ode, resnet = (found["models"][name] for name in ("ODE-Net", "ResNet"))
+        yield Claim(
+            f"an ODE-Net classifies MNIST as well as a ResNet, with a third of its parameters: {epochs} epochs",
+            "0.42 % wrong against 0.41 %, 0.22 million parameters against 0.60",
+            f"{percent(ode)} against {percent(resnet)}, {ode['parameters']:,} parameters against "
+            f"{resnet['parameters']:,}",
+            overlap(ode, resnet),
+        )
     found = numbers("classify_digits")
-    ode, resnet, rk = (found["models"][name] for name in ("ODE-Net", "ResNet", "RK-Net"))
+    ode, rk = (found["models"][name] for name in ("ODE-Net", "RK-Net"))
     yield Claim(
-        "an ODE-Net classifies MNIST as well as a ResNet, with a third of its parameters",
-        "0.42 % wrong against 0.41 %, 0.22 million parameters against 0.60",
-        f"{percent(ode)} against {percent(resnet)}, {ode['parameters']:,} parameters against {resnet['parameters']:,}",
-        overlap(ode, resnet),
-    )
-    yield Claim(
-        "and as well as an RK-Net",
+        "and as well as an RK-Net: 3 epochs",
         "0.42 % against 0.47 %",
         f"{percent(ode)} against {percent(rk)}",
         overlap(ode, rk),

@@ -16,8 +16,8 @@ class Watch:
     """Everything that may change of what a walk has met, as it was then.
 
     Values that cannot change are compared by identity where they are held, and kept alive, so that no other takes their
-    place; not so the root, from which the walk began. Contents of arrays make a watch impossible, and tensors that autograd
-    has computed, which are not to live longer for being looked at.
+    place; not so the root, from which the walk began. Contents of arrays cannot be watched. Nor are tensors that
+    autograd has computed, which are not to live longer for being looked at.
     """
 
     def __init__(self, root: Any) -> None:

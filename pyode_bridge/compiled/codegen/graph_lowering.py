@@ -114,7 +114,7 @@ class _Lowering(Generic[A]):
             value = fx.map_arg(result, self._values.__getitem__)
             array = self._emitter.constant(value) if isinstance(value, Tensor) else value
             offset = offsets.get(output.pointer, 0)
-            self._emitter.store(array, output.pointer, offset, output.dtype)
+            self._emitter.store(array, output.pointer, offset, output.dtype, may_be_null=output.may_be_null)
             offsets[output.pointer] = offset + torch.Size(array.shape).numel()
 
     def _value(self, node: fx.Node) -> Any:

@@ -192,7 +192,7 @@ class PatternEmitter:
             for shape, dtype in results
         ]
 
-    def store(self, array: Dependent, name: str, offset: int, dtype: torch.dtype) -> None:
+    def store(self, array: Dependent, name: str, offset: int, dtype: torch.dtype, *, may_be_null: bool) -> None:
         """Keep what the results depend on."""
         self.stored = self._rows(array)
 

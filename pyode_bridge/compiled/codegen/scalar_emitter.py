@@ -188,7 +188,7 @@ class ScalarEmitter:
         """Kernels take memory, which loops have."""
         raise TooManyScalarsError
 
-    def store(self, array: ScalarArray, name: str, offset: int, dtype: torch.dtype) -> None:
+    def store(self, array: ScalarArray, name: str, offset: int, dtype: torch.dtype, *, may_be_null: bool) -> None:
         """Write the elements to the memory at the pointer ``name``, from an offset, one after another."""
         for index, value in enumerate(self.cast(array, dtype).values.ravel(), offset + 1):
             self._code.lines.append(f"unsafe_store!({name}, {literal(value, dtype)}, {index})")

@@ -76,5 +76,5 @@ class Emitter(Protocol[A]):
     ) -> list[A]:
         """Results, of shapes and dtypes, that a kernel writes; it is given arrays in memory row by row, and numbers."""
 
-    def store(self, array: A, name: str, offset: int, dtype: torch.dtype) -> None:
+    def store(self, array: A, name: str, offset: int, dtype: torch.dtype, *, may_be_null: bool) -> None:
         """Write the elements to the memory at the pointer ``name``, from an offset, one after another."""

@@ -22,6 +22,8 @@ class Buffers:
     def __init__(self) -> None:
         self._sizes: dict[str, int] = {}  # in bytes
         self._types: dict[str, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._placed: dict[str, str] = {}  # where those are that lie elsewhere
 
     def new(self, shape: Sequence[int], dtype: torch.dtype) -> Memory:
         """One more, for an array that lies row by row."""
@@ -29,12 +31,23 @@ class Buffers:
         name = f"b{len(self._sizes) + 1}"
         self._sizes[name] = aligned(layout.numel() * layout.element_size())
         self._types[name] = julia_type(dtype)
+        self._numbers[name] = layout.numel()
         return Memory(layout, name)
 
+    def place(self, array: Memory, where: str) -> bool:
+        """Have a whole buffer lie elsewhere from the beginning; says whether the array is one, and lies nowhere yet."""
+        layout = array.layout
+        whole = layout.is_contiguous() and not array.offset and self._numbers.get(array.name) == layout.numel()
+        if not whole or array.name in self._placed:
+            return False
+        self._placed[array.name] = where
+        return True
+
     def pointers(self, statements: Statements) -> list[str]:
-        """Code that points to each within ``work``."""
+        """Code that points to each, within ``work`` or elsewhere."""
         offsets = sorted(self._offsets(statements).items())
-        return [f"{name} = Ptr{{{self._types[name]}}}(work + {offset})" for name, offset in offsets]
+        within = [f"{name} = Ptr{{{self._types[name]}}}(work + {offset})" for name, offset in offsets]
+        return within + [f"{name} = {where}" for name, where in self._placed.items()]
 
     def size(self, statements: Statements) -> int:
         """Bytes of all together."""
@@ -44,7 +57,7 @@ class Buffers:
         """Such that buffers in use at the same time do not overlap."""
         first, last = _uses(statements)
         offsets: dict[str, int] = {}
-        for name in sorted(first, key=lambda name: first[name]):
+        for name in sorted(first.keys() - self._placed.keys(), key=lambda name: first[name]):
             beside = [
                 (offset, offset + self._sizes[other]) for other, offset in offsets.items() if last[other] >= first[name]
             ]

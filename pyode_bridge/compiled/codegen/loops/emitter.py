@@ -182,8 +182,14 @@ class LoopEmitter:
         self._statements.append([f"{kernel}({', '.join(arguments)})"])
         return list(targets)
 
-    def store(self, array: Expression, name: str, offset: int, dtype: torch.dtype) -> None:
-        """Write the elements to the memory at the pointer ``name``, from an offset, one after another."""
+    def store(self, array: Expression, name: str, offset: int, dtype: torch.dtype, *, may_be_null: bool) -> None:
+        """Write the elements to the memory at the pointer ``name``, from an offset, one after another.
+
+        What was to be kept in a buffer is computed there at once, unless the pointer may be null.
+        """
+        where = f"{name} + {offset * dtype.itemsize}"
+        if isinstance(array, Memory) and array.dtype == dtype and not may_be_null and self._buffers.place(array, where):
+            return
         strides = laid_out(array.shape, dtype).stride()
         self._fill(Memory(laid_out(array.shape, dtype, strides, offset), name), self.cast(array, dtype))
 
