@@ -55,11 +55,10 @@ class Guards:
 
 @dataclass(slots=True)
 class _Met:
-    """A function that was walked before, and what is watched of it since it was met again; see `Watch`."""
+    """A function that was walked before, and what was found since it was met again, with what is watched of it."""
 
     func: weakref.ref[Any]
-    watch: Watch | None = None
-    guards: Guards | None = None
+    found: tuple[Guards, Watch] | None = None
 
 
 MOST_MET = 64
@@ -75,10 +74,11 @@ def guards_of(func: Any) -> Guards:
     if met is None or met.func() is not func:
         _meet(func)
         return _walked(func)[0]
-    if met.watch is not None and met.guards is not None and met.watch.holds(func):
-        return met.guards
+    found = met.found
+    if found is not None and found[1].holds(func):
+        return found[0]
     guards, watch = _walked(func)
-    met.watch, met.guards = (watch, guards) if watch.is_possible else (None, None)
+    met.found = (guards, watch) if watch.is_possible else None
     return guards
 
 

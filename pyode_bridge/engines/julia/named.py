@@ -99,14 +99,12 @@ class Named:
             return replace(sensitivity, sensealg=CONTINUOUS), BY_FIXED_STEPS
         named = None if sensitivity.sensealg is None else self.sensealg(sensitivity)
 
-        def served() -> bool:
+        def served() -> bool:  # or refused now, before the solve
             with julia_errors(str(sensitivity.method), argument="adjoint_method"):
                 self._bridge.backward_algorithm(equation, solvers.backward, named)
             return True
 
-        self._once(
-            _key_of("served", problem, sensitivity, sensitivity.sensealg), served
-        )  # or refused, before the solve
+        self._once(_key_of("served", problem, sensitivity, sensitivity.sensealg), served)
         if named is not None:
             if problem.dynamics.parameter_size:
                 self._warn_where_misleading(sensitivity, solvers)
