@@ -31,17 +31,39 @@ from pyode_bridge.problem.wanted import Wanted
 
 def check(problem: Problem) -> None:
     """Raise UnsupportedError where this is not the adjoint, as of noise."""
-    for there, what in (
-        (problem.mass_matrix is not None, "is a mass matrix"),
-        (isinstance(problem.form, Noise), "is noise"),
-        (isinstance(problem.form, Delays), "are delays"),
-        (isinstance(problem.form, Residual), "is a residual"),
-    ):
-        if there:
-            raise UnsupportedError(
-                f"Second derivatives of a solve are not available where there {what}; first ones are. Call autograd "
-                "without create_graph."
-            )
+    for kind, what in ((Noise, "is noise"), (Delays, "are delays"), (Residual, "is a residual")):
+        if isinstance(problem.form, kind):
+            raise _without_second(what)
+
+
+def _without_second(what: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"Second derivatives of a solve are not available where there {what}; first ones are. Call autograd without "
+        "create_graph."
+    )
+
+
+def without_mass_matrix(problem: Problem) -> Problem:
+    """The same equation, solved for the velocity: ``y' = M^-1 f``.
+
+    Raises UnsupportedError where the matrix is singular, or all but singular, so that there is none.
+    """
+    if problem.mass_matrix is None:
+        return problem
+    sizes = torch.linalg.svdvals(problem.mass_matrix)
+    if sizes[-1] <= sizes[0] * torch.finfo(sizes.dtype).eps ** 0.5:
+        raise _without_second("is a singular mass matrix")
+    dynamics = problem.dynamics
+    made = Dynamics(
+        _velocity(dynamics, torch.linalg.inv(problem.mass_matrix)),
+        *(dynamics.structure, dynamics.wanted, dynamics.direction, dynamics.name),
+    )
+    return replace(problem, dynamics=made, mass_matrix=None)
+
+
+def _velocity(dynamics: Dynamics, inverse: Tensor) -> Dynamic:
+    func, structure, name = dynamics.func, dynamics.structure, dynamics.name
+    return lambda t, y: structure.unpack(inverse @ structure.pack_returned(func(t, y), name, t))
 
 
 def segment(engine: Engine, problem: Problem, z: Tensor, times: Tensor) -> Problem:

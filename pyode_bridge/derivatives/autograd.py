@@ -126,9 +126,10 @@ class OdeAdjoint(torch.autograd.Function):
         """Vector-Jacobian products of the gradients, by solving the adjoint system with autograd."""
         *inputs, t = (tensor.detach().requires_grad_() for tensor in ctx.saved_tensors[:3])
         grad_ys, ys = inputs
+        problem = adjoint_system.without_mass_matrix(ctx.problem)
         with torch.enable_grad():
-            gradients = _again(ctx.engine, ctx.problem, grad_ys, ys, t)
-            outputs = _outputs(ctx.problem, ctx.wants_t, ys, t, grad_ys, gradients)
+            gradients = _again(ctx.engine, problem, grad_ys, ys, t)
+            outputs = _outputs(problem, ctx.wants_t, ys, t, grad_ys, gradients)
         pairs = [(out, v) for out, v in zip(outputs, vs, strict=True) if out is not None and v is not None]
         differentiated, cotangents = zip(*pairs, strict=True)
         inputs = [grad_ys, ys, t, *ctx.saved_tensors[3:]]
