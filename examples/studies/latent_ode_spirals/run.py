@@ -11,7 +11,8 @@ The latent state and the hidden layer of the dynamics have the paper's sizes. Th
 trials on other spirals (seeds 100 and 101): the recurrent networks of all have 50 units, not 25; the latent dynamics
 have a linear map beside the network, at first a random rotation, which mattered most; and the decoder is linear, which
 is simpler and no worse. An ODE-RNN (Rubanova et al. 2019) for an encoder was better at the times observed and worse
-beyond them (30 points, seed 100), and took four times as long. All train for as many iterations, the RNNs at a learning rate of their own.
+beyond them (30 points, seed 100), and took four times as long. All train for as many iterations, the RNNs at a
+learning rate of their own.
 """
 
 from __future__ import annotations
