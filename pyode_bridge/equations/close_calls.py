@@ -24,10 +24,13 @@ CLOSE = 100.0  # tolerances, to which errors of many steps may add up
 SlopeAt = Callable[[Tensor, Tensor], Slope]
 
 
-def warn_of_graze(index: int, t: Tensor, y: Tensor, slope_at: SlopeAt, tolerances: Tolerances) -> None:
-    """Warn where the condition of an event that happened crosses zero, at ``t`` and the flat ``y``, and soon turns."""
+def warn_of_graze(index: int, t: Tensor, y: Tensor, at: Slope, slope_at: SlopeAt, tolerances: Tolerances) -> None:
+    """Warn where the condition of an event that happened crosses zero, and soon turns.
+
+    It does at ``t`` and the flat ``y``, with the slope ``at``.
+    """
     t, y = t.detach(), y.detach()
-    rate, v, by_state = (part.detach() for part in slope_at(t, y))
+    rate, v, by_state = (part.detach() for part in at)
     span = torch.finfo(y.dtype).eps ** 0.5 * max(1.0, abs(t.item()))
     bend = abs((rate - slope_at(t - span, y - span * v).rate).item()) / span
     depth = rate.item() ** 2 / (2 * bend) if bend else math.inf  # which it reaches beyond zero, if it goes on like that

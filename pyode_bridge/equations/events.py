@@ -334,7 +334,8 @@ def _record(
     if value.requires_grad or before.requires_grad:
         mass_matrix = checks.mass_matrix(settings["mass_matrix"], structure)
         slope_at = _slope_at(func, structure, condition, settings)
-        rate, velocity, _ = slope_at(t, before)
+        at = slope_at(t, before)
+        rate, velocity = at.rate, at.velocity
         if rate == 0 and not found.by_time:
             raise InputError(
                 f"The condition of event {found.index} has no slope where it crosses zero, at t = {t.item():.6g}: it "
@@ -342,7 +343,7 @@ def _record(
                 "or choose a condition that crosses zero with a slope."
             )
         if rate != 0:
-            warn_of_graze(found.index, t, before, slope_at, course.tolerances)
+            warn_of_graze(found.index, t, before, at, slope_at, course.tolerances)
         if value.requires_grad and rate != 0:
             t, y = crossing(
                 t,

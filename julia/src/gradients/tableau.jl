@@ -29,8 +29,8 @@ function explicit_method(alg)
     return @lock PROBING get!(EXPLICIT_METHODS, has_numbers(alg) ? alg : typeof(alg)) do
         try
             probed_method(alg)
-        catch # of a solver to which such derivatives make no sense, as one that asks for a spectral radius
-            refuse_tableau(alg)
+        catch err # of a solver to which such derivatives make no sense, as one that asks for a spectral radius
+            err isa InterruptException ? rethrow() : refuse_tableau(alg)
         end
     end
 end
