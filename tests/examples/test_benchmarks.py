@@ -161,6 +161,12 @@ def test_a_time_between_two_is_read_off_a_line_through_the_logarithms() -> None:
     assert read().reason == "it was not run"
 
 
+def test_more_cores_than_there_are_are_refused(tmp_path: Path) -> None:
+    ended = running.run(NAME, tmp_path, "--engine", "embedded", "--cores", "9999", limit=LIMIT)
+    assert ended.returncode == 1
+    assert "--cores: 9999 were asked for, and this process may run on" in ended.stderr
+
+
 def test_unknown_case_is_refused(tmp_path: Path) -> None:
     ended = running.run(NAME, tmp_path, "--engine", "embedded", "--cases", "Pluto", limit=LIMIT)
     assert ended.returncode == 1

@@ -38,6 +38,8 @@ def own_options(parser: argparse.ArgumentParser) -> None:
 
 def main(description: str | None) -> None:
     args = common.measuring_arguments(description or "", name="benchmarks", own=own_options)
+    if args.cores > cores.available() or args.cores < 1:
+        raise SystemExit(f"--cores: {args.cores} were asked for, and this process may run on {cores.available()}.")
     engine = select_engine(args.engine).name
     chosen = chosen_cases(args)
     contestants = {**(WITH_JULIA if engine == "julia" else {}), **EVERYWHERE}

@@ -13,6 +13,7 @@ ONE_THREAD = {
     "JULIA_NUM_THREADS": "1",
     "PYTHON_JULIACALL_THREADS": "1",
 }
+CORES = "BENCHMARK_CORES"
 SLACK = 1.05  # of the clock that counts a process's time
 
 
@@ -27,15 +28,27 @@ def bind(count: int) -> None:
     """Keep this process, and all threads that it will start, on so many cores; before any library is loaded.
 
     With one core, libraries are told to start one thread; with several, they start as many as they do by themselves.
+    Where the system binds no process, that is all, and `check` finds who takes more.
     """
     if count == 1:
         os.environ.update(ONE_THREAD)
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+    os.environ[CORES] = str(count)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
+def unbind() -> None:
+    """Let this process run on every core, whatever the one has that started it."""
+    os.environ.pop(CORES, None)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
 
 def available() -> int:
-    """How many cores this process may run on."""
-    return len(os.sched_getaffinity(0))
+    """How many cores this process may run on, or is to, where the system binds none."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return int(os.environ.get(CORES, os.cpu_count() or 1))
 
 
 def sampled(seconds: Callable[[], float]) -> Sample:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pyode_bridge
 
+from .cores import unbind
+
 ROUNDS, QUICK_ROUNDS = 11, 3
 REPOSITORY = Path(__file__).parents[3]
 
@@ -76,9 +78,9 @@ def _ask(worker: subprocess.Popen[str]) -> float:
 
 def serve(quick: bool, seed: int) -> None:
     """Solve once for each line that comes, and write the seconds."""
+    unbind()
     import torch
 
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))  # whatever the process has that compares others
     from .contestants import WITH_JULIA
     from .networks import ensemble_case
 
