@@ -42,6 +42,7 @@ include("compiled/functions.jl")
 include("compiled/aot_cache.jl")
 
 # Methods that are given by their numbers.
+include("schemes/sums.jl")
 include("schemes/tableau.jl")
 include("schemes/fixed_steps.jl")
 include("schemes/explicit.jl")

@@ -78,16 +78,26 @@ def _pulled_back(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
                 f"A tensor of shape {tuple(tensor.shape)} that the dynamics use was modified by an inplace operation "
                 "since the solve, before its backward pass."
             )
+    problem, pullback, wants_t = ctx.problem, ctx.trajectory.pullback, ctx.needs_input_grad[3]
+    ys, t, *parameters = ctx.saved_tensors
+    if not torch.is_grad_enabled():  # nobody differentiates them, for whom a node costs a tenth of a short step
+        return _adjoint(problem, pullback, grad_ys, ys, t, wants_t=wants_t)
     gradients: tuple[Tensor | None, ...] = OdeAdjoint.apply(  # type: ignore[no-untyped-call]
         ctx.engine,
-        ctx.problem,
-        ctx.trajectory.pullback,
-        ctx.needs_input_grad[3],
-        grad_ys,
-        *ctx.saved_tensors,
+        *(problem, pullback, wants_t, grad_ys, ys, t),
+        *parameters,
         *(tensor for tensor, _ in ctx.late),
     )
     return gradients
+
+
+def _adjoint(
+    problem: Problem, pullback: Pullback, grad_ys: Tensor, ys: Tensor, t: Tensor, *, wants_t: bool
+) -> tuple[Tensor | None, ...]:
+    """Gradients with respect to ``y0``, ``t`` (None unless wanted) and each parameter, by the engine's pullback."""
+    with progress.shown(problem, backward=True), hooks.apart(problem.dynamics.parameters):
+        gradients = checked(pullback(grad_ys), grad_ys, problem, pullback.sensealg)
+    return _outputs(problem, ys, t, grad_ys, gradients, wants_t=wants_t)
 
 
 def _widen(ctx: Any) -> None:
@@ -117,9 +127,7 @@ class OdeAdjoint(torch.autograd.Function):
         """Gradients with respect to ``y0``, ``t`` (None unless wanted) and each parameter."""
         ctx.engine, ctx.problem, ctx.wants_t = engine, problem, wants_t
         ctx.save_for_backward(grad_ys, ys, t, *parameters)
-        with progress.shown(problem, backward=True), hooks.apart(problem.dynamics.parameters):
-            gradients = checked(pullback(grad_ys), grad_ys, problem, pullback.sensealg)
-        return _outputs(problem, wants_t, ys, t, grad_ys, gradients)
+        return _adjoint(problem, pullback, grad_ys, ys, t, wants_t=wants_t)
 
     @staticmethod
     def backward(ctx: Any, *vs: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -129,7 +137,7 @@ class OdeAdjoint(torch.autograd.Function):
         problem = adjoint_system.without_mass_matrix(ctx.problem)
         with torch.enable_grad():
             gradients = _again(ctx.engine, problem, grad_ys, ys, t)
-            outputs = _outputs(problem, ctx.wants_t, ys, t, grad_ys, gradients)
+            outputs = _outputs(problem, ys, t, grad_ys, gradients, wants_t=ctx.wants_t)
         pairs = [(out, v) for out, v in zip(outputs, vs, strict=True) if out is not None and v is not None]
         differentiated, cotangents = zip(*pairs, strict=True)
         inputs = [grad_ys, ys, t, *ctx.saved_tensors[3:]]
@@ -169,7 +177,7 @@ class Final(torch.autograd.Function):
 
 
 def _outputs(
-    problem: Problem, wants_t: bool, ys: Tensor, t: Tensor, grad_ys: Tensor, gradients: Gradients
+    problem: Problem, ys: Tensor, t: Tensor, grad_ys: Tensor, gradients: Gradients, *, wants_t: bool
 ) -> tuple[Tensor | None, ...]:
     grad_t = None
     if wants_t:

@@ -10,7 +10,7 @@ function backward!(
     ) where {T}
     mass_matrix = sol.prob.f.mass_matrix
     integrand = SciMLSensitivity.GaussIntegrand(sol, sensealg, sol.t)
-    quadrature = Quadrature(integrand, sol.t, length(dy0), length(dp), T(abstol), T(reltol))
+    quadrature = Quadrature(ParameterProduct(integrand), sol.t, length(dy0), length(dp), T(abstol), T(reltol))
     summing = isempty(dp) ? () : (integrating(quadrature),)
     back, jumps = quietly() do
         made, at_times, jumps = ODEAdjointProblem(
@@ -31,9 +31,25 @@ function backward!(
     end
     dy0 .= by_state(mass_matrix, back.u[end]) .+ view(grads, :, 1)
     isempty(dp) && return nothing
-    dp .= quadrature.total
+    map!(-, dp, quadrature.total)
+    leave_values!(quadrature)
     add_algebraic!(dp, jumps, integrand, sol)
     return nothing
+end
+
+"""
+The product `λᵀ ∂f/∂p` along the forward solution, as SciMLSensitivity's integrand has it, from checkpoints too; with its
+own sign: that one goes over all parameters once more at each point, to turn it.
+"""
+struct ParameterProduct{I <: SciMLSensitivity.GaussIntegrand}
+    integrand::I
+end
+
+function (product::ParameterProduct)(out, t, λ)
+    (; sol, y, p) = product.integrand
+    sol(y, t)
+    sol.prob.f.vjp_p(out, λ, y, p, t)
+    return out
 end
 
 """What the parameters' gradient has from algebraic components, whose adjoint variables jump at the times of the loss."""

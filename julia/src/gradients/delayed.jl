@@ -196,7 +196,8 @@ function gradients!(
     end
     dy0 .= λ .+ view(grads, :, 1)
     isempty(of_times) || (of_times[1] -= dot(λ, slope!(slope, adjoint, t[1])))
-    dp .+= quadrature.total
+    add_to!(dp, quadrature.total)
+    leave_values!(quadrature)
     return nothing
 end
 

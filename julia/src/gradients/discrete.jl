@@ -17,7 +17,7 @@ function pull!(products::Products, dp, u, t)
     f.vjp(to_u, to_k, u, p, t)
     isempty(dp) && return to_u
     f.vjp_p(to_p, to_k, u, p, t)
-    dp .+= to_p
+    add_to!(dp, to_p)
     return to_u
 end
 
@@ -35,13 +35,13 @@ function backward!(
         before = zeros(T, length(back)) # with respect to the state before the step, beside what goes through it
         while last > 1 && t[last] > from
             grad = view(grads, :, last)
-            t[last] == to ? (back .+= grad) : add_between!(method, back, before, dp, sol, step, t[last], grad, products)
+            t[last] == to ? add_to!(back, grad) : add_between!(method, back, before, dp, sol, step, t[last], grad, products)
             last -= 1
         end
         heard_back(control.listeners, back, dp, sol, step) do
             step_back!(back, dp, sol, method, products, step)
         end
-        back .+= before
+        add_to!(back, before)
     end
     dy0 .= back .+ view(grads, :, 1)
     return nothing
@@ -137,19 +137,19 @@ function pull_stages!(back, dp, sol, stages::Stages{T}, products, step, first) w
     h, stepped = T(sol.t[step + 1] - sol.t[step]), step_of(sol, step)
     for i in stages.used:-1:first
         to_stage!(products.to_k, back, stages, h, i)
-        stages.back[i] .= pull!(products, dp, stages.u[i], time_at(stepped, c[i], T))
+        copyto!(stages.back[i], pull!(products, dp, stages.u[i], time_at(stepped, c[i], T)))
     end
     first > 1 && to_stage!(products.to_k, back, stages, h, first - 1)
-    foreach(i -> back .+= stages.back[i], first:stages.used)
+    foreach(i -> add_to!(back, stages.back[i]), first:stages.used)
     return products.to_k
 end
 
 """Write the gradient with respect to the derivative at a stage, from the gradients of the later ones and of the step."""
 function to_stage!(to_k, back, stages::Stages{T}, h, i) where {T}
     (; A, b) = stages.method.tableau
-    to_k .= stages.seeds[i] .+ (h * T(b[i])) .* back
+    add_scaled!(copyto!(to_k, stages.seeds[i]), h * T(b[i]), back)
     for l in (i + 1):stages.used
-        iszero(A[l, i]) || (to_k .+= (h * T(A[l, i])) .* stages.back[l])
+        iszero(A[l, i]) || add_scaled!(to_k, h * T(A[l, i]), stages.back[l])
     end
     return to_k
 end
@@ -168,10 +168,10 @@ function add_between!(stages::Stages, after, before, dp, sol, step, time, grad, 
     stages.method.read === nothing && return add_on_line!(after, before, dp, sol, step, time, grad, products)
     h = sol.t[step + 1] - sol.t[step]
     weights = weights_at(stages.method, (time - sol.t[step]) / h)
-    before .+= grad
+    add_to!(before, grad)
     for (i, seed) in enumerate(stages.seeds)
         iszero(weights[i]) && continue
-        seed .+= (eltype(seed)(h * weights[i])) .* grad
+        add_scaled!(seed, eltype(seed)(h * weights[i]), grad)
         stages.used = max(stages.used, i)
     end
     return nothing
@@ -185,13 +185,13 @@ function add_on_line!(after, before, dp, sol, step, time, grad, products::Produc
     h = T(to - from)
     θ = T((time - from) / (to - from))
     to_after = sol.alg.cubic ? θ^2 * (3 - 2θ) : θ
-    after .+= to_after .* grad
-    before .+= (1 - to_after) .* grad
+    add_scaled!(after, to_after, grad)
+    add_scaled!(before, 1 - to_after, grad)
     sol.alg.cubic || return nothing
     start = time_at(step_of(sol, step), 0, T)
     for (weight, at, t, side) in ((θ * (θ - 1)^2, step, start, before), (θ^2 * (θ - 1), step + 1, to, after))
         products.to_k .= (h * weight) .* grad
-        side .+= pull!(products, dp, sol.u[at], t)
+        add_to!(side, pull!(products, dp, sol.u[at], t))
     end
     return nothing
 end

@@ -20,12 +20,12 @@ function step_back!(back, dp, sol, replay::AdamsReplay, products, step)
     at_start = get!(() -> zero(back), to_past, step)
     if walked.used[step] < FEWEST_DERIVATIVES
         evaluate!(stages, sol, step)
-        at_start .+= pull_stages!(back, dp, sol, stages, products, step, 2)
+        add_to!(at_start, pull_stages!(back, dp, sol, stages, products, step, 2))
     else
         multistep_back!(back, dp, sol, replay, products, step)
     end
-    products.to_k .= at_start
-    back .+= pull!(products, dp, sol.u[step], time_at(step_of(sol, step), 0, eltype(back)))
+    copyto!(products.to_k, at_start)
+    add_to!(back, pull!(products, dp, sol.u[step], time_at(step_of(sol, step), 0, eltype(back))))
     delete!(to_past, step)
     return back
 end
@@ -40,8 +40,8 @@ function multistep_back!(back::Vector{T}, dp, sol, replay, products, step) where
         at_end, weights... = scheme.moulton[used + 1]
         add_past!(replay, h, weights, to_state, step)
         products.to_k .= T(h * at_end) .* to_state
-        to_state .= pull!(products, dp, state, time_at(stepped, 1, T))
-        back .+= to_state
+        copyto!(to_state, pull!(products, dp, state, time_at(stepped, 1, T)))
+        add_to!(back, to_state)
     end
     add_past!(replay, h, scheme.bashforth[used], to_state, step)
     return back
@@ -50,7 +50,7 @@ end
 """Add what derivatives of the past have with these weights in a step's end."""
 function add_past!(replay, h, weights, to_state::Vector{T}, step) where {T}
     for (before, weight) in enumerate(weights)
-        get!(() -> zero(to_state), replay.to_past, step - before + 1) .+= T(h * weight) .* to_state
+        add_scaled!(get!(() -> zero(to_state), replay.to_past, step - before + 1), T(h * weight), to_state)
     end
     return nothing
 end

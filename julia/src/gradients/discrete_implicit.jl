@@ -18,7 +18,7 @@ function step_back!(back::Vector{T}, dp, sol, stages::ImplicitMemory, products, 
     v = system' \ reduce(vcat, (T(h * weight) .* back for weight in b))
     for i in eachindex(b)
         products.to_k .= view(v, block(i, n))
-        back .+= pull!(products, dp, stages.u[i], times[i])
+        add_to!(back, pull!(products, dp, stages.u[i], times[i]))
     end
     return back
 end

@@ -101,7 +101,7 @@ function pull_step!(back, dp, replay::NoiseReplay, t, h, dW, dZ)
         end
         f = tableau.is_diffusion[before] ? diffusion : drift
         copyto!(to_states[before], pull!(replay, f, dp, pulled, states[before], t + tableau.c[before] * h))
-        back .+= to_states[before]
+        add_to!(back, to_states[before])
     end
     return back
 end
@@ -112,6 +112,6 @@ function pull!(replay::NoiseReplay, f::Differentiable, dp, v, u, t)
     call!(f.c_vjp, to_state, v, u, t)
     isempty(dp) && return to_state
     call!(f.c_vjp_p, to_parameters, v, u, t)
-    dp .+= to_parameters
+    add_to!(dp, to_parameters)
     return to_state
 end

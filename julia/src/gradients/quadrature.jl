@@ -34,11 +34,37 @@ mutable struct Quadrature{I, T}
 end
 
 function Quadrature(integrand, knots, n, np, abstol::T, reltol::T) where {T}
-    values = [zeros(T, np) for _ in 1:5]
     return Quadrature(
-        integrand, convert(Vector{Float64}, knots), abstol, reltol, zeros(T, np), zeros(T, n), values,
+        integrand, convert(Vector{Float64}, knots), abstol, reltol, zeros(T, np), zeros(T, n), take_values(T, np),
         NTuple{2, Float64}[], NaN, zeros(T, n)
     )
+end
+
+# Memory for an integrand's values, which one quadrature leaves to the next: to get as much from the system takes longer
+# than to compute them.
+const SPARE = Dict{Tuple{DataType, Int}, Vector{Any}}() # sets of them, by type and size
+const SPARE_LOCK = ReentrantLock()
+const MOST_SPARE = 2^26 # bytes
+
+"""Memory for values at the five points of a piece, of `np` numbers each."""
+function take_values(::Type{T}, np) where {T}
+    left = lock(SPARE_LOCK) do
+        sets = get(SPARE, (T, np), nothing)
+        isnothing(sets) || isempty(sets) ? nothing : pop!(sets)
+    end
+    return isnothing(left) ? [Vector{T}(undef, np) for _ in 1:5] : left::Vector{Vector{T}}
+end
+
+"""Leave the memory of a quadrature, which is done, to others of its size: as much as a quadrature of each thread takes."""
+function leave_values!(quadrature::Quadrature{I, T}) where {I, T}
+    (; values, total) = quadrature
+    5 * sizeof(total) * Threads.nthreads() <= MOST_SPARE || return nothing
+    lock(SPARE_LOCK) do
+        haskey(SPARE, (T, length(total))) || empty!(SPARE) # those of another size are no longer asked for
+        sets = get!(() -> [], SPARE, (T, length(total)))
+        length(sets) < Threads.nthreads() && push!(sets, values)
+    end
+    return nothing
 end
 
 """The quadrature as a callback that looks at every step; it must come before those that change the adjoint variable."""
@@ -98,13 +124,15 @@ function evaluate!(quadrature::Quadrature, integrator, from, to)
 end
 
 """Lobatto's rule over a piece, from the sums of the values at its ends and at its inner points, and that at its middle."""
-lobatto(half, ends, inner, middle) = half * (LOBATTO_END * ends + LOBATTO_INNER * inner + LOBATTO_MIDDLE * middle)
+lobatto(half::T, ends, inner, middle) where {T} =
+    half * (T(LOBATTO_END) * ends + T(LOBATTO_INNER) * inner + T(LOBATTO_MIDDLE) * middle)
 
 function add_fine!(quadrature::Quadrature, half)
     (; total) = quadrature
     first, before, middle, after, last = quadrature.values
+    h = eltype(total)(half)
     @inbounds @simd for i in eachindex(total)
-        total[i] += lobatto(half, first[i] + last[i], before[i] + after[i], middle[i])
+        total[i] += lobatto(h, first[i] + last[i], before[i] + after[i], middle[i])
     end
     return nothing
 end
@@ -117,22 +145,24 @@ smooth (null rules, as Berntsen and Espelid 1991 have them): its cubic has order
 of Lobatto's rule.
 """
 function is_accurate(quadrature::Quadrature{I, T}, half) where {I, T}
-    (; total) = quadrature
+    (; total, abstol, reltol) = quadrature
     first, before, middle, after, last = quadrature.values
-    abstol, reltol = Float64(quadrature.abstol), Float64(quadrature.reltol)
+    h, inner_at, simpson_end, simpson_middle = map(T, (half, INNER, SIMPSON_END, SIMPSON_MIDDLE))
+    rounding = T(ROUNDING) * eps(T)
     accurate = true
     @inbounds @simd for i in eachindex(total)
-        # in double precision, where powers of small numbers do not vanish
-        sum, v1, v2, v3, v4, v5 = Float64.((total[i], first[i], before[i], middle[i], after[i], last[i]))
+        sum, v1, v2, v3, v4, v5 = total[i], first[i], before[i], middle[i], after[i], last[i]
         ends, inner = v1 + v5, v2 + v4
-        fine = lobatto(half, ends, inner, v3)
-        difference = abs(fine - half * (SIMPSON_END * ends + SIMPSON_MIDDLE * v3))
-        cubic = abs(half * (INNER * (v5 - v1) - (v4 - v2)))
-        size = abs(half) * 0.4 * (abs(v1) + abs(v2) + abs(v3) + abs(v4) + abs(v5)) # of twice `half`, a fifth
-        allowed = max(abstol + reltol * max(abs(sum), abs(sum + fine)), ROUNDING * eps(T) * size)
-        # size * (difference / size)^(3/2) and size * (cubic / size)^(5/2), or the size itself if that is less; not where
-        # these are NaN: that ends at the shortest
-        agrees = (difference^3 <= allowed^2 * size) & (cubic^3 * cubic^2 <= allowed^2 * size^3) # the 5th power is a call
+        fine = lobatto(h, ends, inner, v3)
+        size = abs(h) * T(0.4) * (abs(v1) + abs(v2) + abs(v3) + abs(v4) + abs(v5)) # of twice `half`, a fifth
+        allowed = max(abstol + reltol * max(abs(sum), abs(sum + fine)), rounding * size)
+        # Relative to the size: of such numbers no power overflows, and one that vanishes is small enough.
+        difference = abs(fine - h * (simpson_end * ends + simpson_middle * v3)) / size
+        cubic = abs(h * (inner_at * (v5 - v1) - (v4 - v2))) / size
+        times = size / allowed
+        # The powers of 3/2 and 5/2, squared; or the size itself if that is less. Not where these are NaN: that ends at
+        # the shortest.
+        agrees = (difference^3 * times^2 <= 1) & (cubic^3 * cubic^2 * times^2 <= 1) # the 5th power is a call
         accurate &= agrees | (size <= allowed)
     end
     return accurate

@@ -22,10 +22,10 @@ function (equations::Augmented)(du, u, t)
     (a, _, y), (da, dg, dy) = parts(equations, u), parts(equations, du)
     f.f(dy, y, p, t)
     f.vjp(da, a, y, p, t)
-    da .= .-da
+    map!(-, da, da)
     isempty(dg) && return nothing
     f.vjp_p(dg, a, y, p, t)
-    dg .= .-dg
+    map!(-, dg, dg)
     return nothing
 end
 

@@ -47,7 +47,7 @@ function add_stages!(out, u, h, weights, k)
     T = real_type(eltype(u))
     copyto!(out, u)
     for (weight, stage) in zip(weights, k)
-        iszero(weight) || (out .+= T(h * weight) .* stage)
+        iszero(weight) || add_scaled!(out, T(h * weight), stage)
     end
     return out
 end
