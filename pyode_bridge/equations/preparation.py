@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -33,7 +32,7 @@ from pyode_bridge.problem.schemes import ScipySolver
 from pyode_bridge.problem.settings import Algorithm, Settings
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import State, Structure, Times
-from pyode_bridge.problem.step_callbacks import StepCallbacks
+from pyode_bridge.problem.step_callbacks import ADJOINT, StepCallbacks, listens
 from pyode_bridge.problem.wanted import Wanted
 
 
@@ -47,7 +46,8 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings, beside: Sequ
     times, values = checks.times(t, structure, least=1)
     direction = Direction.of(values)
     s0 = direction.solver_time(values[0])
-    forward, sensitivity = _solvers(settings, structure)
+    asked = _names_and_numbers(settings)
+    forward, sensitivity = _checked_solvers(settings, structure) if asked is None else _solvers(structure, asked)
     method, tolerances, options = forward.method, forward.tolerances, forward.options
     engine = _engine(settings, method)
     engine.check(method, sensitivity)
@@ -78,9 +78,12 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings, beside: Sequ
         progress=settings["progress"],
         lane=lane,
     )
-    if compiler is not None:
+    if asked is None and compiler is not None:
         problem.predicates = _predicates(problem)
-    _follow_steps(problem, func, y0, at, settings)
+    if method.fixed_step or sensitivity.method.fixed_step or listens(func) or listens(func, ADJOINT):
+        _follow_steps(problem, func, y0, at, settings)
+    else:
+        problem.asked = asked
     return Prepared(engine, problem, flat_y0, times, structure)
 
 
@@ -126,46 +129,36 @@ def _follow_steps(problem: Problem, func: Dynamic, y0: State, t: Tensor, setting
     )
 
 
-# What says which solvers are to solve, beside the options.
-_NAMES = (
-    "method",
-    "kind",
-    "sensealg",
-    "continuous",
-    "rtol",
-    "atol",
-    "adjoint_method",
-    "adjoint_rtol",
-    "adjoint_atol",
-)
-_values_of = operator.itemgetter(*_NAMES)
 _PLAIN = frozenset({float, int, bool, str, type(None)})
+_OPTIONS = ("options", "adjoint_options")
 _OF_ADJOINT = ("adjoint_method", "adjoint_rtol", "adjoint_atol", "adjoint_options")
 
+# Each setting with its value, and the types of all values: 1, 1.0 and True are equal.
+Asked = tuple[tuple[tuple[str, Any], ...], tuple[type, ...]]
 
-def _solvers(settings: Settings, structure: Structure) -> tuple[SolverSpec, Sensitivity]:
-    """How to solve, and how to compute gradients; remembered where numbers and names say it all."""
-    values = _values_of(settings)
-    options, adjoint_options = settings["options"] or {}, settings["adjoint_options"] or {}
-    if type(options) is not dict or type(adjoint_options) is not dict:
-        return _checked_solvers(settings, structure)
-    method = settings["method"]
-    if not (heard(options, method) and heard(adjoint_options, _backward_method(settings))):
-        return _checked_solvers(settings, structure)  # which warns
-    kinds = tuple(map(type, (*values, *options.values(), *adjoint_options.values())))
-    if not _PLAIN.issuperset(kinds):
-        return _checked_solvers(settings, structure)
-    return _remembered_solvers(structure, values, tuple(options.items()), tuple(adjoint_options.items()), kinds)
+
+def _names_and_numbers(settings: Settings) -> Asked | None:
+    """The settings as a key; None where they hold more than names and numbers, or something is to be warned of."""
+    given: Any = settings
+    if given["options"] or given["adjoint_options"]:
+        inner = [given[name] or {} for name in _OPTIONS]
+        methods = given["method"], _backward_method(settings)
+        if not all(type(options) is dict for options in inner) or not all(map(heard, inner, methods)):
+            return None
+        given = {**given, **{name: tuple(options.items()) for name, options in zip(_OPTIONS, inner, strict=True)}}
+        kinds = tuple(type(value) for options in inner for value in options.values())
+    else:
+        given, kinds = {**given, "options": None, "adjoint_options": None}, ()
+    kinds += tuple(type(value) for name, value in given.items() if name not in _OPTIONS)
+    return (tuple(given.items()), kinds) if _PLAIN.issuperset(kinds) else None
 
 
 @functools.lru_cache(maxsize=256)
-def _remembered_solvers(
-    structure: Structure, values: tuple[Any, ...], options: Any, adjoint_options: Any, kinds: tuple[type, ...]
-) -> tuple[SolverSpec, Sensitivity]:
-    """``kinds`` are all the values' types: 1, 1.0 and True are equal."""
-    named: Any = dict(zip(_NAMES, values, strict=True))
-    named.update(options=dict(options), adjoint_options=dict(adjoint_options))
-    return _checked_solvers(named, structure)
+def _solvers(structure: Structure, asked: Asked) -> tuple[SolverSpec, Sensitivity]:
+    """How to solve, and how to compute gradients, where names and numbers say it all."""
+    settings: Any = dict(asked[0])
+    settings.update((name, dict(settings[name] or ())) for name in _OPTIONS)
+    return _checked_solvers(settings, structure)
 
 
 def _checked_solvers(settings: Settings, structure: Structure) -> tuple[SolverSpec, Sensitivity]:

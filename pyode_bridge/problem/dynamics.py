@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +18,13 @@ from pyode_bridge.problem.state import State, Structure, flat_gradients, real_si
 from pyode_bridge.problem.wanted import UnmetError, Wanted
 
 Dynamic = Callable[[Tensor, Any], State]  # a user's function, whose state is of the type that the user gives it
+
+
+class Hit(Protocol):
+    """What the compiled lane knows of a function."""
+
+    def still_holds(self, func: Dynamic) -> bool:
+        """Whether all that the function reaches is seen to be as it was."""
 
 
 class Dynamics:
@@ -59,7 +66,7 @@ class Dynamics:
         direction: Direction = INCREASING,
         name: str = "func(t, y)",
         start: Tensor | None = None,
-        cache_hit: object | None = None,
+        cache_hit: Hit | None = None,
     ) -> None:
         self.func = func
         self.name = name
@@ -134,6 +141,8 @@ class Dynamics:
 
     def check_still_uses_leaves(self, s: float, y: Tensor) -> None:
         """Raise UnsupportedError where ``func`` no longer uses a tensor of which the solve's gradient is wanted."""
+        if self.cache_hit is not None and self.cache_hit.still_holds(self.func):
+            return
         own = self.func.parameters() if isinstance(self.func, torch.nn.Module) else ()
         used = self.wanted.used or ()
         if {id(tensor) for tensor in used} <= {id(parameter) for parameter in own}:

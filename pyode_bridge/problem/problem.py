@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
@@ -92,6 +92,8 @@ class Problem:
         step_callbacks: who hears of the steps of the forward solve.
         backward_callbacks: who hears of those of the backward solve; they take the state of that, see `AdjointState`.
         predicates: those among the options that may be compiled, by name: they do nothing but answer.
+        asked: the user's settings as a key, by which an engine knows another problem of the same dynamics; None where
+            they are more than names and numbers, and in what is made of a problem by `replace`.
     """
 
     dynamics: Dynamics
@@ -113,6 +115,7 @@ class Problem:
     step_callbacks: StepCallbacks | None = None
     backward_callbacks: StepCallbacks | None = None
     predicates: Mapping[str, Part] = field(default_factory=dict)
+    asked: Hashable | None = field(default=None, init=False)
 
     @property
     def beside(self) -> Beside:

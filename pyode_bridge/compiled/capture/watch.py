@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
+from itertools import chain
 from operator import is_
 from typing import Any
 
@@ -23,18 +24,24 @@ class Watch:
     def __init__(self, root: Any) -> None:
         self.is_possible = True
         self._root = id(root)
-        self._held: list[tuple[Any, list[Any]]] = []  # sequences, and views of dictionaries, with their items
+        self._held: list[Any] = []  # sequences, and views of dictionaries, with their items one after another
+        self._sizes: list[int] = []
+        self._items: list[Any] = []
         self._empty: list[Any] = []
         self._lookups: list[tuple[Mapping[str, Any], str, Any]] = []
         self._functions: list[tuple[types.FunctionType | None, tuple[Any, ...]]] = []
         self._cells: list[tuple[types.CellType, Any]] = []
         self._objects: list[Any] = []
         self._kinds: list[type] = []
-        self._tensors: list[tuple[Tensor, tuple[Any, ...]]] = []
+        self._root_kind = type(root)
+        self._tensors: list[Tensor] = []
+        self._layouts: list[tuple[Any, ...]] = []
 
     def items(self, held: Any) -> None:
         """A list, or another sequence whose items may be others."""
-        self._held.append((held, list(held)))
+        self._held.append(held)
+        self._sizes.append(len(held))
+        self._items += held
 
     def mapping(self, mapping: Mapping[Any, Any]) -> None:
         """A dictionary, or the variables of a class."""
@@ -55,37 +62,36 @@ class Watch:
 
     def object(self, value: Any) -> None:
         """The class of an object, which may be assigned."""
-        self._objects.append(self._but_root(value))
-        self._kinds.append(type(value))
+        if id(value) != self._root:
+            self._objects.append(value)
+            self._kinds.append(type(value))
 
     def tensor(self, tensor: Tensor) -> None:
         """What a key has of a tensor of numbers."""
         self.is_possible &= tensor.grad_fn is None
-        self._tensors.append((tensor, _layout(tensor)))
+        self._tensors.append(tensor)
+        self._layouts.append(_layout(tensor))
 
     def _but_root(self, value: Any) -> Any:
         return None if id(value) == self._root else value
 
     def holds(self, root: Any) -> bool:
         """Whether all of it is as it was."""
-        if any(self._empty):
-            return False
-        for value, kind in zip(self._objects, self._kinds, strict=True):
-            if type(root if value is None else value) is not kind:
-                return False
-        for held, items in self._held:
-            if len(held) != len(items) or not all(map(is_, held, items)):
-                return False
-        for names, name, value in self._lookups:
-            if names.get(name, _GONE) is not value:
-                return False
-        for function, parts in self._functions:
-            if not all(map(is_, _parts_of(root if function is None else function), parts)):
-                return False
-        for cell, content in self._cells:
-            if _content(cell) is not content:
-                return False
-        return all(_layout(tensor) == layout and tensor.grad_fn is None for tensor, layout in self._tensors)
+        return (
+            type(root) is self._root_kind
+            and not any(self._empty)
+            and all(map(is_, map(type, self._objects), self._kinds))
+            and list(map(len, self._held)) == self._sizes
+            and all(map(is_, chain.from_iterable(self._held), self._items))
+            and all(names.get(name, _GONE) is value for names, name, value in self._lookups)
+            and all(self._is_same(function or root, parts) for function, parts in self._functions)
+            and all(_content(cell) is content for cell, content in self._cells)
+            and list(map(_layout, self._tensors)) == self._layouts
+        )
+
+    @staticmethod
+    def _is_same(function: types.FunctionType, parts: tuple[Any, ...]) -> bool:
+        return all(map(is_, _parts_of(function), parts))
 
 
 def _parts_of(function: types.FunctionType) -> tuple[Any, ...]:
@@ -100,4 +106,4 @@ def _content(cell: types.CellType) -> Any:
 
 
 def _layout(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device
+    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device, tensor.grad_fn

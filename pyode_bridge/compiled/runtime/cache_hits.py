@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.compiled.capture.guards import Guards
+from pyode_bridge.compiled.capture.guards import Guards, guards_of
+from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime.cache import Translations
 from pyode_bridge.compiled.runtime.translation import Translation
 from pyode_bridge.problem import levels
@@ -49,6 +50,13 @@ class CacheHit:
 
     def _at(self, indices: tuple[int, ...]) -> list[Tensor]:
         return [self.guards.tensors[index] for index in indices]
+
+    def still_holds(self, func: Any) -> bool:
+        """Whether all that the function reaches is seen to be as it was."""
+        try:
+            return guards_of(func) is self.guards
+        except UnsupportedDynamicsError:  # it reaches something that no key can hold
+            return False
 
     def translation_of(self, translations: Translations) -> Translation | None:
         """What another Julia made of them; None where it has not met them."""

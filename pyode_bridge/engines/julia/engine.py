@@ -22,7 +22,8 @@ from pyode_bridge.engines.julia.ends import check_end
 from pyode_bridge.engines.julia.ensemble import Ensemble, SharedOut
 from pyode_bridge.engines.julia.equations import Equations
 from pyode_bridge.engines.julia.interpolant import JuliaInterpolant
-from pyode_bridge.engines.julia.lanes import Lanes, why_compiled
+from pyode_bridge.engines.julia.known import Choices
+from pyode_bridge.engines.julia.lanes import TRANSLATED, Lanes, why_compiled
 from pyode_bridge.engines.julia.limits import limit_of, refuse_unfit_delays, refuse_unfit_noise, warn_of_wrong_values
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.plan import Plan
@@ -50,6 +51,7 @@ class JuliaEngine:
         self._named = Named(bridge)
         self._lanes = Lanes(bridge, self._named)
         self._equations = Equations(bridge)
+        self._choices = Choices(bridge, self._equations)
 
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise UnknownSolverError, UnknownSensealgError or UnsupportedError for a name that Julia does not serve."""
@@ -68,23 +70,34 @@ class JuliaEngine:
         return unnamed.by_suitable_method(self._solve, problem, self._has_pattern)
 
     def _solve(self, problem: Problem) -> Trajectory:
+        warn_of_wrong_values(problem.method, problem.options)
+        known = self._choices.of(problem)
+        if known is not None:
+            with self._choices.lane(problem) as lane:
+                return self._run(self._choices.plan(problem, known, lane), known.solvers, lane, TRANSLATED)
         _check_on_cpu(problem)
         refuse_unfit_noise(problem)
         refuse_unfit_delays(problem)
-        warn_of_wrong_values(problem.method, problem.options)
-        problem, solvers = self._with_pattern(*self._named.with_solvers(problem))
-        lane, why = self._lanes.chosen(problem, solvers)
-        with lane or contextlib.nullcontext():
-            plan = self._planned(problem, solvers, lane)
-            evaluated = problem.dynamics.nfe
-            solved = forward.solve(self._bridge, plan)
-            report, name = solved.report, self._named.name_of(problem.method, solved.julia)
-            check_end(report.retcode, report.s, problem, name)
-            warn_where_unconverged(self._bridge, problem, solved.julia)
-            pullback = None if plan.backward is None else JuliaPullback(self._bridge, plan, plan.backward, solved.julia)
-            interpolant = JuliaInterpolant(self._bridge, plan, solved.julia) if problem.dense else None
-            if lane is not None and (pullback is not None or interpolant is not None):
-                lane.keep_for(plan.callbacks)  # which live until both have ended
+        chosen, solvers = self._with_pattern(*self._named.with_solvers(problem))
+        found, why = self._lanes.chosen(chosen, solvers)
+        with found or contextlib.nullcontext():
+            plan = self._planned(chosen, solvers, found)
+            if not self._named.misleads(plan.backward, solvers):  # of which each solve warns
+                self._choices.keep(problem, solvers, plan)
+            return self._run(plan, solvers, found, why)
+
+    def _run(self, plan: Plan, solvers: Solvers, lane: Lane | None, why: str) -> Trajectory:
+        """Solve as planned."""
+        problem = plan.problem
+        evaluated = problem.dynamics.nfe
+        solved = forward.solve(self._bridge, plan)
+        report, name = solved.report, self._named.name_of(problem.method, solved.julia)
+        check_end(report.retcode, report.s, problem, name)
+        warn_where_unconverged(self._bridge, problem, solved.julia)
+        pullback = None if plan.backward is None else JuliaPullback(self._bridge, plan, plan.backward, solved.julia)
+        interpolant = JuliaInterpolant(self._bridge, plan, solved.julia) if problem.dense else None
+        if lane is not None and (pullback is not None or interpolant is not None):
+            lane.keep_for(plan.callbacks)  # which live until both have ended
         return Trajectory(
             ys=solved.ys,
             stats=report.stats(problem.dynamics.nfe - evaluated, 0.0 if lane is None else lane.seconds),

@@ -123,11 +123,19 @@ class Named:
 
     def _warn_where_misleading(self, sensitivity: Sensitivity, solvers: Solvers) -> None:
         """Warn of a solver with which an adjoint is known to be inaccurate without a word."""
-        method = sensitivity.method
-        key = ("misled", method.algorithm, method.kind, sensitivity.sensealg) if _is_data(method) else solvers.backward
-        misled = self._once(key, lambda: str(self._bridge.may_mislead(self.sensealg(sensitivity), solvers.backward)))
+        misled = self._misled(sensitivity, solvers)
         if misled:
             warn_of_misleading(sensitivity, misled)
+
+    def misleads(self, backward: Backward | None, solvers: Solvers) -> bool:
+        """Whether there is such a solver in a plan."""
+        return backward is not None and bool(self._misled(backward.sensitivity, solvers))
+
+    def _misled(self, sensitivity: Sensitivity, solvers: Solvers) -> str:
+        method = sensitivity.method
+        key = ("misled", method.algorithm, method.kind, sensitivity.sensealg) if _is_data(method) else solvers.backward
+        found = self._once(key, lambda: str(self._bridge.may_mislead(self.sensealg(sensitivity), solvers.backward)))
+        return str(found)
 
     def check(self, method: Method) -> None:
         """Raise UnknownSolverError or UnsupportedError where Julia has no solver of a method's name."""

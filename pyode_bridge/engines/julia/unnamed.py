@@ -92,4 +92,6 @@ def _by(problem: Problem, method: Method) -> Problem:
     sensitivity = problem.sensitivity
     if sensitivity is not None and sensitivity.method.algorithm is None:
         sensitivity = replace(sensitivity, method=replace(method, until_stiff=False))
-    return replace(problem, method=method, sensitivity=sensitivity)
+    made = replace(problem, method=method, sensitivity=sensitivity)
+    made.asked = problem.asked
+    return made
