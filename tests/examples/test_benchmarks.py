@@ -71,6 +71,38 @@ def test_lanes_beside_handwritten_julia(tmp_path: Path) -> None:
     assert all(name in ended.stdout for name in results(tmp_path)["numbers"]["targets"])
 
 
+def test_systems_in_diffsl_are_those_in_torch(tmp_path: Path) -> None:
+    pytest.importorskip("pydiffsol")
+    ended = running.run(NAME, tmp_path, "--engine", "embedded", "--contestants", "pydiffsol", limit=LIMIT)
+    assert ended.returncode == 0, ended.stderr
+    done = {row["case"]: row for row in rows(tmp_path) if row["seconds"] is not None}
+    stiff, others = {"ROBER", "HIRES", "Brusselator-16"}, {"Lotka-Volterra", "Lorenz", "spiral", "MLP 64, batch 1"}
+    assert set(done) == stiff | others
+    for case, row in done.items():
+        assert row["method"] == ("bdf" if case in stiff else "tsit45")
+        assert row["error"] < 1e-3, case
+    refused = {row["case"]: row["reason"] for row in rows(tmp_path) if row["seconds"] is None}
+    assert "a sixth of a gradient" in refused["spiral, training"]
+    assert "one trajectory" in refused["Lotka-Volterra, ensemble of 100"]
+
+
+def test_what_is_too_large_to_write_out_is_refused() -> None:
+    import torch
+
+    from examples.benchmarks.speed.diffsl import mlp
+    from examples.benchmarks.speed.entry import SkipError
+    from examples.benchmarks.speed.networks import Network, case
+
+    def code(width: int, batch: int) -> str:
+        t = torch.tensor([0.0, 1.0], dtype=torch.float64)
+        return mlp(case("MLP", "forward", Network(width, width, cubed=False), torch.zeros(batch, width), t))
+
+    assert code(4, 1).count("(3, ") == 8, "the last rows of two matrices of 4 by 4"
+    for width, batch, reason in ((4, 2, "sample by sample"), (512, 1, "minutes to compile")):
+        with pytest.raises(SkipError, match=reason):
+            code(width, batch)
+
+
 @pytest.mark.julia
 @pytest.mark.timeout(620)
 def test_kinds_of_equations_are_those_by_hand(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import pyode_bridge as pb
 
-from . import handwritten, others
+from . import diffsl, handwritten, others
 from .cases import Case
 from .entry import Entry, SkipError, training_step
 
@@ -140,6 +140,7 @@ EVERYWHERE: dict[str, Contestant] = {
     "diffrax backsolve": functools.partial(others.diffrax_entry, adjoint="BacksolveAdjoint"),
     "SciPy": functools.partial(scipy_entry, stiff_method="Radau"),
     "SciPy LSODA": functools.partial(scipy_entry, stiff_method="LSODA"),
+    "pydiffsol": diffsl.entry,
 }
 WITH_JULIA: dict[str, Contestant] = {
     "compiled": functools.partial(bridge, engine="julia", lane="compiled"),
@@ -168,4 +169,5 @@ WHAT = {
     "diffrax backsolve": "the same with its BacksolveAdjoint",
     "SciPy": "SciPy's solve_ivp over NumPy",
     "SciPy LSODA": "the same with LSODA",
+    "pydiffsol": "pydiffsol, with dynamics in its language DiffSL",
 }
