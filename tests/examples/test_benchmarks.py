@@ -71,6 +71,21 @@ def test_lanes_beside_handwritten_julia(tmp_path: Path) -> None:
     assert all(name in ended.stdout for name in results(tmp_path)["numbers"]["targets"])
 
 
+def test_steps_are_replayed_beside_others(tmp_path: Path) -> None:
+    pytest.importorskip("gradsolve")
+    contestants = ("gradsolve", "gradsolve replay")
+    asked = ("--engine", "embedded", "--cases", "spiral", "MLP", "--contestants", *contestants)
+    ended = running.run(NAME, tmp_path, *asked, limit=LIMIT)
+    assert ended.returncode == 0, ended.stderr
+    found = {(row["case"], row["contestant"]): row for row in rows(tmp_path) if row["seconds"] is not None}
+    cases = {"spiral, training", "spiral, mini-batch, training", "MLP 64, batch 1, training"}
+    assert set(found) == {(case, name) for case in cases for name in contestants}
+    for case in cases:
+        recorded, replayed = (found[case, name]["error"] for name in contestants)
+        assert recorded < 3e-3, case
+        assert replayed == pytest.approx(recorded, rel=1e-2), "the same steps"
+
+
 def test_systems_in_diffsl_are_those_in_torch(tmp_path: Path) -> None:
     pytest.importorskip("pydiffsol")
     ended = running.run(NAME, tmp_path, "--engine", "embedded", "--contestants", "pydiffsol", limit=LIMIT)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import pyode_bridge as pb
 
-from . import diffsl, handwritten, others
+from . import diffsl, handwritten, others, replay
 from .cases import Case
 from .entry import Entry, SkipError, training_step
 
@@ -140,6 +140,8 @@ EVERYWHERE: dict[str, Contestant] = {
     "diffrax backsolve": functools.partial(others.diffrax_entry, adjoint="BacksolveAdjoint"),
     "SciPy": functools.partial(scipy_entry, stiff_method="Radau"),
     "SciPy LSODA": functools.partial(scipy_entry, stiff_method="LSODA"),
+    "gradsolve": replay.entry,
+    "gradsolve replay": functools.partial(replay.entry, record_once=True),
     "pydiffsol": diffsl.entry,
 }
 WITH_JULIA: dict[str, Contestant] = {
@@ -169,5 +171,7 @@ WHAT = {
     "diffrax backsolve": "the same with its BacksolveAdjoint",
     "SciPy": "SciPy's solve_ivp over NumPy",
     "SciPy LSODA": "the same with LSODA",
+    "gradsolve": "gradsolve's record of the steps and its replay under jax.jit, in double precision",
+    "gradsolve replay": "the same without the record: the steps of an earlier solve",
     "pydiffsol": "pydiffsol, with dynamics in its language DiffSL",
 }

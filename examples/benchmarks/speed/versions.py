@@ -11,6 +11,7 @@ PACKAGES = (
     "torchsde",
     "diffrax",
     "jax",
+    "gradsolve",
     "pydiffsol",
     "diffeqpy",
     "juliacall",
