@@ -71,6 +71,21 @@ def test_lanes_beside_handwritten_julia(tmp_path: Path) -> None:
     assert all(name in ended.stdout for name in results(tmp_path)["numbers"]["targets"])
 
 
+@pytest.mark.julia
+@pytest.mark.slow
+@pytest.mark.timeout(920)
+def test_training_beside_the_gradients_of_sciml(tmp_path: Path) -> None:
+    contestants = ("compiled", "handwritten", "SciML with Zygote")
+    asked = ("--engine", "julia", "--cases", "training", "--contestants", *contestants)
+    ended = running.run(NAME, tmp_path, *asked, limit=900)
+    assert ended.returncode == 0, ended.stderr
+    for case in ("spiral, training", "spiral, mini-batch, training", "MLP 64, batch 1, training"):
+        errors = {row["contestant"]: row["error"] for row in rows(tmp_path) if row["case"] == case and row["seconds"]}
+        assert set(errors) == set(contestants), case
+        assert max(errors.values()) < 3e-3, case
+        assert max(errors.values()) < 3 * min(errors.values()), "the same adjoint and tolerances"
+
+
 def test_steps_are_replayed_beside_others(tmp_path: Path) -> None:
     pytest.importorskip("gradsolve")
     contestants = ("gradsolve", "gradsolve replay")
