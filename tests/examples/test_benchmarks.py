@@ -20,6 +20,8 @@ pytest.importorskip("matplotlib")
 LIMIT = 280  # seconds for one run, on a machine that others use too
 NAME = "benchmarks/run"
 
+linux = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks of memory are Linux's")
+
 
 def rows(output: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = results(output)["numbers"]["rows"]
@@ -221,6 +223,28 @@ def test_a_time_between_two_is_read_off_a_line_through_the_logarithms() -> None:
     assert (read((0.1, 1.0), (0.01, 3.0)).seconds, read((0.1, 1.0)).at_most) == (1.0, True)
     assert "stay above" in read((100.0, 1.0), (10.0, 2.0)).reason
     assert read().reason == "it was not run"
+
+
+@linux
+def test_memory_is_what_work_adds_at_its_peak() -> None:
+    import numpy as np
+
+    from examples.benchmarks.speed.memory import added
+
+    def work() -> None:
+        np.ones(8 * 2**20)
+
+    assert added(work) / 2**20 == pytest.approx(64, abs=8)
+
+
+@linux
+def test_memory_of_training_steps(tmp_path: Path) -> None:
+    asked = ("--engine", "embedded", "--memory", "--cases", "MLP", "--contestants", "torchdiffeq")
+    ended = running.run(NAME, tmp_path, *asked, limit=LIMIT)
+    assert ended.returncode == 0, ended.stderr
+    found = {row["case"]: row["memory"] for row in rows(tmp_path)}
+    assert found["MLP 64, batch 1"] is None
+    assert 0 <= found["MLP 64, batch 1, training"] < 64 * 2**20, "a few steps of a small network"
 
 
 def test_more_cores_than_there_are_are_refused(tmp_path: Path) -> None:
