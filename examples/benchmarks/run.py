@@ -1,4 +1,4 @@
-"""Speed beside others: the bridge's lanes, hand-written Julia, torchdiffeq, torchode, diffrax, SciPy and diffeqpy.
+"""Speed beside others: the bridge's lanes, Julia by hand, and libraries of PyTorch, JAX, NumPy, Rust and Julia.
 
 Every contestant solves the same case to the same tolerances, in turns within one run and on the same cores: on one with
 one thread, or on as many as --cores with each library's own threads. The table shows medians, how they compare with the

@@ -20,6 +20,8 @@ pytest.importorskip("matplotlib")
 LIMIT = 280  # seconds for one run, on a machine that others use too
 NAME = "benchmarks/run"
 
+linux = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks of memory are Linux's")
+
 
 def rows(output: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = results(output)["numbers"]["rows"]
@@ -69,6 +71,68 @@ def test_lanes_beside_handwritten_julia(tmp_path: Path) -> None:
     for name in ("Lotka-Volterra", "Lorenz", "ROBER"):
         assert f"{name}: bridge, us a call" in names
     assert all(name in ended.stdout for name in results(tmp_path)["numbers"]["targets"])
+
+
+@pytest.mark.julia
+@pytest.mark.slow
+@pytest.mark.timeout(920)
+def test_training_beside_the_gradients_of_sciml(tmp_path: Path) -> None:
+    contestants = ("compiled", "handwritten", "SciML with Zygote")
+    asked = ("--engine", "julia", "--cases", "training", "--contestants", *contestants)
+    ended = running.run(NAME, tmp_path, *asked, limit=900)
+    assert ended.returncode == 0, ended.stderr
+    for case in ("spiral, training", "spiral, mini-batch, training", "MLP 64, batch 1, training"):
+        errors = {row["contestant"]: row["error"] for row in rows(tmp_path) if row["case"] == case and row["seconds"]}
+        assert set(errors) == set(contestants), case
+        assert max(errors.values()) < 3e-3, case
+        assert max(errors.values()) < 3 * min(errors.values()), "the same adjoint and tolerances"
+
+
+def test_steps_are_replayed_beside_others(tmp_path: Path) -> None:
+    pytest.importorskip("gradsolve")
+    contestants = ("gradsolve", "gradsolve replay")
+    asked = ("--engine", "embedded", "--cases", "spiral", "MLP", "--contestants", *contestants)
+    ended = running.run(NAME, tmp_path, *asked, limit=LIMIT)
+    assert ended.returncode == 0, ended.stderr
+    found = {(row["case"], row["contestant"]): row for row in rows(tmp_path) if row["seconds"] is not None}
+    cases = {"spiral, training", "spiral, mini-batch, training", "MLP 64, batch 1, training"}
+    assert set(found) == {(case, name) for case in cases for name in contestants}
+    for case in cases:
+        recorded, replayed = (found[case, name]["error"] for name in contestants)
+        assert recorded < 3e-3, case
+        assert replayed == pytest.approx(recorded, rel=1e-2), "the same steps"
+
+
+def test_systems_in_diffsl_are_those_in_torch(tmp_path: Path) -> None:
+    pytest.importorskip("pydiffsol")
+    ended = running.run(NAME, tmp_path, "--engine", "embedded", "--contestants", "pydiffsol", limit=LIMIT)
+    assert ended.returncode == 0, ended.stderr
+    done = {row["case"]: row for row in rows(tmp_path) if row["seconds"] is not None}
+    stiff, others = {"ROBER", "HIRES", "Brusselator-16"}, {"Lotka-Volterra", "Lorenz", "spiral", "MLP 64, batch 1"}
+    assert set(done) == stiff | others
+    for case, row in done.items():
+        assert row["method"] == ("bdf" if case in stiff else "tsit45")
+        assert row["error"] < 1e-3, case
+    refused = {row["case"]: row["reason"] for row in rows(tmp_path) if row["seconds"] is None}
+    assert "a sixth of a gradient" in refused["spiral, training"]
+    assert "one trajectory" in refused["Lotka-Volterra, ensemble of 100"]
+
+
+def test_what_is_too_large_to_write_out_is_refused() -> None:
+    import torch
+
+    from examples.benchmarks.speed.diffsl import mlp
+    from examples.benchmarks.speed.entry import SkipError
+    from examples.benchmarks.speed.networks import Network, case
+
+    def code(width: int, batch: int) -> str:
+        t = torch.tensor([0.0, 1.0], dtype=torch.float64)
+        return mlp(case("MLP", "forward", Network(width, width, cubed=False), torch.zeros(batch, width), t))
+
+    assert code(4, 1).count("(3, ") == 8, "the last rows of two matrices of 4 by 4"
+    for width, batch, reason in ((4, 2, "sample by sample"), (512, 1, "minutes to compile")):
+        with pytest.raises(SkipError, match=reason):
+            code(width, batch)
 
 
 @pytest.mark.julia
@@ -159,6 +223,28 @@ def test_a_time_between_two_is_read_off_a_line_through_the_logarithms() -> None:
     assert (read((0.1, 1.0), (0.01, 3.0)).seconds, read((0.1, 1.0)).at_most) == (1.0, True)
     assert "stay above" in read((100.0, 1.0), (10.0, 2.0)).reason
     assert read().reason == "it was not run"
+
+
+@linux
+def test_memory_is_what_work_adds_at_its_peak() -> None:
+    import numpy as np
+
+    from examples.benchmarks.speed.memory import added
+
+    def work() -> None:
+        np.ones(8 * 2**20)
+
+    assert added(work) / 2**20 == pytest.approx(64, abs=8)
+
+
+@linux
+def test_memory_of_training_steps(tmp_path: Path) -> None:
+    asked = ("--engine", "embedded", "--memory", "--cases", "MLP", "--contestants", "torchdiffeq")
+    ended = running.run(NAME, tmp_path, *asked, limit=LIMIT)
+    assert ended.returncode == 0, ended.stderr
+    found = {row["case"]: row["memory"] for row in rows(tmp_path)}
+    assert found["MLP 64, batch 1"] is None
+    assert 0 <= found["MLP 64, batch 1, training"] < 64 * 2**20, "a few steps of a small network"
 
 
 def test_more_cores_than_there_are_are_refused(tmp_path: Path) -> None:

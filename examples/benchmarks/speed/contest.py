@@ -6,7 +6,7 @@ import argparse
 import functools
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 
@@ -14,7 +14,7 @@ from examples.support import common
 from examples.support.measurements import measured
 from pyode_bridge.engines import select_engine
 
-from . import cores, equal_error, report
+from . import cores, equal_error, memory, report
 from .cases import Case, problem_cases, span_cases
 from .contestants import EVERYWHERE, WHAT, WITH_JULIA, Contestant
 from .entry import Entry
@@ -33,13 +33,17 @@ def own_options(parser: argparse.ArgumentParser) -> None:
         "--contestants", nargs="+", metavar="NAME", choices=tuple(WHAT), help=f"default: all of {', '.join(WHAT)}"
     )
     parser.add_argument("--cores", type=int, default=1, help="that all contestants share")
-    parser.add_argument("--equal-error", action="store_true", help="compare times at an equal error")
+    besides = parser.add_mutually_exclusive_group()
+    besides.add_argument("--equal-error", action="store_true", help="compare times at an equal error")
+    besides.add_argument("--memory", action="store_true", help="measure what a training step adds, in new processes")
 
 
 def main(description: str | None) -> None:
     args = common.measuring_arguments(description or "", name="benchmarks", own=own_options)
     if args.cores > cores.available() or args.cores < 1:
         raise SystemExit(f"--cores: {args.cores} were asked for, and this process may run on {cores.available()}.")
+    if args.memory:
+        memory.refuse_elsewhere()
     engine = select_engine(args.engine).name
     chosen = chosen_cases(args)
     contestants = {**(WITH_JULIA if engine == "julia" else {}), **EVERYWHERE}
@@ -104,4 +108,5 @@ def race(args: argparse.Namespace, contestants: Mapping[str, Contestant], case: 
         load = statistics.median(loads)
         reason = cores.check(load)
         median = None if reason else statistics.median(seconds)
-        yield Row(**{**asdict(row), "seconds": median, "samples": seconds, "load": load, "reason": reason})
+        added = memory.measured(args, case, name) if args.memory and case.kind == "training" else None
+        yield replace(row, seconds=median, samples=seconds, load=load, reason=reason, memory=added)

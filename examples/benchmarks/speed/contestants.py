@@ -14,7 +14,7 @@ from torch import Tensor
 
 import pyode_bridge as pb
 
-from . import handwritten, others
+from . import diffsl, gradients, handwritten, others, replay
 from .cases import Case
 from .entry import Entry, SkipError, training_step
 
@@ -127,6 +127,10 @@ def scipy_entry(case: Case, *, stiff_method: str) -> Entry:
     return Entry(method, last)
 
 
+def handwritten_entry(case: Case) -> Entry:
+    return gradients.entry(case, products="by_hand") if case.kind == "training" else handwritten.entry(case)
+
+
 Contestant = Callable[[Case], Entry]
 
 EVERYWHERE: dict[str, Contestant] = {
@@ -140,6 +144,9 @@ EVERYWHERE: dict[str, Contestant] = {
     "diffrax backsolve": functools.partial(others.diffrax_entry, adjoint="BacksolveAdjoint"),
     "SciPy": functools.partial(scipy_entry, stiff_method="Radau"),
     "SciPy LSODA": functools.partial(scipy_entry, stiff_method="LSODA"),
+    "gradsolve": replay.entry,
+    "gradsolve replay": functools.partial(replay.entry, record_once=True),
+    "pydiffsol": diffsl.entry,
 }
 WITH_JULIA: dict[str, Contestant] = {
     "compiled": functools.partial(bridge, engine="julia", lane="compiled"),
@@ -147,7 +154,8 @@ WITH_JULIA: dict[str, Contestant] = {
     "discrete": functools.partial(bridge, engine="julia", lane="compiled", sensealg="DiscreteAdjoint"),
     "callback": functools.partial(bridge, engine="julia", lane="callback"),
     "batched": functools.partial(bridge, engine="julia", lane="compiled", batched=True),
-    "handwritten": handwritten.entry,
+    "handwritten": handwritten_entry,
+    "SciML with Zygote": functools.partial(gradients.entry, products="by_zygote"),
     "diffeqpy": others.diffeqpy_entry,
 }
 WHAT = {
@@ -157,7 +165,7 @@ WHAT = {
     "callback": "pyode_bridge, dynamics called back from Julia",
     "batched": "pyode_bridge, an ensemble as one system, translated to Julia",
     "embedded": "pyode_bridge without Julia",
-    "handwritten": "Julia written by hand, in place, timed inside Julia",
+    "handwritten": "Julia written by hand, in place, with its derivatives, timed inside Julia",
     "diffeqpy": "diffeqpy, with dynamics in Python",
     "torchdiffeq": "torchdiffeq's odeint",
     "torchdiffeq adjoint": "torchdiffeq's odeint_adjoint",
@@ -168,4 +176,8 @@ WHAT = {
     "diffrax backsolve": "the same with its BacksolveAdjoint",
     "SciPy": "SciPy's solve_ivp over NumPy",
     "SciPy LSODA": "the same with LSODA",
+    "gradsolve": "gradsolve's record of the steps and its replay under jax.jit, in double precision",
+    "gradsolve replay": "the same without the record: the steps of an earlier solve",
+    "pydiffsol": "pydiffsol, with dynamics in its language DiffSL",
+    "SciML with Zygote": "SciMLSensitivity's adjoint in Julia, with Zygote for the derivatives of a network",
 }

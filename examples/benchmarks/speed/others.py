@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from typing import Any
 
@@ -12,17 +11,13 @@ from torch import Tensor
 
 from .cases import Case
 from .entry import Entry, SkipError, training_step
+from .needs import need, need_of_julia
 
 DIFFRAX_STEPS = {"forward": 1_000_000, "ensemble": 100_000, "training": 4096}
 
 
-def _need(module: str) -> None:
-    if importlib.util.find_spec(module) is None:
-        raise SkipError(f"{module} is not installed")
-
-
 def torchode_entry(case: Case) -> Entry:
-    _need("torchode")
+    need("torchode")
     if case.stiff:
         raise SkipError("it has explicit solvers alone")
     import torchode
@@ -55,7 +50,7 @@ def torchode_entry(case: Case) -> Entry:
 
 def diffrax_entry(case: Case, *, adjoint: str = "RecursiveCheckpointAdjoint") -> Entry:
     """By default with the adjoint that is diffrax's own default."""
-    _need("diffrax")
+    need("diffrax")
     import diffrax
 
     if case.kind != "training" and adjoint != "RecursiveCheckpointAdjoint":
@@ -101,11 +96,7 @@ def diffeqpy_entry(case: Case) -> Entry:
         raise SkipError("its dynamics are lists of numbers, one by one")
     if shutil.which("julia") is None:
         raise SkipError("it looks for Julia on the PATH, and would install another")
-    from juliacall import Main
-
-    for package in ("OrdinaryDiffEq", "OrdinaryDiffEqDefault", "OrdinaryDiffEqRosenbrock"):
-        if Main.seval(f'Base.find_package("{package}")') is None:
-            raise SkipError(f"it needs the Julia package {package}, which is not there")
+    need_of_julia("OrdinaryDiffEq", "OrdinaryDiffEqDefault", "OrdinaryDiffEqRosenbrock")
     from diffeqpy import ode
 
     def f(u: Any, p: Any, t: Any) -> Any:

@@ -16,7 +16,7 @@ from .targets import Target
 
 def tables(rows: Sequence[Any]) -> None:
     """Every case with its contestants, the fastest first, and why others were left out."""
-    header = ("case", "contestant", "method", "median", "first solve", "times compiled", "CPU/wall", "error")
+    header = ("case", "contestant", "method", "median", "first solve", "times compiled", "CPU/wall", "error", "MiB")
     printed = []
     for case, here in by_case(rows).items():
         done = sorted((row for row in here if row.seconds is not None), key=lambda row: row.seconds)
@@ -26,7 +26,8 @@ def tables(rows: Sequence[Any]) -> None:
             error = "" if row.error is None else f"{row.error:.1e}"
             name = (case, row.contestant.ljust(max(map(len, WHAT))), row.method)
             load = f"{row.load:.2f}"
-            printed.append((*name, duration(row.seconds), duration(row.first), ratio, load, error))
+            added = "" if row.memory is None else f"{row.memory / 2**20:.3g}"
+            printed.append((*name, duration(row.seconds), duration(row.first), ratio, load, error, added))
     print_table(header, printed)
     left_out: dict[str, list[str]] = {}
     for row in rows:

@@ -42,6 +42,7 @@ class Row:
         first: seconds of the first solve, with whatever is compiled then.
         load: the median of CPU over wall time: how many cores it had at work.
         error: relative to a tight reference; None where the case has none.
+        memory: bytes that a training step adds at its peak, where that was asked for.
         reason: why it did not take part, or does not count.
     """
 
@@ -55,6 +56,7 @@ class Row:
     calls: int = 0
     samples: tuple[float, ...] = ()
     load: float | None = None
+    memory: int | None = None
     reason: str = ""
 
 

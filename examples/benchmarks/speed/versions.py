@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import importlib.metadata
 
-PACKAGES = ("torchdiffeq", "scipy", "torchode", "torchsde", "diffrax", "jax", "diffeqpy", "juliacall")
+PACKAGES = (
+    "torchdiffeq",
+    "scipy",
+    "torchode",
+    "torchsde",
+    "diffrax",
+    "jax",
+    "gradsolve",
+    "pydiffsol",
+    "diffeqpy",
+    "juliacall",
+)
 
 
 def versions(engine: str) -> dict[str, str]:
