@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ from pyode_bridge.problem.norms import AdjointState, adjoint_norm
 from pyode_bridge.problem.options import SEMINORM, Norm, StepOptions, heard
 from pyode_bridge.problem.problem import Problem, Sensitivity, SolverSpec, Tolerances
 from pyode_bridge.problem.schemes import ScipySolver
-from pyode_bridge.problem.settings import Algorithm, Settings
+from pyode_bridge.problem.settings import IN_ORDER, Algorithm, Settings
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.state import State, Structure, Times
 from pyode_bridge.problem.step_callbacks import ADJOINT, StepCallbacks, listens
@@ -133,30 +134,31 @@ _PLAIN = frozenset({float, int, bool, str, type(None)})
 _OPTIONS = ("options", "adjoint_options")
 _OF_ADJOINT = ("adjoint_method", "adjoint_rtol", "adjoint_atol", "adjoint_options")
 
-# Each setting with its value, and the types of all values: 1, 1.0 and True are equal.
-Asked = tuple[tuple[tuple[str, Any], ...], tuple[type, ...]]
+# The settings' values in their order, of options their items, and the types of all: 1, 1.0 and True are equal.
+Asked = tuple[tuple[Any, ...], tuple[type, ...]]
 
 
 def _names_and_numbers(settings: Settings) -> Asked | None:
     """The settings as a key; None where they hold more than names and numbers, or something is to be warned of."""
     given: Any = settings
-    if given["options"] or given["adjoint_options"]:
-        inner = [given[name] or {} for name in _OPTIONS]
-        methods = given["method"], _backward_method(settings)
-        if not all(type(options) is dict for options in inner) or not all(map(heard, inner, methods)):
-            return None
-        given = {**given, **{name: tuple(options.items()) for name, options in zip(_OPTIONS, inner, strict=True)}}
-        kinds = tuple(type(value) for options in inner for value in options.values())
-    else:
-        given, kinds = {**given, "options": None, "adjoint_options": None}, ()
-    kinds += tuple(type(value) for name, value in given.items() if name not in _OPTIONS)
-    return (tuple(given.items()), kinds) if _PLAIN.issuperset(kinds) else None
+    values = tuple(given.values())
+    kinds = tuple(map(type, values))
+    if _PLAIN.issuperset(kinds):
+        return values, kinds
+    inner = [given[name] or {} for name in _OPTIONS]
+    methods = given["method"], _backward_method(settings)
+    if not all(type(options) is dict for options in inner) or not all(map(heard, inner, methods)):
+        return None
+    kinds = tuple(map(type, chain.from_iterable(options.values() for options in inner)))
+    flat = {**given, **{name: tuple(options.items()) for name, options in zip(_OPTIONS, inner, strict=True)}}
+    kinds += tuple(type(value) for name, value in flat.items() if name not in _OPTIONS)
+    return (tuple(flat.values()), kinds) if _PLAIN.issuperset(kinds) else None
 
 
 @functools.lru_cache(maxsize=256)
 def _solvers(structure: Structure, asked: Asked) -> tuple[SolverSpec, Sensitivity]:
     """How to solve, and how to compute gradients, where names and numbers say it all."""
-    settings: Any = dict(asked[0])
+    settings: Any = dict(zip(IN_ORDER, asked[0], strict=True))
     settings.update((name, dict(settings[name] or ())) for name in _OPTIONS)
     return _checked_solvers(settings, structure)
 

@@ -155,6 +155,8 @@ _DEFAULTS: Any = {
     "kind": "ODE",
 }
 
+IN_ORDER = tuple(_DEFAULTS)  # the names of complete settings
+
 NO_RULES: Mapping[str, object] = {}
 
 

@@ -17,6 +17,7 @@ from pyode_bridge.compiled.codegen.workspace_layout import (
     TENSORS,
     VJP_CALLS,
     WORK,
+    aligned,
 )
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.forms import Part
@@ -114,7 +115,7 @@ def parameter_product(dtype: torch.dtype, size: int, parameters: int) -> str:
 
 def remembered_at(size: int, kind: str) -> int:
     """Where in the memory of products the parameters' part begins, in bytes."""
-    return 8 + 2 * size * (8 if kind == "Float64" else 4)
+    return aligned(8 + 2 * size * (8 if kind == "Float64" else 4))
 
 
 def memory_size(size: int, parameters: int, dtype: torch.dtype) -> int:
