@@ -17,7 +17,6 @@ from torch import Tensor
 from pyode_bridge.derivatives.parameters import reached
 from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.errors import UnsupportedError
-from pyode_bridge.problem import jacobians
 from pyode_bridge.problem.backsolve import augmented
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
@@ -33,37 +32,10 @@ def check(problem: Problem) -> None:
     """Raise UnsupportedError where this is not the adjoint, as of noise."""
     for kind, what in ((Noise, "is noise"), (Delays, "are delays"), (Residual, "is a residual")):
         if isinstance(problem.form, kind):
-            raise _without_second(what)
-
-
-def _without_second(what: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"Second derivatives of a solve are not available where there {what}; first ones are. Call autograd without "
-        "create_graph."
-    )
-
-
-def without_mass_matrix(problem: Problem) -> Problem:
-    """The same equation, solved for the velocity: ``y' = M^-1 f``.
-
-    Raises UnsupportedError where the matrix is singular, or all but singular, so that there is none.
-    """
-    if problem.mass_matrix is None:
-        return problem
-    sizes = torch.linalg.svdvals(problem.mass_matrix)
-    if sizes[-1] <= sizes[0] * torch.finfo(sizes.dtype).eps ** 0.5:
-        raise _without_second("is a singular mass matrix")
-    dynamics = problem.dynamics
-    made = Dynamics(
-        _velocity(dynamics, torch.linalg.inv(problem.mass_matrix)),
-        *(dynamics.structure, dynamics.wanted, dynamics.direction, dynamics.name),
-    )
-    return replace(problem, dynamics=made, mass_matrix=None)
-
-
-def _velocity(dynamics: Dynamics, inverse: Tensor) -> Dynamic:
-    func, structure, name = dynamics.func, dynamics.structure, dynamics.name
-    return lambda t, y: structure.unpack(inverse @ structure.pack_returned(func(t, y), name, t))
+            raise UnsupportedError(
+                f"Second derivatives of a solve are not available where there {what}; first ones are. Call autograd "
+                "without create_graph."
+            )
 
 
 def segment(engine: Engine, problem: Problem, z: Tensor, times: Tensor) -> Problem:
@@ -140,43 +112,3 @@ def time_gradients(grad_ys: Tensor, grad_y0: Tensor, velocities: Tensor) -> Tens
     """``dL/dt_i = <dL/dy_i, dy/dt(t_i)>``; for the first time, minus that of what flows through the solve."""
     flows = torch.cat([(grad_ys[0] - grad_y0)[None], grad_ys[1:]])
     return (flows * velocities).sum(-1)
-
-
-def velocities(problem: Problem, ys: Tensor, t: Tensor) -> Tensor:
-    """``dy/dt`` at the times, shape ``(T, n)``; without a mass matrix, differentiable under the caller's grad mode.
-
-    Raises:
-        UnsupportedError: the mass matrix is singular, and the equation has not index 1.
-    """
-    dynamics, direction = problem.dynamics, problem.dynamics.direction
-    seconds = direction.solver_time(t.detach()).tolist()
-    if problem.mass_matrix is None:
-        at_times = zip(seconds, ys, t, strict=True)
-        return direction.turned(torch.stack([dynamics.evaluate(s, y, time) for s, y, time in at_times]))
-    left, sizes, _ = torch.linalg.svd(problem.mass_matrix)
-    rank = int((sizes > sizes[0] * len(sizes) * torch.finfo(sizes.dtype).eps).sum())
-    moving, still = left[:, :rank].mT, left[:, rank:].mT
-    kept = moving @ problem.mass_matrix
-    slopes = [_by_mass_matrix(kept, moving, still, dynamics, s, y) for s, y in zip(seconds, ys, strict=True)]
-    return direction.turned(torch.stack(slopes))
-
-
-def _by_mass_matrix(kept: Tensor, moving: Tensor, still: Tensor, dynamics: Dynamics, s: float, y: Tensor) -> Tensor:
-    """``dy/ds`` of ``M dy/ds = f``, where sums of rows of ``M`` are ``kept`` or vanish: there, ``f`` stays zero.
-
-    Raises UnsupportedError where this does not determine it.
-    """
-    with torch.enable_grad():
-        s_and_y = torch.cat([y.new_tensor([s]), y]).requires_grad_()
-        time = dynamics.direction.user_time(s_and_y[0]).to(dynamics.structure.time_dtype)
-        value = dynamics.evaluate(s, s_and_y[1:], time)
-    by_both = jacobians.products(value, s_and_y, still) if len(still) else y.new_empty(0, 1 + len(y))
-    rates = torch.cat([moving @ value.detach(), -by_both[:, 0]])
-    found: Tensor
-    found, singular = torch.linalg.solve_ex(torch.cat([kept, by_both[:, 1:]]), rates)
-    if singular:
-        raise UnsupportedError(
-            "Gradients with respect to t are not available where the mass matrix is singular and the equation has an "
-            "index above 1; call it with a t that requires none, such as t.detach()."
-        )
-    return found

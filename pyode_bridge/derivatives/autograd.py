@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.derivatives import adjoint_system, hooks, steady
+from pyode_bridge.derivatives import adjoint_system, hooks, steady, underlying
+from pyode_bridge.derivatives.underlying import Constraint
 from pyode_bridge.engines.protocol import Engine
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import progress
@@ -134,18 +135,28 @@ class OdeAdjoint(torch.autograd.Function):
         """Vector-Jacobian products of the gradients, by solving the adjoint system with autograd."""
         *inputs, t = (tensor.detach().requires_grad_() for tensor in ctx.saved_tensors[:3])
         grad_ys, ys = inputs
-        problem = adjoint_system.without_mass_matrix(ctx.problem)
-        with torch.enable_grad():
-            gradients = _again(ctx.engine, problem, grad_ys, ys, t)
-            outputs = _outputs(problem, ys, t, grad_ys, gradients, wants_t=ctx.wants_t)
-        pairs = [(out, v) for out, v in zip(outputs, vs, strict=True) if out is not None and v is not None]
-        differentiated, cotangents = zip(*pairs, strict=True)
+        underlying.check_twice_differentiable(ctx.problem)
+        problem, constraint = underlying.ordinary(ctx.problem), Constraint.of(ctx.problem)
         inputs = [grad_ys, ys, t, *ctx.saved_tensors[3:]]
-        with hooks.apart(ctx.problem.dynamics.parameters):
+        with hooks.apart(problem.dynamics.parameters):
+            with torch.enable_grad():
+                gradients = _again(ctx.engine, problem, grad_ys, ys, t)
+                if constraint is not None:
+                    gradients = constraint.to_free_start(gradients, grad_ys[0], ys[0], t[0])
+                outputs = _outputs(problem, ys, t, grad_ys, gradients, wants_t=ctx.wants_t)
+            pairs = [(out, v) for out, v in zip(outputs, vs, strict=True) if out is not None and v is not None]
+            differentiated, cotangents = zip(*pairs, strict=True)
             # The graph is kept: it may reach into one that belongs to the caller.
-            products: Sequence[Tensor | None] = torch.autograd.grad(
-                differentiated, inputs, cotangents, allow_unused=True, retain_graph=True
+            products: Sequence[Any] = torch.autograd.grad(
+                differentiated,
+                inputs,
+                cotangents,
+                allow_unused=True,
+                retain_graph=True,
+                materialize_grads=constraint is not None,
             )
+            if constraint is not None:
+                products = [products[0], *constraint.products_to_free_start(products[1:], ys, t)]
         if torch.is_grad_enabled():  # somebody is about to differentiate them
             origins = (*ctx.saved_tensors, *(v for v in vs if v is not None))
             products = tuple(None if product is None else final(product, THIRD, *origins) for product in products)
@@ -181,7 +192,7 @@ def _outputs(
 ) -> tuple[Tensor | None, ...]:
     grad_t = None
     if wants_t:
-        velocities = adjoint_system.velocities(problem, ys, t)
+        velocities = underlying.velocities(problem, ys, t)
         grad_t = adjoint_system.time_gradients(grad_ys, gradients.y0, velocities).to(t)
     return gradients.y0, grad_t, *problem.dynamics.split_parameters(gradients.parameters)
 

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from pyode_bridge.derivatives.captures import Captured
 from pyode_bridge.derivatives.prepared import Prepare
+from pyode_bridge.derivatives.underlying import MassMatrix
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import checks, progress
 from pyode_bridge.problem.backsolve import augmented
+from pyode_bridge.problem.levels import unwrapped
 from pyode_bridge.problem.problem import Trajectory
 from pyode_bridge.problem.retcodes import checked
 from pyode_bridge.problem.settings import Settings
@@ -99,9 +101,29 @@ class _Pulled:
         )
 
 
+def solved_for_velocity(flow: Flow) -> Flow:
+    """The same flow, of ``y' = M⁻¹ f`` where there is a mass matrix; raises UnsupportedError where that is singular."""
+    given = flow.settings["mass_matrix"]
+    if given is None:
+        return flow
+    matrix, field = MassMatrix.of(given), flow.field
+    if matrix.is_singular or matrix.is_doubtful:
+        raise UnsupportedError(
+            "Where the mass matrix is singular, or all but singular, a solve goes through torch.func.grad and vjp "
+            "once, with respect to y0 and tensors, and through no other transform. Take second derivatives by "
+            "torch.autograd.grad with create_graph=True, and batches in a loop or by solve_ensemble."
+        )
+    inverse = unwrapped(matrix.inverse)
+
+    def velocity(t: Tensor, y: Tensor, *tensors: Tensor) -> Tensor:
+        return inverse @ field(t, y, *tensors)
+
+    return Flow(velocity, {**flow.settings, "mass_matrix": None}, flow.prepare, flow.captured)
+
+
 def sensitivities(flow: Flow, moving: Sequence[int]) -> Flow:
     """``d[y, δ]/dt = [f, (∂f/∂y) δ + (∂f/∂θ) θ̇]`` with tangents ``θ̇`` of the moving tensors after the tensors."""
-    _refuse_mass_matrix(flow)
+    flow = solved_for_velocity(flow)
     field = flow.field
 
     def joint(t: Tensor, z: Tensor, *arguments: Tensor) -> Tensor:
@@ -122,7 +144,7 @@ def sensitivities(flow: Flow, moving: Sequence[int]) -> Flow:
 
 def batch(flow: Flow, size: int, in_dims: Sequence[int | None], randomness: str) -> Flow:
     """The equations of a batch as one system, states one after another; ``in_dims`` are those of the tensors."""
-    _refuse_mass_matrix(flow)
+    flow = solved_for_velocity(flow)
     field = flow.field
 
     def joint(t: Tensor, z: Tensor, *tensors: Tensor) -> Tensor:
@@ -136,7 +158,7 @@ def batch(flow: Flow, size: int, in_dims: Sequence[int | None], randomness: str)
 
 def adjoint(flow: Flow, wanted: Sequence[bool]) -> Flow:
     """``d[y, a, g]/dt = [f, -aᵀ ∂f/∂y, -aᵀ ∂f/∂θ]`` (Chen et al. 2018, eqs. 4 and 5) for the wanted tensors ``θ``."""
-    _refuse_mass_matrix(flow)
+    flow = solved_for_velocity(flow)
     field, moving = flow.field, [position for position, wants in enumerate(wanted) if wants]
 
     def joint(t: Tensor, z: Tensor, *tensors: Tensor) -> Tensor:
@@ -216,11 +238,3 @@ def _adjoint_settings(settings: Settings) -> Settings:
 def flat_tolerances(settings: Settings) -> tuple[float | Tensor, float | Tensor]:
     """The tolerances for the flat state: numbers, or flat tensors."""
     return cast("float | Tensor", settings["rtol"]), cast("float | Tensor", settings["atol"])
-
-
-def _refuse_mass_matrix(flow: Flow) -> None:
-    if flow.settings["mass_matrix"] is not None:
-        raise UnsupportedError(
-            "Where there is a mass matrix, a solve goes through torch.func.grad and vjp once, and through no other "
-            "transform: forward mode, torch.vmap and second derivatives are not available."
-        )

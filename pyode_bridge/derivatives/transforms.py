@@ -214,10 +214,9 @@ def _sensitivity(settings: Settings) -> Sensitivity:
 
 
 def _slopes(made: Flow, ys: Tensor, t: Tensor, tensors: Sequence[Tensor]) -> Tensor:
-    """``f(t_i, y_i)``, shape ``(T, n)``."""
-    if made.settings["mass_matrix"] is not None:
-        raise UnsupportedError("Gradients with respect to t are not available where there is a mass matrix.")
-    return torch.stack([made.field(time, y, *tensors) for time, y in zip(t, ys, strict=True)])
+    """``dy/dt`` at the times, shape ``(T, n)``."""
+    field = flow.solved_for_velocity(made).field
+    return torch.stack([field(time, y, *tensors) for time, y in zip(t, ys, strict=True)])
 
 
 def _primal(tensor: Tensor) -> Tensor:
@@ -274,6 +273,19 @@ def _check_not_batched(batched: bool) -> None:
         )
 
 
+def _mass_matrix(given: Any, structure: Structure) -> Tensor | None:
+    """The mass matrix, outside of all transforms."""
+    if isinstance(given, Tensor):
+        if levels.is_varied(given):
+            raise UnsupportedError(
+                "A function transform differentiates by mass_matrix, or maps over it, which a solve does not go "
+                "through; detach it, and keep it out of the batch."
+            )
+        given = levels.unwrapped(given)
+    checked = checks.mass_matrix(given, structure)
+    return None if checked is None else levels.unwrapped(checked)
+
+
 def _flat(settings: Settings, structure: Structure) -> Settings:
     """The settings for the flat state."""
 
@@ -284,5 +296,6 @@ def _flat(settings: Settings, structure: Structure) -> Settings:
         **settings,
         "rtol": checks.tolerance(settings["rtol"], structure, "rtol"),
         "atol": checks.tolerance(settings["atol"], structure, "atol"),
+        "mass_matrix": _mass_matrix(settings["mass_matrix"], structure),
         "options": {key: flat(value) for key, value in (settings["options"] or {}).items()},
     }

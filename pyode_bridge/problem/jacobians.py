@@ -13,21 +13,34 @@ BATCHED_ROWS = 16
 
 def products(value: Tensor, y: Tensor, vs: Tensor) -> Tensor:
     """``vᵀ ∂value/∂y`` for each row ``v``; zeros where there is no dependence."""
+    return joint_products(value, (y,), vs)[0]
+
+
+def joint_products(
+    value: Tensor, inputs: tuple[Tensor, ...], vs: Tensor, *, create_graph: bool = False
+) -> tuple[Tensor, ...]:
+    """The same for each of several inputs, rows first; differentiable with ``create_graph``."""
     if not value.requires_grad:
-        return torch.zeros_like(vs)
+        return tuple(tensor.new_zeros(len(vs), *tensor.shape) for tensor in inputs)
     if len(vs) > BATCHED_ROWS:
         try:
-            return _product(value, y, vs, batched=True)
+            return _products(value, inputs, vs, batched=True, create_graph=create_graph)
         except RuntimeError:
             pass  # an operation without a batching rule: row by row, and a real error shows itself there
-    return torch.stack([_product(value, y, v, batched=False) for v in vs])
+    rows = [_products(value, inputs, v, batched=False, create_graph=create_graph) for v in vs]
+    return tuple(map(torch.stack, zip(*rows, strict=True)))
 
 
-def _product(value: Tensor, y: Tensor, v: Tensor, *, batched: bool) -> Tensor:
+def _products(
+    value: Tensor, inputs: tuple[Tensor, ...], v: Tensor, *, batched: bool, create_graph: bool
+) -> tuple[Tensor, ...]:
     grads: Sequence[Tensor | None] = torch.autograd.grad(
-        value, y, v, retain_graph=True, allow_unused=True, is_grads_batched=batched
+        value, inputs, v, retain_graph=True, allow_unused=True, is_grads_batched=batched, create_graph=create_graph
     )
-    return torch.zeros_like(v) if grads[0] is None else grads[0]
+    return tuple(
+        tensor.new_zeros(*v.shape[:-1], *tensor.shape) if grad is None else grad
+        for grad, tensor in zip(grads, inputs, strict=True)
+    )
 
 
 def direction(size: int, like: Tensor) -> Tensor:

@@ -33,9 +33,14 @@ def is_wrapped(tensor: Tensor) -> bool:
 
 def plain(tensor: Tensor) -> Tensor:
     """The values of a tensor without whatever transforms wrapped around it; a batch shows its batch dimension."""
+    return unwrapped(tensor).detach()
+
+
+def unwrapped(tensor: Tensor) -> Tensor:
+    """The tensor that is in all wrappers, which outlasts the transforms around the caller."""
     while is_wrapped(tensor):
         tensor = _functorch.get_unwrapped(tensor)
-    return tensor.detach()
+    return tensor
 
 
 def is_batched(tensor: Tensor) -> bool:
@@ -45,3 +50,16 @@ def is_batched(tensor: Tensor) -> bool:
             return True
         tensor = _functorch.get_unwrapped(tensor)
     return False
+
+
+def is_varied(tensor: Tensor) -> bool:
+    """Whether anybody differentiates by the tensor, in either mode, or maps over it, at any level."""
+    while not (tensor.requires_grad or _has_tangent(tensor) or is_batched(tensor)):
+        if not is_wrapped(tensor):
+            return False
+        tensor = _functorch.get_unwrapped(tensor)
+    return True
+
+
+def _has_tangent(tensor: Tensor) -> bool:
+    return forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[no-untyped-call]

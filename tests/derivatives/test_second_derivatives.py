@@ -138,19 +138,6 @@ def test_a_mass_matrix_has_the_second_derivatives_of_the_equation_solved_for_the
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.julia
-def test_a_singular_mass_matrix_has_no_second_derivatives() -> None:
-    rate = torch.tensor(0.5, dtype=DOUBLE, requires_grad=True)
-    y0, t = torch.ones(2, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
-    mass = torch.tensor([[2.0, 0.0], [0.0, 0.0]], dtype=DOUBLE)
-    func = lambda t, y: torch.stack([-rate * y[0], y[0] - y[1]])  # noqa: E731
-    y = pb.odeint(func, y0, t, engine="julia", method="Rodas5P", mass_matrix=mass)[-1, 0]
-    (first,) = torch.autograd.grad(y, rate, create_graph=True)
-    assert first.item() == pytest.approx(-0.5 * torch.exp(torch.tensor(-0.25)).item(), rel=1e-5)
-    with pytest.raises(pb.UnsupportedError, match=r"Second derivatives.*singular mass matrix"):
-        torch.autograd.grad(first, rate)
-
-
 @pytest.mark.parametrize("function", [pb.odeint, pb.odeint_adjoint])
 @pytest.mark.parametrize("method", ["rk4", "implicit_midpoint"])
 @pytest.mark.parametrize("by", ["step_size", "grid_constructor"])

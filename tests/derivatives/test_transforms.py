@@ -293,14 +293,72 @@ def test_a_tensor_that_torch_cannot_follow_is_refused() -> None:
         grad(end)(torch.tensor(0.3, dtype=DOUBLE))
 
 
+MASS = torch.tensor([[2.0, 0.5], [0.3, 1.5]], dtype=DOUBLE)  # not symmetric, so that it must be transposed
+TWICE: dict[str, Callable[..., Any]] = {
+    "jacfwd": jacfwd,
+    "jacrev": jacrev,
+    "hessian": hessian,
+    "jacfwd of jacfwd": lambda function, argnums: jacfwd(jacfwd(function, argnums), argnums),
+    "jacrev of jacrev": lambda function, argnums: jacrev(jacrev(function, argnums), argnums),
+}
+
+
+def with_mass_matrix(matrix: Tensor, y0: Tensor, t: Tensor, **settings: Any) -> Tensor:
+    """``M y' = sin(A y)``."""
+    settings = {"method": "Rodas5P", "engine": "julia", "mass_matrix": MASS, **SOLVER, **settings}
+    return pb.odeint(lambda t, y: torch.sin(matrix @ y), y0, t, **settings)
+
+
+def solved_for_the_velocity(matrix: Tensor, y0: Tensor, t: Tensor) -> Tensor:
+    func = lambda t, y: torch.linalg.solve(MASS, torch.sin(matrix @ y))  # noqa: E731
+    return pb.odeint(func, y0, t, method="Rodas5P", engine="julia", **SOLVER)
+
+
 @pytest.mark.julia
-def test_a_mass_matrix_is_differentiated_once() -> None:
-    mass = torch.tensor([[2.0, 0.0], [0.0, 4.0]], dtype=DOUBLE)
-    end = lambda y: pb.odeint(lambda t, y: -y, y, T, method="Rodas5P", mass_matrix=mass, engine="julia", **SOLVER)[-1]  # noqa: E731
-    exact = torch.exp(-(T[-1] - T[0]) / mass.diag())
-    torch.testing.assert_close(grad(lambda y: end(y).sum())(Y0), exact, **CLOSE)
-    with pytest.raises(pb.UnsupportedError, match="mass matrix"):
-        jvp(end, (Y0,), (Y0,))
+@pytest.mark.parametrize("transform", TWICE)
+def test_a_regular_mass_matrix_goes_through_derivatives(transform: str) -> None:
+    """The same as for the equation solved for the velocity, with respect to the matrix, y0 and t."""
+    inputs, argnums = (SPIRAL.clone(), Y0, T), (0, 1, 2)
+    ends = (lambda *inputs, solve=solve: solve(*inputs)[-1] for solve in (with_mass_matrix, solved_for_the_velocity))
+    found, expected = (TWICE[transform](end, argnums)(*inputs) for end in ends)
+    torch.testing.assert_close(found, expected, **CLOSE)
+
+
+@pytest.mark.julia
+def test_a_regular_mass_matrix_goes_through_batches() -> None:
+    """Of values, and of gradients, whose trajectories are many."""
+    starts = torch.randn(3, 2, dtype=DOUBLE)
+    gradient = grad(lambda y0, matrix: with_mass_matrix(matrix, y0, T).square().sum())
+    for function in (lambda y0, matrix: with_mass_matrix(matrix, y0, T), gradient):
+        found = vmap(function, in_dims=(0, None))(starts, SPIRAL)
+        torch.testing.assert_close(found, torch.stack([function(y0, SPIRAL) for y0 in starts]), **CLOSE)
+
+
+@pytest.mark.julia
+def test_a_singular_mass_matrix_is_differentiated_once() -> None:
+    """``y1' = -y1``, ``0 = y1 - y2``."""
+    singular = torch.diag(torch.tensor([1.0, 0.0], dtype=DOUBLE))
+    func = lambda t, y: torch.stack([-y[0], y[0] - y[1]])  # noqa: E731
+
+    def end(start: Tensor, t: Tensor = T) -> Tensor:
+        return pb.odeint(func, start.repeat(2), t, method="Rodas5P", engine="julia", mass_matrix=singular, **SOLVER)[-1]
+
+    start = torch.tensor([0.7], dtype=DOUBLE)
+    torch.testing.assert_close(grad(lambda start: end(start).sum())(start), 2 * torch.exp(T[:1] - T[-1]), **CLOSE)
+    for transform in (jacfwd, hessian, lambda function: vmap(function, in_dims=0)):
+        with pytest.raises(pb.UnsupportedError, match=r"mass matrix is singular.*create_graph"):
+            transform(end)(start)
+    with pytest.raises(pb.UnsupportedError, match="mass matrix is singular"):
+        grad(lambda t: end(start, t).sum())(T)
+
+
+def test_transforms_of_the_mass_matrix_itself_are_refused() -> None:
+    def end(mass: Tensor) -> Tensor:
+        return pb.odeint(lambda t, y: -y, Y0, T, method="Rodas5P", mass_matrix=mass, engine="embedded")[-1]
+
+    for transform in (jacfwd, jacrev, vmap):
+        with pytest.raises(pb.UnsupportedError, match="differentiates by mass_matrix"):
+            transform(end)(MASS.expand(2, 2, 2) if transform is vmap else MASS)
 
 
 def test_wrong_input_is_refused_as_ever() -> None:
