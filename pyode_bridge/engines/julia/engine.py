@@ -70,14 +70,15 @@ class JuliaEngine:
         return unnamed.by_suitable_method(self._solve, problem, self._has_pattern)
 
     def _solve(self, problem: Problem) -> Trajectory:
-        warn_of_wrong_values(problem.method, problem.options)
         known = self._choices.of(problem)
         if known is not None:
+            warn_of_wrong_values(problem.method, problem.options)
             with self._choices.lane(problem) as lane:
                 return self._run(self._choices.plan(problem, known, lane), known.solvers, lane, TRANSLATED)
         _check_on_cpu(problem)
         refuse_unfit_noise(problem)
         refuse_unfit_delays(problem)
+        warn_of_wrong_values(problem.method, problem.options)
         chosen, solvers = self._with_pattern(*self._named.with_solvers(problem))
         found, why = self._lanes.chosen(chosen, solvers)
         with found or contextlib.nullcontext():
