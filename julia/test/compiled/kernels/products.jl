@@ -14,7 +14,7 @@ function multiplied(::Type{T}, m, n, k; a_transposed, b_transposed) where {T}
 end
 
 @testset "products, $T, ($m, $k) by ($k, $n)" for T in (Float32, Float64),
-        (m, n, k) in ((1, 50, 2), (4, 3, 17), (2, 2, 1), (40, 30, 50)),
+        (m, n, k) in ((1, 50, 2), (4, 3, 17), (2, 2, 1), (40, 30, 50), (1, 200, 150), (200, 1, 150)),
         a_transposed in (false, true), b_transposed in (false, true)
 
     found, true_ = multiplied(T, m, n, k; a_transposed, b_transposed)

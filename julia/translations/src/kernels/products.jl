@@ -10,7 +10,10 @@ const LARGE_PRODUCT = 20_000
 """
 @inline function product!(c::Ptr{T}, a::Ptr{T}, b::Ptr{T}, m, n, k, am, ak, bk, bn) where {T}
     regular = (am == 1 || ak == 1) && (bk == 1 || bn == 1)
-    if regular && m * n * k >= LARGE_PRODUCT
+    row_by_matrix = m == 1 && (bn == 1 || ak == bk == 1) # memory is read in order, which takes longest, once
+    if n == 1 && m > 1 # a column lies as a row does
+        product!(c, b, a, 1, m, k, bn, bk, ak, am)
+    elseif regular && !row_by_matrix && m * n * k >= LARGE_PRODUCT
         gemm!(c, a, b, m, n, k, am, ak, bk, bn)
     elseif ak == 1 && bk == 1 && k >= 8
         by_dots!(c, a, b, m, n, k, am, bn)
