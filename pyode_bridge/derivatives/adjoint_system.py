@@ -30,11 +30,15 @@ from pyode_bridge.problem.wanted import Wanted
 
 def check(problem: Problem) -> None:
     """Raise UnsupportedError where this is not the adjoint, as of noise."""
-    for kind, what in ((Noise, "is noise"), (Delays, "are delays"), (Residual, "is a residual")):
+    for kind, what, instead in (
+        (Noise, "is noise", ""),
+        (Delays, "are delays", ""),
+        (Residual, "is a residual", ", or name formulation='mass_matrix', which has them"),
+    ):
         if isinstance(problem.form, kind):
             raise UnsupportedError(
                 f"Second derivatives of a solve are not available where there {what}; first ones are. Call autograd "
-                "without create_graph."
+                f"without create_graph{instead}."
             )
 
 

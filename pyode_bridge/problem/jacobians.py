@@ -38,7 +38,7 @@ def _products(
         value, inputs, v, retain_graph=True, allow_unused=True, is_grads_batched=batched, create_graph=create_graph
     )
     return tuple(
-        tensor.new_zeros(*v.shape[:-1], *tensor.shape) if grad is None else grad
+        tensor.new_zeros((*v.shape[:-1], *tensor.shape)) if grad is None else grad
         for grad, tensor in zip(grads, inputs, strict=True)
     )
 

@@ -176,6 +176,22 @@ def test_second_derivatives_by_what_the_start_leaves_free(mixture: str) -> None:
     compare_second_derivatives(Chain(mixture, tied=False), TIMES, (slice(1, None), ALL))
 
 
+def test_second_derivatives_where_no_time_is_read() -> None:
+    """``a' = -k z``, ``0 = z - c a``, so that ``a = exp(-k c t)``."""
+    k, c = (torch.tensor(value, dtype=DOUBLE, requires_grad=True) for value in (0.7, 1.3))
+    t = torch.tensor([0.0, 0.5, 1.0], dtype=DOUBLE)
+
+    def func(t: Tensor, y: Tensor) -> Tensor:
+        return torch.stack([-k * y[1], y[1] - c * y[0]])
+
+    y0 = torch.stack([torch.ones_like(c), c])
+    found = pb.odeint(func, y0, t, mass_matrix=torch.diag(torch.tensor([1.0, 0.0], dtype=DOUBLE)), **SOLVER)
+    a = torch.exp(-k * c * t)
+    exact = torch.stack([a, c * a], -1)
+    for one, other in zip(*(second_derivatives(y, (k, c)) for y in (found, exact)), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mixture", MIXTURES)
 def test_gradgradcheck_where_an_equation_is_algebraic(mixture: str) -> None:

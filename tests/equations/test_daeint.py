@@ -267,3 +267,30 @@ def test_a_second_derivative_of_a_residual_is_refused() -> None:
     (grad,) = torch.autograd.grad(solve(y0=y0)[-1].sum(), y0, create_graph=True)
     with pytest.raises(pb.UnsupportedError, match=r"Second derivatives.*there is a residual"):
         torch.autograd.grad(grad.sum(), y0)
+
+
+@pytest.mark.julia
+def test_second_derivatives_by_a_mass_matrix() -> None:
+    """``y0' = -k y1``, ``0 = y1 - c y0``, so that ``y0 = exp(-k c t)``."""
+    k, c = (torch.tensor(value, dtype=DOUBLE, requires_grad=True) for value in (0.7, 1.3))
+
+    def residual(t: Tensor, y: Tensor, dy: Tensor) -> Tensor:
+        return torch.stack([dy[0] + k * y[1], y[1] - c * y[0]])
+
+    y = pb.daeint(
+        residual,
+        torch.tensor([1.0, 1.3], dtype=DOUBLE),
+        T,
+        dy0=torch.tensor([-0.91, -1.183], dtype=DOUBLE),
+        differential=torch.tensor([True, False]),
+        formulation="mass_matrix",
+        engine="julia",
+        rtol=1e-10,
+        atol=1e-10,
+    )
+    assert isinstance(y, Tensor)
+    losses = y[-1, 1] ** 2 + y[2, 0], (c * torch.exp(-k * c)) ** 2 + torch.exp(-k * c / 2)
+    firsts = [torch.autograd.grad(loss, (k, c), create_graph=True) for loss in losses]
+    for one, other in zip(*firsts, strict=True):
+        seconds = [torch.autograd.grad(first, (k, c), retain_graph=True) for first in (one, other)]
+        torch.testing.assert_close(*seconds, rtol=1e-6, atol=1e-6)
