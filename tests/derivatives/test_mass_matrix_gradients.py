@@ -196,7 +196,7 @@ def test_second_derivatives_where_no_time_is_read() -> None:
 @pytest.mark.parametrize("mixture", MIXTURES)
 def test_gradgradcheck_where_an_equation_is_algebraic(mixture: str) -> None:
     chain, t = Chain(mixture), torch.tensor(TIMES, dtype=DOUBLE, requires_grad=True)
-    assert torch.autograd.gradgradcheck(chain.found, (*chain.inputs, t), eps=1e-5, atol=1e-5, rtol=1e-4)
+    assert torch.autograd.gradgradcheck(chain.found, (*chain.inputs, t), eps=1e-3, atol=1e-4, rtol=1e-3)
 
 
 def test_second_derivatives_are_refused_where_the_mass_matrix_is_all_but_singular() -> None:

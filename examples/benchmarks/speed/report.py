@@ -89,5 +89,5 @@ def draw(path: Path, rows: Sequence[Any]) -> None:
     panel.set_yticks(range(len(cases)), cases)
     panel.invert_yaxis()
     panel.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=6)
+    figure.legend(loc="outside lower center", ncols=5)
     save(figure, path)
