@@ -143,7 +143,7 @@ def _names_and_numbers(settings: Settings) -> Asked | None:
     given: Any = settings
     values = tuple(given.values())
     kinds = tuple(map(type, values))
-    if _PLAIN.issuperset(kinds):
+    if given["options"] is given["adjoint_options"] is None and _PLAIN.issuperset(kinds):
         return values, kinds
     inner = [given[name] or {} for name in _OPTIONS]
     methods = given["method"], _backward_method(settings)

@@ -23,7 +23,7 @@ from pyode_bridge.engines.julia.ensemble import Ensemble, SharedOut
 from pyode_bridge.engines.julia.equations import Equations
 from pyode_bridge.engines.julia.interpolant import JuliaInterpolant
 from pyode_bridge.engines.julia.known import Choices
-from pyode_bridge.engines.julia.lanes import TRANSLATED, Lanes, why_compiled
+from pyode_bridge.engines.julia.lanes import Lanes, why_compiled
 from pyode_bridge.engines.julia.limits import limit_of, refuse_unfit_delays, refuse_unfit_noise, warn_of_wrong_values
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.plan import Plan
@@ -74,7 +74,8 @@ class JuliaEngine:
         if known is not None:
             warn_of_wrong_values(problem.method, problem.options)
             with self._choices.lane(problem) as lane:
-                return self._run(self._choices.plan(problem, known, lane), known.solvers, lane, TRANSLATED)
+                plan = self._choices.plan(problem, known, lane)
+                return self._run(plan, known.solvers, lane, why_compiled(problem.dynamics.func))
         _check_on_cpu(problem)
         refuse_unfit_noise(problem)
         refuse_unfit_delays(problem)

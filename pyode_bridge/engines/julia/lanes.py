@@ -97,9 +97,6 @@ class Lanes:
             )
 
 
-TRANSLATED, WRITTEN = "func was translated to Julia", "func is written in Julia"
-
-
 def why_compiled(func: Any) -> str:
     """What a solution says of the compiled lane."""
-    return WRITTEN if is_written(func) else TRANSLATED
+    return "func is written in Julia" if is_written(func) else "func was translated to Julia"
