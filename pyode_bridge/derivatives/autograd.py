@@ -43,14 +43,13 @@ class OdeSolve(torch.autograd.Function):
         with progress.shown(problem), hooks.apart(parameters):
             trajectory = engine.solve(problem)
         ctx.engine, ctx.problem, ctx.trajectory = engine, problem, trajectory
-        # Another tensor of the same memory: the pullback holds trajectory.ys, and a node that holds its own output is
-        # a cycle that Python's garbage collector does not see.
-        ys = trajectory.ys.detach()
         # The parameters are saved so that torch refuses a backward pass after they were changed in place.
         met = len(problem.dynamics.parameters)
-        ctx.save_for_backward(ys, t, *parameters[:met])
+        ctx.save_for_backward(trajectory.ys, t, *parameters[:met])
         ctx.unmet, ctx.late = [(tensor, tensor._version) for tensor in parameters[met:]], []
-        return ys, trajectory
+        # Other memory, which whoever gets it may change in place. Nor may a node hold its own output, as the pullback
+        # does: that is a cycle which Python's garbage collector does not see.
+        return trajectory.ys.clone(), trajectory
 
     @staticmethod
     def backward(ctx: Any, grad_ys: Tensor, _: None) -> tuple[Tensor | None, ...]:
@@ -59,8 +58,9 @@ class OdeSolve(torch.autograd.Function):
         None for those that the dynamics depend on nowhere.
         """
         problem: Problem = ctx.problem
-        with hooks.apart([tensor for tensor, _ in ctx.unmet]):
-            problem.dynamics.check_still_uses_leaves(problem.t[0].item(), problem.y0)
+        if ctx.trajectory.lane != "compiled" or torch.is_grad_enabled():  # which reads the tensors of the solve
+            with hooks.apart([tensor for tensor, _ in ctx.unmet]):
+                problem.dynamics.check_still_uses_leaves(problem.t[0].item(), problem.y0)
         try:
             gradients = _pulled_back(ctx, grad_ys.contiguous())
         except UnmetError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pyode_bridge.compiled.capture import guards
 from pyode_bridge.compiled.capture.guards import Guards, guards_of
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.errors import InputError
@@ -41,6 +42,11 @@ def reached(func: Any) -> Guards | None:
         return guards_of(func)
     except UnsupportedDynamicsError:
         return None
+
+
+def notes_of(func: Any) -> tuple[Sequence[Tensor], dict[Any, Any]] | None:
+    """The tensors that a walk through ``func`` found, and what is noted of it since; see `guards.notes_of`."""
+    return guards.notes_of(func)
 
 
 def wanted(func: Callable[..., Any], found: Guards | None, value: Tensor, again: Callable[[], Tensor]) -> Wanted:

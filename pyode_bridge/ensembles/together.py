@@ -76,7 +76,7 @@ class _Run:
         assert self.found is not None
         assert self.found.pullbacks is not None
         pulled_back = Gradients(*self.found.pullbacks(grads))
-        dy0s, dps = checked(pulled_back, grads, self._problem, str(self.found.sensealg))
+        dy0s, dps, _ = checked(pulled_back, grads, self._problem, str(self.found.sensealg))
         parameters = self._problem.dynamics.parameters
         columns = torch.split(dps, [real_size(parameter) for parameter in parameters], dim=1)
         found = {id(parameter): column for parameter, column in zip(parameters, columns, strict=True)}

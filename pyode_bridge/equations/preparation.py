@@ -17,6 +17,7 @@ from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.derivatives.side_effects import called, is_alone
 from pyode_bridge.engines import select_engine
 from pyode_bridge.engines.protocol import Engine
+from pyode_bridge.equations import kept
 from pyode_bridge.equations.parts import check_parts, flat_parts
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks, jacobians, levels, predicates, randomness
@@ -28,7 +29,7 @@ from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import Method, as_method
 from pyode_bridge.problem.norms import AdjointState, adjoint_norm
 from pyode_bridge.problem.options import SEMINORM, Norm, StepOptions, heard
-from pyode_bridge.problem.problem import Problem, Sensitivity, SolverSpec, Tolerances
+from pyode_bridge.problem.problem import Problem, Sensitivity, Settled, SolverSpec, Tolerances
 from pyode_bridge.problem.schemes import ScipySolver
 from pyode_bridge.problem.settings import IN_ORDER, Algorithm, Settings
 from pyode_bridge.problem.sparsity import Sparsity
@@ -42,12 +43,16 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings, beside: Sequ
 
     There may be tensors ``beside``, with respect to which a gradient may be wanted too.
     """
+    asked = _names_and_numbers(settings) if not beside else None
+    if asked is not None:
+        again = kept.prepared(func, y0, t, settings, asked)
+        if again is not None:
+            return again
     _check_no_transform()
     structure = Structure.of(y0)
     times, values = checks.times(t, structure, least=1)
     direction = Direction.of(values)
     s0 = direction.solver_time(values[0])
-    asked = _names_and_numbers(settings)
     forward, sensitivity = _checked_solvers(settings, structure) if asked is None else _solvers(structure, asked)
     method, tolerances, options = forward.method, forward.tolerances, forward.options
     engine = _engine(settings, method)
@@ -83,9 +88,12 @@ def prepare(func: Dynamic, y0: State, t: Times, settings: Settings, beside: Sequ
         problem.predicates = _predicates(problem)
     if method.fixed_step or sensitivity.method.fixed_step or listens(func) or listens(func, ADJOINT):
         _follow_steps(problem, func, y0, at, settings)
-    else:
-        problem.asked = asked
-    return Prepared(engine, problem, flat_y0, times, structure)
+    elif asked is not None:
+        problem.settled = Settled(asked)
+    prepared = Prepared(engine, problem, flat_y0, times, structure)
+    if problem.settled is not None:
+        kept.keep(prepared, func, y0, t, settings, problem.settled.asked)
+    return prepared
 
 
 def _predicates(problem: Problem) -> dict[str, Part]:

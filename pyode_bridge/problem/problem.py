@@ -67,6 +67,26 @@ class Sensitivity(SolverSpec):
         return replace(self, sensealg=sensealg, continuous=True)
 
 
+class Standing(Protocol):
+    """How an engine solves problems that differ in values alone."""
+
+    def solve(self, problem: Problem) -> Trajectory | None:
+        """Solve; None where that has to be done in the ordinary way."""
+
+
+@dataclass(slots=True)
+class Settled:
+    """What is the same for all solves of which the user asks the same.
+
+    Attributes:
+        asked: the settings as a key.
+        standing: how the engine does them again; None where it has not done any, or does each anew.
+    """
+
+    asked: Hashable
+    standing: Standing | None = None
+
+
 @dataclass(slots=True)  # freezing takes longer, field by field, at each solve
 class Problem:
     """An initial value problem over a flat state, ready for any engine.
@@ -92,8 +112,8 @@ class Problem:
         step_callbacks: who hears of the steps of the forward solve.
         backward_callbacks: who hears of those of the backward solve; they take the state of that, see `AdjointState`.
         predicates: those among the options that may be compiled, by name: they do nothing but answer.
-        asked: the user's settings as a key, by which an engine knows another problem of the same dynamics; None where
-            they are more than names and numbers, and in what is made of a problem by `replace`.
+        settled: what the user's settings say, by which an engine knows another problem of the same dynamics; None
+            where they are more than names and numbers, and in what is made of a problem by `replace`.
     """
 
     dynamics: Dynamics
@@ -115,7 +135,7 @@ class Problem:
     step_callbacks: StepCallbacks | None = None
     backward_callbacks: StepCallbacks | None = None
     predicates: Mapping[str, Part] = field(default_factory=dict)
-    asked: Hashable | None = field(default=None, init=False)
+    settled: Settled | None = field(default=None, init=False)
 
     @property
     def beside(self) -> Beside:
@@ -165,10 +185,14 @@ class AdjointStats:
 
 
 class Gradients(NamedTuple):
-    """Gradients of a scalar loss: with respect to ``y0``, shape ``(n,)``, and to the flat parameters, ``(p,)``."""
+    """Gradients of a scalar loss: with respect to ``y0``, shape ``(n,)``, and to the flat parameters, ``(p,)``.
+
+    They may be known to be finite.
+    """
 
     y0: Tensor
     parameters: Tensor
+    are_finite: bool = False
 
 
 class Interpolant(Protocol):

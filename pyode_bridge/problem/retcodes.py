@@ -78,7 +78,7 @@ def too_many_events(t: float, t_end: float, most: int, where: str = "") -> Solve
 
 def checked(gradients: Gradients, grad_ys: Tensor, problem: Problem, sensealg: str) -> Gradients:
     """The gradients; raises SolverError where they are NaN or Inf, and those of the loss, ``grad_ys``, are not."""
-    if all(map(_is_finite, gradients)) or not _is_finite(grad_ys):
+    if gradients.are_finite or all(map(_is_finite, gradients[:2])) or not _is_finite(grad_ys):
         return gradients
     message = (
         f"The backward solve of {sensealg} gave NaN or Inf, though the gradient of the loss by the values is finite: "

@@ -219,7 +219,10 @@ def shaped_like(tensor: Tensor, flat: Tensor) -> Tensor:
 
 def split_like(tensors: Sequence[Tensor], flat: Tensor) -> list[Tensor]:
     """Cut a flat real vector into tensors of the shapes and dtypes of others."""
-    pieces = torch.split(flat, [real_size(tensor) for tensor in tensors])
+    dtype = flat.dtype
+    if all(tensor.dtype is dtype for tensor in tensors):  # as at each training step of most networks
+        return list(map(Tensor.view_as, flat.split_with_sizes(list(map(Tensor.numel, tensors))), tensors))
+    pieces = flat.split_with_sizes([real_size(tensor) for tensor in tensors])
     return [shaped_like(tensor, piece) for tensor, piece in zip(tensors, pieces, strict=True)]
 
 

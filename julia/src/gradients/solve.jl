@@ -13,10 +13,16 @@ function solve_equation(equation, type, y0, n, np, times, nt, ys, alg, abstol, r
     form = solver_form(equation, alg)
     solving = forward_algorithm(form, alg, sensealg, control)
     told = (; abstol = tolerance(T, abstol), reltol = tolerance(T, reltol), control, ys = array(T, ys, n, nt))
+    return solved_for(form, u0, p, t, alg, solving, sensealg, dense; told...)
+end
+
+"""The solution by the solver `solving`, which is `alg` as the adjoint needs it, and what that needs of it."""
+function solved_for(form, u0, p, t, alg, solving, sensealg, dense; control, told...)
     sol, t_reached = if keeps_checkpoints(sensealg) && !dense
-        forward_by_checkpoints(form, u0, p, t, solving; told...)
+        forward_by_checkpoints(form, u0, p, t, solving; control, told...)
     else
-        forward(form, u0, p, t, solving; told..., dense = dense || keeps_steps(form, sensealg, control, alg, n))
+        keeps = dense || keeps_steps(form, sensealg, control, alg, length(u0))
+        forward(form, u0, p, t, solving; control, told..., dense = keeps)
     end
     return Solved(form, sol, p, t, string(sol.retcode), t_reached, counts(form, sol.stats)...)
 end

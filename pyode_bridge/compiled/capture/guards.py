@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -54,11 +54,20 @@ class Guards:
 
 
 @dataclass(slots=True)
+class _Found:
+    """What was found of a function, what is watched of it, and what others note of it while that is as it was."""
+
+    guards: Guards
+    watch: Watch
+    notes: dict[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class _Met:
-    """A function that was walked before, and what was found since it was met again, with what is watched of it."""
+    """A function that was walked before, and what was found since it was met again."""
 
     func: weakref.ref[Any]
-    found: tuple[Guards, Watch] | None = None
+    found: _Found | None = None
 
 
 MOST_MET = 64
@@ -75,11 +84,22 @@ def guards_of(func: Any) -> Guards:
         _meet(func)
         return _walked(func)[0]
     found = met.found
-    if found is not None and found[1].holds(func):
-        return found[0]
+    if found is not None and found.watch.holds(func):
+        return found.guards
     guards, watch = _walked(func)
-    met.found = (guards, watch) if watch.is_possible else None
+    met.found = _Found(guards, watch) if watch.is_possible else None
     return guards
+
+
+def notes_of(func: Any) -> tuple[Sequence[Tensor], dict[Any, Any]] | None:
+    """The tensors that a function reaches, and what is noted of it; None where it has to be walked first.
+
+    Notes are gone with the function, and where anything that it reaches is not as it was.
+    """
+    met = _met.get(id(func))
+    if met is None or met.func() is not func or met.found is None or not met.found.watch.holds(func):
+        return None
+    return met.found.guards.tensors, met.found.notes
 
 
 def _meet(func: Any) -> None:

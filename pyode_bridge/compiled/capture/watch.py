@@ -5,12 +5,15 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from itertools import chain
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any
 
 from torch import Tensor
 
 _GONE = object()
+_parts = attrgetter("__code__", "__defaults__", "__kwdefaults__")  # of a function
+_content = attrgetter("cell_contents")
+_layout = attrgetter("shape", "dtype", "device", "grad_fn")
 
 
 class Watch:
@@ -29,13 +32,17 @@ class Watch:
         self._items: list[Any] = []
         self._empty: list[Any] = []
         self._lookups: list[tuple[Mapping[str, Any], str, Any]] = []
-        self._functions: list[tuple[types.FunctionType | None, tuple[Any, ...]]] = []
-        self._cells: list[tuple[types.CellType, Any]] = []
+        self._functions: list[types.FunctionType] = []
+        self._parts: list[Any] = []
+        self._parts_of_root: tuple[Any, ...] | None = None
+        self._cells: list[types.CellType] = []
+        self._contents: list[Any] = []
         self._objects: list[Any] = []
         self._kinds: list[type] = []
         self._root_kind = type(root)
         self._tensors: list[Tensor] = []
-        self._layouts: list[tuple[Any, ...]] = []
+        self._layouts: list[Any] = []
+        self._strides: list[tuple[int, ...]] = []
 
     def items(self, held: Any) -> None:
         """A list, or another sequence whose items may be others."""
@@ -57,8 +64,17 @@ class Watch:
 
     def function(self, function: types.FunctionType) -> None:
         """What may be assigned of a function, and what its closure holds."""
-        self._functions.append((self._but_root(function), _parts_of(function)))
-        self._cells += ((cell, _content(cell)) for cell in function.__closure__ or ())
+        if id(function) == self._root:
+            self._parts_of_root = _parts(function)
+        else:
+            self._functions.append(function)
+            self._parts += _parts(function)
+        cells = function.__closure__ or ()
+        self._cells += cells
+        try:
+            self._contents += map(_content, cells)
+        except ValueError:  # one is not assigned yet
+            self.is_possible = False
 
     def object(self, value: Any) -> None:
         """The class of an object, which may be assigned."""
@@ -70,13 +86,11 @@ class Watch:
         """What a key has of a tensor of numbers."""
         self.is_possible &= tensor.grad_fn is None
         self._tensors.append(tensor)
-        self._layouts.append(_layout(tensor))
-
-    def _but_root(self, value: Any) -> Any:
-        return None if id(value) == self._root else value
+        self._layouts += _layout(tensor)
+        self._strides.append(tensor.stride())
 
     def holds(self, root: Any) -> bool:
-        """Whether all of it is as it was."""
+        """Whether all of it is as it was; in loops of C, as it is asked at each solve."""
         return (
             type(root) is self._root_kind
             and not any(self._empty)
@@ -84,26 +98,15 @@ class Watch:
             and list(map(len, self._held)) == self._sizes
             and all(map(is_, chain.from_iterable(self._held), self._items))
             and all(names.get(name, _GONE) is value for names, name, value in self._lookups)
-            and all(self._is_same(function or root, parts) for function, parts in self._functions)
-            and all(_content(cell) is content for cell, content in self._cells)
-            and list(map(_layout, self._tensors)) == self._layouts
+            and all(map(is_, chain.from_iterable(map(_parts, self._functions)), self._parts))
+            and (self._parts_of_root is None or all(map(is_, _parts(root), self._parts_of_root)))
+            and (not self._cells or self._cells_hold())
+            and list(chain.from_iterable(map(_layout, self._tensors))) == self._layouts
+            and list(map(Tensor.stride, self._tensors)) == self._strides
         )
 
-    @staticmethod
-    def _is_same(function: types.FunctionType, parts: tuple[Any, ...]) -> bool:
-        return all(map(is_, _parts_of(function), parts))
-
-
-def _parts_of(function: types.FunctionType) -> tuple[Any, ...]:
-    return function.__code__, function.__defaults__, function.__kwdefaults__
-
-
-def _content(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not assigned
-        return _GONE
-
-
-def _layout(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device, tensor.grad_fn
+    def _cells_hold(self) -> bool:
+        try:
+            return all(map(is_, map(_content, self._cells), self._contents))
+        except ValueError:  # one is not assigned any more
+            return False

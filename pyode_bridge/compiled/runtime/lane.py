@@ -21,7 +21,9 @@ class Lane:
     The next solve may have the workspace at the end of a ``with`` block, unless the lane is kept for longer.
 
     Attributes:
+        translation: what they are part of.
         workspace: what the functions take last.
+        read: the tensors that they read.
         seconds: that were spent on translating and compiling.
     """
 
@@ -29,14 +31,14 @@ class Lane:
         self, translation: Translation, dynamics: Dynamics, tensors: Sequence[Tensor], seconds: float, backend: Backend
     ) -> None:
         self._backend = backend
-        self._workspaces = translation.workspaces
+        self.translation = translation
         self._dynamics = dynamics
         self.seconds = seconds
         # What they were computed from is not to live as long.
         self._outside = [tensor if tensor.is_leaf else tensor.detach() for tensor in tensors]
         self._addresses = dict(translation.addresses)  # those that the workspace will do for
-        self._read = [*self._outside, *translation.constants]  # kept alive
-        self.workspace = translation.workspace(dynamics, self._read, backend)
+        self.read = [*self._outside, *translation.constants]  # kept alive
+        self.workspace = translation.workspace(dynamics, self.read, backend)
         self._is_kept = False
 
     def __enter__(self) -> Lane:
@@ -53,7 +55,7 @@ class Lane:
 
     def release(self) -> None:
         """Give the workspace to the next solve, once: Julia will not call any more."""
-        self._workspaces.give_back(self.workspace)
+        self.translation.workspaces.give_back(self.workspace)
 
     @property
     def names(self) -> Set[str]:

@@ -31,6 +31,7 @@ class InProcess:
         callbacks: makes the C functions of a problem.
         reads, writes: the address of a contiguous tensor whose values Julia reads, or writes, in the call that it is
             passed to.
+        is_here: whether Julia is in this process.
         one_ensemble: a lock; each takes all of Julia's threads, and what ends one would end another.
     """
 
@@ -41,6 +42,7 @@ class InProcess:
         self.callbacks = Callbacks
         self.reads = self.writes = torch.Tensor.data_ptr
         self.workspace = Workspace
+        self.is_here = True
         self.one_ensemble = threading.RLock()
 
     def __getattr__(self, name: str) -> Any:

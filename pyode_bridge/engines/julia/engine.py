@@ -24,13 +24,20 @@ from pyode_bridge.engines.julia.equations import Equations
 from pyode_bridge.engines.julia.interpolant import JuliaInterpolant
 from pyode_bridge.engines.julia.known import Choices
 from pyode_bridge.engines.julia.lanes import Lanes, why_compiled
-from pyode_bridge.engines.julia.limits import limit_of, refuse_unfit_delays, refuse_unfit_noise, warn_of_wrong_values
+from pyode_bridge.engines.julia.limits import (
+    limit_of,
+    refuse_unfit_delays,
+    refuse_unfit_noise,
+    warn_of_wrong_values,
+    wrong_values,
+)
 from pyode_bridge.engines.julia.named import Named, Solvers
 from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.pullback import JuliaPullback
 from pyode_bridge.engines.julia.schemes import warn_where_unconverged
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.problem import checks
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Hybrid
@@ -67,6 +74,13 @@ class JuliaEngine:
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
+        settled = problem.settled
+        if settled is not None and settled.standing is not None:
+            solved = settled.standing.solve(problem)
+            if solved is not None:
+                return solved
+            settled.standing = None
+            checks.finite(problem.y0, "y0")
         return unnamed.by_suitable_method(self._solve, problem, self._has_pattern)
 
     def _solve(self, problem: Problem) -> Trajectory:
@@ -75,7 +89,10 @@ class JuliaEngine:
             warn_of_wrong_values(problem.method, problem.options)
             with self._choices.lane(problem) as lane:
                 plan = self._choices.plan(problem, known, lane)
-                return self._run(plan, known.solvers, lane, why_compiled(problem.dynamics.func))
+                solved = self._run(plan, known.solvers, lane, why_compiled(problem.dynamics.func))
+                if problem.settled is not None and self._can_stand(problem, known.solvers, lane):
+                    problem.settled.standing = self._choices.stand(problem, known, lane, solved)
+                return solved
         _check_on_cpu(problem)
         refuse_unfit_noise(problem)
         refuse_unfit_delays(problem)
@@ -87,6 +104,12 @@ class JuliaEngine:
             if not self._named.misleads(plan.backward, solvers):  # of which each solve warns
                 self._choices.keep(problem, solvers, plan)
             return self._run(plan, solvers, found, why)
+
+    def _can_stand(self, problem: Problem, solvers: Solvers, lane: Lane) -> bool:
+        """Whether solves like this one need nothing of Python's, and have nothing to say."""
+        silent = not (problem.progress or wrong_values(problem.method, problem.options))
+        here = self._bridge.is_here and not problem.dense
+        return silent and here and self._lanes.calls_python(lane, problem, solvers) is None
 
     def _run(self, plan: Plan, solvers: Solvers, lane: Lane | None, why: str) -> Trajectory:
         """Solve as planned."""

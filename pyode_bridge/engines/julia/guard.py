@@ -5,9 +5,8 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` makes enums of its answers, which takes too long
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia import forks
 from pyode_bridge.errors import WorkerError
 
@@ -56,13 +55,20 @@ class Guard:
         return call
 
 
+class Counting(Protocol):
+    """What knows how often compiled dynamics were evaluated, such as a lane."""
+
+    def count(self) -> None:
+        """Note what was evaluated since the last time."""
+
+
 class Raised:
     """A block of Julia's code: counts what a lane evaluated, and raises after it what was kept in it.
 
     What was kept replaces whatever Julia made of it.
     """
 
-    def __init__(self, guard: Guard, lane: Lane | None) -> None:
+    def __init__(self, guard: Guard, lane: Counting | None) -> None:
         self._guard, self._lane = guard, lane
 
     def __enter__(self) -> None:
@@ -101,14 +107,14 @@ class RaisedHere(Raised):
     exception.
     """
 
-    def __init__(self, guard: Guard, lane: Lane | None) -> None:
+    def __init__(self, guard: Guard, lane: Counting | None) -> None:
         super().__init__(guard, lane)
-        self._in_main = threading.current_thread() is threading.main_thread()
-        self._noting = False
+        self._in_main = self._noting = False
 
     def __enter__(self) -> None:
         forks.refuse()
         super().__enter__()
+        self._in_main = threading.get_ident() == threading.main_thread().ident
         if self._in_main:
             _running.append(self._guard)
             if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
@@ -118,6 +124,7 @@ class RaisedHere(Raised):
     def __exit__(self, kind: Any, raised: BaseException | None, trace: Any) -> None:
         if self._noting:
             _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+            self._noting = False
         if self._in_main:
             _running.pop()
         super().__exit__(kind, raised, trace)

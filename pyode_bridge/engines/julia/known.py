@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,8 @@ from pyode_bridge.compiled.runtime.translation import Translation
 from pyode_bridge.engines.julia.equations import Equations
 from pyode_bridge.engines.julia.named import Solvers
 from pyode_bridge.engines.julia.plan import Backward, Plan
-from pyode_bridge.problem.problem import Problem
+from pyode_bridge.engines.julia.standing import Functions, Seat, Standing
+from pyode_bridge.problem.problem import Problem, Trajectory
 
 MOST = 64  # of one translation: by then a setting changes at each solve
 
@@ -60,12 +62,25 @@ class Choices:
         equation = self._equations.of(problem, callbacks)
         return Plan(problem, callbacks, equation, known.solvers.forward, known.control, known.backward)
 
+    def stand(self, problem: Problem, known: Known, lane: Lane, like: Trajectory) -> Standing:
+        """How to solve a problem of which something is known again and again; it calls nothing of Python's."""
+
+        def seated(another: Problem) -> Seat:
+            own = self.lane(another)
+            return Seat(self._bridge, self.plan(another, known, own), own)
+
+        return Standing(self._bridge, self._functions, lane, known.backward, like, seated)
+
+    @functools.cached_property
+    def _functions(self) -> Functions:
+        return Functions(self._bridge)
+
     def _hit(self, problem: Problem) -> CacheHit | None:
         hit = problem.dynamics.cache_hit
-        plain = problem.asked is not None and problem.form is None
+        plain = problem.settled is not None and problem.form is None
         return hit if plain and isinstance(hit, CacheHit) and hit.translations is self._bridge.translations else None
 
 
 def _key(problem: Problem) -> Any:
     # The method is another one where that follows from the rest.
-    return problem.asked, problem.method, problem.sensitivity is None
+    return problem.settled and problem.settled.asked, problem.method, problem.sensitivity is None

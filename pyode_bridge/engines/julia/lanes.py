@@ -51,13 +51,13 @@ class Lanes:
             if given is not None:
                 raise UnsupportedDynamicsError(f"{name} is evaluated in Python")
         lane = self.compiled(problem, solvers)
-        reason = self._calls_python(lane, problem, solvers)
+        reason = self.calls_python(lane, problem, solvers)
         if reason is not None:
             lane.release()
             raise UnsupportedDynamicsError(reason)
         return lane
 
-    def _calls_python(self, lane: Lane, problem: Problem, solvers: Solvers) -> str | None:
+    def calls_python(self, lane: Lane, problem: Problem, solvers: Solvers) -> str | None:
         """Why a solve would call Python all the same; None where it would not."""
         jacobian = "jacobian" if problem.sparsity is None else problem.sparsity.name
         if lane.address(jacobian) is None and self._named.takes_jacobian(problem, solvers):

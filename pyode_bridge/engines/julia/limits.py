@@ -190,14 +190,21 @@ LONG_STEPS = {
 }
 
 
-def warn_of_wrong_values(method: Method, options: StepOptions) -> None:
-    """Warn where a solver is known to return wrong values without a word: nothing else would tell."""
-    name = name_of(method)
+def wrong_values(method: Method, options: StepOptions) -> list[str]:
+    """What is to be said of a solver that is known to return wrong values without a word: nothing else would tell."""
+    name, found = name_of(method), []
     limit = LIMITED.get(name)
     if limit is not None and limit.silent and options.adaptive is not False:
-        warnings.warn(f"{method}: {limit} Pass options={{'adaptive': False, 'dt': ...}}.", RuntimeWarning, stacklevel=5)
+        found.append(f"{method}: {limit} Pass options={{'adaptive': False, 'dt': ...}}.")
     if name in LONG_STEPS and options.dt is not None:
-        warnings.warn(f"{method}: {LONG_STEPS[name]} Values are wrong; give no dt.", RuntimeWarning, stacklevel=5)
+        found.append(f"{method}: {LONG_STEPS[name]} Values are wrong; give no dt.")
+    return found
+
+
+def warn_of_wrong_values(method: Method, options: StepOptions) -> None:
+    """Say it."""
+    for what in wrong_values(method, options):
+        warnings.warn(what, RuntimeWarning, stacklevel=5)
 
 
 # Solvers whose values between their steps, which delayed terms take, are wrong: of y' = -y(t - 1), at tolerances of

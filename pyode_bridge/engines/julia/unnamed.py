@@ -15,7 +15,7 @@ import torch
 
 from pyode_bridge.errors import SolverError
 from pyode_bridge.problem.methods import Method
-from pyode_bridge.problem.problem import Problem
+from pyode_bridge.problem.problem import Problem, Settled
 
 Solved = TypeVar("Solved")
 
@@ -62,13 +62,18 @@ def first(problem: Problem) -> Problem:
     if problem.mass_matrix is not None or problem.sparsity is not None:  # which explicit solvers know nothing of
         return after_stiffness(problem)
     rtol = torch.as_tensor(problem.tolerances.rtol, dtype=torch.float64).min().item()
-    return _by(problem, TIGHT if rtol < TIGHT_RTOL and problem.y0.dtype == torch.float64 else USUAL)
+    made = _by(problem, TIGHT if rtol < TIGHT_RTOL and problem.y0.dtype == torch.float64 else USUAL)
+    made.settled = problem.settled
+    return made
 
 
 def after_stiffness(problem: Problem) -> Problem:
     """The problem with a method for stiff ones."""
     one_rtol = not isinstance(problem.tolerances.rtol, torch.Tensor)
-    return _by(problem, ROSENBROCK if len(problem.y0) <= SMALL and one_rtol else MULTISTEP)
+    made = _by(problem, ROSENBROCK if len(problem.y0) <= SMALL and one_rtol else MULTISTEP)
+    # What stands for the settings is what is tried first.
+    made.settled = None if problem.settled is None else Settled(problem.settled.asked)
+    return made
 
 
 def _too_large(problem: Problem, s: float) -> SolverError:
@@ -92,6 +97,4 @@ def _by(problem: Problem, method: Method) -> Problem:
     sensitivity = problem.sensitivity
     if sensitivity is not None and sensitivity.method.algorithm is None:
         sensitivity = replace(sensitivity, method=replace(method, until_stiff=False))
-    made = replace(problem, method=method, sensitivity=sensitivity)
-    made.asked = problem.asked
-    return made
+    return replace(problem, method=method, sensitivity=sensitivity)

@@ -43,6 +43,7 @@ class Isolated:
         self.translations = Translations()
         self.callbacks = functools.partial(CompiledAlone, worker)
         self.reads, self.writes = Reads, Writes
+        self.is_here = False
         self.one_ensemble = threading.RLock()
 
     def __getattr__(self, name: str) -> Any:

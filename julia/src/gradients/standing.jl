@@ -1,0 +1,117 @@
+# A solve that stands: done again with other values, which cross at one address, so that nothing is looked up or chosen.
+
+"""
+A solve without what differs from one time to the next: addresses and lengths, which Python writes into the memory at
+`request`, where the results are written too (see `RequestSlots`). It keeps what the backward solve needs. Python knows it
+by the address of this object, which it keeps alive.
+"""
+mutable struct Standing{T, E <: Equation, A, F, S, B, R}
+    const equation::E
+    const size::Int
+    const parameter_size::Int
+    const alg::A
+    const solving::F # the solver as the gradient needs it
+    const control::StepControl
+    const sensealg::S
+    const abstol::B
+    const reltol::R
+    const request::Ptr{Int}
+    backward::Any
+    solved::Any
+
+    function Standing{T}(equation::E, n, np, alg::A, solving::F, control, sensealg::S, abstol::B, reltol::R, request) where {
+            T, E, A, F, S, B, R,
+        }
+        return new{T, E, A, F, S, B, R}(
+            equation, n, np, alg, solving, control, sensealg, abstol, reltol, request, nothing, nothing
+        )
+    end
+end
+
+"""The slots of a request, from 1: addresses and lengths that Python writes, then what Julia does, as it reports."""
+module RequestSlots
+    const Y0, TIMES, LENGTH, YS, GRADS, DY0, DP, REACHED, NFE, NJAC, ACCEPTED, REJECTED, FINITE, WORST, ERROR, SIZE = 1:16
+end
+
+read_slot(one::Standing, slot) = unsafe_load(one.request, slot)
+write_slot(one::Standing, slot, value::Int) = unsafe_store!(one.request, value, slot)
+write_slot(one::Standing, slot, value::Float64) = unsafe_store!(Ptr{Float64}(one.request), value, slot)
+
+"""What `solve_equation` takes, but for what differs, and where the request is."""
+function standing(equation, type, n, np, alg, abstol, reltol, control, sensealg, request)
+    T = float_type(type)
+    form = solver_form(equation, alg)
+    solving = forward_algorithm(form, alg, sensealg, control)
+    return Standing{T}(
+        form, n, np, alg, solving, control, sensealg, tolerance(T, abstol), tolerance(T, reltol), Ptr{Int}(UInt(request))
+    )
+end
+
+"""Its address."""
+address(one::Standing) = UInt(pointer_from_objref(one))
+
+solve_standing(address) = or_failed(solve!, address)
+pull_back_standing(address) = or_failed(pull_back!, address)
+forget_standing(address) = or_failed(forget!, address)
+
+"""Of what is not as it should be, Python is told in the ordinary way, in which the same is done once more."""
+or_failed(work, address)::Cint = try
+    work(unsafe_pointer_to_objref(address)::Standing) ? 0 : 1
+catch
+    1
+end
+
+forget!(one::Standing) = (one.solved = nothing; true)
+
+function solve!(one::Standing{T}) where {T}
+    (; equation, size, parameter_size, sensealg) = one
+    nt = read_slot(one, RequestSlots.LENGTH)
+    u0 = copy(array(T, read_slot(one, RequestSlots.Y0), size))
+    isfinite(sum(u0)) || return false
+    t = copy(array(Float64, read_slot(one, RequestSlots.TIMES), nt))
+    ys = array(T, read_slot(one, RequestSlots.YS), size, nt)
+    solved = solved_for(
+        equation, u0, zeros(T, parameter_size), t, one.alg, one.solving, sensealg, false;
+        one.abstol, one.reltol, one.control, ys
+    )
+    solved.retcode == "Success" || return false
+    one.solved = sensealg === nothing ? nothing : solved
+    write_slot(one, RequestSlots.REACHED, solved.t_reached)
+    for (slot, count) in zip(RequestSlots.NFE:RequestSlots.REJECTED, (solved.nfe, solved.njac, solved.accepted, solved.rejected))
+        write_slot(one, slot, count)
+    end
+    return true
+end
+
+"""How the backward solve is done: what `pull_back` takes, but for what differs."""
+function stands_back(one::Standing{T}, alg, abstol, reltol, control) where {T}
+    algorithm = backward_algorithm(one.equation, alg, one.sensealg)
+    one.backward = (algorithm, (; abstol = T(abstol), reltol = T(reltol), control))
+    return nothing
+end
+
+pull_back!(one::Standing) = pull_back!(one, one.solved, one.backward...)
+
+function pull_back!(one::Standing{T}, solved::Solved, alg, bounds) where {T}
+    dy0 = array(T, read_slot(one, RequestSlots.DY0), one.size)
+    dp = array(T, read_slot(one, RequestSlots.DP), one.parameter_size)
+    grads = array(T, read_slot(one, RequestSlots.GRADS), one.size, length(solved.t))
+    found = gradients!(dy0, dp, solved, grads, alg, one.sensealg; bounds...)
+    write_slot(one, RequestSlots.FINITE, Int(isfinite(sum(dy0)) && isfinite(sum(dp)))) # else Python looks at each
+    _, worst, err, state = pulled_back(found)
+    for (slot, value) in zip(RequestSlots.WORST:RequestSlots.SIZE, (worst, err, state))
+        write_slot(one, slot, value)
+    end
+    return true
+end
+
+"""The solved problem, for `pull_back`, which tells what is wrong."""
+solved(one::Standing) = one.solved
+
+"""The addresses of the C functions that solve, pull back and forget at the address of a `Standing`; 0 is success."""
+standing_functions() = map(
+    UInt, (
+        @cfunction(solve_standing, Cint, (Ptr{Cvoid},)), @cfunction(pull_back_standing, Cint, (Ptr{Cvoid},)),
+        @cfunction(forget_standing, Cint, (Ptr{Cvoid},)),
+    )
+)
