@@ -13,7 +13,7 @@ using OrdinaryDiffEqTsit5: Tsit5
 using PrecompileTools: PrecompileTools, @compile_workload
 using PyODEBridge: PyODEBridge, CheckedAlgorithm, Differentiable, Equation, FixedSteps, Mismatch, Ordinary, ParameterVJP,
     Quadrature, Steady, StepControl, Stochastic, UnsupportedError, call!, completed, integrating, is_implicit,
-    jumps_backwards, keeps_no_matrix, leave_values!, poor_between_steps, quietly, run_to_end, saving_at, solve_options, state_at,
+    jumps_backwards, keeps_no_matrix, leave!, poor_between_steps, quietly, run_to_end, saving_at, solve_options, state_at,
     step_all_back!, takes_duals
 using PyODEBridge.JuliaDynamics: Returning, fill_with!, own
 using SciMLBase: SciMLBase, CallbackSet, DiscreteCallback, ODEFunction, ODEProblem, SteadyStateProblem

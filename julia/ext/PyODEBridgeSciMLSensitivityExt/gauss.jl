@@ -10,7 +10,7 @@ function backward!(
     ) where {T}
     mass_matrix = sol.prob.f.mass_matrix
     integrand = SciMLSensitivity.GaussIntegrand(sol, sensealg, sol.t)
-    quadrature = Quadrature(ParameterProduct(integrand), sol.t, length(dy0), length(dp), T(abstol), T(reltol))
+    quadrature = Quadrature(ParameterProduct(integrand), sol.t, length(dy0), dp, T(abstol), T(reltol))
     summing = isempty(dp) ? () : (integrating(quadrature),)
     back, jumps = quietly() do
         made, at_times, jumps = ODEAdjointProblem(
@@ -31,8 +31,8 @@ function backward!(
     end
     dy0 .= by_state(mass_matrix, back.u[end]) .+ view(grads, :, 1)
     isempty(dp) && return nothing
-    map!(-, dp, quadrature.total)
-    leave_values!(quadrature)
+    map!(-, dp, dp)
+    leave!(quadrature)
     add_algebraic!(dp, jumps, integrand, sol)
     return nothing
 end

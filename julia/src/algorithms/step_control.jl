@@ -97,6 +97,13 @@ function solve_options(control::StepControl, alg, t::Vector{Float64}; ends_at_ti
     return options
 end
 
+"""What a solver is told of its steps, if it is the same for all times; else nothing."""
+function lasting_options(control::StepControl, alg)
+    (; tstops, d_discontinuities, listeners) = control
+    of_times = has_fixed_steps(control, alg) || !isempty(tstops) || !isempty(d_discontinuities)
+    return of_times || listeners !== nothing ? nothing : NamedTuple(solve_options(control, alg, Float64[]))
+end
+
 has_fixed_steps(control::StepControl, alg) = control.adaptive === false || !SciMLBase.isadaptive(alg)
 
 """What tells a solver how to choose its steps."""

@@ -180,7 +180,7 @@ function gradients!(
     adjoint, λ, slope = Advanced(solved), zero(dy0), zero(dy0)
     of_lags, of_times = lags_and_times(adjoint, dp, length(t))
     integrand = DelayIntegrand(adjoint, first(parentindices(of_lags)[1]), zero(dp), zero(dy0))
-    quadrature = Quadrature(integrand, solved.sol.t, length(dy0), length(dp), abstol, reltol)
+    quadrature = Quadrature(integrand, solved.sol.t, length(dy0), zero(dp), abstol, reltol)
     fill!(dp, 0)
     last = length(t)
     for piece in pieces_of(t, adjoint.lags, [control.tstops; control.d_discontinuities])
@@ -197,7 +197,7 @@ function gradients!(
     dy0 .= λ .+ view(grads, :, 1)
     isempty(of_times) || (of_times[1] -= dot(λ, slope!(slope, adjoint, t[1])))
     add_to!(dp, quadrature.total)
-    leave_values!(quadrature)
+    leave!(quadrature)
     return nothing
 end
 

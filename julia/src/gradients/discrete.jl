@@ -9,7 +9,14 @@ struct Products{F, T}
     to_p::Vector{T}
 end
 
-Products(sol, n, np) = Products(sol.prob.f, sol.prob.p, (zeros(eltype(sol.u[1]), size) for size in (n, n, np))...)
+function Products(sol, n, np)
+    (; f, p) = sol.prob
+    T = eltype(sol.u[1])
+    return Products(f, p, zeros(T, n), zeros(T, n), take_vectors(T, np, 1)...)
+end
+
+"""Let others have the memory of products that are done."""
+leave!(products::Products) = leave_vectors!([products.to_p])
 
 """Write the product by the state at a point, which is returned, and add that by the parameters to `dp`."""
 function pull!(products::Products, dp, u, t)
@@ -44,6 +51,7 @@ function backward!(
         add_to!(back, before)
     end
     dy0 .= back .+ view(grads, :, 1)
+    leave!(products)
     return nothing
 end
 

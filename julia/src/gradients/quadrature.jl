@@ -15,9 +15,9 @@ const ROUNDING = 64 # of a piece's value: what no rule can do better than
 const KNOTS_A_PIECE = 5 # within it, between steps of the forward solve: with more, the piece is cut before it is looked at
 
 """
-    Quadrature(integrand, knots, n, np, abstol, reltol)
+    Quadrature(integrand, knots, n, total, abstol, reltol)
 
-The integral of `integrand(out, t, λ)`, `np` numbers for an adjoint variable of `n`, over the steps of a backward solve so
+The integral of `integrand(out, t, λ)`, as many numbers as `total` has for an adjoint variable of `n`, over the steps of a backward solve so
 far. `knots` are the increasing times between the steps of the forward solve.
 """
 mutable struct Quadrature{I, T}
@@ -33,39 +33,19 @@ mutable struct Quadrature{I, T}
     const state::Vector{T} # the adjoint variable there
 end
 
-function Quadrature(integrand, knots, n, np, abstol::T, reltol::T) where {T}
+"""The integral is added up in `total`."""
+function Quadrature(integrand, knots, n, total::Vector{T}, abstol::T, reltol::T) where {T}
     return Quadrature(
-        integrand, convert(Vector{Float64}, knots), abstol, reltol, zeros(T, np), zeros(T, n), take_values(T, np),
-        NTuple{2, Float64}[], NaN, zeros(T, n)
+        integrand, convert(Vector{Float64}, knots), abstol, reltol, fill!(total, 0), zeros(T, n),
+        take_vectors(T, length(total), POINTS), NTuple{2, Float64}[], NaN, zeros(T, n)
     )
 end
 
-# Memory for an integrand's values, which one quadrature leaves to the next: to get as much from the system takes longer
-# than to compute them.
-const SPARE = Dict{Tuple{DataType, Int}, Vector{Any}}() # sets of them, by type and size
-const SPARE_LOCK = ReentrantLock()
-const MOST_SPARE = 2^26 # bytes
+const POINTS = 5 # of a piece
 
-"""Memory for values at the five points of a piece, of `np` numbers each."""
-function take_values(::Type{T}, np) where {T}
-    left = lock(SPARE_LOCK) do
-        sets = get(SPARE, (T, np), nothing)
-        isnothing(sets) || isempty(sets) ? nothing : pop!(sets)
-    end
-    return isnothing(left) ? [Vector{T}(undef, np) for _ in 1:5] : left::Vector{Vector{T}}
-end
+"""Let others have the memory of a quadrature that is done."""
+leave!(quadrature::Quadrature) = leave_vectors!(quadrature.values)
 
-"""Leave the memory of a quadrature, which is done, to others of its size: as much as a quadrature of each thread takes."""
-function leave_values!(quadrature::Quadrature{I, T}) where {I, T}
-    (; values, total) = quadrature
-    5 * sizeof(total) * Threads.nthreads() <= MOST_SPARE || return nothing
-    lock(SPARE_LOCK) do
-        haskey(SPARE, (T, length(total))) || empty!(SPARE) # those of another size are no longer asked for
-        sets = get!(() -> [], SPARE, (T, length(total)))
-        length(sets) < Threads.nthreads() && push!(sets, values)
-    end
-    return nothing
-end
 
 """The quadrature as a callback that looks at every step; it must come before those that change the adjoint variable."""
 integrating(quadrature::Quadrature) =

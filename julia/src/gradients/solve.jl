@@ -24,8 +24,11 @@ function solved_for(form, u0, p, t, alg, solving, sensealg, dense; control, told
         keeps = dense || keeps_steps(form, sensealg, control, alg, length(u0))
         forward(form, u0, p, t, solving; control, told..., dense = keeps)
     end
-    return Solved(form, sol, p, t, string(sol.retcode), t_reached, counts(form, sol.stats)...)
+    return solution(form, sol, p, t, t_reached)
 end
+
+solution(form, sol, p, t, t_reached) =
+    Solved(form, sol, p, t, string(sol.retcode), t_reached, counts(form, sol.stats)...)
 
 """Whether a solve keeps all of its steps for the adjoint: not where the adjoint would solve again all the same."""
 keeps_steps(equation, sensealg, control, alg, n) = needs_dense(sensealg) &&

@@ -33,10 +33,7 @@ at the times `values_at` if values between the steps would be poor.
 function run_to_end(prob, alg, args...; values_at = (), until_stiff::Bool = false, listeners = nothing, keywords...)
     if has_integrator(alg)
         integrator = SciMLBase.init(prob, alg, args...; keywords...)
-        if !isempty(values_at) && interpolates_poorly(integrator, alg)
-            foreach(time -> SciMLBase.add_tstop!(integrator, time), values_at)
-        end
-        sol = run!(integrator, until_stiff, listeners)
+        sol = to_end!(integrator, alg, values_at, until_stiff, listeners)
         return sol, Float64(integrator.t)
     end
     listeners === nothing || throw(
@@ -45,6 +42,18 @@ function run_to_end(prob, alg, args...; values_at = (), until_stiff::Bool = fals
     sol = SciMLBase.solve(prob, alg, args...; keywords...)
     return sol, Float64(sol.t[end])
 end
+
+"""The solution of an integrator that goes to its end."""
+function to_end!(integrator, alg, values_at, until_stiff, listeners)
+    if !isempty(values_at) && interpolates_poorly(integrator, alg)
+        foreach(time -> SciMLBase.add_tstop!(integrator, time), values_at)
+    end
+    return run!(integrator, until_stiff, listeners)
+end
+
+"""Whether an equation is solved by an integrator from what `init` is told, and nothing else."""
+is_plain(::Equation, alg) = false
+is_plain(::Ordinary, alg) = has_integrator(alg)
 
 """The integrator of the equation from `t[1]` to `t[end]`; further keywords are those of `solve`."""
 function start(equation::Equation, u0, p, t, alg; keywords...)

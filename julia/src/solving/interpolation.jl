@@ -51,10 +51,12 @@ poor_between_steps(alg::OrdinaryDiffEqCore.CompositeAlgorithm) =
     something(iterate(Iterators.filter(!isempty, map(poor_between_steps, alg.algs))), ("",))[1]
 
 """Whether its order changes from step to step: OrdinaryDiffEqCore then asks its cache, by a method of its own."""
-function changes_order(alg)
+changes_order(alg) = @lock PROBING get!(CHANGING_ORDER, typeof(alg)) do
     asks(type) = which(OrdinaryDiffEqCore.get_current_alg_order, Tuple{type, Any})
     return asks(typeof(alg)) !== asks(OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm)
 end
+
+const CHANGING_ORDER = Dict{Type, Bool}() # by the type of the solver
 
 """Components up to which matrices of the Jacobian's size are made where no solver that needs them was named."""
 const LARGEST_DENSE = 500

@@ -14,7 +14,7 @@ function integral(integrand, from, to; knots = Float64[], abstol = 1.0e-12, relt
         evaluated[] += 1
         return integrand(out, t, λ)
     end
-    quadrature = PyODEBridge.Quadrature(counted, knots, 1, 2, abstol, reltol)
+    quadrature = PyODEBridge.Quadrature(counted, knots, 1, zeros(2), abstol, reltol)
     PyODEBridge.add!(quadrature, Exponential(from, to), from, to)
     return quadrature.total, evaluated[]
 end
@@ -54,7 +54,7 @@ end
     end
     @testset "single precision ends" begin
         fast(out, t, λ) = (out[1] = sin(50 * Float32(t)); out[2] = t > 1; nothing)
-        quadrature = PyODEBridge.Quadrature(fast, Float64[], 1, 2, 0.0f0, 1.0f-9)
+        quadrature = PyODEBridge.Quadrature(fast, Float64[], 1, zeros(Float32, 2), 0.0f0, 1.0f-9)
         PyODEBridge.add!(quadrature, Exponential(0.0, 3.0), 0.0, 3.0)
         @test quadrature.total ≈ [(1 - cos(150)) / 50, 2] rtol = 1.0e-3
     end
