@@ -43,13 +43,14 @@ class OdeSolve(torch.autograd.Function):
         with progress.shown(problem), hooks.apart(parameters):
             trajectory = engine.solve(problem)
         ctx.engine, ctx.problem, ctx.trajectory = engine, problem, trajectory
+        # Another tensor of the same memory: the pullback holds trajectory.ys, and a node that holds its own output is
+        # a cycle that Python's garbage collector does not see.
+        ys = trajectory.ys.detach()
         # The parameters are saved so that torch refuses a backward pass after they were changed in place.
         met = len(problem.dynamics.parameters)
-        ctx.save_for_backward(trajectory.ys, t, *parameters[:met])
+        ctx.save_for_backward(ys, t, *parameters[:met])
         ctx.unmet, ctx.late = [(tensor, tensor._version) for tensor in parameters[met:]], []
-        # Other memory, which whoever gets it may change in place. Nor may a node hold its own output, as the pullback
-        # does: that is a cycle which Python's garbage collector does not see.
-        return trajectory.ys.clone(), trajectory
+        return ys, trajectory
 
     @staticmethod
     def backward(ctx: Any, grad_ys: Tensor, _: None) -> tuple[Tensor | None, ...]:

@@ -60,6 +60,5 @@ def without_gradients(
 
 
 def values(ys: Tensor, structure: Structure) -> State:
-    """What the user gets, who may change it in place."""
-    parts_of_one = structure.keys is not None and ys.requires_grad  # of which torch lets none be changed
-    return structure.unpack_copy(ys) if parts_of_one else structure.unpack(ys)
+    """What the user gets: memory of its own where autograd's graph keeps ``ys``, so that it may be changed in place."""
+    return structure.unpack_copy(ys) if ys.requires_grad else structure.unpack(ys)
