@@ -135,6 +135,7 @@ def test_ctrl_c_ends_a_long_solve(phase: str) -> None:
     try:
         slow = True
         if {phase == "backward"}:
+            print("inside", flush=True)
             while True:
                 (g,) = torch.autograd.grad(y.sum(), rate, retain_graph=True)
         pb.odeint(f, y0, t, engine="julia", method="Tsit5", options=dict(maxiters=10**9))

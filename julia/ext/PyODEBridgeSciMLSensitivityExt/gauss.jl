@@ -17,17 +17,12 @@ function backward!(
             sol, sensealg, alg, integrand, nothing, t[2:end], LossGradients(grads), nothing, nothing, nothing, nothing,
             Val(true); abstol, reltol
         )
-        f = ODEFunction{true, SciMLBase.FullSpecialize}(
-            made.f.f; mass_matrix = made.f.mass_matrix, jac_prototype = made.f.jac_prototype,
-            jac = something(made.f.jac, adjoint_jacobian(sol, alg, sensealg), Some(nothing))
-        )
-        SciMLBase.solve(
-            ODEProblem(f, made.u0, made.tspan, made.p), CheckedAlgorithm(alg, control.listeners);
-            callback = CallbackSet(summing..., at_times), # at a time of the loss, the step that ends there comes first
-            save_everystep = false, save_start = false, saveat = Float64[], abstol, reltol,
-            tstops = checkpoints(sol, sensealg), initialization(mass_matrix)...,
-            backward_options(control, alg, t, checkpoints(sol, sensealg))...
-        ), jumps
+        jac = something(made.f.jac, adjoint_jacobian(sol, alg, sensealg), Some(nothing))
+        tstops = checkpoints(sol, sensealg)
+        of_steps = NamedTuple(backward_options(control, alg, t, tstops))
+        callback = CallbackSet(summing..., at_times) # at a time of the loss, the step that ends there comes first
+        told = (; abstol, reltol, tstops, initialization(mass_matrix)...)
+        solved_back(made, jac, alg, control.listeners, callback, told, of_steps), jumps
     end
     dy0 .= by_state(mass_matrix, back.u[end]) .+ view(grads, :, 1)
     isempty(dp) && return nothing
@@ -35,6 +30,15 @@ function backward!(
     leave!(quadrature)
     add_algebraic!(dp, jumps, integrand, sol)
     return nothing
+end
+
+"""The solution at the end of the adjoint's problem; a function of its own, which knows all types."""
+function solved_back(made, jac, alg, listeners, callback, told::NamedTuple, of_steps::NamedTuple)
+    (; f, mass_matrix, jac_prototype) = made.f
+    adjoint = ODEFunction{true, SciMLBase.FullSpecialize}(f; mass_matrix, jac_prototype, jac)
+    prob = ODEProblem(adjoint, made.u0, made.tspan, made.p)
+    only_end = (; save_everystep = false, save_start = false, saveat = Float64[])
+    return completed(run_to_end(prob, alg; listeners, callback, only_end..., told..., of_steps...)...)
 end
 
 """
