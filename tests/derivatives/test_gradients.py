@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -240,13 +241,38 @@ def test_the_discrete_adjoint_is_exact_for_the_numbers_computed() -> None:
     assert found.item() == pytest.approx(exact.item(), rel=1e-12)
 
 
-def test_a_module_given_other_tensors_for_the_solve_alone_is_refused(engine: str) -> None:
+def given_other_tensors(**settings: Any) -> tuple[nn.Module, dict[str, Tensor], Tensor]:
+    """A model, the tensors that it was given for one solve alone, and a loss of that."""
+    model = pb.NeuralODE(Linear(SPIRAL), torch.tensor([0.0, 1.0], dtype=DOUBLE), **settings)
+    other = {name: 2 * parameter.detach().clone() for name, parameter in model.named_parameters()}
+    given = {name: tensor.requires_grad_() for name, tensor in other.items()}
+    return model, given, torch.func.functional_call(model, given, (torch.ones(2, dtype=DOUBLE),)).square().sum()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"engine": "embedded"}, pytest.param({"engine": "julia", "lane": "callback"}, marks=pytest.mark.julia)]
+)
+def test_a_module_given_other_tensors_for_the_solve_alone_is_refused(settings: dict[str, Any]) -> None:
     """Its own are back in the backward pass, which would silently differentiate these."""
-    model = pb.NeuralODE(Linear(SPIRAL), torch.tensor([0.0, 1.0], dtype=DOUBLE), engine=engine)
-    other = {name: parameter.detach().clone().requires_grad_() for name, parameter in model.named_parameters()}
-    y = torch.func.functional_call(model, other, (torch.ones(2, dtype=DOUBLE),))
+    _, _, loss = given_other_tensors(**settings)
     with pytest.raises(pb.UnsupportedError, match="functional_call"):
-        y.sum().backward()
+        loss.backward()
+
+
+@pytest.mark.julia
+def test_what_was_compiled_reads_the_tensors_of_the_solve() -> None:
+    model, given, loss = given_other_tensors(engine="julia", lane="compiled")
+    loss.backward()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(given[name])
+    model(torch.ones(2, dtype=DOUBLE)).square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert given[name].grad is not None
+        torch.testing.assert_close(given[name].grad, parameter.grad, rtol=1e-6, atol=1e-9)
+    _, given, loss = given_other_tensors(engine="julia", lane="compiled")
+    with pytest.raises(pb.UnsupportedError, match="functional_call"):  # by which a second derivative would go on
+        torch.autograd.grad(loss, list(given.values()), create_graph=True)
 
 
 def test_one_evaluation_serves_the_state_and_the_products_when_embedded() -> None:
