@@ -44,8 +44,8 @@ def solve_ensemble(
 
     Dynamics that translate to Julia run on all of Julia's threads, with no Python in between (SciML's
     ``EnsembleThreads``); others, and what Python evaluates beside them (``jac_sparsity``, ``isoutofdomain``, ...), are
-    solved one after another. Gradients reach ``y0``, ``params``, ``t`` and the parameters of ``func``. For a batch that
-    may share its steps, `odeint` of the whole batch as one system is another choice.
+    solved one after another. Gradients reach ``y0``, ``params``, ``t`` and the parameters of ``func``. Trajectories of
+    small systems are solved much faster in packs that share their steps: ``shared_steps=64``.
 
     Args:
         func: dynamics of one trajectory: ``func(t, y)``, or ``func(t, y, p)`` where ``params`` are given; or another
@@ -62,14 +62,22 @@ def solve_ensemble(
             and once more for the gradient. ``func`` has to be picklable.
         chunk_size: trajectories that a worker is given at once; by default there are 64 chunks, or one for each
             trajectory where there are fewer.
+        shared_steps: how many trajectories share their steps, such as 64; None for steps of its own for each. They are
+            one system then, of which one instruction computes several: those that begin alike, as ``y0`` and ``params``
+            say. A step is taken if the error of every one of them, measured as in a solve of it alone, is within the
+            tolerances, so that each is as accurate as alone, by shorter steps than it needs. ``func`` goes through
+            `torch.vmap`, and with Julia has to be one that translates; the solver is an explicit one. ``options`` have
+            no functions of the state. `EnsembleSolution.stats` count for a pack what they would for a trajectory.
         **settings: as for `odeint`: ``method``, ``rtol``, ``atol``, ``sensealg``, ``engine``, ...; see
             `SolverSettings`. ``progress`` shows how many trajectories are done. Another equation takes those that its
             own function takes.
 
     Raises:
         InputError: leading dimensions differ, or what `odeint` calls unusable.
-        SolverError: a trajectory ended early; the message says which.
-        UnsupportedError: ``lane="compiled"``, and the dynamics do not translate; says why.
+        SolverError: a trajectory, or a pack of them, ended early; the message says which.
+        UnsupportedError: ``lane="compiled"``, and the dynamics do not translate; says why. Or ``shared_steps``, and
+            they do not translate or do not go through `torch.vmap`, or the equation, the state, the solver or a setting
+            is none that trajectories can share.
         WorkerError: a worker of ``executor`` ended early, or that of ``isolation="process"``; one of several
             ``workers`` three times over the same chunk.
 
@@ -90,7 +98,7 @@ def solve_ensemble(
         raise InputError("Equations with events are solved in one process: leave workers and executor out.")
     if shared_steps is None:
         return _solved(kind, states, t, parameters, settings, workers, executor, chunk_size)
-    packs = Packs.of(count, shared_steps)
+    packs = Packs.of(shared_steps, states, parameters)
     found = _solved(
         packs.kind(kind),
         packs.packed(states),
@@ -132,7 +140,8 @@ def _solved_here(
     """At once where no Python is called, else one after another, if the lane and the kind leave that open."""
     lane = settings["lane"]
     at_once, one_by_one = _ways(kind)
-    if lane == "callback":
+    alone = states.count == 1 and not isinstance(kind, Packed)  # which has nothing to share out
+    if alone or lane == "callback":
         return one_by_one(kind, states, t, parameters, settings, notify)
     try:
         return at_once(kind, states, t, parameters, settings, notify)

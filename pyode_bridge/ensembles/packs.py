@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.ensembles.kinds import Kind, Ordinary
+from pyode_bridge.ensembles.likeness import order_of_likeness
 from pyode_bridge.ensembles.stack import Stack
 from pyode_bridge.equations.parts import refuse_parts
 from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import as_method
 from pyode_bridge.problem.norms import LargestOfLanes
+from pyode_bridge.problem.options import NORMS
 from pyode_bridge.problem.settings import SolverSettings
 from pyode_bridge.problem.state import State
 from pyode_bridge.problem.step_callbacks import ADJOINT, listens
@@ -54,32 +56,48 @@ class Packed(Ordinary):
 
 @dataclass(frozen=True)
 class Packs:
-    """How ``count`` trajectories are packed, ``lanes`` of them in each; the last fills its pack up."""
+    """How trajectories are packed: by those that begin alike, whose steps are alike.
+
+    Attributes:
+        count: of trajectories.
+        lanes: how many are in each pack; the last fills its pack up.
+        order: the numbers of all trajectories, one pack after another.
+    """
 
     count: int
     lanes: int
+    order: Tensor
 
     @classmethod
-    def of(cls, count: int, asked: object) -> Packs:
+    def of(cls, asked: object, states: Stack, params: Stack | None) -> Packs:
         """Raises InputError where what is asked for is no number of trajectories."""
         if isinstance(asked, bool) or not isinstance(asked, int) or asked < 1:
             raise InputError(f"{ARGUMENT} is {asked!r}; expected how many trajectories share their steps, 1 or more.")
-        return cls(count, min(asked, count))
+        count = states.count
+        lanes = min(asked, count)
+        given = [states] if params is None else [states, params]
+        order = order_of_likeness(torch.cat([stack.detached().flat() for stack in given], dim=1), lanes)
+        places = torch.arange(-(-count // lanes) * lanes).clamp(max=count - 1)
+        return cls(count, lanes, order[places])
 
     def packed(self, stack: Stack) -> Stack:
         """Tensors of shape ``(B, ...)`` as such of shape ``(packs, ..., lanes)``; differentiable."""
         return replace(stack, tensors=tuple(map(self._packed, stack.tensors)))
 
     def _packed(self, tensor: Tensor) -> Tensor:
-        rows = torch.arange(-(-self.count // self.lanes) * self.lanes, device=tensor.device)
-        whole = tensor if len(rows) == self.count else tensor[rows.clamp(max=self.count - 1)]
-        return whole.reshape(-1, self.lanes, *tensor.shape[1:]).movedim(1, -1)
+        rows = tensor[self.order.to(tensor.device)]
+        return rows.reshape(-1, self.lanes, *tensor.shape[1:]).movedim(1, -1)
 
     def unpacked(self, values: State) -> State:
         """Values of shape ``(T, packs, ..., lanes)`` as those of all trajectories, ``(T, B, ...)``; differentiable."""
         stack = Stack.of(values, "y")
-        made: State = stack.rebuild([tensor.movedim(-1, 2).flatten(1, 2)[:, : self.count] for tensor in stack.tensors])
+        made: State = stack.rebuild([self._unpacked(tensor) for tensor in stack.tensors])
         return made
+
+    def _unpacked(self, tensor: Tensor) -> Tensor:
+        places = torch.empty(self.count, dtype=torch.int64)
+        places[self.order[: self.count]] = torch.arange(self.count)
+        return tensor.movedim(-1, 2).flatten(1, 2).index_select(1, places.to(tensor.device))
 
     def chunk_size(self, trajectories: Any) -> Any:
         """In packs, what holds so many trajectories; what is no number of them stays, to be refused."""
@@ -111,11 +129,19 @@ class Packs:
         for name in ("mass_matrix", "jac_sparsity"):
             if isinstance(given.get(name), Tensor):
                 raise UnsupportedError(f"{ARGUMENT} is for explicit solvers, which have no use for {name}. {LEAVE_OUT}")
-        made: Any = {**given, **{name: _checked(given.get(name), name) for name in ("options", "adjoint_options")}}
-        if not _has_fixed_steps(given):
-            made["options"] = {"norm": LargestOfLanes(self.lanes), **(made["options"] or {})}
-        bounds = {name: self._spread(given.get(name), states) for name in ("rtol", "atol")}
-        return {**made, **bounds}  # type: ignore[typeddict-item]
+        for name in ("options", "adjoint_options"):
+            _check_options(given.get(name), name)
+        bounds: Any = {name: self._spread(given.get(name), states) for name in ("rtol", "atol")}
+        return {**given, **bounds, "options": self._options(given)}
+
+    def _options(self, given: SolverSettings) -> Any:
+        """With the norm of all lanes: fixed steps have none, and what is no norm is refused later."""
+        options: Any = given.get("options") or {}
+        if not isinstance(options, Mapping):
+            return options
+        each = options.get("norm") or "rms"
+        fixed = as_method(given.get("method")).fixed_step or options.get("adaptive") is False
+        return options if fixed or each not in NORMS else {**options, "norm": LargestOfLanes(self.lanes, each)}
 
     def _spread(self, bound: Any, states: Stack) -> Any:
         """A tolerance for all lanes, behind each component."""
@@ -126,19 +152,11 @@ class Packs:
         return bound.unsqueeze(-1) if isinstance(bound, Tensor) and bound.ndim else bound
 
 
-def _has_fixed_steps(given: SolverSettings) -> bool:
-    """Whether steps are the same for all, so that no norm of their errors is asked for."""
-    options: Any = given.get("options") or {}
-    return as_method(given.get("method")).fixed_step or options.get("adaptive") is False
-
-
-def _checked(options: Any, name: str) -> Any:
-    """The options but for a norm that is the usual one; raises UnsupportedError for functions of the state."""
-    if not isinstance(options, Mapping):
-        return options
-    called = next((key for key, value in options.items() if callable(value)), None)
-    if called is not None:
+def _check_options(options: Any, name: str) -> None:
+    """Raise UnsupportedError for functions of the state, which is another one in a pack."""
+    functions = [key for key, value in options.items() if callable(value)] if isinstance(options, Mapping) else ()
+    if functions:
         raise UnsupportedError(
-            f"{ARGUMENT} is given, but {name}[{called!r}] is a function of the state of one trajectory. {LEAVE_OUT}"
+            f"{ARGUMENT} is given, but {name}[{functions[0]!r}] is a function of the state of one trajectory. "
+            f"{LEAVE_OUT}"
         )
-    return {key: value for key, value in options.items() if (key, value) != ("norm", "rms")}

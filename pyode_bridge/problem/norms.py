@@ -68,13 +68,15 @@ class AdjointState:
 
 @dataclass(frozen=True)
 class LargestOfLanes:
-    """The largest of several trajectories' root mean squares, each of which is taken as for a solve of it alone.
+    """The largest of several trajectories' norms, each of which is taken as for a solve of it alone.
 
     Attributes:
         lanes: how many there are, the last dimension of each of the state's tensors.
+        each: the norm of one: ``"rms"`` or ``"max"``.
     """
 
     lanes: int
+    each: str = "rms"
 
     def __call__(self, state: Any) -> Tensor:
         """Of the errors of a state."""
@@ -82,6 +84,8 @@ class LargestOfLanes:
         return torch.stack([self._largest(tensor) for tensor in tensors]).amax()
 
     def _largest(self, tensor: Tensor) -> Tensor:
+        if self.each == "max":
+            return tensor.abs().amax() if tensor.numel() else tensor.new_zeros(())
         return tensor.reshape(-1, self.lanes).square().mean(0).sqrt().amax() if tensor.numel() else rms(tensor)
 
 
@@ -113,11 +117,17 @@ class AdjointNorm:
         return max((tensor.abs().amax().item() for tensor in tensors if tensor.numel()), default=0.0)
 
 
-def lanes_of(norm: object) -> int | None:
-    """How many trajectories a norm takes apart, if it is that of several, which an engine may know without Python."""
+def of_lanes(norm: object) -> LargestOfLanes | None:
+    """The norm of several trajectories that a norm is, or is made of; an engine may have it without Python."""
     if isinstance(norm, AdjointNorm):
-        return lanes_of(norm.of_state)
-    return norm.lanes if isinstance(norm, LargestOfLanes) else None
+        return of_lanes(norm.of_state)
+    return norm if isinstance(norm, LargestOfLanes) else None
+
+
+def lanes_of(norm: object) -> int | None:
+    """How many trajectories a norm takes apart, if it is that of several."""
+    found = of_lanes(norm)
+    return None if found is None else found.lanes
 
 
 def _state(tensors: Sequence[Tensor], structure: Structure) -> Any:

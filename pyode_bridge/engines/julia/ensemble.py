@@ -238,7 +238,7 @@ def _name(place: int, count: int, lanes: int | None) -> str:
     """What a message calls a trajectory, or a pack of so many."""
     if lanes is None:
         return f"Trajectory {place} of {count}"
-    return f"Pack {place} of {count}, from trajectory {place * lanes} on"
+    return f"Pack {place} of {count}, of {lanes} trajectories that share their steps"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.problem import norms, predicates
 from pyode_bridge.problem.direction import Direction
-from pyode_bridge.problem.norms import AdjointNorm, AdjointState, lanes_of
+from pyode_bridge.problem.norms import AdjointNorm, AdjointState, lanes_of, of_lanes
 from pyode_bridge.problem.options import SEMINORM, Norm, StepOptions
 from pyode_bridge.problem.problem import Problem, Sensitivity, SolverSpec
 from pyode_bridge.problem.step_callbacks import Listener, StepCallbacks
@@ -115,10 +115,10 @@ def is_called(norm: Norm) -> TypeGuard[Callable[[Any], Any]]:
 
 def _named(norm: Norm) -> dict[str, Any]:
     """What Julia calls a norm that it need not call."""
-    lanes = lanes_of(norm)
-    if lanes is None:
+    known = of_lanes(norm)
+    if known is None:
         return {"norm": norm}
-    return {"norm": SEMINORM if isinstance(norm, AdjointNorm) and norm.seminorm else "rms", "lanes": lanes}
+    return {"norm": SEMINORM if isinstance(norm, AdjointNorm) and norm.seminorm else known.each, "lanes": known.lanes}
 
 
 def _own_norm(callbacks: Callbacks, measure: Callable[[Any], float]) -> dict[str, Any]:
