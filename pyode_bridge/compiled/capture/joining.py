@@ -31,14 +31,14 @@ def join_turned(graph: fx.Graph) -> None:
 
 def _stack(graph: fx.Graph, node: fx.Node, parts: Any, dim: int, order: list[int]) -> None:
     rest = [place - (place > dim) for place in order if place != dim]
-    _replace(graph, node, aten.stack.default, parts, rest, order.index(dim))
+    _join(graph, node, aten.stack.default, parts, rest, order.index(dim))
 
 
 def _cat(graph: fx.Graph, node: fx.Node, parts: Any, dim: int, order: list[int]) -> None:
-    _replace(graph, node, aten.cat.default, parts, order, order.index(dim))
+    _join(graph, node, aten.cat.default, parts, order, order.index(dim))
 
 
-def _replace(graph: fx.Graph, node: fx.Node, operator: Any, parts: Any, order: list[int], dim: int) -> None:
+def _join(graph: fx.Graph, node: fx.Node, operator: Any, parts: Any, order: list[int], dim: int) -> None:
     with graph.inserting_before(node):
         turned = [_permuted(graph, part, order) for part in parts]
         made = graph.call_function(operator, (turned, dim))
