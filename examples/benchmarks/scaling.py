@@ -1,7 +1,8 @@
 """How cost grows: with the elements of one system, and with the trajectories of an ensemble.
 
 Lotka-Volterra's equations. A batch is solved as one system, whose steps all share; an ensemble has steps for each
-trajectory, and rates of its own, and several ways to use a machine's cores, each measured in a process of its own.
+trajectory or for a pack of them, and rates of its own, and several ways to use a machine's cores, each measured in a
+process of its own.
 Medians of a few solves after a first one, which compiles and starts what is needed; a million trajectories are reckoned
 from them.
 """
@@ -34,6 +35,8 @@ from pyode_bridge.engines import select_engine
 
 SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
 ENSEMBLES = {"julia": (1, 10, 100, 1_000, 10_000), "embedded": (1, 10, 100)}
+IN_PACKS = {"julia": 10_000, "embedded": 100}
+PACKS = (None, 8, 16, 32, 64, 128, 256)  # trajectories that share their steps
 IN_EACH_WAY = {"julia": 1_000, "embedded": 100}  # trajectories
 QUICK_LARGEST = 10
 METHODS = {"julia": "Tsit5", "embedded": "DP5"}
@@ -93,6 +96,14 @@ class Grown:
 
 
 @dataclass(frozen=True)
+class Packed:
+    """Microseconds of each trajectory of an ensemble, in packs of so many."""
+
+    trajectories: str
+    us_each: float
+
+
+@dataclass(frozen=True)
 class Way:
     """Seconds of the same ensemble in one way, without and with its gradient."""
 
@@ -109,6 +120,11 @@ def grown(what: str, engine: str, largest: int, rounds: int) -> Iterator[Grown]:
         if count <= largest:
             taken = seconds(functools.partial(solve, count, engine), rounds)
             yield Grown(what, count, 1e3 * taken, 1e6 * taken / count)
+
+
+def in_packs(lanes: int | None, engine: str, count: int, rounds: int) -> Iterator[Packed]:
+    taken = seconds(functools.partial(ensemble, count, engine, shared_steps=lanes), rounds)
+    yield Packed("each alone" if lanes is None else str(lanes), 1e6 * taken / count)
 
 
 def processes() -> Any:
@@ -173,6 +189,10 @@ def main() -> None:
     largest = QUICK_LARGEST if args.quick else MILLION
     rounds = 1 if args.quick else ROUNDS
     rows, complete = measured(("batch", "ensemble"), lambda what: grown(what, engine, largest, rounds), str)
+    packs: list[Packed] = []
+    if complete:
+        count = min(largest, IN_PACKS[engine])
+        packs, complete = measured(PACKS, lambda lanes: in_packs(lanes, engine, count, rounds), str)
     ways: list[Way] = []
     if complete:
         count = min(largest, IN_EACH_WAY[engine])
@@ -181,13 +201,15 @@ def main() -> None:
         ["solve", "systems", "ms", "us each"],
         [[row.what, str(row.count), f"{row.ms:.3f}", f"{row.us_each:.2f}"] for row in rows],
     )
+    print_table(["share their steps", "us each"], [[row.trajectories, f"{row.us_each:.2f}"] for row in packs])
     print_table(
         ["ensemble", "trajectories", "solve, s", "with gradient, s", "a million"],
         [[w.way, str(w.trajectories), f"{w.solve:.3f}", f"{w.solve_and_gradient:.3f}", w.million] for w in ways],
     )
     if rows:
         draw(args.output / "scaling", rows)
-    numbers = {"growth": by_count(rows), "ways": {way.way: asdict(way) for way in ways}}
+    by_pack = {row.trajectories: {"us each": row.us_each} for row in packs}
+    numbers = {"growth": by_count(rows), "packs": by_pack, "ways": {way.way: asdict(way) for way in ways}}
     common.write_measurements(args, numbers, engine=engine, complete=complete)
     if not complete:
         raise SystemExit(common.INTERRUPTED)

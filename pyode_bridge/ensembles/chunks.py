@@ -109,7 +109,7 @@ def _solved(
         return _gradients(values, inputs, chunk.grads), ()
     except SolverError as error:
         last = chunk.first + chunk.count - 1
-        where = f"Among trajectories {chunk.first} to {last}, in a worker, which counts from its first: {error}"
+        where = f"Among {kind.members} {chunk.first} to {last}, in a worker, which counts from its first: {error}"
         raise SolverError(where, retcode=error.retcode, t=error.t, algorithm=error.algorithm) from error
 
 

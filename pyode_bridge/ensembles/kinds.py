@@ -38,9 +38,11 @@ class Kind:
 
     Attributes:
         settings: the keyword arguments that its solves take.
+        members: what is solved, one by one.
     """
 
     settings: ClassVar[type]
+    members: ClassVar[str] = "trajectories"
 
     def check(self) -> None:
         """Raise InputError where a part of it is no function."""

@@ -27,7 +27,7 @@ from pyode_bridge.problem.forms import Part
 from pyode_bridge.problem.grids import Grids, just_after
 from pyode_bridge.problem.julia_source import is_written
 from pyode_bridge.problem.methods import Method, as_method
-from pyode_bridge.problem.norms import AdjointState, adjoint_norm
+from pyode_bridge.problem.norms import AdjointNorm, AdjointState
 from pyode_bridge.problem.options import SEMINORM, Norm, StepOptions, heard
 from pyode_bridge.problem.problem import Problem, Sensitivity, Settled, SolverSpec, Tolerances
 from pyode_bridge.problem.schemes import ScipySolver
@@ -239,7 +239,7 @@ def _backward_norm(forward: Norm, backward: Norm, structure: Structure) -> Norm:
     """The norm of the backward solve: what was asked for, or what follows from a function for the forward one."""
     if not callable(forward) or (callable(backward) and backward is not forward):
         return backward
-    return adjoint_norm(forward, structure, seminorm=backward == SEMINORM)
+    return AdjointNorm(forward, structure, seminorm=backward == SEMINORM)
 
 
 def _sparsity(given: Any, dynamics: Dynamics, s0: float, y0: Tensor) -> Sparsity | None:

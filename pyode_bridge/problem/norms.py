@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -65,22 +66,68 @@ class AdjointState:
         return (state,) if isinstance(state, Tensor) else tuple(state.values() if isinstance(state, dict) else state)
 
 
-def adjoint_norm(
-    state_norm: Callable[[Any], Any], structure: Structure, *, seminorm: bool
-) -> Callable[[tuple[Tensor, ...]], float]:
+@dataclass(frozen=True)
+class LargestOfLanes:
+    """The largest of several trajectories' norms, each of which is taken as for a solve of it alone.
+
+    Attributes:
+        lanes: how many there are, the last dimension of each of the state's tensors.
+        each: the norm of one: ``"rms"`` or ``"max"``.
+    """
+
+    lanes: int
+    each: str = "rms"
+
+    def __call__(self, state: Any) -> Tensor:
+        """Of the errors of a state."""
+        tensors = state.values() if isinstance(state, dict) else (state,) if isinstance(state, Tensor) else state
+        return torch.stack([self._largest(tensor) for tensor in tensors]).amax()
+
+    def _largest(self, tensor: Tensor) -> Tensor:
+        if self.each == "max":
+            return tensor.abs().amax() if tensor.numel() else tensor.new_zeros(())
+        return tensor.reshape(-1, self.lanes).square().mean(0).sqrt().amax() if tensor.numel() else rms(tensor)
+
+
+@dataclass(frozen=True)
+class AdjointNorm:
     """The norm of a backward solve as torchdiffeq's: for the parameters `mixed`, for the rest that of the state.
 
-    A seminorm leaves the parameters out.
+    Attributes:
+        of_state: that of the state.
+        structure: of the state.
+        seminorm: whether the parameters are left out.
     """
-    count = len(structure.shapes)
 
-    def norm(tensors: tuple[Tensor, ...]) -> float:
-        rest = tensors[1:]
+    of_state: Callable[[Any], Any]
+    structure: Structure
+    seminorm: bool
+
+    def __call__(self, tensors: tuple[Tensor, ...]) -> float:
+        """Of the errors of an `AdjointState`."""
+        rest, count = tensors[1:], len(self.structure.shapes)
         states = (rest[:count], rest[count : 2 * count])
-        of_parameters = 0.0 if seminorm else mixed(rest[2 * count :]).item()
-        return max(of_parameters, *(number(state_norm(_state(tensors, structure))) for tensors in states))
+        of_parameters = 0.0 if self.seminorm else self._of_parameters(rest[2 * count :])
+        return max(of_parameters, *(number(self.of_state(_state(tensors, self.structure))) for tensors in states))
 
-    return norm
+    def _of_parameters(self, tensors: Sequence[Tensor]) -> float:
+        """Of several trajectories, the largest element: which belong to one of them is not known."""
+        if lanes_of(self.of_state) is None:
+            return mixed(tensors).item()
+        return max((tensor.abs().amax().item() for tensor in tensors if tensor.numel()), default=0.0)
+
+
+def of_lanes(norm: object) -> LargestOfLanes | None:
+    """The norm of several trajectories that a norm is, or is made of; an engine may have it without Python."""
+    if isinstance(norm, AdjointNorm):
+        return of_lanes(norm.of_state)
+    return norm if isinstance(norm, LargestOfLanes) else None
+
+
+def lanes_of(norm: object) -> int | None:
+    """How many trajectories a norm takes apart, if it is that of several."""
+    found = of_lanes(norm)
+    return None if found is None else found.lanes
 
 
 def _state(tensors: Sequence[Tensor], structure: Structure) -> Any:

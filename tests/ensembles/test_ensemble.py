@@ -31,6 +31,16 @@ def test_each_trajectory_is_that_of_its_own_solve(engine):
     torch.testing.assert_close(sol.y, func.exact(y0, T), rtol=1e-7, atol=1e-8)
 
 
+def test_one_trajectory_is_its_own_solve(engine):
+    rates = torch.tensor([[0.5]], dtype=DOUBLE, requires_grad=True)
+    settings = {"method": METHODS[engine], "engine": engine, **TIGHT}
+    sol = pb.solve_ensemble(lambda t, y, p: -p * y, states(1), T, rates, **settings)
+    alone = pb.odeint(lambda t, y: -rates[0] * y, states(1)[0], T, **settings)
+    torch.testing.assert_close(sol.y, alone[:, None], rtol=1e-13, atol=0)
+    found, true = (torch.autograd.grad(y[-1].sum(), rates)[0] for y in (sol.y, alone))
+    torch.testing.assert_close(found, true, rtol=1e-12, atol=0)
+
+
 def test_gradients_reach_states_sets_of_parameters_and_shared_ones(engine):
     shared = torch.tensor(0.7, dtype=DOUBLE, requires_grad=True)
     rates = torch.linspace(0.5, 1.5, 4, dtype=DOUBLE)[:, None].requires_grad_()

@@ -53,7 +53,7 @@ def test_contestants_solve_the_same_problems(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(920)
 def test_lanes_beside_handwritten_julia(tmp_path: Path) -> None:
-    contestants = ("compiled", "callback", "batched", "handwritten")
+    contestants = ("compiled", "callback", "batched", "packs", "handwritten")
     asked = ("--engine", "julia", "--contestants", *contestants)
     ended = running.run(NAME, tmp_path, *asked, limit=900)
     assert ended.returncode == 0, ended.stderr
@@ -65,7 +65,7 @@ def test_lanes_beside_handwritten_julia(tmp_path: Path) -> None:
         assert max(errors.values()) < 1e-3, case
         assert max(errors.values()) < 10 * min(errors.values()), "the same solver and tolerances"
     ensemble = [row for row in found if "ensemble" in row["case"] and not row["reason"]]
-    assert {row["contestant"] for row in ensemble} == {"compiled", "batched", "handwritten"}
+    assert {row["contestant"] for row in ensemble} == {"compiled", "batched", "packs", "handwritten"}
     assert all(row["error"] < 1e-3 for row in ensemble)
     names = list(results(tmp_path)["numbers"]["targets"])
     for name in ("Lotka-Volterra", "Lorenz", "ROBER"):

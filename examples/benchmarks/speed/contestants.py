@@ -21,6 +21,7 @@ from .entry import Entry, SkipError, training_step
 warnings.filterwarnings("ignore", message=".*no effect for a chosen solver")  # torchdiffeq's over SciPy's
 
 MAXITERS = 10_000_000
+PACK = 128  # trajectories that share their steps
 EMBEDDED_METHODS = ("DP5", "RadauIIA5")  # for what is not stiff, and what is
 
 
@@ -32,12 +33,13 @@ def bridge(
     batched: bool = False,
     named: bool = True,
     sensealg: str | None = None,
+    shared_steps: int | None = None,
 ) -> Entry:
     """pyode_bridge itself; ``batched`` takes an ensemble as one system, whose trajectories share their steps.
 
-    Without a name for the method, the bridge chooses.
+    Without a name for the method, the bridge chooses. So many trajectories have ``shared_steps``.
     """
-    if batched and case.kind != "ensemble":
+    if (batched or shared_steps) and case.kind != "ensemble":
         raise SkipError("it is for ensembles")
     if sensealg is not None and case.kind != "training":
         raise SkipError("it is for training")
@@ -47,7 +49,7 @@ def bridge(
     settings: dict[str, Any] = {"method": method, "engine": engine, "lane": lane, "options": {"maxiters": MAXITERS}}
     settings |= {"rtol": case.rtol, "atol": case.atol, "sensealg": sensealg}
     if case.kind == "ensemble":
-        return _ensemble(case, settings, batched)
+        return _ensemble(case, settings, batched, shared_steps)
 
     def values() -> Tensor:
         return pb.odeint(case.func, case.y0, case.t, **settings)
@@ -59,7 +61,7 @@ def _name(method: str | None) -> str:
     return method or "none named"
 
 
-def _ensemble(case: Case, settings: dict[str, Any], batched: bool) -> Entry:
+def _ensemble(case: Case, settings: dict[str, Any], batched: bool, shared_steps: int | None) -> Entry:
     (p,) = case.weights
     method = _name(settings["method"])
     if batched:
@@ -68,6 +70,8 @@ def _ensemble(case: Case, settings: dict[str, Any], batched: bool) -> Entry:
         )
     if settings["lane"] != "compiled":
         raise SkipError("one trajectory after another takes minutes")
+    if shared_steps:
+        method, settings = f"{method}, packs of {shared_steps}", settings | {"shared_steps": shared_steps}
     return _torch_entry(method, case, lambda: pb.solve_ensemble(case.func, case.y0, case.t, p, **settings).y)
 
 
@@ -154,6 +158,7 @@ WITH_JULIA: dict[str, Contestant] = {
     "discrete": functools.partial(bridge, engine="julia", lane="compiled", sensealg="DiscreteAdjoint"),
     "callback": functools.partial(bridge, engine="julia", lane="callback"),
     "batched": functools.partial(bridge, engine="julia", lane="compiled", batched=True),
+    "packs": functools.partial(bridge, engine="julia", lane="compiled", shared_steps=PACK),
     "handwritten": handwritten_entry,
     "SciML with Zygote": functools.partial(gradients.entry, products="by_zygote"),
     "diffeqpy": others.diffeqpy_entry,
@@ -164,6 +169,7 @@ WHAT = {
     "discrete": "the same with the gradient of its steps, DiscreteAdjoint",
     "callback": "pyode_bridge, dynamics called back from Julia",
     "batched": "pyode_bridge, an ensemble as one system, translated to Julia",
+    "packs": f"pyode_bridge, an ensemble in packs of {PACK} trajectories that share their steps",
     "embedded": "pyode_bridge without Julia",
     "handwritten": "Julia written by hand, in place, with its derivatives, timed inside Julia",
     "diffeqpy": "diffeqpy, with dynamics in Python",

@@ -36,14 +36,14 @@ and a length.
 function step_control(;
         dt = nothing, dtmin = nothing, dtmax = nothing, force_dtmin = false, maxiters = 100_000, adaptive = nothing,
         tstops = (), d_discontinuities = (), grid = (0, 0), norm = "rms", own_norm = 0, sizes = (), parameters = 0,
-        controller = nothing, gamma = nothing, qmin = nothing, qmax = nothing, isoutofdomain = nothing, unstable_check = nothing,
+        lanes = 1, controller = nothing, gamma = nothing, qmin = nothing, qmax = nothing, isoutofdomain = nothing, unstable_check = nothing,
         until_stiff = false, listeners = (0, 0, 0)
     )
     factors = (; gamma, qmin, qmax, qmax_first_step = qmax)
     return StepControl(;
         dt, dtmin, dtmax, force_dtmin = force_dtmin ? true : nothing, maxiters, adaptive, tstops = times(tstops),
         d_discontinuities = times(d_discontinuities), grid = grid_at(grid...),
-        norm = Norm(Symbol(norm), Int[size for size in sizes], parameters, pointer_at(own_norm)),
+        norm = Norm(Symbol(norm), Int[size for size in sizes], parameters, lanes, pointer_at(own_norm)),
         controller = controller === nothing ? nothing : step_controller(controller),
         factors = Dict{Symbol, Float64}(pair for pair in pairs(factors) if last(pair) !== nothing),
         isoutofdomain = isoutofdomain === nothing ? nothing : predicate(isoutofdomain...),
@@ -109,15 +109,21 @@ has_fixed_steps(control::StepControl, alg) = control.adaptive === false || !SciM
 """What tells a solver how to choose its steps."""
 function add_adapting!(options, control::StepControl, alg)
     (; norm, controller, factors) = control
-    takes_our_norm = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm || !is_usual(norm)
-    takes_our_norm && (options[:internalnorm] = norm)
+    asks_for_norms = alg isa OrdinaryDiffEqCore.OrdinaryDiffEqAlgorithm
+    is_of_lanes(norm) && !asks_for_norms && throw(
+        UnsupportedError(
+            "$(called(alg)) has a norm of its own, in which the errors of trajectories that share steps would be " *
+                "averaged; leave shared_steps out, or name a solver of OrdinaryDiffEq, such as Tsit5 or VCABM."
+        )
+    )
+    (asks_for_norms || !is_usual(norm)) && (options[:internalnorm] = norm)
     controller === nothing || (options[:controller] = controller)
     isempty(factors) || (options[:controller] = with_factors(controller, alg, NamedTuple(factors)))
     return options
 end
 
 function refuse_adapting(control::StepControl, alg)
-    is_usual(control.norm) || refuse_option(:internalnorm, alg, "takes fixed steps")
+    is_usual(control.norm) || is_of_lanes(control.norm) || refuse_option(:internalnorm, alg, "takes fixed steps")
     control.controller === nothing || refuse_option(:controller, alg, "takes fixed steps")
     for name in keys(control.factors)
         refuse_option(name, alg, "takes fixed steps")

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pyode_bridge.compiled.capture.complex_pairs import PairInterpreter, has_complex
 from pyode_bridge.compiled.capture.decompositions.functions import FUNCTIONS
 from pyode_bridge.compiled.capture.decompositions.table import table
+from pyode_bridge.compiled.capture.joining import join_turned
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.problem import levels
 
@@ -61,6 +62,7 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Graph:
     graph = module.graph
     graph.eliminate_dead_code()
     _eliminate_common_subexpressions(graph)
+    join_turned(graph)
     return Graph(graph, _outside(module))
 
 

@@ -18,6 +18,8 @@ from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.translation import julia_errors, julia_tolerance, type_name
 from pyode_bridge.problem.checks import not_finite
 from pyode_bridge.problem.forms import Hybrid
+from pyode_bridge.problem.methods import Method
+from pyode_bridge.problem.norms import lanes_of
 from pyode_bridge.problem.problem import Sensitivity, SolverStats
 from pyode_bridge.problem.retcodes import SUCCESS, too_many_events
 from pyode_bridge.problem.trajectories import FollowedTrajectories, Moving, Notify
@@ -97,7 +99,7 @@ class Ensemble:
         plan, backward = self._plan, self._plan.backward
         ys, kept, ended = self._run(y0s, moving, first)
         numbers = first, len(y0s) if count is None else count
-        self._raise_for_early_end(ended, f"Trajectory {{}} of {{}}: {plan.problem.method}", numbers)
+        self._raise_for_early_end(ended, plan.problem.method, numbers)
         name, reason = (None, "") if backward is None else (str(backward.sensitivity.sensealg), backward.reason)
         return Solved(ys, self._stats(ended), ended, kept, numbers, name, reason)
 
@@ -196,8 +198,7 @@ class Ensemble:
         )
         with bridge.one_ensemble, plan.callbacks.raised(), julia_errors(str(sensitivity.sensealg)):
             ended = bridge.pull_back_ensemble(*request)
-        algorithm = f"trajectory {{}} of {{}}: {sensitivity.method}"
-        self._raise_for_early_end(ended, algorithm, solved.numbers, sensitivity)
+        self._raise_for_early_end(ended, sensitivity.method, solved.numbers, sensitivity)
         return dy0s, dps
 
     def _raise_for_events(self, ended: Any, count: int) -> None:
@@ -221,14 +222,23 @@ class Ensemble:
         check_end(retcode, s, problem, f"{name}: {problem.method}")
 
     def _raise_for_early_end(
-        self, ended: Any, algorithm: str, numbers: tuple[int, int], backward: Sensitivity | None = None
+        self, ended: Any, method: Method, numbers: tuple[int, int], backward: Sensitivity | None = None
     ) -> None:
-        """Raise for the first trajectory that ended early; its number among all takes two places in ``algorithm``."""
+        """Raise for the first trajectory that ended early, by its number among all; or pack of these."""
         found = self._bridge.early_end(ended, tuple(SUCCESS))
         if found is None:
             return
         place, retcode, s = found
-        check_end(retcode, s, self._plan.problem, algorithm.format(numbers[0] + place, numbers[1]), backward)
+        name = _name(numbers[0] + place, numbers[1], lanes_of(self._plan.problem.options.norm))
+        name = name if backward is None else name[0].lower() + name[1:]
+        check_end(retcode, s, self._plan.problem, f"{name}: {method}", backward)
+
+
+def _name(place: int, count: int, lanes: int | None) -> str:
+    """What a message calls a trajectory, or a pack of so many."""
+    if lanes is None:
+        return f"Trajectory {place} of {count}"
+    return f"Pack {place} of {count}, of {lanes} trajectories that share their steps"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.compiled.runtime.compilation import lane_for, pattern_for
 from pyode_bridge.compiled.runtime.lane import Lane
 from pyode_bridge.engines.julia.named import Named, Solvers
+from pyode_bridge.engines.julia.step_control import is_called
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import predicates
@@ -45,7 +46,7 @@ class Lanes:
         """The compiled dynamics, for solves that call no Python; raises UnsupportedDynamicsError where they would."""
         specs: tuple[SolverSpec | Problem, ...] = tuple(filter(None, (problem, problem.sensitivity)))
         for name, given in (
-            ("a norm that is a function", next((True for spec in specs if callable(spec.options.norm)), None)),
+            ("a norm that is a function", next((True for spec in specs if is_called(spec.options.norm)), None)),
             ("a callback of steps", problem.step_callbacks or problem.backward_callbacks),
         ):
             if given is not None:

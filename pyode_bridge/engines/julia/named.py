@@ -18,6 +18,7 @@ from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.forms import Delays
 from pyode_bridge.problem.methods import Method
+from pyode_bridge.problem.norms import lanes_of
 from pyode_bridge.problem.problem import AS_ASKED, Problem, Sensitivity, SolverSpec
 from pyode_bridge.problem.schemes import Adams, Tableau
 
@@ -55,6 +56,8 @@ class Named:
     def with_solvers(self, problem: Problem) -> tuple[Problem, Solvers]:
         """The problem with the method of its backward solve, and the solvers of both directions."""
         algorithm, sensitivity = self.solver(problem), problem.sensitivity
+        if lanes_of(problem.options.norm) is not None and self._is_implicit(problem.method, algorithm):
+            raise _shared_by_implicit(problem.method)
         if sensitivity is None:
             return problem, Solvers(algorithm, None)
         if "adjoint_method" not in sensitivity.asked and not sensitivity.method.fixed_step:
@@ -214,6 +217,14 @@ class Named:
         if found is None:
             found = self._made[key] = make()
         return found
+
+
+def _shared_by_implicit(method: Method) -> UnsupportedError:
+    """Of a solver whose matrix would have rows for all trajectories that are to share their steps."""
+    return UnsupportedError(
+        f"shared_steps is for explicit solvers, such as 'Tsit5' and 'Vern7', and {method} is none: its matrix would "
+        "have rows for all trajectories that share their steps. Leave shared_steps out, and each has steps of its own."
+    )
 
 
 def _other_solver(problem: Problem, sensitivity: Sensitivity) -> str:

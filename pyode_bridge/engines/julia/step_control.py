@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -12,8 +12,8 @@ from pyode_bridge.engines.julia.callbacks import Callbacks
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.problem import norms, predicates
 from pyode_bridge.problem.direction import Direction
-from pyode_bridge.problem.norms import AdjointState
-from pyode_bridge.problem.options import StepOptions
+from pyode_bridge.problem.norms import AdjointNorm, AdjointState, lanes_of, of_lanes
+from pyode_bridge.problem.options import SEMINORM, Norm, StepOptions
 from pyode_bridge.problem.problem import Problem, Sensitivity, SolverSpec
 from pyode_bridge.problem.step_callbacks import Listener, StepCallbacks
 
@@ -39,29 +39,27 @@ class StepControls:
         further = self._stops(options, dynamics.direction)
         further |= _listeners(problem.step_callbacks, callbacks, lambda parts: parts[0])
         further |= {name: callbacks.predicate(name, asked) for name, asked in predicates.given(options).items()}
-        if callable(options.norm):
+        if is_called(options.norm):
             measure = norms.of_state(options.norm, dynamics.structure)
             further |= _own_norm(callbacks, lambda parts: measure(parts[0]))
-        return self._made(problem, self._sizes(problem), problem.grid, further)
+        return self._made(problem, self._sizes(problem, options.norm), problem.grid, further)
 
     def backward(self, problem: Problem, sensitivity: Sensitivity, callbacks: Callbacks) -> Any:
         """How the backward solve may step."""
         dynamics, options = problem.dynamics, sensitivity.options
         further = self._stops(options, dynamics.direction)
         further |= _listeners(problem.backward_callbacks, callbacks, lambda parts: parts)
-        if callable(options.norm):
+        if is_called(options.norm):
             norm, unpack = options.norm, AdjointState(dynamics.structure, dynamics.parameters).unpack
             further |= _own_norm(callbacks, lambda parts: norms.number(norm(unpack(*parts))))
-        sizes = self._sizes(problem)
-        if options.norm == "seminorm" and not sizes:
-            sizes = (dynamics.size,)
+        sizes = self._sizes(problem, options.norm)
         if sizes:
             further["parameters"] = dynamics.parameter_size
         return self._made(sensitivity, sizes, self._backward_grid(problem), further)
 
     def _made(self, spec: SolverSpec | Problem, sizes: tuple[int, ...], grid: Tensor | None, further: Any) -> Any:
         options, method = spec.options, spec.method
-        given = {"norm": options.norm, "sizes": sizes} | further
+        given = _named(options.norm) | {"sizes": sizes} | further
         if grid is not None:
             given["grid"] = (self._bridge.reads(grid), len(grid))
 
@@ -92,10 +90,11 @@ class StepControls:
         given = {name: getattr(options, name) for name in names if getattr(options, name)}
         return {name: tuple(map(direction.solver_time, times)) for name, times in given.items()}
 
-    def _sizes(self, problem: Problem) -> tuple[int, ...]:
-        """Of the state's tensors; none for a single one."""
+    def _sizes(self, problem: Problem, norm: Norm) -> tuple[int, ...]:
+        """Of the state's tensors; none for a single one, unless the norm has to know where it ends."""
         structure = problem.dynamics.structure
-        return () if structure.keys is None else tuple(structure.sizes)
+        whole = structure.keys is None and norm != SEMINORM and lanes_of(norm) is None
+        return () if whole else tuple(structure.sizes)
 
     def _backward_grid(self, problem: Problem) -> Tensor | None:
         """All the way back, strictly decreasing: sums of steps may meet a time before it is to be met, or pass it."""
@@ -107,6 +106,19 @@ class StepControls:
             times = between(i)
             parts += [times[(times < t[i + 1]) & (times > t[i])], t[i : i + 1]]
         return torch.cat(parts)
+
+
+def is_called(norm: Norm) -> TypeGuard[Callable[[Any], Any]]:
+    """Whether a norm is a function of Python's, which Julia has to call."""
+    return callable(norm) and lanes_of(norm) is None
+
+
+def _named(norm: Norm) -> dict[str, Any]:
+    """What Julia calls a norm that it need not call."""
+    known = of_lanes(norm)
+    if known is None:
+        return {"norm": norm}
+    return {"norm": SEMINORM if isinstance(norm, AdjointNorm) and norm.seminorm else known.each, "lanes": known.lanes}
 
 
 def _own_norm(callbacks: Callbacks, measure: Callable[[Any], float]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import torch
 
 from pyode_bridge.errors import SolverError
 from pyode_bridge.problem.methods import Method
+from pyode_bridge.problem.norms import lanes_of
 from pyode_bridge.problem.problem import Problem, Settled
 
 Solved = TypeVar("Solved")
@@ -51,6 +52,7 @@ def by_suitable_method(
     try:
         return solve(first(problem))
     except StiffError as found:
+        _check_alone(problem, found.s)
         stiff = after_stiffness(problem)
         if len(problem.y0) > LARGEST and not has_pattern(stiff):
             raise _too_large(problem, found.s) from None
@@ -74,6 +76,21 @@ def after_stiffness(problem: Problem) -> Problem:
     # What stands for the settings is what is tried first.
     made.settled = None if problem.settled is None else Settled(problem.settled.asked)
     return made
+
+
+def _check_alone(problem: Problem, s: float) -> None:
+    """Raise SolverError for trajectories that share their steps: the matrix would have rows for all of them."""
+    if lanes_of(problem.options.norm) is None:
+        return
+    t = problem.dynamics.direction.user_time(s)
+    raise SolverError(
+        f"No method is named, and the problem is stiff, as was found at t = {t:.6g}: solvers for stiff problems are "
+        "implicit, and shared_steps is for explicit ones. Leave it out, and each trajectory has steps of its own; or "
+        "name 'Tsit5', which goes on in short steps.",
+        retcode=STIFF,
+        t=t,
+        algorithm=str(first(problem).method),
+    )
 
 
 def _too_large(problem: Problem, s: float) -> SolverError:
