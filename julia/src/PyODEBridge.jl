@@ -9,7 +9,8 @@ module PyODEBridge
 
 using ADTypes: ADTypes, AutoFiniteDiff
 using ForwardDiff: ForwardDiff
-using LinearAlgebra: BLAS, Diagonal, I, LU, SVD, UniformScaling, dot, isdiag, issuccess, ldiv!, lu!, mul!, norm, rank, svd
+using LinearAlgebra: BLAS, Diagonal, I, LU, SVD, SingularException, UniformScaling, dot, isdiag, issuccess, ldiv!, lu!, mul!,
+    norm, rank, svd
 using LinearSolve: LinearSolve
 using Logging: Logging, AbstractLogger, with_logger
 using OrdinaryDiffEqCore: OrdinaryDiffEqCore

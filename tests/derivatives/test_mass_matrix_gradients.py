@@ -222,3 +222,21 @@ def test_an_index_above_1_is_refused() -> None:
     constraint = Constraint(Dynamics(func, Structure.of(ys[0]), Wanted()), MassMatrix.of(mass))
     with pytest.raises(pb.UnsupportedError, match="index above 1"):
         constraint.check_index(ys, t)
+
+
+@pytest.mark.parametrize("sensealg", [None, "GaussAdjoint"])
+def test_a_gradient_of_index_2_is_refused_in_words(sensealg: str | None) -> None:
+    """``y1' = y2``, ``0 = y1 - k sin(t)``: the second equation does not determine ``y2``."""
+    k = torch.tensor(1.0, dtype=DOUBLE, requires_grad=True)
+    mass, t = torch.diag(torch.tensor([1.0, 0.0], dtype=DOUBLE)), torch.tensor([0.0, 0.5], dtype=DOUBLE)
+    y = pb.odeint(
+        lambda t, y: torch.stack([y[1], y[0] - k * torch.sin(t)]),
+        torch.tensor([0.0, 1.0], dtype=DOUBLE),
+        t,
+        mass_matrix=mass,
+        sensealg=sensealg,
+        **SOLVER,
+    )
+    torch.testing.assert_close(y[-1].detach(), torch.stack([t[-1].sin(), t[-1].cos()]), rtol=1e-5, atol=1e-5)
+    with pytest.raises(pb.UnsupportedError, match=r"matrix that is singular.*index 1"):
+        y[-1, 0].backward()

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 UNKNOWN_NAME, OUT_OF_MEMORY, UNSUPPORTED, NOT_CALLABLE = "name", "memory", "unsupported", "callable"
-WRONG_DYNAMICS, OTHER = "dynamics", "other"
+WRONG_DYNAMICS, SINGULAR, OTHER = "dynamics", "singular", "other"
 
 
 class JuliaRaisedError(Exception):
@@ -39,6 +39,8 @@ def described(error: Exception) -> JuliaRaisedError | None:
         kind = UNSUPPORTED
     elif main.isa(exception, bridge.WrongDynamicsError):
         kind = WRONG_DYNAMICS
+    elif main.isa(exception, bridge.SingularException):
+        kind = SINGULAR
     elif main.isa(exception, bridge.CallbackError):
         kind = NOT_CALLABLE
     return JuliaRaisedError(kind, str(main.sprint(main.showerror, exception)))

@@ -10,6 +10,7 @@ from torch import Tensor
 from pyode_bridge.engines.julia.failures import (
     NOT_CALLABLE,
     OUT_OF_MEMORY,
+    SINGULAR,
     UNKNOWN_NAME,
     UNSUPPORTED,
     WRONG_DYNAMICS,
@@ -72,6 +73,12 @@ def _translated(failure: JuliaRaisedError, asked_for: str, argument: str) -> Exc
             f"Julia ran out of memory while working on {asked_for!r}. Implicit solvers keep matrices with a row and a "
             "column for each component: for large states give jac_sparsity, a linear solver that needs none, as in "
             "'KenCarp4(linsolve=KrylovJL_GMRES())', or name an explicit solver."
+        )
+    if failure.kind == SINGULAR:
+        return UnsupportedError(
+            f"{asked_for} met a matrix that is singular. Algebraic equations, as the rows of zeros of a mass_matrix are, "
+            "have to determine the algebraic components (index 1): differentiate them by the time until they do. Where "
+            "there are none, the Jacobian cannot be inverted on the way: name an explicit solver, or start elsewhere."
         )
     if failure.kind == NOT_CALLABLE:
         return UnsupportedError(
