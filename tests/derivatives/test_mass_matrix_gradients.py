@@ -235,7 +235,7 @@ def test_a_gradient_of_index_2_is_refused_in_words(sensealg: str | None) -> None
         t,
         mass_matrix=mass,
         sensealg=sensealg,
-        **SOLVER,
+        **{**SOLVER, "rtol": 1e-7, "atol": 1e-9},  # Rodas5P takes few equations of index 2, and this one so
     )
     torch.testing.assert_close(y[-1].detach(), torch.stack([t[-1].sin(), t[-1].cos()]), rtol=1e-5, atol=1e-5)
     with pytest.raises(pb.UnsupportedError, match=r"matrix that is singular.*index 1"):

@@ -76,7 +76,7 @@ def _translated(failure: JuliaRaisedError, asked_for: str, argument: str) -> Exc
         )
     if failure.kind == SINGULAR:
         return UnsupportedError(
-            f"{asked_for} met a matrix that is singular. Algebraic equations, as the rows of zeros of a mass_matrix are, "
+            f"{asked_for} met a matrix that is singular. Algebraic equations, as rows of zeros of a mass_matrix are, "
             "have to determine the algebraic components (index 1): differentiate them by the time until they do. Where "
             "there are none, the Jacobian cannot be inverted on the way: name an explicit solver, or start elsewhere."
         )
