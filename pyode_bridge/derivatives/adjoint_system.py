@@ -1,4 +1,4 @@
-"""The adjoint as differential equations that torch differentiates again, for second derivatives of a solve.
+"""The adjoint as differential equations that torch differentiates again, for derivatives of higher order.
 
 First derivatives are the engine's business, by the sensitivity algorithm that was asked for. Their own derivatives
 come from the paper's augmented system, whose right-hand side is written here with autograd and solved by the same
@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.derivatives.parameters import reached
-from pyode_bridge.engines.protocol import Engine
+from pyode_bridge.engines.protocol import Solver
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.backsolve import augmented
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Delays, Noise, Residual
+from pyode_bridge.problem.graph import are_entangled
 from pyode_bridge.problem.grids import Grids
 from pyode_bridge.problem.options import NORMS
 from pyode_bridge.problem.problem import Problem, Sensitivity
@@ -42,7 +43,7 @@ def check(problem: Problem) -> None:
             )
 
 
-def segment(engine: Engine, problem: Problem, z: Tensor, times: Tensor) -> Problem:
+def segment(engine: Solver, problem: Problem, z: Tensor, times: Tensor) -> Problem:
     """The augmented system, from flat ``z`` at ``times[0]`` to ``times[1]``, which is earlier, as a problem."""
     wanted, dynamics = sensitivity(problem), problem.dynamics
     backwards = dynamics.direction.reversed
@@ -89,13 +90,13 @@ def _joint(dynamics: Dynamics) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def _at_hand(
-    engine: Engine, problem: Problem, joint: Dynamic, start: Tensor, times: Tensor, direction: Direction
+    engine: Solver, problem: Problem, joint: Dynamic, start: Tensor, times: Tensor, direction: Direction
 ) -> Dynamics:
     """The augmented system's dynamics: what was translated of them is known, or they are tried at the start."""
-    structure = Structure.of(start)
-    made = Dynamics(
-        joint, structure, Wanted(problem.dynamics.parameters), direction, f"the adjoint of {problem.dynamics.name}"
-    )
+    structure, forward = Structure.of(start), problem.dynamics
+    entangled = forward.wanted.used is None and are_entangled(forward.parameters)
+    wanted = Wanted(forward.parameters, None if entangled else ())
+    made = Dynamics(joint, structure, wanted, direction, f"the adjoint of {forward.name}")
     if not engine.compiles or problem.lane == "callback":
         return made
     guards = reached(joint)
