@@ -24,7 +24,7 @@ from pyode_bridge.problem.forms import Delays, Noise, Residual
 from pyode_bridge.problem.graph import are_entangled
 from pyode_bridge.problem.grids import Grids
 from pyode_bridge.problem.options import NORMS
-from pyode_bridge.problem.problem import Problem, Sensitivity
+from pyode_bridge.problem.problem import Problem
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted
 
@@ -32,7 +32,7 @@ from pyode_bridge.problem.wanted import Wanted
 def check(problem: Problem) -> None:
     """Raise UnsupportedError where this is not the adjoint, as of noise."""
     for kind, what, instead in (
-        (Noise, "is noise", ""),
+        (Noise, "is noise", ", or name sensealg='DiscreteAdjoint', which has them"),
         (Delays, "are delays", ""),
         (Residual, "is a residual", ", or name formulation='mass_matrix', which has them"),
     ):
@@ -45,7 +45,7 @@ def check(problem: Problem) -> None:
 
 def segment(engine: Solver, problem: Problem, z: Tensor, times: Tensor) -> Problem:
     """The augmented system, from flat ``z`` at ``times[0]`` to ``times[1]``, which is earlier, as a problem."""
-    wanted, dynamics = sensitivity(problem), problem.dynamics
+    wanted, dynamics = replace(problem.adjoint, method=engine.adjoint_method(problem)), problem.dynamics
     backwards = dynamics.direction.reversed
     # A norm for the backward solve's state speaks of another one than that of its adjoint.
     options = wanted.options if wanted.options.norm in NORMS else replace(wanted.options, norm="rms")
@@ -105,12 +105,6 @@ def _at_hand(
         with torch.no_grad():
             made.start = made.evaluate(direction.solver_time(times[0].item()), start).detach()
     return made
-
-
-def sensitivity(problem: Problem) -> Sensitivity:
-    """How gradients are computed, of a problem that wants some."""
-    assert problem.sensitivity is not None
-    return problem.sensitivity
 
 
 def time_gradients(grad_ys: Tensor, grad_y0: Tensor, velocities: Tensor) -> Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pyode_bridge.derivatives import adjoint_system, hooks, steady, underlying
+from pyode_bridge.derivatives import adjoint_system, along_noise, hooks, steady, underlying
 from pyode_bridge.derivatives.any_order import Pure, node
 from pyode_bridge.derivatives.underlying import Constraint
 from pyode_bridge.engines.protocol import Solver
@@ -17,6 +18,7 @@ from pyode_bridge.problem import progress
 from pyode_bridge.problem.backsolve import swept_back
 from pyode_bridge.problem.forms import Steady
 from pyode_bridge.problem.graph import direct_gradients
+from pyode_bridge.problem.noise_path import NoisePath
 from pyode_bridge.problem.problem import Gradients, Problem, Pullback, Trajectory
 from pyode_bridge.problem.retcodes import checked
 from pyode_bridge.problem.wanted import UnmetError
@@ -79,11 +81,11 @@ def _pulled_back(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
                 f"A tensor of shape {tuple(tensor.shape)} that the dynamics use was modified by an inplace operation "
                 "since the solve, before its backward pass."
             )
-    problem, pullback, wants_t = ctx.problem, ctx.trajectory.pullback, ctx.needs_input_grad[3]
+    problem, trajectory, wants_t = ctx.problem, ctx.trajectory, ctx.needs_input_grad[3]
     ys, t, *parameters = ctx.saved_tensors
     late = [tensor for tensor, _ in ctx.late]
-    adjoint = functools.partial(_adjoint, problem, pullback, wants_t)
-    again = Pure.of(functools.partial(_again, ctx.engine, problem, wants_t), problem.dynamics)
+    adjoint = functools.partial(_adjoint, problem, trajectory.pullback, wants_t)
+    again = Pure.of(functools.partial(_again, ctx.engine, problem, trajectory.path, wants_t), problem.dynamics)
     return node(again, adjoint, *parameters, *late, grad_ys, ys, t)
 
 
@@ -105,19 +107,28 @@ def _widen(ctx: Any) -> None:
     ctx.problem = replace(problem, dynamics=problem.dynamics.widened())
     ctx.late, ctx.unmet = ctx.unmet, []
     with torch.no_grad(), progress.shown(ctx.problem), hooks.apart(ctx.problem.dynamics.parameters):
-        ctx.trajectory.pullback = ctx.engine.solve(ctx.problem).pullback
+        solved = ctx.engine.solve(ctx.problem)
+        ctx.trajectory.pullback, ctx.trajectory.path = solved.pullback, solved.path
 
 
 def _again(
-    engine: Solver, problem: Problem, wants_t: bool, grad_ys: Tensor, ys: Tensor, t: Tensor
+    engine: Solver,
+    problem: Problem,
+    path: Callable[[], NoisePath] | None,
+    wants_t: bool,
+    grad_ys: Tensor,
+    ys: Tensor,
+    t: Tensor,
 ) -> tuple[Tensor | None, ...]:
-    """What `_adjoint` computes, with autograd: of a steady state, or by solves of the adjoint system."""
+    """What `_adjoint` computes, with autograd: of a steady state, by steps, or by solves of the adjoint system."""
     underlying.check_twice_differentiable(problem)
     constraint, problem = Constraint.of(problem), underlying.ordinary(problem)
     if constraint is not None:
         ys = torch.cat([constraint.held(ys[0], t[0])[None], ys[1:]])
     if isinstance(problem.form, Steady):
         gradients = steady.gradients(problem, grad_ys, ys)
+    elif path is not None:
+        gradients = along_noise.gradients(problem, path(), grad_ys, ys)
     else:
         gradients = _solved_back(engine, problem, grad_ys, ys, t)
     if constraint is not None:
@@ -152,6 +163,6 @@ def _solved_back(engine: Solver, problem: Problem, grad_ys: Tensor, ys: Tensor, 
         t.tolist(),
         problem.dynamics.parameter_size,
         solved_to,
-        adjoint_system.sensitivity(problem),
+        problem.adjoint,
         "The derivative of a gradient",
     )

@@ -99,6 +99,9 @@ class _NoTime:
     def recall(self, guards: Guards, structure: Structure, direction: Direction) -> None:
         return None
 
+    def adjoint_method(self, problem: Problem) -> Method:
+        return problem.adjoint.method
+
     def solve(self, problem: Problem) -> Trajectory:
         ys = torch.stack([problem.y0, problem.y0])
         pullback = _PullbackOverNoTime(problem.dynamics.parameter_size)

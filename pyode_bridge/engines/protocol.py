@@ -32,6 +32,9 @@ class Solver(Protocol):
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
 
+    def adjoint_method(self, problem: Problem) -> Method:
+        """What solves the adjoint of a problem that wants a gradient: an ordinary equation, whatever the problem is."""
+
 
 class Engine(Solver, Protocol):
     """A solver of all problems, by methods that users name.
