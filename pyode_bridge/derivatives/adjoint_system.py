@@ -1,4 +1,4 @@
-"""The adjoint as differential equations that torch differentiates again, for second derivatives of a solve.
+"""The adjoint as differential equations that torch differentiates again, for derivatives of higher order.
 
 First derivatives are the engine's business, by the sensitivity algorithm that was asked for. Their own derivatives
 come from the paper's augmented system, whose right-hand side is written here with autograd and solved by the same
@@ -15,15 +15,16 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.derivatives.parameters import reached
-from pyode_bridge.engines.protocol import Engine
+from pyode_bridge.engines.protocol import Solver
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.backsolve import augmented
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Delays, Noise, Residual
+from pyode_bridge.problem.graph import are_entangled
 from pyode_bridge.problem.grids import Grids
 from pyode_bridge.problem.options import NORMS
-from pyode_bridge.problem.problem import Problem, Sensitivity
+from pyode_bridge.problem.problem import Problem
 from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.wanted import Wanted
 
@@ -31,7 +32,7 @@ from pyode_bridge.problem.wanted import Wanted
 def check(problem: Problem) -> None:
     """Raise UnsupportedError where this is not the adjoint, as of noise."""
     for kind, what, instead in (
-        (Noise, "is noise", ""),
+        (Noise, "is noise", ", or name sensealg='DiscreteAdjoint', which has them"),
         (Delays, "are delays", ""),
         (Residual, "is a residual", ", or name formulation='mass_matrix', which has them"),
     ):
@@ -42,9 +43,9 @@ def check(problem: Problem) -> None:
             )
 
 
-def segment(engine: Engine, problem: Problem, z: Tensor, times: Tensor) -> Problem:
+def segment(engine: Solver, problem: Problem, z: Tensor, times: Tensor) -> Problem:
     """The augmented system, from flat ``z`` at ``times[0]`` to ``times[1]``, which is earlier, as a problem."""
-    wanted, dynamics = sensitivity(problem), problem.dynamics
+    wanted, dynamics = replace(problem.adjoint, method=engine.adjoint_method(problem)), problem.dynamics
     backwards = dynamics.direction.reversed
     # A norm for the backward solve's state speaks of another one than that of its adjoint.
     options = wanted.options if wanted.options.norm in NORMS else replace(wanted.options, norm="rms")
@@ -89,13 +90,13 @@ def _joint(dynamics: Dynamics) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def _at_hand(
-    engine: Engine, problem: Problem, joint: Dynamic, start: Tensor, times: Tensor, direction: Direction
+    engine: Solver, problem: Problem, joint: Dynamic, start: Tensor, times: Tensor, direction: Direction
 ) -> Dynamics:
     """The augmented system's dynamics: what was translated of them is known, or they are tried at the start."""
-    structure = Structure.of(start)
-    made = Dynamics(
-        joint, structure, Wanted(problem.dynamics.parameters), direction, f"the adjoint of {problem.dynamics.name}"
-    )
+    structure, forward = Structure.of(start), problem.dynamics
+    entangled = forward.wanted.used is None and are_entangled(forward.parameters)
+    wanted = Wanted(forward.parameters, None if entangled else ())
+    made = Dynamics(joint, structure, wanted, direction, f"the adjoint of {forward.name}")
     if not engine.compiles or problem.lane == "callback":
         return made
     guards = reached(joint)
@@ -104,12 +105,6 @@ def _at_hand(
         with torch.no_grad():
             made.start = made.evaluate(direction.solver_time(times[0].item()), start).detach()
     return made
-
-
-def sensitivity(problem: Problem) -> Sensitivity:
-    """How gradients are computed, of a problem that wants some."""
-    assert problem.sensitivity is not None
-    return problem.sensitivity
 
 
 def time_gradients(grad_ys: Tensor, grad_y0: Tensor, velocities: Tensor) -> Tensor:

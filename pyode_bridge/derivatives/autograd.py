@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pyode_bridge.derivatives import adjoint_system, hooks, steady, underlying
+from pyode_bridge.derivatives import adjoint_system, along_noise, hooks, steady, underlying
+from pyode_bridge.derivatives.any_order import Pure, node
 from pyode_bridge.derivatives.underlying import Constraint
-from pyode_bridge.engines.protocol import Engine
-from pyode_bridge.errors import UnsupportedError
+from pyode_bridge.engines.protocol import Solver
 from pyode_bridge.problem import progress
 from pyode_bridge.problem.backsolve import swept_back
 from pyode_bridge.problem.forms import Steady
 from pyode_bridge.problem.graph import direct_gradients
+from pyode_bridge.problem.noise_path import NoisePath
 from pyode_bridge.problem.problem import Gradients, Problem, Pullback, Trajectory
 from pyode_bridge.problem.retcodes import checked
 from pyode_bridge.problem.wanted import UnmetError
 
 
 class OdeSolve(torch.autograd.Function):
-    """Forward: the engine's solve. Backward: its adjoint, `OdeAdjoint`.
+    """Forward: the engine's solve. Backward: its adjoint, as a node of any order.
 
     The inputs are all tensors that the dynamics may depend on; those that they do not at the start come last. They may
     belong to something else, so they are neither saved nor part of the adjoint unless an evaluation depends on them;
@@ -33,7 +35,7 @@ class OdeSolve(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        engine: Engine,
+        engine: Solver,
         problem: Problem,
         y0: Tensor,
         t: Tensor,
@@ -80,26 +82,24 @@ def _pulled_back(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
                 f"A tensor of shape {tuple(tensor.shape)} that the dynamics use was modified by an inplace operation "
                 "since the solve, before its backward pass."
             )
-    problem, pullback, wants_t = ctx.problem, ctx.trajectory.pullback, ctx.needs_input_grad[3]
+    problem, trajectory, wants_t = ctx.problem, ctx.trajectory, ctx.needs_input_grad[3]
     ys, t, *parameters = ctx.saved_tensors
-    if not torch.is_grad_enabled():  # nobody differentiates them, for whom a node costs a tenth of a short step
-        return _adjoint(problem, pullback, grad_ys, ys, t, wants_t=wants_t)
-    gradients: tuple[Tensor | None, ...] = OdeAdjoint.apply(  # type: ignore[no-untyped-call]
-        ctx.engine,
-        *(problem, pullback, wants_t, grad_ys, ys, t),
-        *parameters,
-        *(tensor for tensor, _ in ctx.late),
-    )
-    return gradients
+    late = [tensor for tensor, _ in ctx.late]
+    adjoint = functools.partial(_adjoint, problem, trajectory.pullback, wants_t)
+    again = Pure.of(functools.partial(_again, ctx.engine, problem, trajectory.path, wants_t), problem.dynamics)
+    return node(again, adjoint, *parameters, *late, grad_ys, ys, t)
 
 
 def _adjoint(
-    problem: Problem, pullback: Pullback, grad_ys: Tensor, ys: Tensor, t: Tensor, *, wants_t: bool
+    problem: Problem, pullback: Pullback, wants_t: bool, grad_ys: Tensor, ys: Tensor, t: Tensor
 ) -> tuple[Tensor | None, ...]:
-    """Gradients with respect to ``y0``, ``t`` (None unless wanted) and each parameter, by the engine's pullback."""
+    """Gradients with respect to ``y0``, ``t`` (None unless wanted) and each parameter, by the engine's pullback.
+
+    That is Chen et al. 2018, eqs. 4 and 5.
+    """
     with progress.shown(problem, backward=True), hooks.apart(problem.dynamics.parameters):
         gradients = checked(pullback(grad_ys), grad_ys, problem, pullback.sensealg)
-    return _outputs(problem, ys, t, grad_ys, gradients, wants_t=wants_t)
+    return _outputs(problem, wants_t, gradients, grad_ys, ys, t)
 
 
 def _widen(ctx: Any) -> None:
@@ -108,88 +108,37 @@ def _widen(ctx: Any) -> None:
     ctx.problem = replace(problem, dynamics=problem.dynamics.widened())
     ctx.late, ctx.unmet = ctx.unmet, []
     with torch.no_grad(), progress.shown(ctx.problem), hooks.apart(ctx.problem.dynamics.parameters):
-        ctx.trajectory.pullback = ctx.engine.solve(ctx.problem).pullback
+        solved = ctx.engine.solve(ctx.problem)
+        ctx.trajectory.pullback, ctx.trajectory.path = solved.pullback, solved.path
 
 
-class OdeAdjoint(torch.autograd.Function):
-    """Forward: the engine's pullback (Chen et al. 2018, eqs. 4 and 5). Backward: the adjoint of that adjoint."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        engine: Engine,
-        problem: Problem,
-        pullback: Pullback,
-        wants_t: bool,
-        grad_ys: Tensor,
-        ys: Tensor,
-        t: Tensor,
-        *parameters: Tensor,
-    ) -> tuple[Tensor | None, ...]:
-        """Gradients with respect to ``y0``, ``t`` (None unless wanted) and each parameter."""
-        ctx.engine, ctx.problem, ctx.wants_t = engine, problem, wants_t
-        ctx.save_for_backward(grad_ys, ys, t, *parameters)
-        return _adjoint(problem, pullback, grad_ys, ys, t, wants_t=wants_t)
-
-    @staticmethod
-    def backward(ctx: Any, *vs: Tensor | None) -> tuple[Tensor | None, ...]:
-        """Vector-Jacobian products of the gradients, by solving the adjoint system with autograd."""
-        *inputs, t = (tensor.detach().requires_grad_() for tensor in ctx.saved_tensors[:3])
-        grad_ys, ys = inputs
-        underlying.check_twice_differentiable(ctx.problem)
-        problem, constraint = underlying.ordinary(ctx.problem), Constraint.of(ctx.problem)
-        inputs = [grad_ys, ys, t, *ctx.saved_tensors[3:]]
-        with hooks.apart(problem.dynamics.parameters):
-            with torch.enable_grad():
-                gradients = _again(ctx.engine, problem, grad_ys, ys, t)
-                if constraint is not None:
-                    gradients = constraint.to_free_start(gradients, grad_ys[0], ys[0], t[0])
-                outputs = _outputs(problem, ys, t, grad_ys, gradients, wants_t=ctx.wants_t)
-            pairs = [(out, v) for out, v in zip(outputs, vs, strict=True) if out is not None and v is not None]
-            differentiated, cotangents = zip(*pairs, strict=True)
-            # The graph is kept: it may reach into one that belongs to the caller.
-            products: Sequence[Any] = torch.autograd.grad(
-                differentiated,
-                inputs,
-                cotangents,
-                allow_unused=True,
-                retain_graph=True,
-                materialize_grads=constraint is not None,
-            )
-            if constraint is not None:
-                products = [products[0], *constraint.products_to_free_start(products[1:], ys, t)]
-        if torch.is_grad_enabled():  # somebody is about to differentiate them
-            origins = (*ctx.saved_tensors, *(v for v in vs if v is not None))
-            products = tuple(None if product is None else final(product, THIRD, *origins) for product in products)
-        return None, None, None, None, *products
-
-
-THIRD = "Third derivatives of a solve are not available; second ones are."
-
-
-def final(value: Tensor, message: str, *origins: Tensor) -> Tensor:
-    """A value whose dependence on its origins autograd does not know: a gradient through it raises the message."""
-    made: Tensor = Final.apply(value, message, *origins)  # type: ignore[no-untyped-call]
-    return made
-
-
-class Final(torch.autograd.Function):
-    """A value that is not to be differentiated, since the gradient would be wrong; see `final`."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, message: str, *origins: Tensor) -> Tensor:
-        """The value, which requires a gradient where one of its origins does."""
-        ctx.message = message
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        """Raises UnsupportedError."""
-        raise UnsupportedError(ctx.message)
+def _again(
+    engine: Solver,
+    problem: Problem,
+    path: Callable[[], NoisePath] | None,
+    wants_t: bool,
+    grad_ys: Tensor,
+    ys: Tensor,
+    t: Tensor,
+) -> tuple[Tensor | None, ...]:
+    """What `_adjoint` computes, with autograd: of a steady state, by steps, or by solves of the adjoint system."""
+    underlying.check_twice_differentiable(problem)
+    constraint, problem = Constraint.of(problem), underlying.ordinary(problem)
+    if constraint is not None:
+        ys = torch.cat([constraint.held(ys[0], t[0])[None], ys[1:]])
+    if isinstance(problem.form, Steady):
+        gradients = steady.gradients(problem, grad_ys, ys)
+    elif path is not None:
+        gradients = along_noise.gradients(problem, path(), grad_ys, ys)
+    else:
+        gradients = _solved_back(engine, problem, grad_ys, ys, t)
+    if constraint is not None:
+        gradients = constraint.to_free_start(gradients, grad_ys[0], ys[0], t[0])
+    return _outputs(problem, wants_t, gradients, grad_ys, ys, t)
 
 
 def _outputs(
-    problem: Problem, ys: Tensor, t: Tensor, grad_ys: Tensor, gradients: Gradients, *, wants_t: bool
+    problem: Problem, wants_t: bool, gradients: Gradients, grad_ys: Tensor, ys: Tensor, t: Tensor
 ) -> tuple[Tensor | None, ...]:
     grad_t = None
     if wants_t:
@@ -198,10 +147,8 @@ def _outputs(
     return gradients.y0, grad_t, *problem.dynamics.split_parameters(gradients.parameters)
 
 
-def _again(engine: Engine, problem: Problem, grad_ys: Tensor, ys: Tensor, t: Tensor) -> Gradients:
-    """The gradients with autograd: of a steady state, or by the adjoint system from each time back to the last."""
-    if isinstance(problem.form, Steady):
-        return steady.gradients(problem, grad_ys, ys)
+def _solved_back(engine: Solver, problem: Problem, grad_ys: Tensor, ys: Tensor, t: Tensor) -> Gradients:
+    """The gradients with autograd, by the adjoint system from each time back to the one before."""
     adjoint_system.check(problem)
 
     def solved_to(i: int, z: Tensor) -> Tensor:
@@ -217,6 +164,6 @@ def _again(engine: Engine, problem: Problem, grad_ys: Tensor, ys: Tensor, t: Ten
         t.tolist(),
         problem.dynamics.parameter_size,
         solved_to,
-        adjoint_system.sensitivity(problem),
-        "The second derivative",
+        problem.adjoint,
+        "The derivative of a gradient",
     )

@@ -11,13 +11,13 @@ and solutions of this that start on the constraint stay there (Ascher and Petzol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from pyode_bridge.derivatives.any_order import Pure, Tensors, node, recorded
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import jacobians
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
@@ -120,32 +120,33 @@ class Constraint:
 
         What they have from the loss at the start, ``grad_y0``, is of ``y0`` as it stands.
         """
-        of_y0, _, of_parameters = self._pulled_back(gradients.y0 - grad_y0, y0, t0)
-        return Gradients(grad_y0 + of_y0, gradients.parameters + of_parameters)
+        of_y0, _, *of_parameters = self.freed(gradients.y0 - grad_y0, y0, t0)
+        assert of_y0 is not None
+        flat = flat_gradients(of_parameters, self._dynamics.parameters, y0)
+        return Gradients(grad_y0 + of_y0, gradients.parameters + torch.cat([y0.new_empty(0), *flat]))
 
-    def products_to_free_start(self, products: Sequence[Tensor], ys: Tensor, t: Tensor) -> list[Tensor]:
-        """Products with respect to ``ys``, ``t`` and the parameters, likewise."""
-        by_ys, by_t, *by_parameters = products
-        of_y0, of_t0, others = self._pulled_back(by_ys[0], ys[0], t[0])
-        return [
-            torch.cat([of_y0[None], by_ys[1:]]),
-            torch.cat([by_t[:1] + of_t0.to(by_t), by_t[1:]]),
-            *(one + other for one, other in zip(by_parameters, self._dynamics.split_parameters(others), strict=True)),
-        ]
+    def held(self, y: Tensor, t: Tensor) -> Tensor:
+        """A state on the constraint, as a function of what is free of it, the time and the parameters."""
+        found: Tensor = _Held.apply(self, y, t, *self._dynamics.parameters)  # type: ignore[no-untyped-call]
+        return found
 
-    def _pulled_back(self, grad: Tensor, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A gradient with respect to a state as those by what is free of it, the time and the parameters.
+    def freed(self, grad: Tensor, y: Tensor, t: Tensor) -> Tensors:
+        """A gradient with respect to a state on the constraint as those by what `held` makes it of."""
+        pulled_back = Pure.of(self._pulled_back, self._dynamics)
+        return node(pulled_back, pulled_back, *self._dynamics.parameters, grad, y, t)
+
+    def _pulled_back(self, grad: Tensor, y: Tensor, t: Tensor) -> Tensors:
+        """`freed`.
 
         By the implicit function theorem; differentiable under the caller's grad mode.
         """
         dynamics, differentiable = self._dynamics, torch.is_grad_enabled()
-        y, t = (_recorded(tensor, differentiable) for tensor in (y, t))
+        y, t = map(recorded, (y, t))
         value, rows = self._linearised(y, t, differentiable)
         weights = torch.linalg.solve((rows @ self._columns).mT, self._columns.mT @ grad)
         inputs = (t, *dynamics.parameters)
         grads = dynamics.pulled_back(value, inputs, -self._rows.mT @ weights, create_graph=differentiable)
-        of_t, *of_parameters = flat_gradients(grads, inputs, y)
-        return grad - rows.mT @ weights, of_t, torch.cat([y.new_empty(0), *of_parameters])
+        return grad - rows.mT @ weights, *grads
 
     def _linearised(self, y: Tensor, t: Tensor, differentiable: bool) -> tuple[Tensor, Tensor]:
         """``f`` and ``U ∂f/∂y``; raises UnsupportedError where the index is above 1."""
@@ -167,6 +168,22 @@ class Constraint:
         return bool(rows.isfinite().all()) and int(torch.linalg.matrix_rank(along, atol=errors)) == len(along)
 
 
+class _Held(torch.autograd.Function):
+    """A state that is held on a constraint: its gradient depends on that very state, so that it has all orders."""
+
+    @staticmethod
+    def forward(ctx: Any, constraint: Constraint, y: Tensor, t: Tensor, *parameters: Tensor) -> Tensor:
+        held = y.clone()
+        ctx.constraint = constraint
+        ctx.save_for_backward(held, t, *parameters)
+        return held
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensors:
+        held, t, *_ = ctx.saved_tensors
+        return None, *ctx.constraint.freed(grad, held, t)
+
+
 def _solved(dynamics: Dynamics, matrix: MassMatrix) -> Dynamic:
     """``y' = M⁻¹ f``."""
     func, structure, name, inverse = dynamics.func, dynamics.structure, dynamics.name, matrix.inverse
@@ -180,8 +197,8 @@ def _differentiated(dynamics: Dynamics, matrix: MassMatrix) -> Dynamic:
 
     def velocity(t: Tensor, state: State) -> State:
         differentiable = torch.is_grad_enabled()
+        y, time = map(recorded, (structure.pack(state), t))
         with torch.enable_grad():
-            y, time = (_recorded(tensor, differentiable) for tensor in (structure.pack(state), t))
             value = structure.pack_returned(func(time, structure.unpack_copy(y)), name, t)
             by_y, by_t = jacobians.joint_products(value, (y, time), rows, create_graph=differentiable)
             p = inverse @ value
@@ -190,8 +207,3 @@ def _differentiated(dynamics: Dynamics, matrix: MassMatrix) -> Dynamic:
         return structure.unpack(found if differentiable else found.detach())
 
     return velocity
-
-
-def _recorded(tensor: Tensor, differentiable: bool) -> Tensor:
-    """A tensor for autograd to differentiate by, and, where the caller asks for it, what it was computed from."""
-    return tensor if differentiable and tensor.requires_grad else tensor.detach().requires_grad_()

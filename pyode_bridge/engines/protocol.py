@@ -17,25 +17,36 @@ from pyode_bridge.problem.state import Structure
 from pyode_bridge.problem.trajectories import FollowedTrajectories, Moving, Notify, Trajectories
 
 
-class Engine(Protocol):
+class Solver(Protocol):
     """Something that solves problems.
 
     Attributes:
-        name: what users call it.
         compiles: whether it has a compiled lane.
     """
 
-    name: str
     compiles: bool
-
-    def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
-        """Raise if the solver or the sensitivity algorithm is unknown or unsupported here."""
 
     def recall(self, guards: Guards, structure: Structure, direction: Direction) -> CacheHit | None:
         """What is known of dynamics that were compiled before; None where they have to be looked at."""
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve; raises SolverError, or what the dynamics raised."""
+
+    def adjoint_method(self, problem: Problem) -> Method:
+        """What solves the adjoint of a problem that wants a gradient: an ordinary equation, whatever the problem is."""
+
+
+class Engine(Solver, Protocol):
+    """A solver of all problems, by methods that users name.
+
+    Attributes:
+        name: what users call it.
+    """
+
+    name: str
+
+    def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
+        """Raise if the solver or the sensitivity algorithm is unknown or unsupported here."""
 
     def locate(self, problem: Problem, happened: Happened) -> None:
         """Solve until something has happened, or to the end of the problem's span; raises as `solve` does.

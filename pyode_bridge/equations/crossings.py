@@ -84,45 +84,17 @@ def slope(
     y: Tensor,
     mass_matrix: Tensor | None,
 ) -> Slope:
-    """How a condition changes along the solution, with autograd.
-
-    The time and the state are leaves, or what was computed from others.
-    """
-    moving = t if t.requires_grad else None
-    with torch.enable_grad():
-        t = t if t.requires_grad else t.detach().requires_grad_()
-        y = y if y.requires_grad else y.detach().requires_grad_()
-        value = condition(t, structure.unpack_copy(y)).sum()
-        g_t, g_y = torch.zeros_like(t), torch.zeros_like(y)
-        if value.requires_grad:
-            g_t, g_y = torch.autograd.grad(value, (t, y), create_graph=True, allow_unused=True, materialize_grads=True)
-        f = Dynamics(func, structure, Wanted()).evaluate(t.item(), y, moving)
-        v = f if mass_matrix is None else _solved(mass_matrix, f)
-        return Slope(g_t + g_y @ v, v, g_y)
-
-
-def bend(
-    func: Dynamic, structure: Structure, condition: Condition, t: Tensor, y: Tensor, mass_matrix: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """How velocity and ``dg/dt`` change along the solution: a flat state and a scalar, without autograd."""
+    """How a condition changes along the solution, without autograd."""
     with torch.enable_grad():
         t, y = t.detach().requires_grad_(), y.detach().requires_grad_()
-        rate, v, _ = slope(func, structure, condition, t, y, mass_matrix)
-        along = torch.ones_like(t), v.detach()
-        return _along(v, (t, y), along), _along(rate, (t, y), along)
-
-
-def _along(value: Tensor, inputs: tuple[Tensor, ...], direction: tuple[Tensor, ...]) -> Tensor:
-    """The derivative of a value along a direction of its inputs, by differentiating its product with a vector twice."""
-    if not value.requires_grad:
-        return torch.zeros_like(value)
-    v = torch.ones_like(value).requires_grad_()
-    grads = torch.autograd.grad(value, inputs, v, create_graph=True, allow_unused=True, materialize_grads=True)
-    found = sum((grad * part).sum() for grad, part in zip(grads, direction, strict=True))
-    if not isinstance(found, Tensor) or not found.requires_grad:
-        return torch.zeros_like(value)
-    (derivative,) = torch.autograd.grad(found, v, allow_unused=True, materialize_grads=True)
-    return derivative.detach()
+        value = condition(t, structure.unpack_copy(y)).sum()
+    g_t, g_y = torch.zeros_like(t), torch.zeros_like(y)
+    if value.requires_grad:
+        # The graph is kept: it may reach into one that belongs to the caller.
+        g_t, g_y = torch.autograd.grad(value, (t, y), retain_graph=True, allow_unused=True, materialize_grads=True)
+    f = Dynamics(func, structure, Wanted())(t.item(), y.detach())
+    v = f if mass_matrix is None else _solved(mass_matrix, f)
+    return Slope(g_t + g_y @ v, v, g_y)
 
 
 def _solved(mass_matrix: Tensor, f: Tensor) -> Tensor:

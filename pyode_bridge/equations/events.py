@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -18,9 +18,9 @@ from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.derivatives.crossing import crossing
-from pyode_bridge.derivatives.parameters import reached
+from pyode_bridge.derivatives.parameters import reached, wanted
 from pyode_bridge.equations.close_calls import SlopeAt, warn_of_end, warn_of_graze
-from pyode_bridge.equations.crossings import Located, bend, locate, slope
+from pyode_bridge.equations.crossings import Located, locate, slope
 from pyode_bridge.equations.effects import affected
 from pyode_bridge.equations.event import Condition, Event
 from pyode_bridge.equations.event_solution import EventRecord, EventSolution
@@ -31,11 +31,12 @@ from pyode_bridge.equations.solving import run
 from pyode_bridge.errors import InputError, SolverError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.direction import Direction
-from pyode_bridge.problem.dynamics import Dynamic
+from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.problem import Followed, Tolerances, Trajectory
 from pyode_bridge.problem.retcodes import too_many_events
 from pyode_bridge.problem.settings import Settings, SolverSettings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times
+from pyode_bridge.problem.wanted import Wanted
 
 LONGEST_SEARCH = 30  # windows of `until_event`, each twice as long as the one before
 
@@ -332,26 +333,36 @@ def _record(
     structure, condition, before = course.structure, events[found.index].condition, _valued(y, found.before)
     value = condition(t, structure.unpack_copy(before))
     if value.requires_grad or before.requires_grad:
-        mass_matrix = checks.mass_matrix(settings["mass_matrix"], structure)
         slope_at = _slope_at(func, structure, condition, settings)
         at = slope_at(t, before)
-        rate, velocity = at.rate, at.velocity
-        if rate == 0 and not found.by_time:
+        if at.rate == 0 and not found.by_time:
             raise InputError(
                 f"The condition of event {found.index} has no slope where it crosses zero, at t = {t.item():.6g}: it "
                 "jumps there, or only touches zero. So the event's time has no gradient. Solve under torch.no_grad(), "
                 "or choose a condition that crosses zero with a slope."
             )
-        if rate != 0:
+        if at.rate != 0:
             warn_of_graze(found.index, t, before, at, slope_at, course.tolerances)
-        if value.requires_grad and rate != 0:
-            t, y = crossing(
-                t,
-                y,
-                value.reshape(()),
-                rate,
-                velocity,
-                lambda: bend(func, structure, condition, t, before.detach(), mass_matrix),
-            )
+        if value.requires_grad and at.rate != 0:
+            mass_matrix = checks.mass_matrix(settings["mass_matrix"], structure)
+            t, y = crossing(t, before, *_joint(func, structure, condition, t, before), mass_matrix)
+            y = _valued(y, found.y)
     state = structure.unpack(y)
     return EventRecord(t, found.index, state, state)
+
+
+def _joint(
+    func: Dynamic, structure: Structure, condition: Condition, t: Tensor, y: Tensor
+) -> tuple[Callable[[Tensor, Tensor], Tensor], Dynamics]:
+    """A condition of the flat state, and the dynamics, whose parameters are those of both, as they are at an event."""
+    alone = Dynamics(func, structure, Wanted())
+
+    def value(t: Tensor, y: Tensor) -> Tensor:
+        return condition(t, structure.unpack_copy(y)).sum()
+
+    def both() -> Tensor:
+        return torch.cat([alone.evaluate(t.item(), y.detach()), value(t, y.detach())[None]])
+
+    with torch.enable_grad():
+        found = wanted(both, reached((func, condition)), both(), both)
+    return value, Dynamics(func, structure, Wanted(found.parameters))

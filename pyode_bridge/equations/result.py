@@ -258,7 +258,7 @@ def that_travels(trajectory: Trajectory) -> Trajectory:
     if pullback is not None:
         known = LeftBehind(pullback.sensealg, pullback.reason, getattr(pullback, "stats", None))
     interpolant = None if trajectory.interpolant is None else LeftBehind()
-    return replace(trajectory, ys=trajectory.ys.detach(), pullback=known, interpolant=interpolant)
+    return replace(trajectory, ys=trajectory.ys.detach(), pullback=known, interpolant=interpolant, path=None)
 
 
 def without_values(trajectory: Trajectory) -> Trajectory:

@@ -12,6 +12,7 @@ from torch import Tensor
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Beside, Form, Part
 from pyode_bridge.problem.methods import Method
+from pyode_bridge.problem.noise_path import NoisePath
 from pyode_bridge.problem.options import StepOptions
 from pyode_bridge.problem.sparsity import Sparsity
 from pyode_bridge.problem.step_callbacks import StepCallbacks
@@ -138,6 +139,12 @@ class Problem:
     settled: Settled | None = field(default=None, init=False)
 
     @property
+    def adjoint(self) -> Sensitivity:
+        """How gradients are computed, of a problem that wants some."""
+        assert self.sensitivity is not None
+        return self.sensitivity
+
+    @property
     def beside(self) -> Beside:
         """What the solve calls beside the dynamics' own functions."""
         form, asked = self.form, tuple(getattr(self.options, name) for name in self.predicates)
@@ -240,6 +247,7 @@ class Trajectory:
         pullback: present if the problem asked for sensitivities.
         interpolant: present if the problem asked for dense output.
         tolerances: those of the solve.
+        path: the steps along noise, where the pullback goes back through them.
     """
 
     ys: Tensor = field(repr=False)
@@ -253,6 +261,7 @@ class Trajectory:
     lane_reason: str = ""
     jacobian: str = ""
     tolerances: Tolerances | None = None
+    path: Callable[[], NoisePath] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -98,16 +98,6 @@ def test_second_derivatives_of_a_stiff_solve_need_close_times() -> None:
         stiff_second_derivative(11)
 
 
-def test_third_derivatives_are_refused(engine: str) -> None:
-    rate = torch.tensor(0.5, dtype=DOUBLE, requires_grad=True)
-    y0, t = torch.ones(1, dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
-    y = pb.odeint(lambda t, y: -rate * y, y0, t, engine=engine)[-1].sum()
-    (first,) = torch.autograd.grad(y, rate, create_graph=True)
-    (second,) = torch.autograd.grad(first, rate, create_graph=True)
-    with pytest.raises(pb.UnsupportedError, match="Third derivatives"):
-        torch.autograd.grad(second, rate)
-
-
 MASS = torch.tensor([[2.0, 0.5], [0.3, 1.5]], dtype=DOUBLE)
 
 

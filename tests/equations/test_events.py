@@ -452,18 +452,6 @@ def test_a_second_derivative_of_a_condition_that_bends(engine: str) -> None:
     torch.testing.assert_close(second, -(slope * rate - at * (1 - 2 * slope / at**2)) / rate**2, rtol=1e-6, atol=0)
 
 
-def test_a_third_derivative_is_refused(engine: str) -> None:
-    gravity = torch.tensor(9.81, dtype=DOUBLE, requires_grad=True)
-    start, t = torch.tensor([1.0, 0.0], dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
-    ground = pb.Event(lambda t, y: y[0], terminal=True)
-    found = pb.solve_events(lambda t, y: torch.stack([y[1], -gravity]), start, t, [ground], engine=engine)
-    for grad in (found.events[0].t, found.events[0].y[1]):
-        for _ in range(2):
-            (grad,) = torch.autograd.grad(grad, gravity, create_graph=True)
-        with pytest.raises(pb.UnsupportedError, match="Third derivatives"):
-            torch.autograd.grad(grad, gravity)
-
-
 def test_gradients_through_a_change_of_modes(engine: str) -> None:
     """A block slides uphill, down again, and sticks where the ground levels: friction turns with the velocity.
 

@@ -155,16 +155,6 @@ def test_second_derivatives() -> None:
 
 
 @pytest.mark.julia
-def test_third_derivatives_are_refused() -> None:
-    inflow = torch.tensor(2.0, dtype=DOUBLE, requires_grad=True)
-    grad = steady(lambda t, y: inflow - y**2, torch.ones(1, dtype=DOUBLE)).sum()
-    for _ in range(2):
-        (grad,) = torch.autograd.grad(grad, inflow, create_graph=True)
-    with pytest.raises(pb.UnsupportedError, match="Third derivatives"):
-        torch.autograd.grad(grad, inflow)
-
-
-@pytest.mark.julia
 def test_second_derivatives_of_what_is_no_number_late_are_refused() -> None:
     inflow = torch.tensor(2.0, dtype=DOUBLE, requires_grad=True)
     y = steady(lambda t, y: inflow - y**2 + 0 * t.exp(), torch.ones(1, dtype=DOUBLE))

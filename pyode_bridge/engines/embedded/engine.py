@@ -45,6 +45,10 @@ class EmbeddedEngine:
     name = "embedded"
     compiles = False
 
+    def adjoint_method(self, problem: Problem) -> Method:
+        """That of the problem's backward solve."""
+        return problem.adjoint.method
+
     def check(self, method: Method, sensitivity: Sensitivity | None) -> None:
         """Raise UnsupportedError for a solver or sensitivity algorithm that this engine lacks."""
         if method.kind != "ODE":

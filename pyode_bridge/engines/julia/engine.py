@@ -32,6 +32,7 @@ from pyode_bridge.engines.julia.limits import (
     wrong_values,
 )
 from pyode_bridge.engines.julia.named import Named, Solvers
+from pyode_bridge.engines.julia.noise import keeps_path, taken_path
 from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.pullback import JuliaPullback
 from pyode_bridge.engines.julia.schemes import warn_where_unconverged
@@ -67,6 +68,11 @@ class JuliaEngine:
             self._named.check(sensitivity.method)
             if sensitivity.sensealg is not None:
                 self._named.sensealg(sensitivity)
+
+    def adjoint_method(self, problem: Problem) -> Method:
+        """That of the problem's backward solve; what suits one, where the forward solver is for equations in parts."""
+        named = problem.form is None or problem.method.algorithm is None
+        return problem.adjoint.method if named else self._named.with_solvers(problem)[0].adjoint.method
 
     def recall(self, guards: Guards, structure: Structure, direction: Direction) -> CacheHit | None:
         """What is known of dynamics that were compiled before; None where they have to be looked at."""
@@ -135,6 +141,7 @@ class JuliaEngine:
             pullback=pullback,
             interpolant=interpolant,
             tolerances=problem.tolerances,
+            path=functools.partial(taken_path, self._bridge, solved.julia) if keeps_path(plan) else None,
         )
 
     def _with_pattern(self, problem: Problem, solvers: Solvers) -> tuple[Problem, Solvers]:
