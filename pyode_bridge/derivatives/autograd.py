@@ -84,6 +84,8 @@ def _pulled_back(ctx: Any, grad_ys: Tensor) -> tuple[Tensor | None, ...]:
             )
     problem, trajectory, wants_t = ctx.problem, ctx.trajectory, ctx.needs_input_grad[3]
     ys, t, *parameters = ctx.saved_tensors
+    if not torch.is_grad_enabled():  # nobody differentiates them, for whom a node costs a tenth of a short step
+        return _adjoint(problem, trajectory.pullback, wants_t, grad_ys, ys, t)
     late = [tensor for tensor, _ in ctx.late]
     adjoint = functools.partial(_adjoint, problem, trajectory.pullback, wants_t)
     again = Pure.of(functools.partial(_again, ctx.engine, problem, trajectory.path, wants_t), problem.dynamics)
