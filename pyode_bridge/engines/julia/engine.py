@@ -36,6 +36,7 @@ from pyode_bridge.engines.julia.noise import keeps_path, taken_path
 from pyode_bridge.engines.julia.plan import Plan
 from pyode_bridge.engines.julia.pullback import JuliaPullback
 from pyode_bridge.engines.julia.schemes import warn_where_unconverged
+from pyode_bridge.engines.julia.standing import is_small
 from pyode_bridge.engines.julia.translation import julia_errors
 from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem import checks
@@ -113,9 +114,10 @@ class JuliaEngine:
 
     def _can_stand(self, problem: Problem, solvers: Solvers, lane: Lane) -> bool:
         """Whether solves like this one need nothing of Python's, and have nothing to say."""
-        silent = not (problem.progress or wrong_values(problem.method, problem.options))
-        here = self._bridge.is_here and not problem.dense
-        return silent and here and self._lanes.calls_python(lane, problem, solvers) is None
+        if not self._bridge.is_here or problem.dense or problem.progress or not is_small(lane.workspace):
+            return False
+        says_nothing = not wrong_values(problem.method, problem.options)
+        return says_nothing and self._lanes.calls_python(lane, problem, solvers) is None
 
     def _run(self, plan: Plan, solvers: Solvers, lane: Lane | None, why: str) -> Trajectory:
         """Solve as planned."""

@@ -29,6 +29,14 @@ Y0, TIMES, LENGTH, YS, GRADS, DY0, DP, REACHED, NFE, NJAC, ACCEPTED, REJECTED, F
 _FUNCTION = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)  # called with Python's lock, as juliacall calls
 
 
+LARGEST = 2**24  # bytes of a workspace: in larger ones nobody feels what a call costs, and each seat has its own
+
+
+def is_small(workspace: Workspace) -> bool:
+    """Whether a solve may stand in such a workspace."""
+    return workspace.work_size + workspace.memory_size <= LARGEST
+
+
 class Functions:
     """Julia's half, as C functions of the address of a `Seat`'s object; they return 0 for success.
 
