@@ -27,6 +27,7 @@ from pyode_bridge.problem.problem import Problem
 from pyode_bridge.problem.settings import Settings
 from pyode_bridge.problem.state import State, Structure, Times
 
+LEFT_OPEN = None, "auto"  # what leaves a choice to a variable
 VARIABLES = {"engine": ENGINE_VARIABLE, "isolation": checks.ISOLATION_VARIABLE, "lane": checks.LANE_VARIABLE}
 MOST = 64  # of one function: by then a setting changes at each call
 _KINDS = Tensor, torch.nn.Parameter
@@ -57,7 +58,8 @@ class Kept:
             return None
         flat_y0 = structure.pack(y0)
         settled = like.settled
-        if settled is None or settled.standing is None:  # by which it is looked at too
+        looked_at = settled is not None and settled.standing is not None and len(values) > 1  # where it is solved
+        if not looked_at:
             checks.finite(flat_y0, "y0")
         problem = Problem(
             dynamics=Dynamics(func, structure, like.dynamics.wanted, direction, cache_hit=self.cache_hit),
@@ -122,7 +124,7 @@ def _is_plain(y0: Any, t: Any) -> bool:
 def _key(tensors: Sequence[Tensor], y0: Any, t: Any, settings: Any, asked: Hashable) -> Hashable:
     recorded = torch.is_grad_enabled()
     wanted = (y0.requires_grad, isinstance(t, Tensor) and t.requires_grad, *map(_requires_grad, tensors))
-    around = tuple([os.environ.get(variable) for name, variable in VARIABLES.items() if settings[name] is None])
+    around = tuple([os.environ.get(variable) for name, variable in VARIABLES.items() if settings[name] in LEFT_OPEN])
     return asked, y0.shape, y0.dtype, y0.device, torch.get_default_dtype(), recorded and wanted, around
 
 

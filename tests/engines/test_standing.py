@@ -143,6 +143,10 @@ def test_what_has_changed_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pb.solve(func, Y0, T, **SETTINGS).lane == "callback"
     monkeypatch.delenv("PYODE_BRIDGE_LANE")
     assert pb.solve(func, Y0, T, **SETTINGS).lane == "compiled"
+    auto = {**SETTINGS, "lane": "auto"}
+    standing(func, lane="auto")
+    monkeypatch.setenv("PYODE_BRIDGE_LANE", "callback")
+    assert pb.solve(func, Y0, T, **auto).lane == "callback"
 
 
 def test_what_it_reports_is_what_the_first_one_did() -> None:
@@ -176,6 +180,8 @@ def test_what_goes_wrong_is_told_as_by_other_solves() -> None:
             pb.odeint(func, Y0, 4 * T, **SETTINGS)
         with pytest.raises(InputError, match="y0 holds 1 NaN or Inf"):
             pb.odeint(func, torch.tensor([1.0, torch.nan], dtype=DOUBLE), T, **SETTINGS)
+        with pytest.raises(InputError, match="y0 holds 1 NaN or Inf"):
+            pb.odeint(func, torch.tensor([1.0, torch.nan], dtype=DOUBLE), T[:1], **SETTINGS)
         with pytest.raises(InputError, match="strictly increasing"):
             pb.odeint(func, Y0, torch.zeros(4, dtype=DOUBLE), **SETTINGS)
     torch.testing.assert_close(pb.odeint(func, Y0, T, **SETTINGS)[-1], Y0 / (1 - Y0 / 2), **CLOSE)
