@@ -32,7 +32,7 @@ end
 
 """The slots of a request, from 1: addresses and lengths that Python writes, then what Julia does, as it reports."""
 module RequestSlots
-    const Y0, TIMES, LENGTH, YS, GRADS, DY0, DP, REACHED, NFE, NJAC, ACCEPTED, REJECTED, FINITE, WORST, ERROR, SIZE = 1:16
+    const Y0, TIMES, LENGTH, YS, GRADS, DY0, DP, NFE, NJAC, ACCEPTED, REJECTED, FINITE, WORST, ERROR, SIZE = 1:15
 end
 
 read_slot(one::Standing, slot) = unsafe_load(one.request, slot)
@@ -78,7 +78,6 @@ function solve!(one::Standing{T}) where {T}
     solved = solved_again(one, one.of_steps, u0, parameters, t, ys)
     solved.retcode == SUCCESS || return false
     one.solved = sensealg === nothing ? nothing : solved
-    write_slot(one, RequestSlots.REACHED, solved.t_reached)
     for (slot, count) in zip(RequestSlots.NFE:RequestSlots.REJECTED, (solved.nfe, solved.njac, solved.accepted, solved.rejected))
         write_slot(one, slot, count)
     end

@@ -25,9 +25,8 @@ from pyode_bridge.problem.mismatch import Mismatch, warn_of_mismatch
 from pyode_bridge.problem.problem import AdjointStats, Gradients, Problem, SolverStats, Trajectory
 
 # Slots of a request, as Julia's half has them: what is written here, then what is written there.
-Y0, TIMES, LENGTH, YS, GRADS, DY0, DP, REACHED, NFE, NJAC, ACCEPTED, REJECTED, FINITE, WORST, ERROR, SIZE = range(16)
+Y0, TIMES, LENGTH, YS, GRADS, DY0, DP, NFE, NJAC, ACCEPTED, REJECTED, FINITE, WORST, ERROR, SIZE = range(15)
 _FUNCTION = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)  # called with Python's lock, as juliacall calls
-
 
 LARGEST = 2**24  # bytes of a workspace: in larger ones nobody feels what a call costs, and each seat has its own
 
@@ -154,7 +153,7 @@ class Standing:
         engine, algorithm, reason = self._facts
         pullback = None
         if self.backward is None:
-            self._idle.append(seat)
+            self.give_back(seat)
         else:
             pullback = StandingPullback(self, seat, self.backward, problem)
         return Trajectory(
