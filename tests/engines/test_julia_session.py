@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
 import time
 
 import pytest
+
+from tests.engines.interrupting import interrupted
 
 pytestmark = pytest.mark.julia
 
@@ -144,19 +145,9 @@ def test_ctrl_c_ends_a_long_solve(phase: str) -> None:
         y = pb.odeint(f, y0, short, engine="julia", method="Tsit5")
         print("interrupted and solved again", flush=True)
     """
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline().strip() == "inside"
-        time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert output.strip().endswith("interrupted and solved again"), errors
-    assert process.returncode == 0, errors
+    ended = interrupted(script, "inside", after=0.2)
+    assert ended.output.strip().endswith("interrupted and solved again"), ended.errors
+    assert ended.returncode == 0, ended.errors
 
 
 def test_input_that_comes_late_is_waited_for() -> None:

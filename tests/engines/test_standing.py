@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +14,7 @@ from torch import Tensor, nn
 import pyode_bridge as pb
 from pyode_bridge.engines.julia.standing import Seat, Standing
 from pyode_bridge.errors import InputError, SolverError
+from tests.engines.interrupting import interrupted
 from tests.problems import DOUBLE
 
 pytestmark = pytest.mark.julia
@@ -298,16 +294,6 @@ def test_ctrl_c_ends_it(phase: str) -> None:
         y.sum().backward()
         print("interrupted and solved again", flush=True)
     """
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline().strip() == "begins"
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert output.strip() == "interrupted and solved again", errors
-    assert process.returncode == 0, errors
+    ended = interrupted(script, "begins", after=0.5)
+    assert ended.output.strip() == "interrupted and solved again", ended.errors
+    assert ended.returncode == 0, ended.errors
