@@ -114,8 +114,8 @@ function refuse_value(value, u)
 end
 
 """
-Write the products of `v` with the derivatives of the dynamics: that to the state to `to_u`, unless its pointer is null,
-and those to parameters to `to_p`, which has the shape of `p` but for what is not wanted. What returns the derivative,
+Write the product of `v` with the derivative of the dynamics by the state to `to_u`, unless its pointer is null, and add
+those by the parameters to `to_p`, which has the shape of `p` but for what is not wanted. What returns the derivative,
 Zygote differentiates, by a method of the extension.
 """
 function pull_back! end
@@ -133,7 +133,7 @@ function pull_back!(to_u, to_p, v, dynamics::Writing, u, p, t, sign)
             return du
         end
         along_p = ForwardDiff.jacobian(along!, own(u), array)
-        mul!(vec(target), along_p', seed)
+        mul!(vec(target), along_p', seed, 1, 1)
     end
     return nothing
 end
@@ -166,8 +166,11 @@ own(p) = p
 fill_with!(to::Borrowed, ::Nothing) = fill!(to, 0)
 fill_with!(to::Borrowed, x::Number) = fill!(to, x)
 fill_with!(to::Borrowed, x) = copyto!(to, x)
-fill_with!(::Nothing, _) = nothing
-fill_with!(to::NamedTuple, ::Nothing) = foreach(part -> fill!(part, 0), to)
-fill_with!(to::NamedTuple, x) = foreach(name -> fill_with!(to[name], x[name]), keys(to))
+
+add_to!(::Nothing, _) = nothing
+add_to!(::Nothing, ::Nothing) = nothing
+add_to!(_, ::Nothing) = nothing
+add_to!(to::Borrowed, x) = to .+= x
+add_to!(to::NamedTuple, x::NamedTuple) = foreach(name -> add_to!(to[name], x[name]), keys(to))
 
 end

@@ -1,18 +1,30 @@
 # The discrete adjoint: the exact gradient of the steps that a method took.
 
-"""Products of the dynamics' derivative with `to_k`, the gradient with respect to a derivative."""
+"""
+Products of the dynamics' derivative with `to_k`, the gradient with respect to a derivative. Unless `env` is null, those by the
+parameters are added up where they are computed, in the memory that it has for one.
+"""
 struct Products{F, T}
     f::F
     p::Vector{T}
     to_k::Vector{T}
     to_u::Vector{T}
     to_p::Vector{T}
+    env::Ptr{Int}
 end
 
-function Products(sol, n, np)
+function Products(sol, n, np, listeners)
     (; f, p) = sol.prob
-    T = eltype(sol.u[1])
-    return Products(f, p, zeros(T, n), zeros(T, n), take_vectors(T, np, 1)...)
+    T, env = eltype(sol.u[1]), listeners === nothing && np > 0 ? environment_of_both(f.vjp) : Ptr{Int}(C_NULL)
+    return Products(f, p, zeros(T, n), zeros(T, n), take_vectors(T, env == C_NULL ? np : 0, 1)..., env)
+end
+
+"""The environment of compiled products, where both are to be computed at once; null for others."""
+environment_of_both(_) = Ptr{Int}(C_NULL)
+
+function environment_of_both(vjp::VJP)
+    env = Ptr{Int}(vjp.c_vjp.env)
+    return env != C_NULL && unsafe_load(env, Kernels.JOINT) == Kernels.AT_ONCE ? env : Ptr{Int}(C_NULL)
 end
 
 """Let others have the memory of products that are done."""
@@ -20,38 +32,59 @@ leave!(products::Products) = leave_vectors!([products.to_p])
 
 """Write the product by the state at a point, which is returned, and add that by the parameters to `dp`."""
 function pull!(products::Products, dp, u, t)
-    (; f, p, to_k, to_u, to_p) = products
+    (; f, p, to_k, to_u, to_p, env) = products
     f.vjp(to_u, to_k, u, p, t)
-    isempty(dp) && return to_u
+    (isempty(dp) || env != C_NULL) && return to_u
     f.vjp_p(to_p, to_k, u, p, t)
     add_to!(dp, to_p)
     return to_u
+end
+
+"""Have `work` pull products, and `dp` as their sum at the end, if it does not get to be that on the way."""
+function added_up!(work, dp, products::Products, u, t)
+    (; f, p, to_k, env) = products
+    env == C_NULL && return work()
+    unsafe_store!(Ptr{Float64}(unsafe_load(env, Kernels.MEMORY)), NaN) # the sum begins anew
+    unsafe_store!(env, Kernels.ADDED_UP, Kernels.JOINT)
+    try
+        work()
+        f.vjp_p(dp, to_k, u, p, t)
+    finally
+        unsafe_store!(env, Kernels.AT_ONCE, Kernels.JOINT)
+    end
+    return nothing
 end
 
 function backward!(
         dy0::Vector{T}, dp::Vector{T}, sol, grads::Matrix{T}, t::Vector{Float64}, alg, ::DiscreteAdjoint;
         abstol, reltol, control::StepControl
     ) where {T}
-    products, steps = Products(sol, length(dy0), length(dp)), length(sol.t) - 1
-    method = replayed(sol)
-    back = zeros(T, length(dy0))
+    products, back = Products(sol, length(dy0), length(dp), control.listeners), zeros(T, length(dy0))
     fill!(dp, 0)
-    last = length(t)
-    for step in steps:-1:1
+    added_up!(dp, products, sol.u[1], t[1]) do
+        steps_back!(back, dp, sol, grads, t, products, control.listeners)
+    end
+    dy0 .= back .+ view(grads, :, 1)
+    leave!(products)
+    return nothing
+end
+
+"""Go back through all steps: turn `back` into the gradient by the first state, and add to `dp`."""
+function steps_back!(back, dp, sol, grads, t, products, listeners)
+    method, last = replayed(sol), length(t)
+    for step in (length(sol.t) - 1):-1:1
         from, to = Float64(sol.t[step]), Float64(sol.t[step + 1])
-        before = zeros(T, length(back)) # with respect to the state before the step, beside what goes through it
+        before = zero(back) # with respect to the state before the step, beside what goes through it
         while last > 1 && t[last] > from
             grad = view(grads, :, last)
             t[last] == to ? add_to!(back, grad) : add_between!(method, back, before, dp, sol, step, t[last], grad, products)
             last -= 1
         end
-        heard_back(control.listeners, back, dp, sol, step) do
+        heard_back(listeners, back, dp, sol, step) do
             step_back!(back, dp, sol, method, products, step)
         end
         add_to!(back, before)
     end
-    dy0 .= back .+ view(grads, :, 1)
-    leave!(products)
     return nothing
 end
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 PRODUCTS = "vjp", "delayed_vjp", "residual_vjp_p"
 COUNTED = {"rhs": RHS_CALLS, "jacobian": JACOBIAN_CALLS, **dict.fromkeys(PRODUCTS, VJP_CALLS)}
-# What each function takes before the time: where its results go, the vector of a product, the state. ``joint`` writes
-# both products, or that with the parameters alone if ``out`` is null.
+# What each function takes before the time: where its results go, the vector of a product, the state. ``joint`` adds the
+# product with the parameters to what is at ``dp``, and writes the other one, unless ``out`` is null.
 OF_THE_STATE, OF_TWO = ("out", "y"), ("out", "v", "y")
 VECTORS = {
     "rhs": OF_THE_STATE,
@@ -89,28 +89,35 @@ def _beginning(name: str, size: int, parameters: int, kind: str) -> list[str]:
     if name == "vjp" and parameters:
         return [
             *counted,
-            f"if unsafe_load(env, {JOINT}) != 0",
-            f"memory = Ptr{{{kind}}}(unsafe_load(env, {MEMORY}))",
-            f"remember!(memory, v, y, s, {size})",
-            f"return joint(out, memory + {remembered_at(size, kind)}, v, y, s, env)",
+            *_remembered(size, kind),
+            "if mode != 0",
+            f"begin_product!(memory, product, mode, v, y, s, {size}, {parameters})",
+            "return joint(out, product, v, y, s, env)",
             "end",
         ]
     return counted
 
 
 def parameter_product(dtype: torch.dtype, size: int, parameters: int) -> str:
-    """The text of ``vjp_p``: what ``vjp`` left in memory if it had both computed at this point, or computed now."""
+    """The text of ``vjp_p``: what ``vjp`` left in memory, or computed now."""
     kind = julia_type(dtype)
     lines = [
-        f"memory = Ptr{{{kind}}}(unsafe_load(env, {MEMORY}))",
-        f"if unsafe_load(env, {JOINT}) != 0 && recalled(memory, v, y, s, {size})",
-        f"unsafe_copyto!(out, memory + {remembered_at(size, kind)}, {parameters})",
-        "return Cint(0)",
-        "end",
+        *_remembered(size, kind),
+        f"known_product!(out, memory, product, mode, v, y, s, {size}, {parameters}) && return Cint(0)",
         f"begin_call(env, {VJP_CALLS}, s) || return Cint(-1)",
+        f"zero!(out, {parameters})",
         f"joint(Ptr{{{kind}}}(C_NULL), out, v, y, s, env)",
     ]
     return _defined("vjp_p", kind, lines, VECTORS["vjp_p"])
+
+
+def _remembered(size: int, kind: str) -> list[str]:
+    """How products are computed, and where in memory."""
+    return [
+        f"mode = unsafe_load(env, {JOINT})",
+        f"memory = Ptr{{{kind}}}(unsafe_load(env, {MEMORY}))",
+        f"product = memory + {remembered_at(size, kind)}",
+    ]
 
 
 def remembered_at(size: int, kind: str) -> int:

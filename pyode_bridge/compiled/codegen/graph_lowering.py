@@ -25,11 +25,15 @@ Input = str | tuple[str]  # the variable that points to an input's memory, or, i
 
 @dataclass(frozen=True)
 class Output:
-    """Where results go: one after another to the memory at a pointer; nowhere if that is null, where it may be."""
+    """Where results go: one after another to the memory at a pointer; nowhere if that is null, where it may be.
+
+    They are written there, or added to what is there.
+    """
 
     pointer: str
     dtype: torch.dtype
     may_be_null: bool = False
+    adds: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,10 @@ class _Lowering(Generic[A]):
             value = fx.map_arg(result, self._values.__getitem__)
             array = self._emitter.constant(value) if isinstance(value, Tensor) else value
             offset = offsets.get(output.pointer, 0)
-            self._emitter.store(array, output.pointer, offset, output.dtype, may_be_null=output.may_be_null)
+            if output.adds:
+                self._emitter.add(array, output.pointer, offset, output.dtype)
+            else:
+                self._emitter.store(array, output.pointer, offset, output.dtype, may_be_null=output.may_be_null)
             offsets[output.pointer] = offset + torch.Size(array.shape).numel()
 
     def _value(self, node: fx.Node) -> Any:

@@ -196,6 +196,10 @@ class PatternEmitter:
         """Keep what the results depend on."""
         self.stored = self._rows(array)
 
+    def add(self, array: Dependent, name: str, offset: int, dtype: torch.dtype) -> None:
+        """As `store`."""
+        self.stored = self._rows(array)
+
     def _united(self, operands: Sequence[Dependent], shape: Sequence[int]) -> sparse.csr_matrix | None:
         total = None
         for operand in operands:

@@ -193,6 +193,12 @@ class ScalarEmitter:
         for index, value in enumerate(self.cast(array, dtype).values.ravel(), offset + 1):
             self._code.lines.append(f"unsafe_store!({name}, {literal(value, dtype)}, {index})")
 
+    def add(self, array: ScalarArray, name: str, offset: int, dtype: torch.dtype) -> None:
+        """Add the elements to those in the memory at the pointer ``name`` likewise."""
+        for index, value in enumerate(self.cast(array, dtype).values.ravel(), offset + 1):
+            sum_ = f"unsafe_load({name}, {index}) + {literal(value, dtype)}"
+            self._code.lines.append(f"unsafe_store!({name}, {sum_}, {index})")
+
 
 def _extent(layout: Tensor) -> int:
     if not layout.numel():

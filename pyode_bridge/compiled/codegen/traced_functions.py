@@ -47,4 +47,7 @@ class TracedFunctions:
         dtype = self._dynamics.structure.dtype
         if name != "joint":
             return [Output("out", dtype)]
-        return [Output("out", dtype, may_be_null=True), *[Output("dp", dtype)] * len(self._dynamics.parameters)]
+        return [
+            Output("out", dtype, may_be_null=True),
+            *[Output("dp", dtype, adds=True)] * len(self._dynamics.parameters),
+        ]

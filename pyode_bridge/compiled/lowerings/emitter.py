@@ -78,3 +78,6 @@ class Emitter(Protocol[A]):
 
     def store(self, array: A, name: str, offset: int, dtype: torch.dtype, *, may_be_null: bool) -> None:
         """Write the elements to the memory at the pointer ``name``, from an offset, one after another."""
+
+    def add(self, array: A, name: str, offset: int, dtype: torch.dtype) -> None:
+        """Add the elements to those in the memory at the pointer ``name`` likewise."""

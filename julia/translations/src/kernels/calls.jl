@@ -21,6 +21,45 @@ const CALLS_A_LOOK = 100
     return iszero(gc_safe(() -> ccall(tick, Cint, (Cdouble,), t)))
 end
 
+# How products are computed, by the slot `JOINT`: each by itself; both at once, where that with the parameters is kept for who
+# asks next, at the same point; or all of them added up, until somebody asks for the sum.
+const APART, AT_ONCE, ADDED_UP = 0, 1, 2
+
+"""
+Make `memory` ready for a product with `np` parameters, to be added to what `product` points to within it. The time there is
+NaN where nothing is known.
+"""
+function begin_product!(memory::Ptr{T}, product::Ptr{T}, mode, v::Ptr{T}, u::Ptr{T}, t::Float64, n, np) where {T}
+    if mode == ADDED_UP
+        isnan(unsafe_load(Ptr{Float64}(memory))) || return nothing
+        unsafe_store!(Ptr{Float64}(memory), 0.0)
+    else
+        remember!(memory, v, u, t, n)
+    end
+    return zero!(product, np)
+end
+
+"""Write the sum of products, or that of this point, if it is known; returns whether it is. A sum begins anew then."""
+function known_product!(
+        out::Ptr{T}, memory::Ptr{T}, product::Ptr{T}, mode, v::Ptr{T}, u::Ptr{T}, t::Float64, n, np
+    ) where {T}
+    if mode == ADDED_UP
+        isnan(unsafe_load(Ptr{Float64}(memory))) ? zero!(out, np) : unsafe_copyto!(out, product, np)
+        unsafe_store!(Ptr{Float64}(memory), NaN)
+        return true
+    end
+    mode == AT_ONCE && recalled(memory, v, u, t, n) || return false
+    unsafe_copyto!(out, product, np)
+    return true
+end
+
+function zero!(out::Ptr{T}, n) where {T}
+    for i in 1:n
+        unsafe_store!(out, zero(T), i)
+    end
+    return nothing
+end
+
 """
 Keep at which point a product with the parameters was computed: `memory` holds the time, `v`, `u`, then the product.
 """

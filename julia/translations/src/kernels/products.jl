@@ -4,41 +4,41 @@
 const LARGE_PRODUCT = 20_000
 
 """
-    product!(c, a, b, m, n, k, am, ak, bk, bn)
+    product!(c, a, b, m, n, k, am, ak, bk, bn, added = false)
 
-`c = a * b`, of `(m, k)` by `(k, n)`, with the strides of `a` and `b`; `c` lies row by row.
+`c = a * b`, or `c += a * b` where it is to be added, of `(m, k)` by `(k, n)`, with the strides of `a` and `b`; `c` lies row by
+row.
 """
-@inline function product!(c::Ptr{T}, a::Ptr{T}, b::Ptr{T}, m, n, k, am, ak, bk, bn) where {T}
+@inline function product!(c::Ptr{T}, a::Ptr{T}, b::Ptr{T}, m, n, k, am, ak, bk, bn, added = false) where {T}
     regular = (am == 1 || ak == 1) && (bk == 1 || bn == 1)
     row_by_matrix = m == 1 && (bn == 1 || ak == bk == 1) # memory is read in order, which takes longest, once
     if n == 1 && m > 1 # a column lies as a row does
-        product!(c, b, a, 1, m, k, bn, bk, ak, am)
+        product!(c, b, a, 1, m, k, bn, bk, ak, am, added)
     elseif regular && !row_by_matrix && m * n * k >= LARGE_PRODUCT
-        gemm!(c, a, b, m, n, k, am, ak, bk, bn)
+        gemm!(c, a, b, m, n, k, am, ak, bk, bn, added)
     elseif ak == 1 && bk == 1 && k >= 8
-        by_dots!(c, a, b, m, n, k, am, bn)
+        by_dots!(c, a, b, m, n, k, am, bn, added)
     else
-        by_rows!(c, a, b, m, n, k, am, ak, bk, bn)
+        by_rows!(c, a, b, m, n, k, am, ak, bk, bn, added)
     end
     return nothing
 end
 
-@inline function by_dots!(c::Ptr{T}, a, b, m, n, k, am, bn) where {T}
+@inline function by_dots!(c::Ptr{T}, a, b, m, n, k, am, bn, added) where {T}
     for i in 0:(m - 1), j in 0:(n - 1)
         total = zero(T)
         @simd for l in 1:k
             total = muladd(unsafe_load(a, i * am + l), unsafe_load(b, j * bn + l), total)
         end
+        added && (total += unsafe_load(c, i * n + j + 1))
         unsafe_store!(c, total, i * n + j + 1)
     end
     return nothing
 end
 
-@inline function by_rows!(c::Ptr{T}, a, b, m, n, k, am, ak, bk, bn) where {T}
+@inline function by_rows!(c::Ptr{T}, a, b, m, n, k, am, ak, bk, bn, added) where {T}
     for i in 0:(m - 1)
-        @simd ivdep for j in 0:(n - 1)
-            unsafe_store!(c, zero(T), i * n + j + 1)
-        end
+        added || zero!(c + i * n * sizeof(T), n)
         for l in 0:(k - 1)
             factor = unsafe_load(a, i * am + l * ak + 1)
             @simd ivdep for j in 0:(n - 1)
@@ -90,7 +90,7 @@ limit_threads(count) = SET_THREADS[] == C_NULL ? Cint(0) : ccall(SET_THREADS[], 
 
 # What lies row by row is, to BLAS, the transpose column by column.
 for (T, gemm) in ((Float64, :DGEMM), (Float32, :SGEMM))
-    @eval function gemm!(c::Ptr{$T}, a::Ptr{$T}, b::Ptr{$T}, m, n, k, am, ak, bk, bn)
+    @eval function gemm!(c::Ptr{$T}, a::Ptr{$T}, b::Ptr{$T}, m, n, k, am, ak, bk, bn, added = false)
         first, b_apart = bn == 1 ? (UInt8('N'), bk) : (UInt8('T'), bn)
         second, a_apart = ak == 1 ? (UInt8('N'), am) : (UInt8('T'), ak)
         ccall(
@@ -99,7 +99,7 @@ for (T, gemm) in ((Float64, :DGEMM), (Float32, :SGEMM))
                 Ref{UInt8}, Ref{UInt8}, Ref{BLAS.BlasInt}, Ref{BLAS.BlasInt}, Ref{BLAS.BlasInt}, Ref{$T}, Ptr{$T},
                 Ref{BLAS.BlasInt}, Ptr{$T}, Ref{BLAS.BlasInt}, Ref{$T}, Ptr{$T}, Ref{BLAS.BlasInt}, Clong, Clong,
             ),
-            first, second, n, m, k, one($T), b, max(b_apart, 1), a, max(a_apart, 1), zero($T), c, n, 1, 1
+            first, second, n, m, k, one($T), b, max(b_apart, 1), a, max(a_apart, 1), $T(added), c, n, 1, 1
         )
         return nothing
     end

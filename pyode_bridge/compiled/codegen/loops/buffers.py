@@ -34,13 +34,16 @@ class Buffers:
         self._numbers[name] = layout.numel()
         return Memory(layout, name)
 
-    def place(self, array: Memory, where: str) -> bool:
-        """Have a whole buffer lie elsewhere from the beginning; says whether the array is one, and lies nowhere yet."""
+    def is_whole(self, array: Memory) -> bool:
+        """Whether an array is a buffer, from its beginning to its end."""
         layout = array.layout
-        whole = layout.is_contiguous() and not array.offset and self._numbers.get(array.name) == layout.numel()
-        if not whole or array.name in self._placed:
+        return layout.is_contiguous() and not array.offset and self._numbers.get(array.name) == layout.numel()
+
+    def place(self, name: str, where: str) -> bool:
+        """Have a buffer lie elsewhere from the beginning; says whether it lay nowhere yet."""
+        if name in self._placed:
             return False
-        self._placed[array.name] = where
+        self._placed[name] = where
         return True
 
     def pointers(self, statements: Statements) -> list[str]:
@@ -63,6 +66,11 @@ class Buffers:
             ]
             offsets[name] = _gap(sorted(beside), self._sizes[name])
         return offsets
+
+
+def uses(statements: Statements, name: str) -> list[int]:
+    """The statements that name a buffer."""
+    return [index for index, statement in enumerate(statements) if name in _NAME.findall("\n".join(statement))]
 
 
 def _uses(statements: Statements) -> tuple[dict[str, int], dict[str, int]]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pyode_bridge.compiled.codegen.loops.angles import quick_angles
-from pyode_bridge.compiled.codegen.loops.buffers import Buffers
+from pyode_bridge.compiled.codegen.loops.buffers import Buffers, uses
 from pyode_bridge.compiled.codegen.loops.expressions import Computed, Expression, Known, Memory, laid_out
 from pyode_bridge.compiled.codegen.loops.filling import filled
 from pyode_bridge.compiled.codegen.loops.loop_nest import LoopNest
@@ -27,6 +27,8 @@ class LoopEmitter:
         self._pointer_to = pointer_to
         self._statements: list[list[str]] = []
         self._buffers = Buffers()
+        self._adders: dict[str, tuple[int, Callable[[], list[str]]]] = {}
+        self._sums: list[tuple[str, int, str]] = []
         self._count = 0
 
     def _fresh(self) -> str:
@@ -35,12 +37,22 @@ class LoopEmitter:
 
     def lines(self) -> list[str]:
         """The code, which begins with where in ``work`` each buffer lies."""
-        statements = self._statements
+        statements = self._settled()
         return self._buffers.pointers(statements) + [line for each in statements for line in quick_angles(each)]
 
     def work_size(self) -> int:
         """Bytes of memory that the code works in."""
-        return self._buffers.size(self._statements)
+        return self._buffers.size(self._settled())
+
+    def _settled(self) -> list[list[str]]:
+        """The statements; a buffer that is made for nothing but a sum of outputs is added to that where it is made."""
+        for name, index, where in self._sums:
+            maker, adding = self._adders[name]
+            if uses(self._statements, name) == [maker, index]:
+                self._statements[maker], self._statements[index] = adding(), []
+                self._buffers.place(name, where)
+        self._sums.clear()
+        return self._statements
 
     def stop_if(self, condition: str) -> None:
         """Compute nothing more where the condition, Julia's, is true."""
@@ -136,8 +148,15 @@ class LoopEmitter:
         array = self.cast(array, dtype)
         kept = [dim for dim in range(len(array.shape)) if dim not in dims]
         target = self._buffers.new([array.shape[dim] for dim in kept], dtype)
-        self._statements.append(Reduction(array, dims, kept, template, start, target).text(self._fresh))
+        reduction = Reduction(array, dims, kept, template, start, target)
+        if reduction.is_sum:
+            self._can_add(target, lambda: reduction.text(self._fresh, added=True))
+        self._statements.append(reduction.text(self._fresh))
         return target
+
+    def _can_add(self, target: Memory, adding: Callable[[], list[str]]) -> None:
+        """Note how the next statement would add to what is at its target."""
+        self._adders[target.name] = len(self._statements), adding
 
     def added_at(self, array: Expression, values: Expression, indices: Tensor, dtype: torch.dtype) -> Expression:
         """The array with values added to its elements at flat indices, several to some."""
@@ -164,8 +183,9 @@ class LoopEmitter:
             for number, matrix in enumerate(matrices)
         ]
         steps = (*first.layout.stride()[-2:], *second.layout.stride()[-2:])
-        call = f"product!({', '.join(pointers)}, {m}, {n}, {k}, {', '.join(map(str, steps))})"
-        self._statements.append(nest.text((), [call], simd=""))
+        arguments = f"{', '.join(pointers)}, {m}, {n}, {k}, {', '.join(map(str, steps))}"
+        self._can_add(target, lambda: nest.text((), [f"product!({arguments}, true)"], simd=""))
+        self._statements.append(nest.text((), [f"product!({arguments})"], simd=""))
         return target
 
     def called(
@@ -187,18 +207,30 @@ class LoopEmitter:
 
         What was to be kept in a buffer is computed there at once, unless the pointer may be null.
         """
-        where = f"{name} + {offset * dtype.itemsize}"
-        if isinstance(array, Memory) and array.dtype == dtype and not may_be_null and self._buffers.place(array, where):
+        buffer, where = self._buffer(array, dtype), f"{name} + {offset * dtype.itemsize}"
+        if buffer and not may_be_null and self._buffers.place(buffer, where):
             return
-        strides = laid_out(array.shape, dtype).stride()
-        self._fill(Memory(laid_out(array.shape, dtype, strides, offset), name), self.cast(array, dtype))
+        target = Memory(laid_out(array.shape, dtype, offset=offset), name)
+        self._statements.append(filled(target, self.cast(array, dtype), self._fresh))
 
-    def _fill(self, target: Memory, array: Expression) -> None:
-        self._statements.append(filled(target, array, self._fresh))
+    def add(self, array: Expression, name: str, offset: int, dtype: torch.dtype) -> None:
+        """Add the elements to those in the memory at the pointer ``name`` likewise."""
+        buffer, where = self._buffer(array, dtype), f"{name} + {offset * dtype.itemsize}"
+        if buffer in self._adders:
+            self._sums.append((buffer, len(self._statements), where))
+        target = Memory(laid_out(array.shape, dtype, offset=offset), name)
+        self._statements.append(filled(target, self.cast(array, dtype), self._fresh, added=True))
+
+    def _buffer(self, array: Expression, dtype: torch.dtype) -> str:
+        """The name of the buffer that an array of that dtype is the whole of; empty where it is none."""
+        if isinstance(array, Memory) and array.dtype == dtype and self._buffers.is_whole(array):
+            return array.name
+        return ""
 
     def _stored(self, array: Expression) -> Memory:
         target = self._buffers.new(array.shape, array.dtype)
-        self._fill(target, array)
+        self._can_add(target, lambda: filled(target, array, self._fresh, added=True))
+        self._statements.append(filled(target, array, self._fresh))
         return target
 
     def _in_memory(self, array: Expression) -> Memory:

@@ -11,15 +11,18 @@ from pyode_bridge.compiled.codegen.scalars import Lines, Scalar, literal
 Fresh = Callable[[], str]  # makes names of variables
 
 
-def filled(target: Memory, array: Expression, fresh: Fresh) -> list[str]:
-    """Code that writes an expression to memory of its shape."""
+def filled(target: Memory, array: Expression, fresh: Fresh, *, added: bool = False) -> list[str]:
+    """Code that writes an expression to memory of its shape, or adds it to what is there."""
     memories = array.memories()
     layouts = [target.layout, *(memory.layout for memory in memories)]
     nest = LoopNest.over(layouts, range(len(target.shape)), "i")
     outer, inner = Lines(fresh), Lines(fresh)
     value = array.value(inner, loader(nest, memories, outer, inner))
     address = nest.address(0, target.offset)
-    inner.lines.append(f"unsafe_store!({target.name}, {literal(value, target.dtype)}, {address})")
+    result = literal(value, target.dtype)
+    if added:
+        result = f"unsafe_load({target.name}, {address}) + {result}"
+    inner.lines.append(f"unsafe_store!({target.name}, {result}, {address})")
     return nest.text(outer.lines, inner.lines)
 
 

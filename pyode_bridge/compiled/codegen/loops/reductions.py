@@ -31,13 +31,18 @@ class Reduction:
     start: float
     target: Memory
 
-    def text(self, fresh: Fresh) -> list[str]:
-        """The code."""
+    def text(self, fresh: Fresh, *, added: bool = False) -> list[str]:
+        """The code, which writes the totals, or adds them, which have to be sums, to what is there."""
         kept, shape = self.kept, self.array.shape
         by_rows = bool(kept) and kept[-1] == len(shape) - 1 and shape[-1] > 1
-        return self._by_rows(fresh) if by_rows else self._one_by_one(fresh)
+        return self._by_rows(fresh, added) if by_rows else self._one_by_one(fresh, added)
 
-    def _one_by_one(self, fresh: Fresh) -> list[str]:
+    @property
+    def is_sum(self) -> bool:
+        """Whether the totals are sums."""
+        return self.template == ADD and self.start == 0
+
+    def _one_by_one(self, fresh: Fresh, added: bool) -> list[str]:
         """One total at a time."""
         target = self.target
         over, along = self._nest(self.kept, "i"), self._nest(self.dims, "k")
@@ -45,15 +50,16 @@ class Reduction:
         outer, inner = Lines(fresh), Lines(fresh)
         value = self.array.value(inner, loader(over.around(along), self.array.memories(), outer, inner))
         inner.lines.append(f"{total} = {self._combined(total, value)}")
-        simd = "@simd " if self.template == ADD else ""
+        simd, address = "@simd " if self.template == ADD else "", over.address(0, 0)
+        result = f"unsafe_load({target.name}, {address}) + {total}" if added else total
         body = [
             f"{total} = {literal(self.start, target.dtype)}",
             *along.text(outer.lines, inner.lines, simd),
-            f"unsafe_store!({target.name}, {total}, {over.address(0, 0)})",
+            f"unsafe_store!({target.name}, {result}, {address})",
         ]
         return over.text((), body, simd="")
 
-    def _by_rows(self, fresh: Fresh) -> list[str]:
+    def _by_rows(self, fresh: Fresh, added: bool) -> list[str]:
         """All totals along the last dimension at a time."""
         target, kept = self.target, self.kept
         over, along, row = self._nest(kept[:-1], "i"), self._nest(self.dims, "k"), self._nest(kept[-1:], "j")
@@ -64,10 +70,8 @@ class Reduction:
         total = inner.named(f"unsafe_load({target.name}, {address})")
         inner.lines.append(f"unsafe_store!({target.name}, {self._combined(total, value)}, {address})")
         rows = row.text(outer.lines, inner.lines)
-        return [
-            *filled(target, Known(target.layout, self.start), fresh),
-            *over.text((), along.text((), rows, simd=""), simd=""),
-        ]
+        begun = [] if added else filled(target, Known(target.layout, self.start), fresh)
+        return [*begun, *over.text((), along.text((), rows, simd=""), simd="")]
 
     def _nest(self, dims: Sequence[int], prefix: str) -> LoopNest:
         """Loops over dims of the totals, which stay where they are along those that are reduced, and of the array."""
