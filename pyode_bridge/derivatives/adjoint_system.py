@@ -20,7 +20,7 @@ from pyode_bridge.errors import UnsupportedError
 from pyode_bridge.problem.backsolve import augmented
 from pyode_bridge.problem.direction import Direction
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
-from pyode_bridge.problem.forms import Delays, Noise, Residual
+from pyode_bridge.problem.forms import Noise
 from pyode_bridge.problem.graph import are_entangled
 from pyode_bridge.problem.grids import Grids
 from pyode_bridge.problem.options import NORMS
@@ -31,16 +31,11 @@ from pyode_bridge.problem.wanted import Wanted
 
 def check(problem: Problem) -> None:
     """Raise UnsupportedError where this is not the adjoint, as of noise."""
-    for kind, what, instead in (
-        (Noise, "is noise", ", or name sensealg='DiscreteAdjoint', which has them"),
-        (Delays, "are delays", ""),
-        (Residual, "is a residual", ", or name formulation='mass_matrix', which has them"),
-    ):
-        if isinstance(problem.form, kind):
-            raise UnsupportedError(
-                f"Second derivatives of a solve are not available where there {what}; first ones are. Call autograd "
-                f"without create_graph{instead}."
-            )
+    if isinstance(problem.form, Noise):
+        raise UnsupportedError(
+            "Second derivatives of a solve are not available where there is noise; first ones are. Call autograd "
+            "without create_graph, or name sensealg='DiscreteAdjoint', which has them."
+        )
 
 
 def segment(engine: Solver, problem: Problem, z: Tensor, times: Tensor) -> Problem:

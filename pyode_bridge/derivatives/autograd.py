@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyode_bridge.derivatives import adjoint_system, along_noise, hooks, steady, underlying
+from pyode_bridge.derivatives import adjoint_system, along_noise, along_tangents, hooks, implied, steady, underlying
 from pyode_bridge.derivatives.any_order import Pure, node
 from pyode_bridge.derivatives.underlying import Constraint
 from pyode_bridge.engines.protocol import Solver
 from pyode_bridge.problem import progress
 from pyode_bridge.problem.backsolve import swept_back
-from pyode_bridge.problem.forms import Steady
+from pyode_bridge.problem.forms import Delays, Residual, Steady
 from pyode_bridge.problem.graph import direct_gradients
 from pyode_bridge.problem.noise_path import NoisePath
 from pyode_bridge.problem.problem import Gradients, Problem, Pullback, Trajectory
@@ -123,13 +123,19 @@ def _again(
     ys: Tensor,
     t: Tensor,
 ) -> tuple[Tensor | None, ...]:
-    """What `_adjoint` computes, with autograd: of a steady state, by steps, or by solves of the adjoint system."""
+    """What `_adjoint` computes, with autograd: by tangents, by steps, or by solves of the adjoint system."""
+    if isinstance(problem.form, Residual):
+        sensitivity = replace(problem.adjoint, method=engine.adjoint_method(problem))
+        back = functools.partial(_solved_back, engine)
+        return _outputs(problem, wants_t, implied.gradients(problem, sensitivity, grad_ys, ys, t, back), grad_ys, ys, t)
     underlying.check_twice_differentiable(problem)
     constraint, problem = Constraint.of(problem), underlying.ordinary(problem)
     if constraint is not None:
         ys = torch.cat([constraint.held(ys[0], t[0])[None], ys[1:]])
     if isinstance(problem.form, Steady):
         gradients = steady.gradients(problem, grad_ys, ys)
+    elif isinstance(problem.form, Delays):
+        gradients = along_tangents.gradients(problem, grad_ys, ys)
     elif path is not None:
         gradients = along_noise.gradients(problem, path(), grad_ys, ys)
     else:

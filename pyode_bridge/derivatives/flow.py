@@ -18,7 +18,7 @@ from pyode_bridge.problem.levels import unwrapped
 from pyode_bridge.problem.problem import Trajectory
 from pyode_bridge.problem.retcodes import checked
 from pyode_bridge.problem.settings import Settings
-from pyode_bridge.problem.state import flat_real, real_size
+from pyode_bridge.problem.state import State, flat_real, real_size
 
 Field = Callable[..., Tensor]
 
@@ -139,7 +139,7 @@ def sensitivities(flow: Flow, moving: Sequence[int]) -> Flow:
         product, value = torch.func.grad(pulled, has_aux=True)(torch.zeros_like(y))
         return torch.cat([value, product])
 
-    return Flow(joint, _joint_settings(flow.settings, 2, lambda z: [z.chunk(2)[0]]), flow.prepare, flow.captured)
+    return Flow(joint, joint_settings(flow.settings, 2, lambda z: [z.chunk(2)[0]]), flow.prepare, flow.captured)
 
 
 def batch(flow: Flow, size: int, in_dims: Sequence[int | None], randomness: str) -> Flow:
@@ -152,7 +152,7 @@ def batch(flow: Flow, size: int, in_dims: Sequence[int | None], randomness: str)
         value: Tensor = mapped(t, z.view(size, -1), *tensors)
         return value.reshape(-1)
 
-    settings = _joint_settings(flow.settings, size, lambda z: z.view(size, -1))
+    settings = joint_settings(flow.settings, size, lambda z: z.view(size, -1))
     return Flow(joint, settings, flow.prepare, flow.captured)
 
 
@@ -202,7 +202,21 @@ def put(tensors: Sequence[Tensor], positions: Sequence[int], others: Sequence[Te
     return exchanged
 
 
-def _joint_settings(settings: Settings, copies: int, states: Callable[[Tensor], Iterable[Tensor]]) -> Settings:
+def _adjoint_settings(settings: Settings) -> Settings:
+    options = settings["options"] or {}
+    forward = {key: value for key, value in options.items() if key != "tstops" and not callable(value)}
+    rtol, atol = flat_tolerances(settings)
+    return {
+        **settings,
+        "rtol": checks.scalar_tolerance(settings["adjoint_rtol"], rtol, "adjoint_rtol"),
+        "atol": checks.scalar_tolerance(settings["adjoint_atol"], atol, "adjoint_atol"),
+        "method": settings["method"] if settings["adjoint_method"] is None else settings["adjoint_method"],
+        "options": settings["adjoint_options"] or forward,
+        "jac_sparsity": None,
+    }
+
+
+def joint_settings(settings: Settings, copies: int, states: Callable[[Tensor], Iterable[State]]) -> Settings:
     """Settings for several states one after another; ``states`` are those that the user's predicates speak of."""
 
     def repeated(bound: Any) -> Any:
@@ -217,20 +231,6 @@ def _joint_settings(settings: Settings, copies: int, states: Callable[[Tensor], 
         "rtol": repeated(settings["rtol"]),
         "atol": repeated(settings["atol"]),
         "options": options,
-        "jac_sparsity": None,
-    }
-
-
-def _adjoint_settings(settings: Settings) -> Settings:
-    options = settings["options"] or {}
-    forward = {key: value for key, value in options.items() if key != "tstops" and not callable(value)}
-    rtol, atol = flat_tolerances(settings)
-    return {
-        **settings,
-        "rtol": checks.scalar_tolerance(settings["adjoint_rtol"], rtol, "adjoint_rtol"),
-        "atol": checks.scalar_tolerance(settings["adjoint_atol"], atol, "adjoint_atol"),
-        "method": settings["method"] if settings["adjoint_method"] is None else settings["adjoint_method"],
-        "options": settings["adjoint_options"] or forward,
         "jac_sparsity": None,
     }
 

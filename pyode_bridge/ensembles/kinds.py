@@ -13,13 +13,14 @@ from typing_extensions import Self, override
 from pyode_bridge.compiled.errors import UnsupportedDynamicsError
 from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.ensembles.stack import Stack
-from pyode_bridge.equations.ddeint import Lags, prepared_dde, solve_dde
+from pyode_bridge.equations.ddeint import prepared_dde, solve_dde
 from pyode_bridge.equations.event import Event
 from pyode_bridge.equations.event_solution import EventSolution
 from pyode_bridge.equations.events import solve_events
 from pyode_bridge.equations.following import prepared_hybrid
 from pyode_bridge.equations.julia_dynamics import JuliaDynamics
 from pyode_bridge.equations.odeint import solve
+from pyode_bridge.equations.past import Lags
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.result import Result
 from pyode_bridge.equations.sdeint import Both, NoiseName, checked_seed, prepared_sde, solve_sde

@@ -14,7 +14,6 @@ from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.engines import select_engine
 from pyode_bridge.equations.odeint import solve
 from pyode_bridge.equations.preparation import prepare
-from pyode_bridge.equations.residual_states import ResidualFunction, ResidualStates, flat_residual
 from pyode_bridge.equations.residuals import with_residual
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.equations.solving import solution_of
@@ -22,6 +21,7 @@ from pyode_bridge.errors import InputError, UnsupportedError
 from pyode_bridge.problem import checks
 from pyode_bridge.problem.methods import as_method
 from pyode_bridge.problem.problem import AS_ASKED
+from pyode_bridge.problem.residual_states import ResidualFunction, ResidualStates, flat_residual
 from pyode_bridge.problem.settings import (
     AdjointSettings,
     Algorithm,

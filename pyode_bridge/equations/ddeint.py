@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
 from pyode_bridge.derivatives.compilation import between_graphs
+from pyode_bridge.derivatives.flow import joint_settings
 from pyode_bridge.derivatives.prepared import Prepared
-from pyode_bridge.equations.delays import DelayedDynamic, History, Past, with_delays
+from pyode_bridge.equations.delays import with_delays
+from pyode_bridge.equations.past import DelayedDynamic, History, Lags, Past
 from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.equations.solving import solution_of
 from pyode_bridge.errors import InputError
 from pyode_bridge.problem import checks
-from pyode_bridge.problem.settings import AdjointSettings, complete, with_settings
+from pyode_bridge.problem.problem import Problem
+from pyode_bridge.problem.settings import AdjointSettings, Settings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times
 
 DEFAULT_METHOD = "MethodOfSteps(AutoTsit5(Rosenbrock23()))"
-
-Lags: TypeAlias = Tensor | Sequence[float | Tensor]
 
 
 @between_graphs
@@ -60,7 +61,8 @@ def ddeint(
 
     Raises:
         InputError, UnknownSolverError, SolverError: as for `odeint`.
-        UnsupportedError: the package is not installed; or a second derivative is required.
+        UnsupportedError: the package is not installed; or a second derivative with respect to the lags or the times is
+            required where the history does not end in ``y0``.
 
     Examples:
         >>> import torch, pyode_bridge as pb
@@ -95,6 +97,20 @@ def prepared_dde(
 ) -> Prepared:
     """Check everything; ``function`` is what the user called."""
     checks.function(func, "func", "t, y and the past")
+    chosen = complete(function, AdjointSettings, settings, {"method": DEFAULT_METHOD}, kind="DDE")
+    return _prepared(function, func, y0, t, lags, history, chosen)
+
+
+def _prepared(
+    function: str,
+    func: DelayedDynamic,
+    y0: State,
+    t: Times,
+    lags: Lags,
+    history: History | None,
+    settings: Settings,
+) -> Prepared:
+    """The same of settings that are complete."""
     delays, lag_tensor = _lags(lags)
     structure = Structure.of(y0)
     flat_y0 = structure.pack(y0).detach()
@@ -104,11 +120,36 @@ def prepared_dde(
         states = (past(time - lag, time.item() - lag) for lag in delays)
         return func(time, y, tuple(map(structure.unpack_copy, states)))
 
-    chosen = complete(function, AdjointSettings, settings, {"method": DEFAULT_METHOD}, kind="DDE")
-    prepared = prepare(at_start, y0, t, chosen, () if lag_tensor is None else (lag_tensor,))
-    if prepared.problem.dynamics.direction.decreases:
+    prepared = prepare(at_start, y0, t, settings, () if lag_tensor is None else (lag_tensor,))
+    problem = prepared.problem
+    if problem.dynamics.direction.decreases:
         raise InputError(f"{function} takes increasing times.")
-    return with_delays(prepared, func, past, delays, lag_tensor)
+
+    def solve(
+        func: DelayedDynamic, z0: Tensor, t: Tensor, lags: Lags, history: History, used: Sequence[Tensor]
+    ) -> Tensor:
+        joint = _of_joint_states(settings, problem, len(z0) // len(flat_y0))
+        solved = _prepared(function, func, z0, t, lags, history, {**joint, "adjoint_params": used})
+        return cast("Tensor", solution_of(solved).y)
+
+    return with_delays(prepared, func, past, delays, lag_tensor, solve)
+
+
+def _of_joint_states(settings: Settings, problem: Problem, copies: int) -> Settings:
+    """The same for so many states one after another, of which the user's functions know the first alone."""
+    structure, tolerances = problem.dynamics.structure, problem.tolerances
+
+    def without_norm(name: Literal["options", "adjoint_options"]) -> dict[str, object]:
+        return {key: value for key, value in (settings[name] or {}).items() if key != "norm" or not callable(value)}
+
+    flat: Settings = {
+        **settings,
+        "rtol": tolerances.rtol,
+        "atol": tolerances.atol,
+        "options": without_norm("options"),
+        "adjoint_options": without_norm("adjoint_options"),
+    }
+    return joint_settings(flat, copies, lambda z: (structure.unpack(z[: structure.size]),))
 
 
 def _lags(given: Lags) -> tuple[list[float], Tensor | None]:

@@ -2,57 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
 from pyode_bridge.derivatives.prepared import Prepared
+from pyode_bridge.equations.delay_tangents import Along, Solve
+from pyode_bridge.equations.past import DelayedDynamic, Past
 from pyode_bridge.equations.points import PointDynamics
 from pyode_bridge.equations.products import parameter_product, state_product
-from pyode_bridge.problem import checks
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Delays, Part
 from pyode_bridge.problem.jacobians import direction, pulled_back
-from pyode_bridge.problem.state import State, Structure
-
-DelayedDynamic = Callable[[Tensor, Any, tuple[Any, ...]], State]
-History = Callable[[Tensor], State]
-
-
-class Past:
-    """The flat state before the start.
-
-    Attributes:
-        history: a user's function; None where the state was that at the start all along.
-        y0: that one.
-    """
-
-    def __init__(self, history: History | None, structure: Structure, y0: Tensor) -> None:
-        self.history, self.y0 = history, y0
-        self._structure = structure
-
-    def __call__(self, t: Tensor, s: float) -> Tensor:
-        """At a user's time; raises InputError where it is not finite."""
-        flat = self.at(t, s)
-        checks.finite(flat, f"history(t) at t = {s:.6g}")
-        return flat
-
-    def at(self, t: Tensor, s: float | Tensor) -> Tensor:
-        """The same, unchecked, as a trace needs it."""
-        return self.y0 if self.history is None else self._structure.pack_returned(self.history(t), "history(t)", s)
-
-    @property
-    def given(self) -> object:
-        """What the user gave for it."""
-        return self.y0 if self.history is None else self.history
-
-    def with_leaf(self) -> Past:
-        """The same of another ``y0``, with respect to which it can be differentiated."""
-        return Past(self.history, self._structure, self.y0.clone().requires_grad_())
 
 
 class _Delayed(PointDynamics):
@@ -78,12 +42,18 @@ class _Before(Dynamics):
 
 
 def with_delays(
-    prepared: Prepared, func: DelayedDynamic, past: Past, lags: Sequence[float], given_lags: Tensor | None
+    prepared: Prepared,
+    func: DelayedDynamic,
+    past: Past,
+    lags: Sequence[float],
+    given_lags: Tensor | None,
+    solve: Solve,
 ) -> Prepared:
     """The equation over ``func`` and the ``past``, from what both were at the start, where `prepared` looked.
 
     Parameters are, beside the tensors that both functions use, the initial state where it is the history, and then the
-    lags and the times of which a gradient is wanted; autograd gets these as the user gave them.
+    lags and the times of which a gradient is wanted; autograd gets these as the user gave them. Second derivatives
+    are those of what ``solve`` solves.
     """
     problem, wants = prepared.problem, prepared.problem.sensitivity is not None
     wanted, y0 = problem.dynamics.wanted.widened(), problem.y0
@@ -96,9 +66,13 @@ def with_delays(
     for is_wanted, tensor in ((of_lags, given_lags), (of_times, prepared.t)):
         if is_wanted and tensor is not None:
             pairs.append((tensor, tensor.detach().requires_grad_()))
+    jumps = (of_lags or of_times) and not past.ends_in(prepared.y0, prepared.t)
     outside, inside = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     known = replace(wanted, parameters=[*wanted.parameters, *outside])
     dynamics = _Delayed(func, [*wanted.parameters, *inside], known, problem.dynamics, "func(t, y, delayed)")
+    along = Along(
+        func, past, dynamics.structure, dynamics.parameters, lags, prepared.t.detach(), of_lags, of_times, jumps, solve
+    )
     starts = [prepared.t[0].item() - lag for lag in lags]
     with torch.no_grad():
         states = torch.cat([past(dynamics.time(s), s) for s in starts])
@@ -110,6 +84,7 @@ def with_delays(
         *_products(dynamics, past, torch.cat([states, y0]), y0, wants=wants),
         wants_lags=of_lags,
         wants_times=of_times,
+        along=along if wants else None,
     )
     return replace(prepared, problem=replace(problem, dynamics=dynamics, form=form), t=prepared.t.detach())
 

@@ -12,10 +12,10 @@ from typing_extensions import override
 from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.equations.points import PointDynamics
 from pyode_bridge.equations.products import parameter_product
-from pyode_bridge.equations.residual_states import ResidualFunction, flat_residual
 from pyode_bridge.problem.dynamics import Dynamics
 from pyode_bridge.problem.forms import Part, Residual
 from pyode_bridge.problem.jacobians import columns, direction, pulled_back
+from pyode_bridge.problem.residual_states import ResidualFunction, ResidualStates, flat_residual
 
 
 def with_residual(prepared: Prepared, residual: ResidualFunction, slope: Tensor, differential: Tensor) -> Prepared:
@@ -40,6 +40,7 @@ def with_residual(prepared: Prepared, residual: ResidualFunction, slope: Tensor,
         *_parts(residual, dynamics, dy0, y0),
         dy0,
         differential.tolist(),
+        ResidualStates(residual, own.structure, differential),
         (residual, *inside),
         *_products(dynamics, torch.cat([dy0, y0]), len(y0), wants=wants),
         wants_times=bool(times),

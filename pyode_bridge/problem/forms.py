@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 
 from torch import Tensor
 
+from pyode_bridge.problem.residual_states import ResidualStates
+
 
 @dataclass(frozen=True)
 class Part:
@@ -158,6 +160,9 @@ class Delays(Form):
         history_vjp_p, history_vjp_t: those with the derivatives of the history by the parameters and by the time, the
             latter a number; likewise.
         wants_lags, wants_times: whether the last of the dynamics' parameters are the lags, and behind them the times.
+        along: of a flat ``y0`` and a direction of it and of each of the dynamics' parameters, None where that does not
+            move, the derivative of the values at all times along these, shape ``(T, n)``, with autograd; None where no
+            gradient is wanted.
     """
 
     has_rhs = False
@@ -171,6 +176,7 @@ class Delays(Form):
     history_vjp_t: Part | None = None
     wants_lags: bool = False
     wants_times: bool = False
+    along: Callable[..., Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +188,7 @@ class Residual(Form):
         residual_jacobian: ``∂F/∂y`` and ``∂F/∂(dy/ds)`` likewise, each column by column, one after another.
         dy0: the derivative at the start, or a guess where it does not follow from the rest; shape ``(n,)``.
         differential: which components have a derivative in ``F``.
+        states: the equation with the derivatives among the states.
         functions: ``F``, as the user gave it, and the tensors with respect to which there are products.
         residual_vjp_p, residual_vjp_t: products of a vector with the derivatives of ``F`` by the parameters and by
             ``s``, the latter a number, of that vector and ``[dy/ds, y]``; None where no gradient is wanted.
@@ -193,6 +200,7 @@ class Residual(Form):
     residual_jacobian: Part
     dy0: Tensor
     differential: Sequence[bool]
+    states: ResidualStates
     functions: tuple[object, ...]
     residual_vjp_p: Part | None = None
     residual_vjp_t: Part | None = None

@@ -63,7 +63,7 @@ def direct_gradients(tensors: Sequence[Tensor], grads: Sequence[Tensor | None]) 
     return [left[id(tensor)] for tensor in tensors]
 
 
-def _graph_leaves(value: Tensor) -> list[Tensor]:
+def graph_leaves(value: Tensor) -> list[Tensor]:
     """The leaf tensors that ``value`` depends on and that require a gradient."""
     return leaves_of(_edges([_edge(value)]))
 
@@ -120,7 +120,7 @@ def lasting(leaves: list[Tensor], again: Callable[[], Tensor]) -> list[Tensor]:
     """Those that another evaluation depends on too."""
     if not leaves:
         return []
-    return among(leaves, _graph_leaves(again()))
+    return among(leaves, graph_leaves(again()))
 
 
 def among(tensors: Iterable[Tensor], others: Iterable[Tensor]) -> list[Tensor]:

@@ -63,6 +63,27 @@ def compressed(function: Callable[[Tensor], Tensor], y: Tensor, seeds: Tensor) -
     return found
 
 
+def along(value: Tensor, inputs: Sequence[Tensor], tangents: Sequence[Tensor | None], *, create_graph: bool) -> Tensor:
+    """``Σ (∂value/∂input) tangent`` of a value that autograd recorded; a tangent that is None is zero.
+
+    A vector-Jacobian product is linear in its vector, and what it is multiplied by is the Jacobian. Forward mode would
+    do with one pass, but not all operations have it, nor do leaves that a function has in its closure.
+    """
+    found, pairs = torch.zeros_like(value), []
+    if value.requires_grad:
+        v = torch.zeros_like(value, requires_grad=True)
+        grads: Sequence[Tensor | None] = torch.autograd.grad(value, inputs, v, allow_unused=True, create_graph=True)
+        pairs = [
+            (grad, tangent)
+            for grad, tangent in zip(grads, tangents, strict=True)
+            if grad is not None and grad.requires_grad and tangent is not None
+        ]
+    if pairs:
+        moved, weights = zip(*pairs, strict=True)
+        (found,) = torch.autograd.grad(moved, v, weights, create_graph=create_graph, retain_graph=True)
+    return found
+
+
 def pulled_back(function: Callable[[Tensor], Tensor], y: Tensor, v: Tensor, wanted: Sequence[Tensor]) -> list[Tensor]:
     """The products of ``v`` with the Jacobians of a function at ``y``, by ``y`` and by what is ``wanted``, likewise."""
     with torch.enable_grad():

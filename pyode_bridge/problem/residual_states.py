@@ -79,13 +79,24 @@ class ResidualStates:
             guess = guess - _step(value, guess, differentiable=True)
         return torch.cat(self._split(y0, guess))
 
+    def found(self, times: Tensor, ys: Tensor, dy0: Tensor) -> Tensor:
+        """``[y, v]`` at several times, shape ``(T, n + k)``, by `start` from the values there; without autograd."""
+        found: list[Tensor] = []
+        with torch.no_grad():
+            for t, y in zip(times, ys, strict=True):
+                guess = self._slope(found[-1][len(y) :]) if found else dy0
+                found.append(self.start(t, y, guess))
+        return torch.stack(found)
+
     def _split(self, y0: Tensor, unknown: Tensor) -> tuple[Tensor, Tensor]:
         algebraic, v = unknown[: len(self._algebraic)], unknown[len(self._algebraic) :]
         return y0.index_copy(0, self._algebraic, algebraic), v
 
     def _value(self, t: Tensor, y: Tensor, v: Tensor) -> Tensor:
-        slope = y.new_zeros(len(y)).index_copy(0, self._differential, v)
-        return flat_residual(self._residual, self._structure, t, y, slope)
+        return flat_residual(self._residual, self._structure, t, y, self._slope(v))
+
+    def _slope(self, v: Tensor) -> Tensor:
+        return v.new_zeros(self._structure.size).index_copy(0, self._differential, v)
 
 
 def flat_residual(residual: ResidualFunction, structure: Structure, t: Tensor, y: Tensor, slope: Tensor) -> Tensor:

@@ -262,14 +262,6 @@ def test_sensitivity_algorithms_that_do_not_suit_residuals_are_refused(sensealg:
 
 
 @pytest.mark.julia
-def test_a_second_derivative_of_a_residual_is_refused() -> None:
-    y0 = Y0.clone().requires_grad_()
-    (grad,) = torch.autograd.grad(solve(y0=y0)[-1].sum(), y0, create_graph=True)
-    with pytest.raises(pb.UnsupportedError, match=r"Second derivatives.*there is a residual"):
-        torch.autograd.grad(grad.sum(), y0)
-
-
-@pytest.mark.julia
 def test_second_derivatives_by_a_mass_matrix() -> None:
     """``y0' = -k y1``, ``0 = y1 - c y0``, so that ``y0 = exp(-k c t)``."""
     k, c = (torch.tensor(value, dtype=DOUBLE, requires_grad=True) for value in (0.7, 1.3))

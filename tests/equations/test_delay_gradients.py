@@ -228,11 +228,3 @@ def test_other_sensitivity_algorithms_are_refused(settings: dict[str, str], mess
 def test_it_is_for_delays_alone() -> None:
     with pytest.raises(pb.UnsupportedError, match="DelayAdjoint differentiates delay equations alone"):
         pb.odeint(lambda t, y: -y, number(1.0), torch.tensor([0.0, 1.0]), sensealg="DelayAdjoint", engine="julia")
-
-
-def test_a_second_derivative_is_refused() -> None:
-    y0 = number(1.0)
-    y = pb.ddeint(lambda t, y, past: -(past[0] ** 2), y0, torch.tensor([0.0, 2.0]), lags=[1.0], engine="julia")
-    (grad,) = torch.autograd.grad(y[-1], y0, create_graph=True)
-    with pytest.raises(pb.UnsupportedError, match=r"Second derivatives.*there are delays"):
-        torch.autograd.grad(grad, y0)
