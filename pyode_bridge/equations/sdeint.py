@@ -51,10 +51,10 @@ def sdeint(
 
     Gradients are those of each path. Its steps are their own gradient, along the noise that was drawn for them
     (``sensealg="DiscreteAdjoint"``, the usual choice; Giles & Glasserman 2006, "Smoking adjoints"): those of
-    ``"SOSRI"`` and ``"SRIW1"``, and, with ``dt`` and ``adaptive=False`` among the options, those of ``"EM"``,
-    ``"LambaEM"``, ``"RKMil"``, ``"EulerHeun"``, ``"LambaEulerHeun"`` and other explicit methods, whose tableaus are
-    read off the solver. ``sensealg="BacksolveAdjoint"`` (of SciMLSensitivity, after Li et al. 2020) runs the paths
-    backwards by ``"EulerHeun"``, with errors in proportion to ``dt``, for fixed steps of Stratonovich's methods.
+    ``"SOSRI"``, ``"SRIW1"``, ``"EM"``, ``"LambaEM"``, ``"RKMil"``, ``"EulerHeun"``, ``"LambaEulerHeun"`` and other
+    explicit methods, whose tableaus are read off the solver. ``sensealg="BacksolveAdjoint"`` (of SciMLSensitivity,
+    after Li et al. 2020) runs the paths backwards by ``"EulerHeun"``, with errors in proportion to ``dt``, for fixed
+    steps of Stratonovich's methods.
 
     Args:
         drift: maps a scalar tensor ``t`` and the state to a tensor, tuple or dict as the state is.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -407,8 +408,79 @@ def test_gradients_of_steps_are_their_differences(method: str, noise: str) -> No
             torch.testing.assert_close(grad.view(-1)[0], difference, rtol=1e-6, atol=1e-7)
 
 
+def growth_of_lambas(h: Tensor, mu: Tensor, sigma: Tensor, dw: Tensor) -> Tensor:
+    """Behind the drift's step."""
+    return (1 + mu * h) * (1 + sigma * dw)
+
+
+def growth_of_rkmil(h: Tensor, mu: Tensor, sigma: Tensor, dw: Tensor) -> Tensor:
+    """With the difference of the diffusions at ``y`` and at ``y + h f + sqrt(h) g`` for the derivative."""
+    root = h.sqrt()
+    return 1 + mu * h + sigma * dw + sigma * (mu * h + sigma * root) * (dw**2 - h) / (2 * root)
+
+
 @pytest.mark.julia
-@pytest.mark.parametrize("method", ["RKMil", "LambaEM", "LambaEulerHeun", "ImplicitEM", "DRI1"])
+@pytest.mark.parametrize("lane", ["compiled", "callback"])
+@pytest.mark.parametrize(
+    ("method", "noise", "growth"),
+    [
+        (None, "general", growth_of_lambas),
+        ("LambaEM", "scalar", growth_of_lambas),
+        ("LambaEM", "diagonal", growth_of_lambas),
+        ("RKMil", "diagonal", growth_of_rkmil),
+    ],
+)
+def test_gradients_of_steps_of_chosen_length(
+    method: str | None, noise: str, growth: Callable[..., Tensor], lane: str
+) -> None:
+    """Each step multiplies by a growth: their lengths and their noise are what the solver took."""
+    model, y0 = Growth(), torch.tensor([1.0, 2.0], dtype=DOUBLE, requires_grad=True)
+    t = torch.tensor([0.0, 0.5, 1.0], dtype=DOUBLE)
+    solution = pb.solve_sde(
+        model.drift,
+        model.mixed if noise == "general" else model.diffusion,
+        y0,
+        t,
+        noise=noise,  # type: ignore[arg-type]
+        method=method,
+        seed=3,
+        lane=lane,  # type: ignore[arg-type]
+        rtol=1e-3,
+        atol=1e-3,
+    )
+    assert solution.sensealg == "DiscreteAdjoint"
+    assert solution.trajectory.path is not None
+    path = solution.trajectory.path()
+    steps, dw = path.times.diff(), path.increments[:, 0]
+    assert steps.max() > 1.5 * steps.min(), "they are all alike"
+    noises = dw @ torch.tensor([[0.6], [0.8]], dtype=DOUBLE) if noise == "general" else dw
+    values = y0 * growth(steps[:, None], model.mu, model.sigma, noises).cumprod(0)
+    middle = (path.times[1:] - 0.5).abs().argmin()
+    exact = torch.stack([y0, values[middle], values[-1]])
+    assert isinstance(solution.y, Tensor)
+    torch.testing.assert_close(solution.y, exact, rtol=1e-9, atol=0)
+    inputs = (y0, model.mu, model.sigma)
+    found = torch.autograd.grad(solution.y.pow(2).sum(), inputs)
+    for grad, value in zip(found, torch.autograd.grad(exact.pow(2).sum(), inputs), strict=True):
+        torch.testing.assert_close(grad, value, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.julia
+def test_gradients_of_steps_of_chosen_length_in_stratonovichs_sense() -> None:
+    """``y0 exp(mu t + sigma W)``, and the path tells ``W``."""
+    model, y0 = Growth(), torch.tensor([1.0, 2.0], dtype=DOUBLE, requires_grad=True)
+    t, tight = torch.tensor([0.0, 0.5, 1.0], dtype=DOUBLE), {"rtol": 1e-3, "atol": 1e-3}
+    y = pb.sdeint(model.drift, model.diffusion, y0, t, noise="scalar", method="LambaEulerHeun", seed=3, **tight)
+    assert isinstance(y, Tensor)
+    ends, start, times = y[1:].detach(), y0.detach(), t[1:, None]
+    paths = ((ends / start).log() - MU * times) / SIGMA
+    expected = ((ends / start).sum(0), (times * ends).sum(), (paths * ends).sum())
+    for grad, value in zip(torch.autograd.grad(y[1:].sum(), (y0, model.mu, model.sigma)), expected, strict=True):
+        torch.testing.assert_close(grad, value, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.julia
+@pytest.mark.parametrize("method", ["ImplicitEM", "DRI1"])
 def test_a_gradient_that_the_method_does_not_give_is_refused(method: str) -> None:
     with pytest.raises(pb.UnsupportedError, match=r"cannot.*are their own gradient.*EM"):
         sample(torch.ones(3, dtype=DOUBLE, requires_grad=True), method=method, options={"dt": 0.1})

@@ -1,8 +1,8 @@
 # The discrete adjoint: the exact gradient of the steps that a method took.
 
 """
-Products of the dynamics' derivative with `to_k`, the gradient with respect to a derivative. Unless `env` is null, those by the
-parameters are added up where they are computed, in the memory that it has for one.
+Products of the dynamics' derivative with `to_k`, the gradient with respect to a derivative. Unless `env` is null, those by
+the parameters are added up where they are computed, in the memory that it has for one.
 """
 struct Products{F, T}
     f::F

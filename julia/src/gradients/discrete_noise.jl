@@ -5,7 +5,7 @@ struct NoiseReplay{T, L, W}
     tableau::NoiseTableau
     drift::Differentiable
     diffusion::Differentiable
-    noise::W # that was drawn
+    noise::W # its increments over each step
     states::Vector{Vector{T}} # at each evaluation, and at the end
     slopes::Vector{Vector{T}} # of drifts, by their numbers among all evaluations
     rates::Vector{L} # of diffusions
@@ -24,16 +24,6 @@ function replayed(sol::SciMLBase.AbstractRODESolution)
         tableau, sol.prob.f.f, sol.prob.f.g, sol.W, vectors(n + 1), vectors(n), rates, vectors(n + 1), zero(u),
         zeros(eltype(u), length(sol.prob.p))
     )
-end
-
-"""The increments of the noise over a step, whose ends it may have with other rounding."""
-function increments(noise, from, to)
-    near = (to - from) / 1000
-    start, stop = map(time -> searchsortedfirst(noise.t, time - near), (from, to))
-    known = stop <= length(noise.t) && abs(noise.t[start] - from) <= near && abs(noise.t[stop] - to) <= near
-    known || throw(UnsupportedError("The noise of the step at t = $from was not kept."))
-    dW = noise.W[stop] - noise.W[start]
-    return dW, noise.Z === nothing ? zero(dW) : noise.Z[stop] - noise.Z[start]
 end
 
 """
@@ -56,7 +46,7 @@ to_rates(::AbstractMatrix, to_state, scales) = to_state * scales'
 
 function step_back!(back, dp, sol, replay::NoiseReplay, products, step)
     from, to = sol.t[step], sol.t[step + 1]
-    h, noise = to - from, increments(replay.noise, from, to)
+    h, noise = to - from, replay.noise[step]
     take_again!(replay, sol.u[step], from, h, noise...)
     T = eltype(back)
     isapprox(replay.states[end], sol.u[step + 1]; rtol = cbrt(eps(T)), atol = cbrt(eps(T))^2) || throw(

@@ -96,19 +96,14 @@ function forward_algorithm(::Stochastic, alg, sensealg, control)
     )
 end
 
-const DIFFERENTIABLE_NOISE = "Steps of SOSRI and SRIW1 are their own gradient, for diagonal and scalar noise, and with " *
-    "options={'dt': ..., 'adaptive': False} those of EM and others too (Ito's calculus), or of EulerHeun and " *
-    "LambaEulerHeun (Stratonovich's). Name one of them, or call it under torch.no_grad()."
+const DIFFERENTIABLE_NOISE = "Steps of explicit methods are their own gradient, such as SOSRI, LambaEM and EM (Ito's " *
+    "calculus), or LambaEulerHeun and EulerHeun (Stratonovich's). Name one of them, or call it under torch.no_grad()."
 
-"""
-Steps that are known. Where their length is chosen, StochasticDiffEq 7.1 takes a second step along another increment than
-the one that it keeps, but for methods that take a second process.
-"""
+"""Steps that are known."""
 function forward_algorithm(::Stochastic, alg, sensealg::DiscreteAdjoint, control)
     sensealg.checkpointing && refuse_checkpoints(alg)
-    tableau = noise_tableau(alg)
-    tableau !== nothing && (tableau.has_second || has_fixed_steps(control, alg)) && return alg
-    throw(UnsupportedError("Steps of $(nameof(typeof(alg))), as they are here, cannot be differentiated. $DIFFERENTIABLE_NOISE"))
+    noise_tableau(alg) === nothing || return alg
+    throw(UnsupportedError("Steps of $(nameof(typeof(alg))), cannot be differentiated. $DIFFERENTIABLE_NOISE"))
 end
 
 function forward_algorithm(::Steady, alg, sensealg, control)

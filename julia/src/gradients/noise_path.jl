@@ -2,9 +2,7 @@
 
 """The increments of the noise over each step, those of the second process behind those of the first."""
 function noise_increments(solved::Solved{<:Stochastic})
-    (; sol) = solved
-    steps = zip(sol.t, Iterators.drop(sol.t, 1))
-    return Float64[x for (from, to) in steps for part in increments(sol.W, from, to) for x in part]
+    return Float64[x for step in solved.sol.W for part in step for x in part]
 end
 
 """Which evaluations are of the diffusion, as ones and zeros, at which part of a step each is, and the weights."""

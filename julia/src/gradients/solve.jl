@@ -20,6 +20,8 @@ end
 function solved_for(form, u0, p, t, alg, solving, sensealg, dense; control, told...)
     sol, t_reached = if keeps_checkpoints(sensealg) && !dense
         forward_by_checkpoints(form, u0, p, t, solving; control, told...)
+    elseif form isa Stochastic && sensealg isa DiscreteAdjoint
+        forward_with_increments(form, u0, p, t, solving; control, told...)
     else
         keeps = dense || keeps_steps(form, sensealg, control, alg, length(u0))
         forward(form, u0, p, t, solving; control, told..., dense = keeps)

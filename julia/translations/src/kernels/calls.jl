@@ -21,13 +21,13 @@ const CALLS_A_LOOK = 100
     return iszero(gc_safe(() -> ccall(tick, Cint, (Cdouble,), t)))
 end
 
-# How products are computed, by the slot `JOINT`: each by itself; both at once, where that with the parameters is kept for who
-# asks next, at the same point; or all of them added up, until somebody asks for the sum.
+# How products are computed, by the slot `JOINT`: each by itself; both at once, where that with the parameters is kept for
+# who asks next, at the same point; or all of them added up, until somebody asks for the sum.
 const APART, AT_ONCE, ADDED_UP = 0, 1, 2
 
 """
-Make `memory` ready for a product with `np` parameters, to be added to what `product` points to within it. The time there is
-NaN where nothing is known.
+Make `memory` ready for a product with `np` parameters, to be added to what `product` points to within it. The time there
+is NaN where nothing is known.
 """
 function begin_product!(memory::Ptr{T}, product::Ptr{T}, mode, v::Ptr{T}, u::Ptr{T}, t::Float64, n, np) where {T}
     if mode == ADDED_UP

@@ -11,7 +11,8 @@ include("elementary.jl")
 using .Elementary: Floating, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, quick_sin, quick_cos, is_reducible,
     tanh, sigmoid, softplus, erf, erfc, erfcx, ndtr, log_ndtr, sqrt
 
-export begin_call, begin_product!, known_product!, product!, zero!, whole_power, truncated, exp, exp2, expm1, log, log2, log10, log1p,
+export begin_call, begin_product!, known_product!, product!, zero!, whole_power, truncated, exp, exp2, expm1, log, log2,
+    log10, log1p,
     sin, cos, quick_sin, quick_cos, is_reducible, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, sqrt,
     erf, erfc, erfcx, ndtr, log_ndtr, pow, sigmoid, softplus, relu, sign, maximum, minimum, fmod, remainder,
     floor_divide, truncate_divide, logaddexp, clamp01, round, eigh!, svd!, qr!, householder_product!, matrix_exp!,

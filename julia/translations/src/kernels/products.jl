@@ -6,8 +6,8 @@ const LARGE_PRODUCT = 20_000
 """
     product!(c, a, b, m, n, k, am, ak, bk, bn, added = false)
 
-`c = a * b`, or `c += a * b` where it is to be added, of `(m, k)` by `(k, n)`, with the strides of `a` and `b`; `c` lies row by
-row.
+`c = a * b`, or `c += a * b` where it is to be added, of `(m, k)` by `(k, n)`, with the strides of `a` and `b`; `c` lies row
+by row.
 """
 @inline function product!(c::Ptr{T}, a::Ptr{T}, b::Ptr{T}, m, n, k, am, ak, bk, bn, added = false) where {T}
     regular = (am == 1 || ak == 1) && (bk == 1 || bn == 1)
