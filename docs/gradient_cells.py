@@ -40,6 +40,7 @@ END = torch.tensor([0.0, 1.0], dtype=DOUBLE)
 ONE = torch.ones(1, dtype=DOUBLE)
 TIGHT = {"rtol": 1e-9, "atol": 1e-9}
 STEPS = {"options": {"dt": 1e-3, "adaptive": False}}
+TIGHT_STEPS = {"rtol": 1e-5, "atol": 1e-5}
 
 
 class Case(NamedTuple):
@@ -136,6 +137,7 @@ CASES = {
     '`sdeint`, `"EM"`, fixed steps': along_noise("EM", **STEPS),
     '`sdeint`, `"EulerHeun"`, fixed steps': along_noise("EulerHeun", **STEPS),
     '`sdeint`, `"SOSRI"`': along_noise("SOSRI"),
+    '`sdeint`, `"LambaEM"`': along_noise("LambaEM", **TIGHT_STEPS),
     '`ddeint`, `"Tsit5"`': delayed("Tsit5"),
     '`ddeint`, `"Rodas5P"`': delayed("Rodas5P"),
     '`daeint`, `"DFBDF"`': residual("DFBDF"),
