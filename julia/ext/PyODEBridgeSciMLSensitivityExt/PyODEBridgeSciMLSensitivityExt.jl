@@ -15,7 +15,7 @@ using PyODEBridge: PyODEBridge, CheckedAlgorithm, Differentiable, Equation, Fixe
     Quadrature, Steady, StepControl, Stochastic, UnsupportedError, call!, completed, integrating, is_implicit,
     jumps_backwards, keeps_no_matrix, leave!, poor_between_steps, quietly, run_to_end, saving_at, solve_options, state_at,
     step_all_back!, takes_duals
-using PyODEBridge.JuliaDynamics: Returning, fill_with!, own
+using PyODEBridge.JuliaDynamics: Returning, add_to!, fill_with!, own
 using SciMLBase: SciMLBase, CallbackSet, DiscreteCallback, ODEFunction, ODEProblem, SteadyStateProblem
 using SciMLSensitivity: SciMLSensitivity, BacksolveAdjoint, ForwardDiffSensitivity, ForwardSensitivity, GaussAdjoint,
     GaussKronrodAdjoint, InterpolatingAdjoint, ODEAdjointProblem, ODEForwardSensitivityProblem, QuadratureAdjoint,

@@ -170,7 +170,7 @@ fill_with!(to::Borrowed, x) = copyto!(to, x)
 add_to!(::Nothing, _) = nothing
 add_to!(::Nothing, ::Nothing) = nothing
 add_to!(_, ::Nothing) = nothing
-add_to!(to::Borrowed, x) = to .+= x
+add_to!(to::Borrowed, x::Union{Number, AbstractArray}) = to .+= x
 add_to!(to::NamedTuple, x::NamedTuple) = foreach(name -> add_to!(to[name], x[name]), keys(to))
 
 end
