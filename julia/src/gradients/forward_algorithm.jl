@@ -103,7 +103,7 @@ const DIFFERENTIABLE_NOISE = "Steps of explicit methods are their own gradient, 
 function forward_algorithm(::Stochastic, alg, sensealg::DiscreteAdjoint, control)
     sensealg.checkpointing && refuse_checkpoints(alg)
     noise_tableau(alg) === nothing || return alg
-    throw(UnsupportedError("Steps of $(nameof(typeof(alg))), cannot be differentiated. $DIFFERENTIABLE_NOISE"))
+    throw(UnsupportedError("Steps of $(nameof(typeof(alg))) cannot be differentiated. $DIFFERENTIABLE_NOISE"))
 end
 
 function forward_algorithm(::Steady, alg, sensealg, control)

@@ -58,30 +58,25 @@ class Buffers:
 
     def _offsets(self, statements: Statements) -> dict[str, int]:
         """Such that buffers in use at the same time do not overlap."""
-        first, last = _uses(statements)
+        used = uses(statements)
         offsets: dict[str, int] = {}
-        for name in sorted(first.keys() - self._placed.keys(), key=lambda name: first[name]):
+        for name in sorted(used.keys() - self._placed.keys(), key=lambda name: used[name]):
             beside = [
-                (offset, offset + self._sizes[other]) for other, offset in offsets.items() if last[other] >= first[name]
+                (offset, offset + self._sizes[other])
+                for other, offset in offsets.items()
+                if used[other][-1] >= used[name][0]
             ]
             offsets[name] = _gap(sorted(beside), self._sizes[name])
         return offsets
 
 
-def uses(statements: Statements, name: str) -> list[int]:
-    """The statements that name a buffer."""
-    return [index for index, statement in enumerate(statements) if name in _NAME.findall("\n".join(statement))]
-
-
-def _uses(statements: Statements) -> tuple[dict[str, int], dict[str, int]]:
-    """The first and the last statement that names each buffer."""
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
+def uses(statements: Statements) -> dict[str, list[int]]:
+    """The statements that name each buffer, in order."""
+    found: dict[str, list[int]] = {}
     for index, statement in enumerate(statements):
         for name in set(_NAME.findall("\n".join(statement))):
-            first.setdefault(name, index)
-            last[name] = index
-    return first, last
+            found.setdefault(name, []).append(index)
+    return found
 
 
 def _gap(taken: Sequence[tuple[int, int]], size: int) -> int:

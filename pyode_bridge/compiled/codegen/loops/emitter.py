@@ -46,9 +46,10 @@ class LoopEmitter:
 
     def _settled(self) -> list[list[str]]:
         """The statements; a buffer that is made for nothing but a sum of outputs is added to that where it is made."""
+        used = uses(self._statements) if self._sums else {}
         for name, index, where in self._sums:
             maker, adding = self._adders[name]
-            if uses(self._statements, name) == [maker, index]:
+            if used[name] == [maker, index]:
                 self._statements[maker], self._statements[index] = adding(), []
                 self._buffers.place(name, where)
         self._sums.clear()
