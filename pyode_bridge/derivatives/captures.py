@@ -18,42 +18,41 @@ from pyode_bridge.problem.levels import plain
 from pyode_bridge.problem.state import Structure
 
 
-class Captured:
-    """``func`` as a function of a scalar time, a flat state and every tensor that it uses from outside.
+class Outside:
+    """A user's function with the tensors that it uses from outside.
 
     Tensors of modules are known by their names there, so that they are found again when `torch.func.functional_call`
     has given the module its own tensors back; others are known by identity, and exchanged wherever torch sees them.
+
+    Args:
+        func: the function.
+        arguments: makes some, with which it is called twice.
 
     Attributes:
         tensors: those tensors, as they were when ``func`` was looked at.
     """
 
-    def __init__(self, func: Callable[[Tensor, Any], Any], structure: Structure, t: Tensor, y: Tensor) -> None:
+    def __init__(self, func: Callable[..., Any], arguments: Callable[[], tuple[Any, ...]]) -> None:
         self._host = _Host(func)
-        self._structure = structure
-        seen = _outside(func, structure, t, y)
+        seen = _outside(func, arguments)
         own = isinstance(func, nn.Module)
         named = {name: tensor for name, tensor in self._host.named_tensors() if own or id(tensor) in seen}
         by_name = {id(tensor) for tensor in named.values()}
-        loose = [tensor for key, tensor in seen.items() if key not in by_name]
+        self._loose = tuple(tensor for key, tensor in seen.items() if key not in by_name)
         self._names = tuple(named)
-        self._loose = tuple(loose)
-        self.tensors = (*named.values(), *loose)
+        self.tensors = (*named.values(), *self._loose)
 
-    def __call__(self, t: Tensor, y: Tensor, *tensors: Tensor) -> Tensor:
-        """The derivative at ``t`` and flat ``y``, with ``tensors`` in place of those that were found."""
-        structure, names = self._structure, self._names
-        exchange = _Exchange(self._loose, tensors[len(names) :])
-        swapped = dict(zip(names, tensors[: len(names)], strict=True))
-        state = structure.unpack_copy(y)
-        with exchange, _evaluating():
-            value = torch.func.functional_call(
-                self._host, swapped, (t.to(structure.device, structure.time_dtype), state), tie_weights=False
-            )
-        problem = structure.mismatch(value)
-        if problem is not None:
-            raise InputError(f"func(t, y) at t = {plain(t).item():.6g} returned {problem}.")
-        return structure.pack(value)
+    def bound(self, tensors: Sequence[Tensor]) -> Callable[..., Any]:
+        """The function with ``tensors`` in place of those that were found."""
+        count = len(self._names)
+        swapped = dict(zip(self._names, tensors[:count], strict=True))
+        host, loose, others = self._host, self._loose, tuple(tensors[count:])
+
+        def call(*arguments: Any) -> Any:
+            with _Exchange(loose, others), _evaluating():
+                return torch.func.functional_call(host, swapped, arguments, tie_weights=False)
+
+        return call
 
     def check_that_all_are_used(self, evaluate: Callable[[], Any]) -> None:
         """Raise UnsupportedError where ``evaluate``, at the solve's start, meets other tensors than the solve did."""
@@ -65,6 +64,32 @@ class Captured:
                 "that was under torch.func.functional_call, and is no longer. Pass that module, or a function that "
                 "refers to it by a name of its own, as func."
             )
+
+
+class Captured:
+    """``func`` as a function of a scalar time, a flat state and every tensor that it uses from outside.
+
+    Attributes:
+        tensors: see `Outside`.
+    """
+
+    def __init__(self, func: Callable[[Tensor, Any], Any], structure: Structure, t: Tensor, y: Tensor) -> None:
+        self._structure = structure
+        self._outside = Outside(func, lambda: (self._time(t).clone(), structure.unpack_copy(y)))
+        self.tensors = self._outside.tensors
+        self.check_that_all_are_used = self._outside.check_that_all_are_used
+
+    def __call__(self, t: Tensor, y: Tensor, *tensors: Tensor) -> Tensor:
+        """The derivative at ``t`` and flat ``y``, with ``tensors`` in place of those that were found."""
+        structure = self._structure
+        value = self._outside.bound(tensors)(self._time(t), structure.unpack_copy(y))
+        problem = structure.mismatch(value)
+        if problem is not None:
+            raise InputError(f"func(t, y) at t = {plain(t).item():.6g} returned {problem}.")
+        return structure.pack(value)
+
+    def _time(self, t: Tensor) -> Tensor:
+        return t.to(self._structure.device, self._structure.time_dtype)
 
 
 class _Here(threading.local):
@@ -102,15 +127,15 @@ def _noting() -> Iterator[set[int]]:
 class _Host(nn.Module):
     """A function as the method of a module that holds the modules which the function refers to."""
 
-    _func: Callable[[Tensor, Any], Any]
+    _func: Callable[..., Any]
 
-    def __init__(self, func: Callable[[Tensor, Any], Any]) -> None:
+    def __init__(self, func: Callable[..., Any]) -> None:
         super().__init__()
         self._found = nn.ModuleList(_modules(func))
         object.__setattr__(self, "_func", func)  # not as another submodule
 
-    def forward(self, t: Tensor, y: Any) -> Any:
-        return self._func(t, y)
+    def forward(self, *arguments: Any) -> Any:
+        return self._func(*arguments)
 
     def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Parameters and buffers; tied ones under each of their names."""
@@ -132,15 +157,14 @@ def _modules(func: Any) -> list[nn.Module]:
     return [func] if isinstance(func, nn.Module) else []
 
 
-def _outside(func: Callable[..., Any], structure: Structure, t: Tensor, y: Tensor) -> dict[int, Tensor]:
+def _outside(func: Callable[..., Any], arguments: Callable[[], tuple[Any, ...]]) -> dict[int, Tensor]:
     """Tensors, by identity, that two evaluations of ``func`` have in common: none that either made for itself."""
     first, second = _Seen(), _Seen()
     with torch.no_grad():
         for seen in (first, second):
-            state = structure.unpack_copy(y)
-            time = t.to(structure.device, structure.time_dtype).clone()
+            given = arguments()
             with seen:
-                func(time, state)
+                func(*given)
     return {key: tensor for key, tensor in second.tensors.items() if key in first.tensors}
 
 

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.autograd.functional import jacobian
 from typing_extensions import Unpack
 
+from pyode_bridge.derivatives import transformed
+from pyode_bridge.derivatives.captures import Outside
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.engines import select_engine
 from pyode_bridge.equations.odeint import solve
@@ -18,7 +20,7 @@ from pyode_bridge.equations.residuals import with_residual
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.equations.solving import solution_of
 from pyode_bridge.errors import InputError, UnsupportedError
-from pyode_bridge.problem import checks
+from pyode_bridge.problem import checks, levels
 from pyode_bridge.problem.methods import as_method
 from pyode_bridge.problem.problem import AS_ASKED
 from pyode_bridge.problem.residual_states import ResidualFunction, ResidualStates, flat_residual
@@ -109,6 +111,8 @@ def daeint(
         >>> y0 = torch.tensor([0.0, 1.0], dtype=torch.float64)
         >>> y = pb.daeint(circle, y0, torch.linspace(0.0, 1.0, 11))
     """
+    if levels.active():
+        return _transformed(residual, y0, t, dy0, differential, formulation, settings)
     return _solution("daeint", residual, y0, t, dy0, differential, formulation, settings).y
 
 
@@ -161,6 +165,27 @@ def _solution(
         prepared = prepare(lambda time, y: residual(time, y, structure.unpack_copy(slope)), y0, t, completed)
         solution = solution_of(with_residual(prepared, residual, slope, flags))
     return DAESolution(solution.t, solution.y, solution.trajectory, solution.structure, chosen, reason)
+
+
+def _transformed(
+    residual: ResidualFunction,
+    y0: State,
+    t: Times,
+    dy0: State | None,
+    differential: State | None,
+    formulation: FormulationName | None,
+    settings: AdjointSettings,
+) -> State:
+    """`daeint` under torch's function transforms."""
+    structure = Structure.of(y0)
+    flat_y0, times = structure.pack(y0), checks.times(t, structure)[0]
+    slope = structure.unpack(torch.zeros_like(flat_y0)) if dy0 is None else dy0
+    functions = [Outside(residual, lambda: (times[0], structure.unpack_copy(flat_y0), slope))]
+
+    def solve(residual: ResidualFunction, y0: State, t: Tensor) -> State:
+        return daeint(residual, y0, t, dy0=dy0, differential=differential, formulation=formulation, **settings)
+
+    return transformed.solved(solve, functions, structure, flat_y0, times)
 
 
 def _has_derivative(residual: ResidualFunction, structure: Structure, t: Tensor, y: Tensor, slope: Tensor) -> Tensor:

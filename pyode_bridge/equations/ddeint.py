@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from pyode_bridge.derivatives import transformed
+from pyode_bridge.derivatives.captures import Outside
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.derivatives.flow import joint_settings
 from pyode_bridge.derivatives.prepared import Prepared
@@ -18,7 +20,7 @@ from pyode_bridge.equations.preparation import prepare
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.equations.solving import solution_of
 from pyode_bridge.errors import InputError
-from pyode_bridge.problem import checks
+from pyode_bridge.problem import checks, levels
 from pyode_bridge.problem.problem import Problem
 from pyode_bridge.problem.settings import AdjointSettings, Settings, complete, with_settings
 from pyode_bridge.problem.state import State, Structure, Times
@@ -68,6 +70,8 @@ def ddeint(
         >>> import torch, pyode_bridge as pb
         >>> y = pb.ddeint(lambda t, y, past: -past[0], torch.ones(1), torch.linspace(0.0, 2.0, 21), lags=[1.0])
     """
+    if levels.active():
+        return _transformed(func, y0, t, lags, history, settings)
     return solution_of(prepared_dde("ddeint", func, y0, t, lags, history, settings)).y
 
 
@@ -129,8 +133,8 @@ def _prepared(
         func: DelayedDynamic, z0: Tensor, t: Tensor, lags: Lags, history: History, used: Sequence[Tensor]
     ) -> Tensor:
         joint = _of_joint_states(settings, problem, len(z0) // len(flat_y0))
-        solved = _prepared(function, func, z0, t, lags, history, {**joint, "adjoint_params": used})
-        return cast("Tensor", solution_of(solved).y)
+        made = _prepared(function, func, z0, t, lags, history, {**joint, "adjoint_params": used})
+        return cast("Tensor", solution_of(made).y)
 
     return with_delays(prepared, func, past, delays, lag_tensor, solve)
 
@@ -150,6 +154,34 @@ def _of_joint_states(settings: Settings, problem: Problem, copies: int) -> Setti
         "adjoint_options": without_norm("adjoint_options"),
     }
     return joint_settings(flat, copies, lambda z: (structure.unpack(z[: structure.size]),))
+
+
+def _transformed(
+    func: DelayedDynamic, y0: State, t: Times, lags: Lags, history: History | None, settings: AdjointSettings
+) -> State:
+    """`ddeint` under torch's function transforms."""
+    structure = Structure.of(y0)
+    flat_y0, times = structure.pack(y0), checks.times(t, structure)[0]
+    moving = [lags.reshape(-1)] if isinstance(lags, Tensor) else []
+    if not moving and any(isinstance(lag, Tensor) for lag in lags):
+        moving = [torch.stack([torch.as_tensor(lag).to(torch.float64).reshape(()) for lag in lags])]
+    past = Past(history, structure, flat_y0)
+
+    def at_start() -> tuple[Any, ...]:
+        start = times[0].to(structure.time_dtype)
+        delays = moving[0] if moving else lags
+        states = (past.at((start - lag).to(start.dtype), start) for lag in delays)
+        return start.clone(), structure.unpack_copy(flat_y0), tuple(map(structure.unpack_copy, states))
+
+    functions = [Outside(func, at_start)]
+    if history is not None:
+        functions.append(Outside(history, lambda: (times[0].to(structure.time_dtype),)))
+
+    def solve(func: DelayedDynamic, *given: Any) -> State:
+        *before, y0, t, delays = given if moving else (*given, lags)
+        return ddeint(func, y0, t, lags=delays, history=before[0] if before else None, **settings)
+
+    return transformed.solved(solve, functions, structure, flat_y0, times, *moving)
 
 
 def _lags(given: Lags) -> tuple[list[float], Tensor | None]:

@@ -208,8 +208,8 @@ def _backward_method(settings: Settings) -> str | Algorithm | None:
 def _check_no_transform() -> None:
     if levels.active():
         raise UnsupportedError(
-            "Of the equations and functions of pyode_bridge, odeint, solve and NeuralODE alone go through torch.func, "
-            "torch.vmap and forward-mode differentiation; call this one outside of them."
+            "Of the equations and functions of pyode_bridge, odeint, solve, NeuralODE, sdeint, ddeint and daeint alone "
+            "go through torch.func, torch.vmap and forward-mode differentiation; call this one outside of them."
         )
     if captures.within_dynamics():
         raise UnsupportedError("A solve within the dynamics of another does not go through function transforms.")

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
+from pyode_bridge.derivatives import transformed
+from pyode_bridge.derivatives.captures import Outside
 from pyode_bridge.derivatives.compilation import between_graphs
 from pyode_bridge.derivatives.prepared import Prepared
 from pyode_bridge.equations.preparation import prepare
@@ -17,7 +19,7 @@ from pyode_bridge.equations.products import parameter_product, state_product
 from pyode_bridge.equations.solution import Solution
 from pyode_bridge.equations.solving import solution_of
 from pyode_bridge.errors import InputError
-from pyode_bridge.problem import checks
+from pyode_bridge.problem import checks, levels
 from pyode_bridge.problem.direction import INCREASING
 from pyode_bridge.problem.dynamics import Dynamic, Dynamics
 from pyode_bridge.problem.forms import Noise, Part
@@ -82,6 +84,8 @@ def sdeint(
         >>> import torch, pyode_bridge as pb
         >>> y = pb.sdeint(lambda t, y: -y, lambda t, y: 0.1 * y, torch.ones(8), torch.linspace(0.0, 1.0, 11), seed=1)
     """
+    if levels.active():
+        return _transformed(drift, diffusion, y0, t, noise, checked_seed(seed), settings)
     return solution_of(prepared_sde("sdeint", drift, diffusion, y0, t, noise, seed, settings)).y
 
 
@@ -133,6 +137,25 @@ def prepared_sde(
     parts = _parts(diffusion_dynamics, start, len(value), products=prepared.problem.sensitivity is not None)
     form = Noise(*parts, noise, len(value) // structure.size, _seed(seed), (diffusion,))
     return replace(prepared, problem=replace(prepared.problem, dynamics=dynamics, form=form))
+
+
+def _transformed(
+    drift: Dynamic, diffusion: Dynamic, y0: State, t: Times, noise: NoiseName, seed: int, settings: SensealgSettings
+) -> State:
+    """`sdeint` under torch's function transforms: all of a batch goes along the same noise."""
+    structure = Structure.of(y0)
+    flat_y0, times = structure.pack(y0), checks.times(t, structure)[0]
+    if levels.is_varied(times):
+        raise InputError("sdeint takes times that require no gradient, and are no batch.")
+
+    def at_start() -> tuple[Any, ...]:
+        return times[0].to(structure.time_dtype), structure.unpack_copy(flat_y0)
+
+    def solve(drift: Dynamic, diffusion: Dynamic, y0: State, t: Tensor) -> State:
+        return sdeint(drift, diffusion, y0, t.detach(), noise=noise, seed=seed, **settings)
+
+    functions = [Outside(function, at_start) for function in (drift, diffusion)]
+    return transformed.solved(solve, functions, structure, flat_y0, times)
 
 
 class Both(nn.Module):

@@ -113,6 +113,11 @@ class Structure:
             return flat_real(_cast(state, dtype))
         return torch.cat([flat_real(_cast(state[key], dtype)) for key in self.keys])
 
+    def pack_rows(self, state: Any, count: int) -> Tensor:
+        """States at several times, as `unpack` has them, as one tensor of shape ``(count, size)``; differentiable."""
+        leaves = [state] if self.keys is None else [state[key] for key in self.keys]
+        return torch.cat([flat_real(_cast(leaf, self.solved_dtype)).view(count, -1) for leaf in leaves], 1)
+
     def pack_returned(self, value: Any, function: str, t: float | Tensor) -> Tensor:
         """`pack` what a user's ``function`` returned at time ``t``; raises InputError where it is none of these."""
         problem = self.mismatch(value)

@@ -253,7 +253,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: grad(
             lambda y: pb.odeint_event(lambda t, y: -y, y, T[0], event_fn=lambda t, y: y[0] - 0.4, engine="embedded")[0]
         )(Y0),
-        "odeint, solve and NeuralODE alone",
+        "odeint, solve, NeuralODE, sdeint, ddeint and daeint alone",
     ),
 }
 
