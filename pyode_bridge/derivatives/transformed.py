@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from typing_extensions import override
 
-from pyode_bridge.derivatives.any_order import recorded
+from pyode_bridge.derivatives.any_order import Pure, recorded
 from pyode_bridge.derivatives.captures import Outside
 from pyode_bridge.problem.jacobians import along
 from pyode_bridge.problem.state import State, Structure
@@ -69,8 +69,9 @@ class Function:
         def call(*arguments: Tensor) -> Sequence[Tensor]:
             differentiable, tensors = torch.is_grad_enabled(), list(arguments[: self.size])
             with torch.enable_grad():
-                inputs = _recorded(tensors, moving)
-                values = self.call(*tensors)
+                for position in moving:
+                    tensors[position] = recorded(tensors[position])
+                inputs, values = [tensors[position] for position in moving], self.call(*tensors)
                 return [along(value, inputs, arguments[self.size :], create_graph=differentiable) for value in values]
 
         return Function(call, self.size + len(moving))
@@ -85,7 +86,7 @@ class Pulled(Function):
 
     def __init__(self, of: Function, wanted: Sequence[bool], results: int) -> None:
         super().__init__(self._called, of.size + results)
-        self._of, self._wanted = of, [position for position, wants in enumerate(wanted) if wants]
+        self._of, self._wanted = of, wanted
 
     def _called(self, *arguments: Tensor) -> Sequence[Tensor]:
         return self._gradients(self._of.call, arguments[: self._of.size], arguments[self._of.size :])
@@ -94,17 +95,9 @@ class Pulled(Function):
         self, call: Callable[..., Sequence[Tensor]], given: Sequence[Tensor], vs: Sequence[Tensor]
     ) -> list[Tensor]:
         """Of what ``call`` makes of the arguments, weighted by the vectors."""
-        differentiable, tensors = torch.is_grad_enabled(), list(given)
-        with torch.enable_grad():
-            inputs = _recorded(tensors, self._wanted)
-            pairs = [(value, v) for value, v in zip(call(*tensors), vs, strict=True) if value.requires_grad]
-            grads: Sequence[Tensor | None] = [None] * len(inputs)
-            if pairs and inputs:
-                values, cotangents = zip(*pairs, strict=True)
-                grads = torch.autograd.grad(
-                    values, inputs, cotangents, allow_unused=True, retain_graph=True, create_graph=differentiable
-                )
-        return [torch.zeros_like(of) if grad is None else grad for grad, of in zip(grads, inputs, strict=True)]
+        products = Pure(call, (), False).products(self._wanted, len(given))
+        found = zip(products.call(*given, *vs), given, self._wanted, strict=True)
+        return [torch.zeros_like(of) if grad is None else grad for grad, of, wants in found if wants]
 
     @override
     def pushed(self, moving: Sequence[int]) -> Function:
@@ -124,13 +117,6 @@ class Pulled(Function):
             return total
 
         return Function(call, self.size + len(moving))
-
-
-def _recorded(tensors: list[Tensor], positions: Sequence[int]) -> list[Tensor]:
-    """The tensors at some positions, of which autograd keeps a record from here on, in their places too."""
-    for position in positions:
-        tensors[position] = recorded(tensors[position])
-    return [tensors[position] for position in positions]
 
 
 class Node(torch.autograd.Function):
